@@ -1,0 +1,37 @@
+# Every target sets up what it needs: a virtual environment in .venv, filled once per pyproject.toml.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+BENCH_READY := $(VENV)/.installed-bench
+
+.PHONY: demo test lint bench clean
+
+demo: $(READY)
+	$(BIN)/jaxllc demo
+
+test: lint
+	$(BIN)/python -m pytest
+	JAXLLC_NOTEBOOK_QUICK=1 $(BIN)/python tests/run_notebooks.py
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(BENCH_READY)
+	$(BIN)/python benchmarks/recovery.py
+	$(BIN)/python benchmarks/gkan.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+$(BENCH_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	touch $@

@@ -1,0 +1,267 @@
+"""discover(): from trajectories and a network to the law, through smoothing, search and the judge.
+
+Nets and the integral form propose; the likelihood of the data decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.errors import InputError
+from jaxllc.trajectories import Trajectories
+
+if TYPE_CHECKING:
+    from jaxllc.law import Law
+    from jaxllc.network import Network
+
+Progress = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class DiscoverSettings:
+    """Choices of a discovery; each is a flag of `jaxllc discover`.
+
+    engines: search engines whose proposals the judge compares.
+    neural: fit the two neural terms and let them propose: "auto" (where the search leaves something unexplained),
+        "always" or "never".
+    max_terms: largest number of terms in an equation.
+    num_fits: proposals of each equation that are fitted to the trajectories.
+    moves: rounds of add and swap moves.
+    """
+
+    engines: tuple[str, ...] = ("sparse",)
+    neural: str = "auto"
+    max_terms: int = 8
+    num_fits: int = 4
+    moves: int = 3
+
+
+def discover(
+    data: Trajectories | Sequence[Trajectories],
+    network: Network,
+    seed: int = 0,
+    settings: DiscoverSettings | None = None,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> Law:
+    """Find the law dx_i/dt = f(x_i) + sum_j A_ij g(x_i, x_j) of trajectories on a network.
+
+    data: one or several `Trajectories`, states (time, node, variable), nan where not observed.
+    network: its nodes in the order of the states.
+    settings, choices: `DiscoverSettings`, or its fields as keyword arguments.
+    progress: called with a stage and what happens in it.
+    Raises InputError where data and network do not fit.
+    """
+    from threadpoolctl import threadpool_limits
+
+    settings = _settings(settings, choices)
+    runs = _checked(data, network)
+    # The matrices here are small: more threads in each product cost more than they bring.
+    with threadpool_limits(1):
+        return _Discovery(runs, network, seed, settings, progress).run()
+
+
+def _settings(settings: DiscoverSettings | None, choices: dict[str, Any]) -> DiscoverSettings:
+    if settings is not None and choices:
+        raise InputError("give either settings or single choices, not both")
+    try:
+        settings = settings or DiscoverSettings(**choices)
+    except TypeError:
+        names = list(DiscoverSettings.__dataclass_fields__)
+        unknown = sorted(set(choices) - set(names))
+        raise InputError(
+            f"discover() does not know {', '.join(unknown)}; it knows {', '.join(names)}"
+        ) from None
+    if settings.neural not in ("auto", "always", "never"):
+        raise InputError(f"neural must be 'auto', 'always' or 'never', not {settings.neural!r}")
+    return settings
+
+
+def _checked(data: Trajectories | Sequence[Trajectories], network: Network) -> list[Trajectories]:
+    runs = [data] if isinstance(data, Trajectories) else list(data)
+    if not runs:
+        raise InputError("data holds no trajectories: give at least one")
+    first = runs[0]
+    for number, run in enumerate(runs):
+        if run.num_nodes != network.num_nodes:
+            raise InputError(
+                f"trajectories {number} have {run.num_nodes} nodes but the network has {network.num_nodes}; "
+                f"jaxllc.match() brings both into one order"
+            )
+        if run.variables != first.variables:
+            raise InputError(
+                f"trajectories {number} have the variables {run.variables}, the first ones {first.variables}; "
+                f"all must have the same"
+            )
+        if set(run.node_features) != set(first.node_features) or any(
+            not np.array_equal(run.node_features[k], first.node_features[k]) for k in first.node_features
+        ):
+            raise InputError(f"trajectories {number} have other node features than the first ones")
+        if run.num_times < 5:
+            raise InputError(
+                f"trajectories {number} have {run.num_times} samples; a law needs at least 5 in a run"
+            )
+        names = run.names
+        if names is not None and tuple(names) != tuple(network.names):
+            raise InputError(
+                f"the nodes of trajectories {number} are not in the order of the network's; "
+                f"jaxllc.match() brings both into one order"
+            )
+    for v, name in enumerate(first.variables):
+        values = np.concatenate([r.states[..., v].ravel() for r in runs])
+        if not np.isfinite(values).any() or np.nanmax(values) == np.nanmin(values):
+            raise InputError(f"variable {name} is constant over all nodes and times: there is no law to find")
+    return runs
+
+
+class _Discovery:
+    """One run of discover(): its data, settings and clock."""
+
+    def __init__(self, runs, network, seed, settings: DiscoverSettings, progress) -> None:
+        self.runs, self.network, self.seed = runs, network, seed
+        self.settings, self.progress = settings, progress
+        self.features = {k: np.asarray(v, dtype=float) for k, v in runs[0].node_features.items()}
+        self.seconds: dict[str, float] = {}
+
+    def say(self, stage: str, what: str = "") -> None:
+        if self.progress is not None:
+            self.progress(stage, what)
+
+    @contextmanager
+    def clock(self, stage: str):
+        self.say(stage)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+    def run(self) -> Law:
+        from jaxllc.fitting.gauge import has_equal_input_weights, identifiability_notes
+        from jaxllc.fitting.smoothing import smooth
+        from jaxllc.symbolic.search_problem import SearchProblem
+
+        with self.clock("smoothing"):
+            longest = max(len(r.times) for r in self.runs)
+            refine = 4 if longest <= 60 else 2 if longest <= 250 else 1
+            smoothed = smooth(self.runs, refine=refine)
+        notes = identifiability_notes(self.runs, self.network, smoothed)
+        self.search = SearchProblem(
+            self.runs, self.network, self.features, smoothed, has_equal_input_weights(self.network), self.seed
+        )
+        with self.clock("search"):
+            proposals = self._proposals()
+        with self.clock("refinement"):
+            judge, best = self._judged(proposals)
+        if self._needs_neural(judge, best):
+            judge, best = self._with_neural_terms(judge, best, proposals)
+        with self.clock("refinement"):
+            return self._law(judge, best, notes)
+
+    # -- stages ----------------------------------------------------------------------------------
+
+    def _proposals(self):
+        from jaxllc.symbolic.engines import engine
+
+        engines = [engine(name) for name in self.settings.engines]
+        for each in engines:
+            if hasattr(each, "max_terms"):
+                each.max_terms = self.settings.max_terms
+        proposals = []
+        for variable, name in enumerate(self.search.variables):
+            found = []
+            for each in engines:
+                self.say("search", f"{name}: {each.name}")
+                found += each.propose(self.search, variable)
+            proposals.append(found)
+        return proposals
+
+    def _judged(self, proposals):
+        from jaxllc.fitting.candidate_law import CandidateLaw
+        from jaxllc.symbolic.engines import first_guess
+        from jaxllc.symbolic.judge import Judge
+
+        search = self.search
+        starts = []
+        for variable, options in enumerate(proposals):
+            rows = search.forms[0].num_rows(variable)
+            slack = 1e-2 * search.mean_square_floor(variable) * rows
+            starts.append(first_guess(options, search.clean, slack))
+        law = CandidateLaw(tuple(s.terms for s in starts), tuple(s.coefficients for s in starts))
+        problem = self._problem(law)
+        judge = Judge(problem, search.floor, lambda what: self.say("refinement", what))
+        best = judge.choose(proposals, law, self.settings.num_fits)
+        best = judge.recalibrated(best)
+        return judge, self._moved(judge, best)
+
+    def _moved(self, judge, best):
+        best = judge.dropped(best)
+        for _ in range(self.settings.moves):
+            if judge.at_floor(best):
+                break
+            before = best.criterion
+            best = judge.added(best, self.search.library)
+            if best.criterion >= before:
+                best = judge.swapped(best, self.search.library)
+            if best.criterion >= before - 1e-6:
+                break
+            best = judge.dropped(best)
+        return best
+
+    def _problem(self, law):
+        """The trajectory problem on the coarsest grid that the flow of a first law allows."""
+        from jaxllc.fitting.trajectory_problem import TrajectoryProblem
+
+        search = self.search
+        smoothed = search.smoothed
+        refine = round((len(smoothed.grid_times[0]) - 1) / (len(self.runs[0].times) - 1))
+        noise = search.noise
+        for parts in (p for p in (1, 2, 4) if refine % p == 0):
+            stride = refine // parts
+            problem = TrajectoryProblem(
+                self.runs,
+                self.network,
+                self.features,
+                [g[::stride] for g in smoothed.grid_times],
+                [s[::stride] for s in smoothed.states],
+                noise,
+            )
+            if np.all(problem.step_error(law, 1) < 1e-2 * search.std):
+                break
+        for substeps in (1, 2, 4, 8, 16):
+            problem.substeps = substeps
+            if np.all(problem.step_error(law, substeps) < 0.02 * noise):
+                break
+        return problem
+
+    def _needs_neural(self, judge, best) -> bool:
+        if self.settings.neural == "never":
+            return False
+        if self.settings.neural == "always":
+            return True
+        return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
+
+    def _with_neural_terms(self, judge, best, proposals):
+        from jaxllc.symbolic.neural_proposals import neural_proposals
+
+        with self.clock("neural terms"):
+            more = neural_proposals(self.search, self.seed, self.settings.max_terms)
+        with self.clock("refinement"):
+            improved = judge.choose(more, best.law, self.settings.num_fits)
+            if improved.criterion < best.criterion:
+                best = self._moved(judge, improved)
+        return judge, best
+
+    def _law(self, judge, best, notes) -> Law:
+        from jaxllc.symbolic.assemble import assemble_law
+
+        return assemble_law(self, judge, best, notes)
+
+    def settings_record(self) -> dict[str, Any]:
+        return {"seed": self.seed, **asdict(self.settings)}

@@ -1,0 +1,307 @@
+"""Equations as text, as sympy expressions, and as numbers.
+
+A law is read from text by a recursive-descent parser that knows arithmetic and a list of named
+functions, and nothing else: no text is ever handed to Python or to sympy to interpret. Symbols are
+`x_i` (receiver) and `x_j` (sender) for a variable x, `a_i` and `a_j` for a node feature a, and
+`k_i` for the in-strength of the receiver.
+
+Numbers come out of an expression through `programs`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import sympy
+
+from jaxllc.errors import InputError
+from jaxllc.programs import FUNCTIONS, NAME_OF_FUNCTION, compile_expression, run_program
+
+__all__ = ["FUNCTIONS", "constants", "evaluate", "parse", "symbol_names", "to_text"]
+
+# Limits that keep a crafted text from taking long: every accepted constant fits a double.
+MAX_LENGTH = 20_000
+MAX_DEPTH = 40
+MAX_EXPONENT = 100
+MAX_DIGITS = 100
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<operator>\*\*|[-+*/()]))",
+    re.ASCII,
+)
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+def parse(text: str) -> sympy.Expr:
+    """Read an expression: + - * / **, numbers, names, parentheses and `FUNCTIONS`.
+
+    Raises InputError, with the position, for anything else, and for constants that are not
+    real numbers within the range of a double.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"An expression must be text, but it is a {type(text).__name__}.")
+    if len(text) > MAX_LENGTH:
+        raise InputError(
+            f"The expression has {len(text)} characters; at most {MAX_LENGTH} are read."
+        )
+    return _Parser(_tokens(text), text).read()
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens, position, end = [], 0, len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
+        if match is None:
+            at = position + len(text[position:]) - len(text[position:].lstrip())
+            raise InputError(
+                f"Unexpected character {text[at]!r} at position {at + 1} of the expression; only "
+                "numbers, names, parentheses and + - * / ** are read."
+            )
+        kind = str(match.lastgroup)
+        tokens.append(_Token(kind, match.group(kind), match.start(kind)))
+        position = match.end()
+    tokens.append(_Token("end", "the end", end))
+    return tokens
+
+
+class _Parser:
+    """sum := product (+|- product)*; product := signed (*|/ signed)*; signed := [-|+] power;
+    power := atom [** signed]; atom := number | name | name(sum) | (sum)."""
+
+    def __init__(self, tokens: list[_Token], text: str):
+        self.tokens, self.text, self.next, self.depth = tokens, text, 0, 0
+
+    def read(self) -> sympy.Expr:
+        result = self.sum()
+        if self.token.kind != "end":
+            self.fail(f"Unexpected {self.token.text!r}")
+        return result
+
+    @property
+    def token(self) -> _Token:
+        return self.tokens[self.next]
+
+    def take(self, *operators: str) -> str | None:
+        if self.token.kind == "operator" and self.token.text in operators:
+            self.next += 1
+            return self.tokens[self.next - 1].text
+        return None
+
+    def fail(self, what: str) -> NoReturn:
+        shown = self.text if len(self.text) <= 80 else self.text[:77] + "..."
+        raise InputError(f"{what} at position {self.token.position + 1} of {shown!r}.")
+
+    def sum(self) -> sympy.Expr:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.fail(f"The expression is nested more than {MAX_DEPTH} deep")
+        terms = [self.product()]
+        while sign := self.take("+", "-"):
+            term = self.product()
+            terms.append(term if sign == "+" else -term)
+        self.depth -= 1
+        return self.checked(sympy.Add(*terms)) if len(terms) > 1 else terms[0]
+
+    def product(self) -> sympy.Expr:
+        # All factors are multiplied at once: sympy would spread 2*(x + y)*z, taken in pairs.
+        factors = self.signed()
+        while operator := self.take("*", "/"):
+            more = self.signed()
+            if operator == "/":
+                more = [self.power_of(factor, sympy.Integer(-1)) for factor in more]
+            factors += more
+        return self.checked(sympy.Mul(*factors)) if len(factors) > 1 else factors[0]
+
+    def signed(self) -> list[sympy.Expr]:
+        factors: list[sympy.Expr] = []
+        while sign := self.take("+", "-"):
+            if sign == "-":
+                factors = [] if factors else [sympy.Integer(-1)]
+        return [*factors, self.power()]
+
+    def power(self) -> sympy.Expr:
+        base = self.atom()
+        if self.take("**"):
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                self.fail(f"The expression is nested more than {MAX_DEPTH} deep")
+            exponent = self.signed()
+            self.depth -= 1
+            base = self.power_of(base, sympy.Mul(*exponent))
+        return base
+
+    def power_of(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
+        if not exponent.free_symbols:
+            size = self.constant(exponent)
+            if abs(size) > MAX_EXPONENT:
+                self.fail(f"An exponent beyond {MAX_EXPONENT}")
+            if not base.free_symbols:
+                value = self.constant(base)
+                try:
+                    math.pow(value, size)
+                except (ValueError, OverflowError):
+                    self.fail("A constant that is not a real number within the range of a double")
+        result = self.checked(sympy.Pow(base, exponent))
+        if result.is_Pow and result.exp.is_Number and abs(float(result.exp)) > MAX_EXPONENT:
+            self.fail(f"An exponent beyond {MAX_EXPONENT}")
+        return result
+
+    def atom(self) -> sympy.Expr:
+        token = self.token
+        if self.take("("):
+            inside = self.sum()
+            if not self.take(")"):
+                self.fail("A closing parenthesis is missing")
+            return inside
+        if token.kind == "number":
+            self.next += 1
+            return self.number(token.text)
+        if token.kind == "name":
+            self.next += 1
+            if self.take("("):
+                if token.text not in FUNCTIONS:
+                    self.next -= 2
+                    self.fail(f"Unknown function {token.text!r} (known: {', '.join(FUNCTIONS)})")
+                inside = self.sum()
+                if not self.take(")"):
+                    self.fail("A closing parenthesis is missing")
+                if not inside.free_symbols:
+                    self.constant(inside, token.text)
+                return self.checked(FUNCTIONS[token.text](inside))
+            if token.text in FUNCTIONS:
+                self.fail(f"The function {token.text!r} needs an argument in parentheses")
+            return sympy.pi if token.text == "pi" else sympy.Symbol(token.text)
+        self.fail(f"Expected a number, a name or a parenthesis, but found {token.text!r}")
+
+    def number(self, text: str) -> sympy.Expr:
+        if len(text) > MAX_DIGITS:
+            self.fail(f"A number of more than {MAX_DIGITS} digits")
+        if text.isdigit():
+            return sympy.Integer(int(text))
+        if not math.isfinite(float(text)):
+            self.fail(f"The number {text} is beyond the range of a double, and stands")
+        return sympy.Float(float(text))
+
+    def constant(self, expression: sympy.Expr, function: str | None = None) -> float:
+        """The value of an expression without symbols, found without sympy's own arithmetic."""
+        try:
+            with np.errstate(all="ignore"):
+                program, constants = compile_expression(expression)
+                value = float(run_program(program, constants, {}))
+                if function is not None:
+                    value = float(getattr(np, function)(value))
+        except (OverflowError, ZeroDivisionError):
+            value = math.nan
+        if not math.isfinite(value):
+            self.fail("A constant that is not a real number within the range of a double")
+        return value
+
+    def checked(self, expression: sympy.Expr) -> sympy.Expr:
+        if expression.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
+            self.fail("A division by zero or another value that is not a real number")
+        if expression.is_Number:
+            try:
+                finite = math.isfinite(float(expression))
+            except OverflowError:
+                finite = False
+            if not finite:
+                self.fail("A constant beyond the range of a double")
+        return expression
+
+
+def to_text(expression: sympy.Expr) -> str:
+    """The expression as text that `parse` reads back to the same expression; floats by repr."""
+    return _print(sympy.sympify(expression) if isinstance(expression, int) else expression)
+
+
+def _print(e: sympy.Expr) -> str:
+    if e.is_Symbol:
+        return str(e.name)
+    if e.is_Integer:
+        return str(int(e))
+    if e.is_Rational:
+        return f"{int(e.p)}/{int(e.q)}"
+    if e.is_Float:
+        return repr(float(e))
+    if e is sympy.pi:
+        return "pi"
+    if e is sympy.E:
+        return "exp(1)"
+    if e.is_Add:
+        text = " + ".join(_print(term) for term in e.as_ordered_terms())
+        return text.replace("+ -", "- ")
+    if e.is_Mul:
+        return _print_product(e)
+    if e.is_Pow:
+        return _print_power(e.base, e.exp)
+    name = NAME_OF_FUNCTION.get(e.func)
+    if name is None:
+        raise InputError(
+            f"{e.func.__name__} cannot be written in a law; known functions: "
+            f"{', '.join(FUNCTIONS)}."
+        )
+    return f"{name}({_print(e.args[0])})"
+
+
+def _print_product(e: sympy.Expr) -> str:
+    coefficient, factors = e.args[0], list(e.args[1:])
+    if not coefficient.is_Number:
+        coefficient, factors = sympy.Integer(1), list(e.args)
+    sign = "-" if coefficient.is_negative else ""
+    coefficient = abs(coefficient)
+    above, below = [], []
+    if coefficient.is_Float or coefficient.p != 1:
+        above.append(_print(coefficient) if coefficient.is_Float else str(int(coefficient.p)))
+    for factor in factors:
+        if factor.is_Pow and factor.exp.is_Number and factor.exp.is_negative:
+            below.append(_print_power(factor.base, -factor.exp))
+        else:
+            below_or_above = _print(factor)
+            above.append(f"({below_or_above})" if factor.is_Add else below_or_above)
+    if coefficient.is_Rational and coefficient.q != 1:
+        below.append(str(int(coefficient.q)))
+    return sign + "/".join(["*".join(above) or "1", *below])
+
+
+def _print_power(base: sympy.Expr, exponent: sympy.Expr) -> str:
+    if exponent == sympy.Rational(1, 2):
+        return f"sqrt({_print(base)})"
+    if exponent == 1 and exponent.is_Integer:
+        return f"({_print(base)})" if base.is_Add or base.is_Mul else _print(base)
+    if exponent.is_Number and exponent.is_negative:
+        return f"1/{_print_power(base, -exponent)}"
+    below, above = _print(base), _print(exponent)
+    if not (base.is_Symbol or base.is_Function) and not (base.is_Number and below.isalnum()):
+        below = f"({below})"
+    if not (exponent.is_Symbol or exponent.is_Integer or exponent.is_Float):
+        above = f"({above})"
+    return f"{below}**{above}"
+
+
+def evaluate(expression: sympy.Expr, values: Mapping[str, Any], xp: Any = np) -> Any:
+    """The value of an expression, by walking its tree; `xp` is numpy or jax.numpy.
+
+    values: an array (or number) per symbol name, of shapes that broadcast together.
+    """
+    program, numbers = compile_expression(expression)
+    return run_program(program, numbers, values, xp)
+
+
+def constants(expression: sympy.Expr) -> list[float]:
+    """The numeric constants of an expression, in the canonical order of `compile_expression`."""
+    return list(compile_expression(expression)[1])
+
+
+def symbol_names(expression: sympy.Expr) -> set[str]:
+    """Names of the symbols in an expression."""
+    return {symbol.name for symbol in expression.free_symbols}

@@ -1,0 +1,112 @@
+"""Integral form: raw samples equal a free offset plus the integrated terms, so no derivative is taken.
+
+    x_i(t) = offset + sum_k c_k * integral_0^t T_k(s) ds + noise
+
+The offset is free for each run, node and window, which leaves white noise in the raw samples; the terms
+are integrated along the smoothed states.  Only the smoothing error inside the integral is left as a bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.interpolate import make_interp_spline
+
+from jaxllc.terms import Evaluator, Stage, Term, stage_of
+
+
+def integration_matrix(grid: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Matrix (sample, grid) that integrates values on a grid from its start to each sample, by a quintic spline."""
+    degree = min(5, len(grid) - 1)
+    spline = make_interp_spline(grid, np.eye(len(grid)), k=degree if degree % 2 else degree - 1)
+    return spline.antiderivative()(samples)
+
+
+class IntegralForm:
+    """Rows of the regression: one for each observed sample of the chosen nodes; columns: integrated terms."""
+
+    def __init__(
+        self,
+        runs: Sequence,
+        network,
+        smoothed,
+        features: dict[str, np.ndarray],
+        num_windows: int = 1,
+        nodes: np.ndarray | None = None,
+    ) -> None:
+        self.variables = runs[0].variables
+        self.nodes = np.arange(network.num_nodes) if nodes is None else nodes
+        states = np.concatenate([s.transpose(2, 1, 0) for s in smoothed.states], axis=2)
+        self.stage: Stage = stage_of(network, features, self.variables, states)
+        lengths = [len(t) for t in smoothed.grid_times]
+        edges = np.cumsum([0, *lengths])
+        self._grids = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self._matrices = [
+            integration_matrix(g, r.times) for g, r in zip(smoothed.grid_times, runs, strict=True)
+        ]
+        self._windows = [np.array_split(np.arange(len(r.times)), num_windows) for r in runs]
+        unseen = smoothed_unseen(runs, network)
+        self.masks = []
+        self.targets = []
+        for run in runs:
+            mask = run.observed.transpose(2, 1, 0)[:, self.nodes].astype(float)
+            mask = mask * ~unseen[self.nodes][None, :, None]
+            self.masks.append(mask)
+        for run, mask, windows in zip(runs, self.masks, self._windows, strict=True):
+            values = np.nan_to_num(run.states.transpose(2, 1, 0)[:, self.nodes])
+            self.targets.append(_centred(values, mask, windows))
+
+    def target(self, variable: int) -> np.ndarray:
+        """Observed samples with the offsets removed, (row,)."""
+        return np.concatenate([t[variable].ravel() for t in self.targets])
+
+    def num_rows(self, variable: int) -> int:
+        """Number of observed samples."""
+        return int(sum(m[variable].sum() for m in self.masks))
+
+    def integrate(self, values: np.ndarray, variable: int = 0) -> np.ndarray:
+        """Column of a term from its values (node, grid time), offsets removed, (row,)."""
+        chosen = values[self.nodes]
+        parts = []
+        for grid, matrix, mask, windows in zip(
+            self._grids, self._matrices, self.masks, self._windows, strict=True
+        ):
+            integral = chosen[:, grid] @ matrix.T
+            parts.append(_centred(integral, mask[variable], windows).ravel())
+        return np.concatenate(parts)
+
+    def column(
+        self, term: Term, variable: int = 0, evaluator: Evaluator | None = None
+    ) -> np.ndarray:
+        """Column of one term, (row,)."""
+        evaluator = evaluator or self.stage.evaluator(term.inner)
+        return self.integrate(evaluator.value(term.family), variable)
+
+    def column_and_derivatives(self, term: Term, variable: int = 0) -> np.ndarray:
+        """Column of one term and of its derivatives by its inner constants, (row, 1 + inner)."""
+        evaluator = self.stage.evaluator(term.inner)
+        columns = [self.column(term, variable, evaluator)]
+        for position in range(term.family.num_inner):
+            values = evaluator.inner_derivative(term.family, position)
+            columns.append(self.integrate(values, variable))
+        return np.stack(columns, axis=1)
+
+
+def smoothed_unseen(runs: Sequence, network) -> np.ndarray:
+    """Nodes whose own or any sender's states were never observed in some run, (node,)."""
+    hidden = np.zeros(network.num_nodes, dtype=bool)
+    for run in runs:
+        hidden |= ~run.observed.any(axis=(0, 2))
+    unseen = hidden.copy()
+    np.logical_or.at(unseen, network.receivers, hidden[network.senders])
+    return unseen
+
+
+def _centred(values: np.ndarray, mask: np.ndarray, windows: Sequence[np.ndarray]) -> np.ndarray:
+    centred = np.empty(np.broadcast_shapes(values.shape, mask.shape))
+    for window in windows:
+        part, seen = values[..., window], mask[..., window]
+        count = np.maximum(seen.sum(axis=-1, keepdims=True), 1.0)
+        centred[..., window] = (part - (part * seen).sum(axis=-1, keepdims=True) / count) * seen
+    return centred

@@ -1,0 +1,176 @@
+"""Trajectory fit: constants and all initial states of a law from the raw samples, by Levenberg-Marquardt.
+
+    min over constants c and states X:  sum (y - X)^2 / sigma^2   such that   X_{k+1} = flow_k(X_k; c)
+
+The states on the whole time grid are variables of their own (lifted Newton method, Albersmeyer and Diehl
+2010), started from the smoothed states, so that all steps of the flow and all derivatives are evaluated side by
+side, and a bistable or chaotic system does not run away.  Condensing leaves initial states and constants; the
+initial states are eliminated by a Schur complement.  Linearised steps need only be right to first order: at
+convergence the flow itself, not its linearisation, is what meets the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.fitting.condensing import FULL, OWN, Linearisation, close, linearise, propagate
+from jaxllc.fitting.trajectory_problem import TrajectoryProblem
+from jaxllc.terms import Term
+
+# States above which initial states act on their own node only: while choosing, and for the final fit.
+_LARGEST_FULL = 130
+_LARGEST_FULL_EXACT = 400
+
+
+@dataclass(frozen=True)
+class TrajectoryFit:
+    """A law fitted to the samples.
+
+    states: (variable, node, run * grid time); squared_residual: (equation,) in units of the data squared;
+    covariance: of `law.vector()`; converged: whether the last step changed the fit less than the tolerance.
+    """
+
+    law: CandidateLaw
+    states: np.ndarray
+    squared_residual: np.ndarray
+    covariance: np.ndarray | None
+    converged: bool
+    iterations: int
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.all(np.isfinite(self.squared_residual)))
+
+
+def _mode(problem: TrajectoryProblem, exact: bool) -> str:
+    return FULL if problem.dimension <= (_LARGEST_FULL_EXACT if exact else _LARGEST_FULL) else OWN
+
+
+def screen(problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarray | None = None) -> float:
+    """Squared weighted residual that one Gauss-Newton step predicts for a law."""
+    states = problem.smoothed if states is None else states
+    with np.errstate(all="ignore"):
+        line = linearise(problem, law, states, _mode(problem, False))
+        if not np.isfinite(line.merit) or not np.all(np.isfinite(line.constants)):
+            return np.inf
+        try:
+            return line.step(1e-6)[2]
+        except np.linalg.LinAlgError:
+            return np.inf
+
+
+def fit_trajectories(
+    problem: TrajectoryProblem,
+    law: CandidateLaw,
+    states: np.ndarray | None = None,
+    iterations: int = 8,
+    tolerance: float = 1e-3,
+    exact: bool = False,
+) -> TrajectoryFit:
+    """Fit the constants and initial states of a law; `exact` adds the covariance of its constants.
+
+    tolerance: relative change of chi-squared at which the fit has converged.
+    """
+    states = problem.smoothed if states is None else states
+    mode = _mode(problem, exact)
+    negligible = 1e-4 * problem.counts.sum()
+    damping, converged, iteration = 1e-6, False, 0
+    with np.errstate(all="ignore"):
+        defects = problem.defects(law, states)
+        line = None
+        for iteration in range(1, iterations + 1):
+            line = linearise(problem, law, states, mode, defects=defects)
+            if not np.isfinite(line.merit) or not np.all(np.isfinite(line.constants)):
+                infinite = np.full(len(problem.noise), np.inf)
+                return TrajectoryFit(law, states, infinite, None, False, iteration)
+            trial = _accepted_step(problem, law, states, line, damping)
+            if trial is None:
+                predicted = line.step(1e-6)[2]
+                converged = line.merit - predicted < tolerance * line.merit + negligible
+                break
+            law, states, defects, merit, damping = trial
+            if line.merit - merit < tolerance * merit + negligible:
+                converged = True
+                break
+        assert line is not None
+        closed = close(problem, line, states, defects)
+        covariance = _covariance(problem, law, closed, mode) if exact else None
+    residual = problem.squared_residual(closed)
+    residual = np.where(np.isfinite(residual), residual, np.inf)
+    return TrajectoryFit(law, closed, residual, covariance, converged, iteration)
+
+
+def _accepted_step(problem, law, states, line: Linearisation, damping: float):
+    """The first of a few ever more damped steps that lowers the merit; None where none does."""
+    largest = 1e6 * np.abs(problem.samples).max()
+    for _ in range(5):
+        try:
+            change, initial, _ = line.step(damping)
+        except np.linalg.LinAlgError:
+            damping = max(damping * 30, 1e-4)
+            continue
+        new_law = law.with_vector(law.vector() + change)
+        new_states = states + propagate(problem, line, change, initial)
+        defects = problem.defects(new_law, new_states)
+        if np.all(np.isfinite(defects)) and np.abs(defects).max() < largest:
+            rest = problem.weighted_residual(close(problem, line, new_states, defects))
+            merit = float((rest**2).sum())
+            if merit <= line.merit * (1 + 1e-9) + 1e-12:
+                return new_law, new_states, defects, merit, max(damping / 10, 1e-9)
+        damping = max(damping * 30, 1e-4)
+    return None
+
+
+def _covariance(problem, law, states, mode) -> np.ndarray:
+    """Covariance of the constants from the reduced normal matrix, the noise from the residual."""
+    line = linearise(problem, law, states, mode)
+    reduced = line.reduced()[1]
+    initial_states = problem.dimension * problem.num_runs
+    freedom = max(problem.counts.sum() - initial_states - law.num_constants, 1.0)
+    scale = np.sqrt(np.maximum(np.diag(reduced), 1e-300))
+    inverse = np.linalg.pinv(reduced / scale[:, None] / scale[None], rcond=1e-13)
+    return line.merit / freedom * inverse / scale[:, None] / scale[None]
+
+
+def information(problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarray) -> np.ndarray:
+    """Fisher information of the constants of `law.vector()`, initial states eliminated, (constant, constant)."""
+    with np.errstate(all="ignore"):
+        return linearise(problem, law, states, _mode(problem, False)).reduced()[1]
+
+
+def score_test(
+    problem: TrajectoryProblem,
+    law: CandidateLaw,
+    states: np.ndarray,
+    candidates: Sequence[Term],
+    chunk: int = 120,
+) -> list[tuple[float, float, int, Term]]:
+    """Gain in chi-squared, coefficient, equation and term for each candidate added to a fitted law, best first.
+
+    Source: Rao's score test, initial states and the law's own constants projected out.
+    """
+    extra = [(o, t) for o in range(len(problem.variables)) for t in candidates]
+    own = law.num_constants
+    results = []
+    for start in range(0, len(extra), chunk):
+        part = extra[start : start + chunk]
+        with np.errstate(all="ignore"):
+            line = linearise(problem, law, states, _mode(problem, False), part)
+            _, reduced, gradient = line.reduced()
+        finite = np.isfinite(np.diag(reduced)) & np.isfinite(gradient)
+        scale = np.sqrt(np.where(finite, np.maximum(np.diag(reduced), 1e-300), 1.0))
+        known = finite[:, None] & finite[None]
+        reduced = np.where(known, reduced, 0.0) / scale[:, None] / scale[None]
+        gradient = np.where(finite, gradient, 0.0) / scale
+        right = np.concatenate([reduced[:own, own:], gradient[:own, None]], axis=1)
+        solved = np.linalg.lstsq(reduced[:own, :own], right, rcond=1e-12)[0]
+        rest = np.diag(reduced)[own:] - (reduced[:own, own:] * solved[:, :-1]).sum(axis=0)
+        slope = gradient[own:] - reduced[own:, :own] @ solved[:, -1]
+        for (o, term), d, g, s in zip(part, rest, slope, scale[own:], strict=True):
+            if d > 1e-7:
+                results.append((float(g * g / d), float(g / d / s), o, term))
+    return sorted(results, key=lambda r: -r[0])

@@ -1,0 +1,39 @@
+"""The catalogue of known laws, one file per field, each law defined once as equations.
+
+jaxllc.known_laws.names()
+jaxllc.known_laws.get("epidemic").simulate(network, times)
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from jaxllc.known_laws.law import KnownLaw
+
+__all__ = ["KnownLaw", "get", "names"]
+
+
+@lru_cache(maxsize=1)
+def _catalogue() -> dict[str, KnownLaw]:
+    from jaxllc.known_laws import chaos, ecology, epidemics, genes, neurons, oscillators, signaling
+
+    fields = (genes, ecology, neurons, epidemics, oscillators, chaos, signaling)
+    return {law.name: law for module in fields for law in module.LAWS}
+
+
+def names() -> list[str]:
+    """The names of all known laws."""
+    return list(_catalogue())
+
+
+def get(name: str) -> KnownLaw:
+    """The known law of that name; raises InputError, with the nearest match, for another."""
+    from jaxllc.errors import InputError, nearest_match
+
+    catalogue = _catalogue()
+    if name not in catalogue:
+        raise InputError(
+            f"There is no known law {name!r}{nearest_match(str(name), catalogue)}; known laws: "
+            f"{', '.join(catalogue)}."
+        )
+    return catalogue[name]

@@ -1,0 +1,156 @@
+"""KnownLaw: a law of the catalogue, defined once as equations, from which its field is made."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.equations import Equation
+
+if TYPE_CHECKING:
+    import sympy
+
+    from jaxllc.network import Network
+    from jaxllc.trajectories import Trajectories
+    from jaxllc.vector_field import VectorField
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class KnownLaw:
+    """dx_i/dt = self_term + sum_j A_ij interaction_term, for each variable.
+
+    terms: {variable: (self term, interaction term)} as text in which `parameters` are named.
+    initial_range: the interval that initial states are drawn from, per variable. feature_ranges:
+    the same for node features. horizon: a duration over which the transient tells the law, in the
+    units of the equation. additive: False where the sum over neighbours is the argument of a
+    function; `equations` are then the parts, put together as `source` and the class say.
+    """
+
+    name: str
+    terms: Mapping[str, tuple[str, str]]
+    parameters: Mapping[str, float]
+    initial_range: Mapping[str, Range]
+    horizon: float
+    source: str
+    feature_ranges: Mapping[str, Range] = field(default_factory=dict)
+    additive: bool = True
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables of a node."""
+        return tuple(self.terms)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the node features that the law reads."""
+        return tuple(self.feature_ranges)
+
+    @cached_property
+    def equations(self) -> dict[str, Equation]:
+        """The equations with the numbers of `parameters` in them."""
+        return self.with_parameters()
+
+    def with_parameters(self, **changed: float) -> dict[str, Equation]:
+        """The equations with other values for some parameters."""
+        from jaxllc.errors import InputError, nearest_match
+
+        for name in changed:
+            if name not in self.parameters:
+                raise InputError(
+                    f"{self.name!r} has no parameter {name!r}{nearest_match(name, self.parameters)}"
+                    f"; its parameters are {', '.join(self.parameters)}."
+                )
+        values = {**self.parameters, **changed}
+        return {
+            variable: Equation(*(_with_numbers(text, values) for text in texts))
+            for variable, texts in self.terms.items()
+        }
+
+    def vector_field(self) -> VectorField:
+        """The field of this law, made from `equations`."""
+        from jaxllc.vector_field import from_equations
+
+        return from_equations(self.equations, self.feature_names)
+
+    def default_times(self, num_times: int = 200) -> np.ndarray:
+        """num_times equal steps from 0 to `horizon`."""
+        return np.linspace(0.0, self.horizon, num_times)
+
+    def sample_initial_state(self, num_nodes: int, seed: int = 0) -> np.ndarray:
+        """Uniform in `initial_range`, (num_nodes, d)."""
+        generator = np.random.default_rng([seed, 0])
+        ranges = [self.initial_range[variable] for variable in self.variables]
+        return np.stack([generator.uniform(*r, size=num_nodes) for r in ranges], axis=-1)
+
+    def sample_features(self, num_nodes: int, seed: int = 0) -> dict[str, np.ndarray]:
+        """Uniform in `feature_ranges`, {name: (num_nodes,)}."""
+        generator = np.random.default_rng([seed, 1])
+        return {
+            name: generator.uniform(*interval, size=num_nodes)
+            for name, interval in self.feature_ranges.items()
+        }
+
+    def simulate(
+        self,
+        network: Network,
+        times: Sequence[float] | np.ndarray | None = None,
+        initial_state: np.ndarray | None = None,
+        seed: int = 0,
+        node_features: Mapping[str, np.ndarray] | None = None,
+        **solver_options: Any,
+    ) -> Trajectories:
+        """Trajectories of this law on `network`; what is left out is drawn from the ranges.
+
+        initial_state: (N, d); (R, N, d) gives a list of R runs. A run that diverges or stalls warns,
+        and is nan from there. solver_options go to `jaxllc.simulate.simulate`, which also lists
+        what is raised.
+        """
+        from jaxllc.simulate import simulate
+
+        if initial_state is None:
+            initial_state = self.sample_initial_state(network.num_nodes, seed)
+        features = {**self.sample_features(network.num_nodes, seed), **(node_features or {})}
+        result = simulate(
+            self.vector_field(),
+            network,
+            self.default_times() if times is None else times,
+            initial_state,
+            features,
+            **solver_options,
+        )
+        successes, messages = (
+            (result.success, result.message)
+            if isinstance(result.success, list)
+            else ([result.success], [result.message])
+        )
+        for success, message in zip(successes, messages, strict=True):
+            if not success:
+                warnings.warn(f"{self.name}: {message}", RuntimeWarning, stacklevel=2)
+        return result.trajectories
+
+    def __str__(self) -> str:
+        from jaxllc.expressions import to_text
+
+        lines = []
+        for variable, (self_term, interaction_term) in self.equations.items():
+            line = f"d{variable}_i/dt = {to_text(self_term)}"
+            if interaction_term != 0:
+                line += f" + sum_j A_ij ({to_text(interaction_term)})"
+            lines.append(line)
+        return "\n".join(lines)
+
+
+def _with_numbers(text: str, values: Mapping[str, float]) -> sympy.Expr:
+    import sympy
+
+    from jaxllc.expressions import parse
+
+    numbers = {sympy.Symbol(name): parse(repr(value)) for name, value in values.items()}
+    return parse(text).subs(numbers, simultaneous=True)

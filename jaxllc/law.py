@@ -1,0 +1,188 @@
+"""Law: what a discovery returns, and what can be done with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.equations import Equation
+from jaxllc.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+
+    from jaxllc.network import Network
+    from jaxllc.simulate import Simulation
+    from jaxllc.trajectories import Trajectories
+    from jaxllc.vector_field import VectorField
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One constant of a law: the term it stands in, its value and its standard error.
+
+    role: "coefficient", or which inner constant it is ("w0", "w1").
+    """
+
+    variable: str
+    side: str
+    term: str
+    role: str
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class FrontRow:
+    """One law of the Pareto front, as text."""
+
+    num_constants: int
+    chi_squared: float
+    criterion: float
+    held_out_error: float
+    equations: dict[str, tuple[str, str]]
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Law:
+    """The law of a network: dx_i/dt = self term + sum over j of A_ij interaction term, for each variable.
+
+    equations: {variable: Equation(self_term, interaction_term)}, sympy expressions in v_i, v_j (variables and node
+        features of receiver and sender) and k_i (total input weight of the receiver).
+    constants: every constant with its standard error.
+    adjusted_r2: {variable: value} of the fitted trajectories.
+    noise: {variable: standard deviation of a sample that the law leaves}.
+    converged: whether the last fit converged; notes: sentences on what the data do not determine.
+    seconds: {stage: time taken}.
+    """
+
+    equations: dict[str, Equation]
+    constants: tuple[Constant, ...] = ()
+    front: tuple[FrontRow, ...] = ()
+    adjusted_r2: dict[str, float] = field(default_factory=dict)
+    noise: dict[str, float] = field(default_factory=dict)
+    feature_names: tuple[str, ...] = ()
+    converged: bool = True
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    network: Network | None = field(default=None, compare=False, repr=False)
+    data: tuple[Any, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return tuple(self.equations)
+
+    def __str__(self) -> str:
+        from jaxllc.law_text import law_text
+
+        return law_text(self)
+
+    def summary(self) -> str:
+        """The equations, the quality of the fit and what is not determined, in a few lines."""
+        from jaxllc.law_text import law_summary
+
+        return law_summary(self)
+
+    def latex(self) -> str:
+        """The equations as LaTeX, one line for each variable."""
+        from jaxllc.law_text import law_latex
+
+        return law_latex(self)
+
+    def _repr_latex_(self) -> str:
+        return "$$\\begin{aligned}" + self.latex().replace(" = ", " &= ") + "\\end{aligned}$$"
+
+    def vector_field(self) -> VectorField:
+        """The law as a vector field for `jaxllc.simulate`."""
+        from jaxllc.vector_field import from_equations
+
+        return from_equations(self.equations, self.feature_names)
+
+    def constants_table(self) -> pandas.DataFrame:
+        """Every constant: variable, side, term, role, value, standard_error."""
+        import pandas
+
+        columns = ["variable", "side", "term", "role", "value", "standard_error"]
+        rows = [[getattr(c, name) for name in columns] for c in self.constants]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def pareto_table(self) -> pandas.DataFrame:
+        """The front of complexity against misfit: one row for each law, simplest first."""
+        import pandas
+
+        from jaxllc.law_text import equation_line
+
+        rows = [
+            {
+                "num_constants": row.num_constants,
+                "chi_squared": row.chi_squared,
+                "criterion": row.criterion,
+                "held_out_error": row.held_out_error,
+                "chosen": row.chosen,
+                "law": "; ".join(
+                    equation_line(v, Equation.from_text(*row.equations[v])) for v in row.equations
+                ),
+            }
+            for row in self.front
+        ]
+        return pandas.DataFrame(rows)
+
+    def run(
+        self,
+        initial_state: np.ndarray,
+        times: Sequence[float] | np.ndarray,
+        network: Network | None = None,
+        node_features: Mapping[str, np.ndarray] | None = None,
+        **options: Any,
+    ) -> Simulation:
+        """As `simulate`, but the whole result: whether each run ended well, and if not when and why."""
+        from jaxllc.simulate import simulate
+
+        network = self.network if network is None else network
+        if network is None:
+            raise InputError("this law knows no network: give one, law.simulate(x0, times, network=...)")
+        if node_features is None and self.data and network is self.network:
+            node_features = self.data[0].node_features
+        return simulate(
+            self.vector_field(), network, times, initial_state, node_features or None, **options
+        )
+
+    def simulate(
+        self,
+        initial_state: np.ndarray,
+        times: Sequence[float] | np.ndarray,
+        network: Network | None = None,
+        node_features: Mapping[str, np.ndarray] | None = None,
+        **options: Any,
+    ) -> Trajectories:
+        """Trajectories of the law from initial_state (node,) or (node, variable) at times[0] over `times` (T,).
+
+        network: another network; by default the one the law was found on.  A run that diverges ends in nan; `run` says
+        when and why.
+        """
+        return self.run(initial_state, times, network, node_features, **options).trajectories
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the law as JSON; `jaxllc.load_law` reads it."""
+        from jaxllc.law_file import save_law
+
+        save_law(self, path)
+
+    def report(self, path: str | os.PathLike) -> None:
+        """Write one self-contained HTML page: equations, constants, front and figures."""
+        from jaxllc.report import write_report
+
+        write_report(self, path)
+
+
+def load_law(path: str | os.PathLike) -> Law:
+    """Read a law written by `Law.save`; nothing in the file can run."""
+    from jaxllc.law_file import read_law
+
+    return read_law(path)

@@ -1,0 +1,156 @@
+"""Laws as JSON files: numbers, names and expressions as text, read by the safe parser only."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, fields
+from typing import Any
+
+from jaxllc.equations import Equation
+from jaxllc.errors import InputError
+from jaxllc.law import Constant, FrontRow, Law
+from jaxllc.output_file import output_file
+
+FORMAT = "jaxllc law"
+VERSION = 1
+_LARGEST_FILE = 20_000_000
+
+
+def save_law(law: Law, path: str | os.PathLike) -> None:
+    """Write a law; its network and data are not part of the file."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "equations": {v: _texts(e) for v, e in law.equations.items()},
+        "feature_names": list(law.feature_names),
+        "constants": [asdict(c) for c in law.constants],
+        "front": [asdict(row) for row in law.front],
+        "adjusted_r2": law.adjusted_r2,
+        "noise": law.noise,
+        "converged": law.converged,
+        "notes": list(law.notes),
+        "seconds": law.seconds,
+        "settings": law.settings,
+    }
+    text = json.dumps(_plain(content), indent=1, allow_nan=False)
+    with output_file(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _texts(equation: Equation) -> dict[str, str]:
+    self_term, interaction_term = equation.to_text()
+    return {"self_term": self_term, "interaction_term": interaction_term}
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no nan and no infinity: they become null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def read_law(path: str | os.PathLike) -> Law:
+    """Read a law; raises InputError for anything that is not one."""
+    content = _content(path)
+    try:
+        equations = {
+            _text(v): Equation.from_text(_text(e["self_term"]), _text(e["interaction_term"]))
+            for v, e in content["equations"].items()
+        }
+        constants = tuple(_record(Constant, c) for c in content.get("constants", []))
+        front = tuple(_front_row(row) for row in content.get("front", []))
+        law = Law(
+            equations=equations,
+            constants=constants,
+            front=front,
+            adjusted_r2={_text(k): _number(v) for k, v in content.get("adjusted_r2", {}).items()},
+            noise={_text(k): _number(v) for k, v in content.get("noise", {}).items()},
+            feature_names=tuple(_text(n) for n in content.get("feature_names", [])),
+            converged=bool(content.get("converged", True)),
+            notes=tuple(_text(n) for n in content.get("notes", [])),
+            seconds={_text(k): _number(v) for k, v in content.get("seconds", {}).items()},
+            settings=dict(content.get("settings", {})),
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is not a complete law: {error!r}; save it again with Law.save") from None
+    _check_symbols(path, law)
+    return law
+
+
+def _content(path: str | os.PathLike) -> dict[str, Any]:
+    try:
+        if os.path.getsize(path) > _LARGEST_FILE:
+            raise InputError(f"{path} is larger than {_LARGEST_FILE} bytes, which no law is")
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; Law.save writes such a file") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not a JSON file ({error}); Law.save writes one") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is not a jaxllc law; Law.save writes one")
+    if content.get("version") != VERSION:
+        raise InputError(
+            f"{path} has the format version {content.get('version')!r}; this jaxllc reads version {VERSION}"
+        )
+    return content
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is not a number")
+    return float(value)
+
+
+def _record(kind: Any, content: dict[str, Any]) -> Any:
+    values = {}
+    for field in fields(kind):
+        value = content[field.name]
+        values[field.name] = _number(value) if field.type == "float" else _text(value)
+    return kind(**values)
+
+
+def _front_row(content: dict[str, Any]) -> FrontRow:
+    equations = {}
+    for variable, texts in content["equations"].items():
+        self_term, interaction_term = (_text(t) for t in texts)
+        Equation.from_text(self_term, interaction_term)
+        equations[_text(variable)] = (self_term, interaction_term)
+    return FrontRow(
+        int(_number(content["num_constants"])),
+        _number(content["chi_squared"]),
+        _number(content["criterion"]),
+        _number(content["held_out_error"]),
+        equations,
+        bool(content["chosen"]),
+    )
+
+
+def _check_symbols(path: str | os.PathLike, law: Law) -> None:
+    known = {f"{name}_{side}" for name in (*law.variables, *law.feature_names, "k") for side in "ij"}
+    for variable, equation in law.equations.items():
+        for place, term in (("self", equation.self_term), ("interaction", equation.interaction_term)):
+            unknown = sorted({s.name for s in term.free_symbols} - known)
+            if unknown:
+                raise InputError(
+                    f"{path}: the {place} term of {variable} uses {', '.join(unknown)}, which is neither a variable nor "
+                    f"a node feature of the law"
+                )

@@ -1,0 +1,102 @@
+"""Laws as text and LaTeX, every constant with as many digits as its standard error allows."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import sympy
+
+from jaxllc.equations import Equation
+
+if TYPE_CHECKING:
+    from jaxllc.law import Law
+
+# Digits of a constant without a standard error.
+_DIGITS = 4
+_MOST_DIGITS = 6
+
+
+def digits_for(value: float, error: float | None) -> int:
+    """Significant digits that a standard error leaves, two of the error's own kept."""
+    if value == 0 or error is None or not math.isfinite(error) or error <= 0:
+        return _DIGITS
+    return max(1, min(_MOST_DIGITS, 2 + math.floor(math.log10(abs(value))) - math.floor(math.log10(error))))
+
+
+def rounded(expression: sympy.Expr, errors: dict[float, float] | None = None) -> sympy.Expr:
+    """An expression with its numbers rounded for reading."""
+
+    def short(number: sympy.Float) -> sympy.Expr:
+        value = float(number)
+        error = None if errors is None else errors.get(abs(value))
+        text = f"{value:.{digits_for(value, error)}g}"
+        if float(text) == int(float(text)) and abs(float(text)) < 1e6:
+            return sympy.Integer(int(float(text)))
+        return sympy.Float(text, len(text.lstrip("-0.").replace(".", "").split("e")[0]) or 1)
+
+    return expression.xreplace({n: short(n) for n in expression.atoms(sympy.Float)})
+
+
+def equation_line(variable: str, equation: Equation, errors: dict[float, float] | None = None) -> str:
+    """One equation on one line."""
+    own = rounded(equation.self_term, errors)
+    other = rounded(equation.interaction_term, errors)
+    left = f"d{variable}_i/dt"
+    if other == 0:
+        return f"{left} = {own}"
+    inside = str(other)
+    sum_text = f"sum_j A_ij ({inside})" if other.is_Add else f"sum_j A_ij {inside}"
+    if other.is_Mul and other.could_extract_minus_sign():
+        sum_text = f"sum_j A_ij ({inside})"
+    return f"{left} = {sum_text}" if own == 0 else f"{left} = {own} + {sum_text}"
+
+
+def _errors(law: Law) -> dict[float, float]:
+    return {abs(c.value): c.standard_error for c in law.constants}
+
+
+def law_text(law: Law) -> str:
+    """The equations, one line for each variable."""
+    errors = _errors(law)
+    return "\n".join(equation_line(v, e, errors) for v, e in law.equations.items())
+
+
+def law_summary(law: Law) -> str:
+    """The equations with the quality of the fit, standard errors and notes."""
+    lines = [law_text(law), ""]
+    for name, value in law.adjusted_r2.items():
+        lines.append(
+            f"adjusted R2 of {name}: {value:.6f}   left in a sample: {law.noise.get(name, math.nan):.3g}"
+        )
+    if law.constants:
+        lines.append("")
+        width = max(len(f"{c.term} {c.role}") for c in law.constants)
+        for c in law.constants:
+            label = c.term if c.role == "coefficient" else f"{c.term} {c.role}"
+            digits = digits_for(c.value, c.standard_error)
+            place = "sum_j A_ij" if c.side == "interaction" else "self"
+            lines.append(
+                f"d{c.variable}_i/dt  {place:<10}  {label:<{width}}  {c.value:.{digits}g} +- {c.standard_error:.2g}"
+            )
+    if law.notes:
+        lines += ["", *law.notes]
+    return "\n".join(lines)
+
+
+def law_latex(law: Law) -> str:
+    """The equations as LaTeX, one line for each variable."""
+    errors = _errors(law)
+    lines = []
+    for variable, equation in law.equations.items():
+        own = rounded(equation.self_term, errors)
+        other = rounded(equation.interaction_term, errors)
+        left = rf"\frac{{d{variable}_i}}{{dt}}"
+        parts = []
+        if own != 0 or other == 0:
+            parts.append(sympy.latex(own))
+        if other != 0:
+            inside = sympy.latex(other)
+            parts.append(rf"\sum_j A_{{ij}} \left({inside}\right)")
+        lines.append(f"{left} = " + " + ".join(parts))
+    return " \\\\\n".join(lines)

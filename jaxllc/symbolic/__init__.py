@@ -1,0 +1,1 @@
+"""Neural terms and data -> equations: candidate terms, candidate laws, one judge on the trajectories."""

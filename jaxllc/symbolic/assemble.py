@@ -1,0 +1,117 @@
+"""From the judged candidate to a Law: final fit, standard errors, adjusted R2, front and notes."""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy
+
+from jaxllc.equations import Equation
+from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.fitting.gauge import undetermined_constants
+from jaxllc.fitting.trajectory_fit import TrajectoryFit, fit_trajectories
+from jaxllc.law import Constant, FrontRow, Law
+from jaxllc.symbolic.judge import Judge, Judged
+from jaxllc.symbolic.pareto import pareto_front
+from jaxllc.terms import SELF
+
+
+def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equation]:
+    """Sympy equations of a candidate law."""
+    equations = {}
+    for name, terms, coefficients in zip(variables, law.terms, law.coefficients, strict=True):
+        sides: dict[bool, sympy.Expr] = {True: sympy.Integer(0), False: sympy.Integer(0)}
+        for term, coefficient in zip(terms, coefficients, strict=True):
+            sides[term.family.side == SELF] += sympy.Float(coefficient) * term.sympy()
+        equations[name] = Equation(sides[True], sides[False])
+    return equations
+
+
+def _constants(law: CandidateLaw, fit: TrajectoryFit, variables: tuple[str, ...]) -> list[Constant]:
+    variance = np.zeros(law.num_constants) if fit.covariance is None else np.diag(fit.covariance)
+    errors = np.sqrt(np.maximum(variance, 0.0))
+    rows = []
+    position = 0
+    for name, terms, coefficients in zip(variables, law.terms, law.coefficients, strict=True):
+        for term, coefficient in zip(terms, coefficients, strict=True):
+            text = str(term.family.expression)
+            side = term.family.side
+            rows.append(
+                Constant(name, side, text, "coefficient", float(coefficient), float(errors[position]))
+            )
+            for k, (w, positive) in enumerate(zip(term.inner, term.family.positive, strict=True)):
+                # The fit works on the logarithm of positive constants.
+                error = errors[position + 1 + k] * (w if positive else 1.0)
+                rows.append(Constant(name, side, text, f"w{k}", float(w), float(error)))
+            position += term.num_constants
+    return rows
+
+
+def _adjusted_r2(judge: Judge, fit: TrajectoryFit, law: CandidateLaw) -> list[float]:
+    problem = judge.problem
+    values = []
+    for v, terms in enumerate(law.terms):
+        count = problem.counts[v]
+        seen = problem.samples[v][problem.mask[v] > 0]
+        total = float(((seen - seen.mean()) ** 2).sum())
+        constants = sum(t.num_constants for t in terms)
+        share = fit.squared_residual[v] / max(total, 1e-300)
+        values.append(float(1 - share * (count - 1) / max(count - constants - 1, 1)))
+    return values
+
+
+def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law:
+    """The Law of a discovery."""
+    search = discovery.search
+    variables = search.variables
+    fit = fit_trajectories(
+        judge.problem, best.law, best.fit.states, iterations=12, tolerance=1e-5, exact=True
+    )
+    if not fit.finite:
+        fit = best.fit
+    law = fit.law
+    constants = _constants(law, fit, variables)
+    values = np.array([c.value for c in constants])
+    errors = np.array([c.standard_error for c in constants])
+    notes = list(notes)
+    for c, uncertain in zip(constants, undetermined_constants(values, errors), strict=True):
+        if uncertain and fit.covariance is not None:
+            role = "" if c.role == "coefficient" else f" {c.role}"
+            notes.append(
+                f"The constant{role} of the term {c.term} in d{c.variable}_i/dt is not determined by these data "
+                f"({c.value:.3g} +- {c.standard_error:.2g}); more samples or an earlier start would fix it."
+            )
+    if not fit.converged:
+        notes.append(
+            "The last fit did not converge within its steps; the constants may still move: start again with more "
+            "samples in the fast part, or with fewer terms (max_terms)."
+        )
+    front = []
+    for member in pareto_front(judge, best, search.std):
+        texts = {
+            v: e.to_text() for v, e in equations_of(member.judged.law, variables).items()
+        }
+        front.append(
+            FrontRow(
+                member.num_constants,
+                member.chi_squared,
+                member.criterion,
+                member.held_out_error,
+                texts,
+                member.judged is best,
+            )
+        )
+    rms = np.sqrt(fit.squared_residual / np.maximum(judge.problem.counts, 1))
+    return Law(
+        equations=equations_of(law, variables),
+        constants=tuple(constants),
+        front=tuple(front),
+        adjusted_r2=dict(zip(variables, _adjusted_r2(judge, fit, law), strict=True)),
+        noise=dict(zip(variables, map(float, rms), strict=True)),
+        feature_names=tuple(search.features),
+        converged=fit.converged,
+        notes=tuple(notes),
+        seconds=discovery.seconds,
+        settings=discovery.settings_record(),
+        network=discovery.network,
+        data=tuple(discovery.runs),
+    )

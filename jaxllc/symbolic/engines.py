@@ -1,0 +1,118 @@
+"""The contract of search engines, and the sparse engine.
+
+An engine proposes equations for one variable: sets of terms with coefficients.  It need not be right: the judge
+fits what all engines propose to the trajectories and decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from jaxllc.errors import InputError
+from jaxllc.symbolic.constants import refine_inner_constants
+from jaxllc.symbolic.search_problem import SearchProblem
+from jaxllc.symbolic.search_sparse import Reduced, information_criterion, propose, reduce_columns
+from jaxllc.terms import Term
+
+
+@dataclass(frozen=True)
+class ProposedEquation:
+    """Terms and coefficients for one variable, with the squared residual of the integral form.
+
+    score: information criterion in the integral form, lower is better; only a first order of merit.
+    """
+
+    terms: tuple[Term, ...]
+    coefficients: tuple[float, ...]
+    residual: float
+    score: float
+
+    @property
+    def num_constants(self) -> int:
+        return sum(t.num_constants for t in self.terms)
+
+    def skeleton(self) -> frozenset:
+        return frozenset(t.family for t in self.terms)
+
+
+class Engine(Protocol):
+    """A search engine."""
+
+    name: str
+
+    def propose(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
+        """Equations for one variable, in no particular order."""
+        ...
+
+
+@dataclass
+class SparseEngine:
+    """Sparse and parametric enumeration over the library of candidate terms.
+
+    per_size: skeletons of each number of terms whose inner constants are refined.
+    """
+
+    max_terms: int = 8
+    per_size: int = 3
+    name: str = "sparse"
+    _reduced: dict[tuple[int, bytes], Reduced] = field(default_factory=dict)
+
+    def propose(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
+        found: dict[frozenset, ProposedEquation] = {}
+        for index, form in enumerate(problem.forms):
+            key = (index, b"".join(m[variable].tobytes() for m in form.masks))
+            if key not in self._reduced:
+                self._reduced[key] = reduce_columns(form, problem.library, variable)
+            reduced = self._reduced[key]
+            floor = problem.mean_square_floor(variable)
+            proposals = propose(reduced, variable, floor, max_terms=self.max_terms)
+            for equation in self._refined(problem, index, variable, reduced, proposals, floor):
+                found.setdefault(equation.skeleton(), equation)
+        return sorted(found.values(), key=lambda e: e.score)
+
+    def _refined(self, problem, index, variable, reduced, proposals, floor):
+        """The best few skeletons of each size, inner constants refined; no larger than the data ask for."""
+        by_size: dict[int, list] = {}
+        for proposal in proposals:
+            by_size.setdefault(len(proposal.positions), []).append(proposal)
+        lowest = min(p.residual for p in proposals)
+        rows = int(reduced.num_rows[variable])
+        best, stop = np.inf, None
+        for size in sorted(by_size):
+            if stop is not None and size > stop:
+                break
+            for proposal in sorted(by_size[size], key=lambda p: p.residual)[: self.per_size]:
+                terms, coefficients, residual = refine_inner_constants(
+                    problem.caches[index], [reduced.terms[p] for p in proposal.positions], variable
+                )
+                constants = sum(t.num_constants for t in terms)
+                score = float(information_criterion(residual, rows, constants, floor))
+                best = min(best, residual)
+                yield ProposedEquation(tuple(terms), tuple(map(float, coefficients)), residual, score)
+            if stop is None and problem.clean and best < 4 * lowest + 1e-2 * floor * rows:
+                stop = size + 1
+
+
+_ENGINES = {"sparse": SparseEngine}
+
+
+def engine(name: str) -> Engine:
+    """The engine of a name; raises InputError for an unknown one."""
+    if name not in _ENGINES:
+        raise InputError(f"there is no search engine {name!r}; there are {', '.join(sorted(_ENGINES))}")
+    return _ENGINES[name]()
+
+
+def first_guess(proposals: list[ProposedEquation], clean: bool, slack: float) -> ProposedEquation:
+    """Where the judge starts: under noise the best score; on clean data the smallest equation about as good as any.
+
+    slack: residual that is explained by smoothing and quadrature.
+    """
+    if not clean:
+        return min(proposals, key=lambda p: p.score)
+    limit = 9 * min(p.residual for p in proposals) + slack
+    good = [p for p in proposals if p.residual <= limit]
+    return min(good, key=lambda p: (p.num_constants, p.residual))

@@ -1,0 +1,260 @@
+"""The judge: the likelihood of the data decides between candidate laws.
+
+Candidates of all engines are screened by one step of the trajectory fit each, the best are fitted, and the winner
+is varied by drop, add and swap moves until the information criterion no longer falls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.fitting.trajectory_fit import (
+    TrajectoryFit,
+    fit_trajectories,
+    information,
+    score_test,
+    screen,
+)
+from jaxllc.fitting.trajectory_problem import TrajectoryProblem
+from jaxllc.symbolic.engines import ProposedEquation
+from jaxllc.terms import Term
+
+@dataclass
+class Judged:
+    """A fitted law and its criterion."""
+
+    fit: TrajectoryFit
+    criterion: float
+
+    @property
+    def law(self) -> CandidateLaw:
+        return self.fit.law
+
+
+@dataclass
+class Judge:
+    """Fits candidate laws and remembers the best fit of each skeleton.
+
+    floor: (equation,) error of a sample that is not held against a law: what the grid and the solver leave.
+    """
+
+    problem: TrajectoryProblem
+    floor: np.ndarray
+    progress: Callable[[str], None] | None = None
+    seen: dict[tuple, Judged] = field(default_factory=dict)
+
+    @property
+    def num_samples(self) -> float:
+        return float(self.problem.counts.sum())
+
+    @property
+    def penalty(self) -> float:
+        """Cost of one constant."""
+        return float(np.log(self.num_samples))
+
+    @property
+    def floor_ratio(self) -> float:
+        counts = self.problem.counts
+        return float((counts * (self.floor / self.problem.noise) ** 2).sum() / counts.sum())
+
+    def criterion(self, merit: float, num_constants: int) -> float:
+        """BIC: n ln(chi2 / n) + k ln n, with the floor added to chi2 / n."""
+        if not np.isfinite(merit):
+            return np.inf
+        n = self.num_samples
+        return float(n * np.log(max(merit, 0.0) / n + self.floor_ratio) + num_constants * self.penalty)
+
+    def merit(self, fit: TrajectoryFit) -> float:
+        return float((fit.squared_residual / self.problem.noise**2).sum())
+
+    def fitted(self, law: CandidateLaw, states=None, iterations: int = 6) -> Judged:
+        """Fit a law; a skeleton seen before keeps its better fit."""
+        fit = fit_trajectories(self.problem, law, states, iterations)
+        judged = Judged(fit, self.criterion(self.merit(fit), fit.law.num_constants))
+        key = fit.law.key()
+        if key not in self.seen or judged.criterion < self.seen[key].criterion:
+            self.seen[key] = judged
+        if self.progress:
+            self.progress(f"fitted {len(self.seen)} candidate laws")
+        return self.seen[key]
+
+    def variance(self, judged: Judged) -> float:
+        """Variance of a sample in units of the noise, the floor included."""
+        return self.merit(judged.fit) / self.num_samples + self.floor_ratio
+
+    def at_floor(self, judged: Judged) -> bool:
+        """Whether a law explains the samples as far as the grid and the solver can tell."""
+        return judged.fit.finite and self.variance(judged) < 1.2 * self.floor_ratio
+
+    def recalibrated(self, best: Judged) -> Judged:
+        """Where the smoothing overestimated the noise, take it from the residual instead, and judge anew."""
+        counts = np.maximum(self.problem.counts, 1.0)
+        actual = np.sqrt(best.fit.squared_residual / counts)
+        if not best.fit.finite or np.all(actual > 0.7 * self.problem.noise):
+            return best
+        noise = np.minimum(self.problem.noise, np.maximum(actual, self.floor))
+        if np.allclose(noise, self.problem.noise):
+            return best
+        self.problem.set_noise(noise)
+        self.seen.clear()
+        return self.fitted(best.law, best.fit.states)
+
+    # -- choosing between proposals ---------------------------------------------------------------
+
+    def choose(self, proposals: Sequence[Sequence[ProposedEquation]], start: CandidateLaw, num_fits: int) -> Judged:
+        """Best law among proposals of each equation, one equation after the other."""
+        best = self.fitted(start)
+        for equation, alternatives in enumerate(proposals):
+            if self.at_floor(best):
+                best = self._smaller(best, equation, alternatives, num_fits)
+                continue
+            screened = []
+            for option in alternatives:
+                law = best.law.replaced(equation, option.terms, option.coefficients)
+                if law.key() in self.seen:
+                    continue
+                states = best.fit.states if best.fit.finite else None
+                merit = screen(self.problem, law, states)
+                screened.append((self.criterion(merit, law.num_constants), law))
+            screened.sort(key=lambda s: s[0])
+            for score, law in screened[:num_fits]:
+                if score > best.criterion + 10 * self.penalty and best.fit.finite:
+                    break
+                states = best.fit.states if best.fit.finite else None
+                candidate = self.fitted(law, states)
+                if candidate.criterion < best.criterion:
+                    best = candidate
+        return best
+
+    def _smaller(self, best: Judged, equation: int, alternatives, num_fits: int) -> Judged:
+        """Where the best law meets the data exactly, only a smaller one can be better."""
+        current = sum(t.num_constants for t in best.law.terms[equation])
+        limit = 100 * min(a.residual for a in alternatives)
+        good = [a for a in alternatives if a.residual <= limit]
+        for option in sorted(good, key=lambda a: (a.num_constants, a.residual))[:num_fits]:
+            if option.num_constants >= current:
+                break
+            law = best.law.replaced(equation, option.terms, option.coefficients)
+            if law.key() in self.seen:
+                continue
+            candidate = self.fitted(law, best.fit.states)
+            if candidate.criterion < best.criterion:
+                return candidate
+        return best
+
+    # -- moves ------------------------------------------------------------------------------------
+
+    def dropped(self, best: Judged) -> Judged:
+        """Backward elimination along the quadratic approximation, then the best of the path fitted."""
+        while True:
+            law = best.law
+            if sum(len(t) for t in law.terms) < 2:
+                return best
+            path = self._elimination_path(best)
+            tries = [drop for drop, score in path[:3] if score < best.criterion + self.penalty]
+            if self.at_floor(best):
+                # The quadratic model is no guide where nearly equal terms cancel: try the weakest.
+                tries += [frozenset([term]) for term in self._weakest(best)[:4]]
+            for drop in tries:
+                smaller = law.without(drop)
+                if smaller.key() in self.seen:
+                    continue
+                candidate = self.fitted(smaller, best.fit.states)
+                if candidate.criterion < best.criterion:
+                    best = candidate
+                    break
+            else:
+                return best
+
+    def _weakest(self, best: Judged) -> list[int]:
+        """Terms by their coefficients' squared ratio to the standard error, smallest first."""
+        matrix = information(self.problem, best.law, best.fit.states)
+        _, linear = best.law.owners()
+        covariance = np.linalg.pinv(matrix, rcond=1e-13)
+        ratio = best.law.vector() ** 2 / np.maximum(np.diag(covariance), 1e-300)
+        return [int(k) for k in np.argsort(ratio[linear])]
+
+    def _elimination_path(self, best: Judged) -> list[tuple[frozenset[int], float]]:
+        """Sets of terms to drop with the criterion each is predicted to reach, best first."""
+        law = best.law
+        matrix = information(self.problem, law, best.fit.states)
+        variance = self.variance(best)
+        values = law.vector()
+        owner, linear = law.owners()
+        alive = list(range(int(owner.max()) + 1))
+        dropped: frozenset[int] = frozenset()
+        path = []
+        free = np.ones(len(values), dtype=bool)
+        while len(alive) > 1:
+            # Dropping a term fixes its coefficient at zero; its inner constants then say nothing.
+            costs = []
+            for term in alive:
+                gone = np.flatnonzero(linear & np.isin(owner, [*dropped, term]))
+                rest = np.flatnonzero(free & (owner != term))
+                costs.append(_constrained_cost(matrix, values, gone, rest))
+            chosen = int(np.argmin(costs))
+            dropped = dropped | {alive[chosen]}
+            free = free & (owner != alive[chosen])
+            added = costs[chosen]
+            del alive[chosen]
+            constants = int(free.sum())
+            # The quadratic model exaggerates what lies beyond the floor.
+            n = self.num_samples
+            score = n * np.log(variance + added / n) + constants * self.penalty
+            path.append((dropped, float(score)))
+        return sorted(path, key=lambda item: item[1])
+
+    def added(self, best: Judged, candidates: Sequence[Term], num_tries: int = 2) -> Judged:
+        """Score test of every candidate term in every equation; the best are fitted."""
+        law = best.law
+        scores = score_test(self.problem, law, best.fit.states, candidates)
+        variance = self.variance(best)
+        tries, families = [], set()
+        for gain, coefficient, equation, term in scores:
+            if gain / variance < self.penalty * term.num_constants or len(tries) >= num_tries:
+                break
+            if (equation, term.family) in families:
+                continue
+            if any(t.family == term.family for t in law.terms[equation]):
+                continue
+            families.add((equation, term.family))
+            tries.append((coefficient, equation, term))
+        for coefficient, equation, term in tries:
+            terms = (*law.terms[equation], term)
+            coefficients = (*law.coefficients[equation], coefficient)
+            candidate = self.fitted(
+                law.replaced(equation, terms, coefficients), best.fit.states, iterations=8
+            )
+            if candidate.criterion < best.criterion:
+                return self.dropped(candidate)
+        return best
+
+    def swapped(self, best: Judged, candidates: Sequence[Term], num_weakest: int = 2) -> Judged:
+        """Drop each of the weakest terms and add the best-scoring others instead."""
+        law = best.law
+        if sum(len(t) for t in law.terms) < 2:
+            return best
+        for term in self._weakest(best)[:num_weakest]:
+            reduced = self.fitted(law.without(frozenset([term])), best.fit.states, iterations=4)
+            if not reduced.fit.finite:
+                continue
+            tried = self.added(reduced, candidates, num_tries=2)
+            if tried.criterion < best.criterion - 1e-6:
+                return tried
+        return best
+
+
+def _constrained_cost(matrix, values, gone, rest) -> float:
+    """Increase of chi2 when some constants are set to zero and the rest are refitted (quadratic model)."""
+    delta = -values[gone]
+    block = matrix[np.ix_(gone, gone)]
+    cross = matrix[np.ix_(gone, rest)]
+    inner = matrix[np.ix_(rest, rest)]
+    scale = np.sqrt(np.maximum(np.diag(inner), 1e-300))
+    scaled = inner / scale[:, None] / scale[None]
+    solved = np.linalg.lstsq(scaled, (cross / scale).T, rcond=1e-11)[0] / scale[:, None]
+    return float(max(delta @ (block - cross @ solved) @ delta, 0.0))

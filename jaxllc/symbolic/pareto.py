@@ -1,0 +1,77 @@
+"""The front of complexity against misfit, with the forecast error of each law on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxllc.fitting.trajectory_fit import fit_trajectories
+from jaxllc.symbolic.judge import Judge, Judged
+
+# The last part of every run that the forecast is tested on.
+HELD_OUT = 0.2
+
+
+@dataclass(frozen=True)
+class FrontMember:
+    """A law on the front.
+
+    chi_squared: per sample, in units of the estimated noise; held_out_error: root mean square of the forecast over the
+    last fifth of each run when the law is fitted to the first four fifths, relative to the standard deviation.
+    """
+
+    judged: Judged
+    num_constants: int
+    chi_squared: float
+    criterion: float
+    held_out_error: float
+
+
+def pareto_front(judge: Judge, chosen: Judged, std: np.ndarray, largest: int = 5) -> list[FrontMember]:
+    """Laws that no other law undercuts in both complexity and misfit, simplest first; always holds the chosen one."""
+    ranked = sorted(
+        (j for j in judge.seen.values() if j.fit.finite),
+        key=lambda j: (j.law.num_constants, judge.merit(j.fit)),
+    )
+    front: list[Judged] = []
+    lowest = np.inf
+    for judged in ranked:
+        merit = judge.merit(judged.fit)
+        if merit < lowest * (1 - 1e-6) or judged is chosen:
+            front.append(judged)
+            lowest = min(lowest, merit)
+    best = sorted(front, key=lambda j: j.criterion)[:largest]
+    front = [j for j in front if j in best or j is chosen]
+    if not any(j is chosen for j in front):
+        front.append(chosen)
+        front.sort(key=lambda j: j.law.num_constants)
+    return [
+        FrontMember(
+            j,
+            j.law.num_constants,
+            judge.merit(j.fit) / judge.num_samples,
+            j.criterion,
+            held_out_error(judge, j, std),
+        )
+        for j in front
+    ]
+
+
+def held_out_error(judge: Judge, judged: Judged, std: np.ndarray) -> float:
+    """Forecast error over the last part of every run of a law fitted to what comes before."""
+    problem = judge.problem
+    mask = problem.mask
+    early = mask.copy()
+    for r in range(problem.num_runs):
+        sampled = np.flatnonzero(mask[:, :, r].any(axis=(0, 1)))
+        cut = sampled[int(np.ceil((1 - HELD_OUT) * len(sampled)))] if len(sampled) > 4 else len(sampled)
+        early[:, :, r, cut:] = 0.0
+    late = mask - early
+    if not late.any() or not early.any():
+        return float("nan")
+    with problem.masked(early):
+        fit = fit_trajectories(problem, judged.law, judged.fit.states, iterations=3)
+    rest = (problem.samples - fit.states.reshape(problem.samples.shape)) * late
+    error = np.sqrt((rest**2).sum(axis=(1, 2, 3)) / np.maximum(late.sum(axis=(1, 2, 3)), 1))
+    return float(np.sqrt(np.mean((error / std) ** 2)))

@@ -1,0 +1,102 @@
+"""What every engine is given: the data of one discovery in the forms a search can use.
+
+Integral forms of the samples, the library of candidate terms, the error no candidate can undercut, and (where they
+were fitted) the neural terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from jaxllc.fitting.integral_form import IntegralForm
+from jaxllc.symbolic.constants import ColumnCache
+from jaxllc.symbolic.library import Scale, candidate_terms
+from jaxllc.terms import Term
+
+# Noise, relative to the standard deviation, below which data count as clean.
+CLEAN = 1e-4
+# Share of a signal's standard deviation that is not held against a law: grid, solver, rounding.
+FLOOR = 1e-5
+# Rows of the regression for clean data; noise calls for all of them.
+_CLEAN_ROWS = 9000
+
+
+@dataclass
+class SearchProblem:
+    """Data of one discovery for the engines.
+
+    runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight.
+    """
+
+    runs: Sequence
+    network: object
+    features: dict[str, np.ndarray]
+    smoothed: object
+    regular: bool
+    seed: int = 0
+    neural: object | None = None
+    extra_terms: list[Term] = field(default_factory=list)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return self.runs[0].variables
+
+    @cached_property
+    def scales(self) -> dict[str, Scale]:
+        return {
+            name: Scale(np.concatenate([s[..., v].ravel() for s in self.smoothed.states]))
+            for v, name in enumerate(self.variables)
+        }
+
+    @cached_property
+    def std(self) -> np.ndarray:
+        """(variable,) standard deviation of the smoothed states."""
+        return np.array([self.scales[v].std for v in self.variables])
+
+    @property
+    def floor(self) -> np.ndarray:
+        """(variable,) error of a sample that is not held against a law."""
+        return FLOOR * self.std
+
+    @property
+    def noise(self) -> np.ndarray:
+        """(variable,) estimated standard deviation of a sample, not below the floor."""
+        return np.maximum(self.smoothed.noise, self.floor)
+
+    @property
+    def clean(self) -> bool:
+        return bool(np.all(self.smoothed.noise < CLEAN * self.std))
+
+    @cached_property
+    def library(self) -> list[Term]:
+        normalised = bool(np.ptp(self.network.in_strength) > 1e-9 * np.max(self.network.in_strength))
+        terms = candidate_terms(
+            self.variables, tuple(self.features), self.scales, self.regular, normalised
+        )
+        return terms + self.extra_terms
+
+    @cached_property
+    def forms(self) -> list[IntegralForm]:
+        """Integral forms with one window and, under noise, with four."""
+        nodes = None
+        samples = sum(len(r.times) for r in self.runs)
+        if self.clean and samples * self.network.num_nodes > _CLEAN_ROWS:
+            count = max(12, _CLEAN_ROWS // samples)
+            if count < self.network.num_nodes:
+                random = np.random.default_rng(self.seed)
+                nodes = np.sort(random.choice(self.network.num_nodes, count, replace=False))
+        arguments = (self.runs, self.network, self.smoothed, self.features)
+        return [IntegralForm(*arguments, windows, nodes) for windows in ((1,) if self.clean else (1, 4))]
+
+    @cached_property
+    def caches(self) -> list[ColumnCache]:
+        return [ColumnCache(form) for form in self.forms]
+
+    def mean_square_floor(self, variable: int) -> float:
+        """Mean squared error of the integral form that no set of terms is expected to undercut."""
+        spread = float(self.forms[0].target(variable).std())
+        return (FLOOR * spread) ** 2 + 0.25 * float(self.smoothed.noise[variable]) ** 2

@@ -1,0 +1,263 @@
+"""Sparse and parametric enumeration: a beam search over sets of candidate terms in the integral form.
+
+Each candidate brings its column and the derivatives of that column by its inner constants; a set is scored by
+the residual that remains when both are fitted, which is what refining the inner constants would leave, to first
+order.  All columns are first reduced by one QR factorisation to as many rows as there are columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxllc.fitting.integral_form import IntegralForm
+from jaxllc.terms import SELF, Term
+
+
+@dataclass
+class Reduced:
+    """Columns of all candidates and targets of all equations after the QR factorisation."""
+
+    terms: list[Term]
+    columns: np.ndarray  # (row, column), each of unit norm
+    first: np.ndarray  # (term,) position of its own column
+    width: np.ndarray  # (term,) one plus its inner constants
+    targets: np.ndarray  # (row, equation)
+    outside: np.ndarray  # (equation,) squared norm of the target outside the span of all columns
+    num_rows: np.ndarray  # (equation,)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A set of candidate terms for one equation: positions in the list of candidates, and its score."""
+
+    positions: tuple[int, ...]
+    score: float
+    residual: float
+
+
+def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0) -> Reduced:
+    """Evaluate, integrate and factorise the columns of all candidates (rows: what is observed of a variable)."""
+    blocks, first, width, kept = [], [], [], []
+    position = 0
+    for term in terms:
+        block = form.column_and_derivatives(term, variable)
+        norm = np.sqrt((block**2).sum(axis=0))
+        if not np.all(np.isfinite(norm)) or norm[0] == 0:
+            continue
+        block = block / np.where(norm > 0, norm, 1.0)
+        blocks.append(block)
+        first.append(position)
+        width.append(block.shape[1])
+        kept.append(term)
+        position += block.shape[1]
+    targets = np.stack([form.target(v) for v in range(len(form.variables))], axis=1)
+    matrix = np.concatenate([*blocks, targets], axis=1)
+    if matrix.shape[0] < matrix.shape[1]:
+        matrix = np.concatenate([matrix, np.zeros((matrix.shape[1] - matrix.shape[0], matrix.shape[1]))])
+    upper = np.linalg.qr(matrix, mode="r")
+    return Reduced(
+        kept,
+        upper[:position, :position],
+        np.array(first),
+        np.array(width),
+        upper[:position, position:],
+        (upper[position:, position:] ** 2).sum(axis=0),
+        np.array([form.num_rows(v) for v in range(len(form.variables))]),
+    )
+
+
+def information_criterion(residual, num_rows: int, num_constants, floor: float):
+    """BIC with an absolute error floor on the mean squared residual."""
+    return num_rows * np.log(np.maximum(residual, 0) / num_rows + floor) + num_constants * np.log(num_rows)
+
+
+class _State:
+    """A partial set: an orthonormal basis of its columns and what of the target remains."""
+
+    def __init__(self, positions, basis, rest, constants) -> None:
+        self.positions, self.basis, self.rest, self.constants = positions, basis, rest, constants
+
+
+def _gains(state: _State, reduced: Reduced, grouped: list[np.ndarray]) -> np.ndarray:
+    """Reduction of the squared residual by each candidate together with its derivatives, (term,)."""
+    columns = reduced.columns
+    rest = columns - state.basis @ (state.basis.T @ columns) if state.basis.shape[1] else columns
+    gain = np.zeros(len(reduced.first))
+    used: list[np.ndarray] = []
+    for level, members in enumerate(grouped):
+        if not len(members):
+            break
+        block = rest[:, reduced.first[members] + level]
+        for earlier in used:
+            direction = earlier[:, members]
+            block = block - direction * (direction * block).sum(axis=0)
+        squared = (block**2).sum(axis=0)
+        good = squared > (1e-10 if level == 0 else 1e-8)
+        unit = np.where(good, block / np.sqrt(np.where(good, squared, 1.0)), 0.0)
+        gain[members] += (unit * state.rest[:, None]).sum(axis=0) ** 2
+        full = np.zeros((columns.shape[0], len(reduced.first)))
+        full[:, members] = unit
+        used.append(full)
+    return gain
+
+
+def _extend(state: _State, position: int, reduced: Reduced) -> _State:
+    start = reduced.first[position]
+    block = reduced.columns[:, start : start + reduced.width[position]]
+    basis = state.basis
+    for column in block.T:
+        for _ in range(2):
+            column = column - basis @ (basis.T @ column)
+        norm = np.linalg.norm(column)
+        if norm > 1e-5:
+            basis = np.concatenate([basis, (column / norm)[:, None]], axis=1)
+    new = basis[:, state.basis.shape[1] :]
+    rest = state.rest - new @ (new.T @ state.rest)
+    return _State(
+        (*state.positions, position), basis, rest, state.constants + int(reduced.width[position])
+    )
+
+
+def _record(found: dict, state: _State, family, outside: float, rows: int, floor: float) -> None:
+    residual = outside + float(state.rest @ state.rest)
+    score = float(information_criterion(residual, rows, state.constants, floor))
+    key = frozenset(int(f) for f in family[list(state.positions)])
+    if key not in found or score < found[key].score:
+        found[key] = Proposal(tuple(sorted(state.positions)), score, residual)
+
+
+def beam_search(
+    reduced: Reduced,
+    equation: int,
+    floor: float,
+    max_terms: int = 8,
+    beam: int = 24,
+    patience: int = 3,
+    base: Sequence[int] = (),
+    allowed: np.ndarray | None = None,
+) -> list[Proposal]:
+    """Sets of candidate terms for one equation, best first; at most one member of a family in a set.
+
+    floor: mean squared error that no set is expected to undercut (noise, smoothing and quadrature).
+    base: candidates that every set starts with; allowed: (term,) candidates that may be added.
+    """
+    target = reduced.targets[:, equation]
+    outside, rows = float(reduced.outside[equation]), int(reduced.num_rows[equation])
+    family_ids: dict = {}
+    family = np.array([family_ids.setdefault(t.family, len(family_ids)) for t in reduced.terms])
+    grouped = [np.flatnonzero(reduced.width > level) for level in range(int(reduced.width.max()))]
+    start = _State((), np.zeros((len(target), 0)), target, 0)
+    for position in base:
+        start = _extend(start, position, reduced)
+    barred = np.zeros(len(family), dtype=bool) if allowed is None else ~allowed
+    states = [start]
+    found: dict[frozenset[int], Proposal] = {}
+    best, stale = np.inf, 0
+    if len(base):
+        _record(found, start, family, outside, rows, floor)
+    for _ in range(max_terms):
+        moves: dict[tuple[int, ...], tuple[float, _State, int]] = {}
+        for state in states:
+            residual = outside + float(state.rest @ state.rest)
+            gain = _gains(state, reduced, grouped)
+            gain[np.isin(family, family[list(state.positions)]) | barred] = -np.inf
+            remaining = residual - gain
+            score = information_criterion(remaining, rows, state.constants + reduced.width, floor)
+            score[~np.isfinite(gain)] = np.inf
+            for position in np.argsort(score)[: 2 * beam]:
+                if not np.isfinite(score[position]):
+                    break
+                key = tuple(sorted((*state.positions, int(position))))
+                if key not in moves or score[position] < moves[key][0]:
+                    moves[key] = (float(score[position]), state, int(position))
+        if not moves:
+            break
+        # Half of the beam by score alone, half one for each set of families.
+        ranked = sorted(moves.items(), key=lambda item: item[1][0])
+        by_family: dict[frozenset[int], tuple] = {}
+        for key, value in ranked:
+            by_family.setdefault(frozenset(family[list(key)]), (key, value))
+        chosen = dict(ranked[: beam // 3])
+        for key, value in list(by_family.values())[:beam]:
+            chosen.setdefault(key, value)
+        states = [_extend(state, position, reduced) for _, state, position in chosen.values()]
+        for state in states:
+            _record(found, state, family, outside, rows, floor)
+        top = min(p.score for p in found.values())
+        stale = 0 if top < best - 1e-9 else stale + 1
+        best = min(best, top)
+        if stale >= patience:
+            break
+    return sorted(found.values(), key=lambda p: p.score)
+
+
+def eliminate(
+    reduced: Reduced, equation: int, proposal: Proposal, floor: float, smallest: int = 1
+) -> list[Proposal]:
+    """Backward elimination in the integral form: the sets met on the way, the proposal first."""
+    target = reduced.targets[:, equation]
+    outside, rows = float(reduced.outside[equation]), int(reduced.num_rows[equation])
+    positions = list(proposal.positions)
+    path = [proposal]
+    while len(positions) > smallest:
+        groups = [np.arange(reduced.width[p]) + reduced.first[p] for p in positions]
+        columns = np.concatenate(groups)
+        owner = np.repeat(np.arange(len(positions)), [len(g) for g in groups])
+        basis, upper = np.linalg.qr(reduced.columns[:, columns])
+        inverse = np.linalg.pinv(upper, rcond=1e-12)
+        coefficients = inverse @ (basis.T @ target)
+        covariance = inverse @ inverse.T
+        costs = []
+        for g in range(len(positions)):
+            own = np.flatnonzero(owner == g)
+            block = np.linalg.pinv(covariance[np.ix_(own, own)], rcond=1e-10)
+            costs.append(float(coefficients[own] @ block @ coefficients[own]))
+        # A term with inner constants must earn them.
+        ranked = [c / reduced.width[p] for c, p in zip(costs, positions, strict=True)]
+        del positions[int(np.argmin(ranked))]
+        kept = np.concatenate([np.arange(reduced.width[p]) + reduced.first[p] for p in positions])
+        basis = np.linalg.qr(reduced.columns[:, kept])[0]
+        rest = target - basis @ (basis.T @ target)
+        residual = outside + float(rest @ rest)
+        score = float(information_criterion(residual, rows, len(kept), floor))
+        path.append(Proposal(tuple(sorted(positions)), score, residual))
+    return path
+
+
+def propose(
+    reduced: Reduced, equation: int, floor: float, num_paths: int = 6, max_terms: int = 8
+) -> list[Proposal]:
+    """Proposals for one equation: a beam over all candidates, and beams over interactions (then over both) beside
+    a complete polynomial of the node, from which backward elimination removes what is not needed."""
+    self_side = np.array([t.family.side == SELF for t in reduced.terms])
+    plain = np.array([not t.inner for t in reduced.terms])
+    polynomial = np.array([_is_polynomial(t) for t in reduced.terms])
+    found: dict[frozenset, Proposal] = {}
+
+    def record(proposal: Proposal) -> None:
+        # One start of the inner constants for each set of families: the best.
+        key = frozenset(reduced.terms[p].family for p in proposal.positions)
+        if key not in found or proposal.residual < found[key].residual:
+            found[key] = proposal
+
+    for proposal in beam_search(reduced, equation, floor, max_terms):
+        record(proposal)
+    base = np.flatnonzero(self_side & polynomial)
+    for allowed in (~self_side, ~self_side & plain):
+        deep = beam_search(
+            reduced, equation, floor, max_terms=4, beam=12, patience=2, base=base, allowed=allowed
+        )
+        bare = beam_search(reduced, equation, floor, max_terms=0, base=base)
+        for proposal in (*deep[:num_paths], *bare):
+            for step in eliminate(reduced, equation, proposal, floor):
+                record(step)
+    return sorted(found.values(), key=lambda p: p.score)
+
+
+def _is_polynomial(term: Term) -> bool:
+    return not term.inner and all(
+        s.name.endswith("_i") for s in term.family.expression.free_symbols
+    )

@@ -1,0 +1,213 @@
+"""Trajectories: what was seen of every node of a network over time, in one run."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from jaxllc.errors import InputError, first_repeat, listed
+
+if TYPE_CHECKING:
+    import pandas
+
+_SYMBOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+# k_i is the in-strength in every law, and a function's name cannot be a variable's.
+_FUNCTIONS = ("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "sinh", "cosh", "abs", "Abs")
+_TAKEN_NAMES = frozenset(("k", *_FUNCTIONS))
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Trajectories:
+    """One run of all nodes; several runs are a list of these.
+
+    times: float64 (T,), strictly increasing, in the user's unit. states: float64 (T, N, d), or (T, N)
+    for one variable; nan where nothing was observed. variables: d names, each a symbol of the law.
+    node_features: {name: (N,)}, known constants of the nodes. names: N node names, or None.
+    Raises InputError for shapes that do not fit, times out of order, infinite states, unusable names.
+    """
+
+    times: np.ndarray
+    states: np.ndarray
+    variables: tuple[str, ...]
+    node_features: dict[str, np.ndarray]
+    names: tuple[str, ...] | None
+
+    def __init__(
+        self,
+        times: ArrayLike,
+        states: ArrayLike,
+        variables: Sequence[str] = ("x",),
+        node_features: Mapping[str, ArrayLike] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        states = _as_numbers(states, "states")
+        features = (node_features or {}).items()
+        fields = {
+            "times": _as_numbers(times, "times"),
+            "states": states[:, :, None] if states.ndim == 2 else states,
+            "variables": (variables,) if isinstance(variables, str) else tuple(variables),
+            "node_features": {n: _as_numbers(v, f"node feature {n!r}") for n, v in features},
+            "names": None if names is None else tuple(str(name) for name in names),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)  # the class is frozen
+        self._check_times()
+        self._check_states()
+        self._check_names()
+
+    def _check_times(self) -> None:
+        if self.times.ndim != 1 or self.times.size == 0:
+            raise InputError(f"times must be a list of numbers, not of shape {self.times.shape}")
+        if not np.isfinite(self.times).all():
+            raise InputError(f"times[{np.isfinite(self.times).argmin()}] is not a finite number")
+        steps = np.diff(self.times)
+        if (steps <= 0).any():
+            t = int((steps <= 0).argmax())
+            raise InputError(
+                f"times must increase, but times[{t + 1}] = {self.times[t + 1]:g} comes after "
+                f"times[{t}] = {self.times[t]:g}; sort the samples and drop repeated times"
+            )
+
+    def _check_states(self) -> None:
+        if self.states.ndim != 3 or self.states.shape[0] != len(self.times):
+            raise InputError(
+                f"states must be (time, node) or (time, node, variable) with {len(self.times)} times, "
+                f"not of shape {self.states.shape}"
+            )
+        if self.states.shape[2] != len(self.variables):
+            raise InputError(
+                f"states hold {self.states.shape[2]} variables per node, but variables="
+                f"{self.variables!r} names {len(self.variables)}; pass one name for each"
+            )
+        if np.isinf(self.states).any():
+            t, n, v = (int(index[0]) for index in np.nonzero(np.isinf(self.states)))
+            raise InputError(
+                f"states[{t}, {n}, {v}] is infinite; use nan for what was not observed"
+            )
+
+    def _check_names(self) -> None:
+        for name in (*self.variables, *self.node_features):
+            if not _SYMBOL_NAME.match(name) or name in _TAKEN_NAMES:
+                raise InputError(
+                    f"{name!r} cannot name a variable or node feature: use letters, digits and _, a "
+                    f"letter first, and none of {', '.join(sorted(_TAKEN_NAMES))}"
+                )
+        symbols = (*self.variables, *self.node_features)
+        if len(set(symbols)) != len(symbols):
+            raise InputError(f"variables and node features repeat a name: {', '.join(symbols)}")
+        for name, value in self.node_features.items():
+            if value.shape != (self.num_nodes,) or not np.isfinite(value).all():
+                raise InputError(
+                    f"node feature {name!r} must be one finite number for each of "
+                    f"{self.num_nodes} nodes"
+                )
+        if self.names is not None:
+            if len(self.names) != self.num_nodes:
+                raise InputError(f"there are {len(self.names)} names for {self.num_nodes} nodes")
+            repeated = first_repeat(self.names)
+            if repeated is not None:
+                raise InputError(f"the node name {repeated!r} is repeated")
+
+    @property
+    def num_times(self) -> int:
+        """The number of sample times T."""
+        return self.states.shape[0]
+
+    @property
+    def num_nodes(self) -> int:
+        """The number of nodes N."""
+        return self.states.shape[1]
+
+    @property
+    def num_variables(self) -> int:
+        """The number of variables per node d."""
+        return self.states.shape[2]
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """Which entries of the states were observed, bool (T, N, d)."""
+        return ~np.isnan(self.states)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """The names, or "0", "1", ... where none were given."""
+        return self.names or tuple(str(n) for n in range(self.num_nodes))
+
+    def window(self, start: float | None = None, stop: float | None = None) -> "Trajectories":
+        """The samples with start <= time <= stop; None leaves that side open."""
+        low = -np.inf if start is None else start
+        high = np.inf if stop is None else stop
+        inside = (self.times >= low) & (self.times <= high)
+        if not inside.any():
+            raise InputError(
+                f"no sample lies in the window from {low:g} to {high:g}; the times run from "
+                f"{self.times[0]:g} to {self.times[-1]:g}"
+            )
+        return replace(self, times=self.times[inside], states=self.states[inside])
+
+    def with_noise(self, snr_db: float, seed: int) -> "Trajectories":
+        """White noise added at SNR = 20 log10(std of signal / std of noise), variable by variable."""
+        rng = np.random.default_rng(seed)
+        scale = np.nanstd(self.states, axis=(0, 1)) * 10 ** (-snr_db / 20)
+        noise = rng.standard_normal(self.states.shape) * scale[None, None, :]
+        return replace(self, states=self.states + noise)
+
+    def select(self, names: Sequence[str]) -> "Trajectories":
+        """The nodes `names`, in this order, with their features."""
+        position = {name: n for n, name in enumerate(self.node_names)}
+        unknown = [name for name in names if name not in position]
+        if unknown:
+            raise InputError(f"the states hold no node {listed(unknown, self.node_names)}")
+        index = np.array([position[name] for name in names], dtype=int)
+        return replace(
+            self,
+            states=self.states[:, index],
+            node_features={name: value[index] for name, value in self.node_features.items()},
+            names=tuple(names),
+        )
+
+    def with_features(self, node_features: Mapping[str, np.ndarray]) -> "Trajectories":
+        """The same run with `node_features` {name: (N,)} added to, or in place of, its own."""
+        return replace(self, node_features={**self.node_features, **node_features})
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A wide table: time, then a column per node, or "node.variable" for several variables."""
+        import pandas as pd
+
+        columns = list(self.node_names)
+        # A column is read as "node.variable" if all columns have a dot, so such names get theirs.
+        if self.variables != ("x",) or all("." in name for name in columns):
+            columns = [f"{node}.{variable}" for node in columns for variable in self.variables]
+        flat = self.states.reshape(self.num_times, -1)
+        frame = pd.DataFrame(flat, columns=pd.Index(columns, dtype=object))
+        frame.insert(0, "time", self.times, allow_duplicates=True)
+        return frame
+
+    def to_csv(self, path: str | os.PathLike) -> None:
+        """Write `to_frame`, every number so that it reads back unchanged."""
+        from jaxllc.output_file import output_file
+
+        with output_file(path) as temporary:
+            self.to_frame().to_csv(temporary, index=False)
+
+    def __repr__(self) -> str:
+        seen = self.observed.mean() if self.states.size else 0.0
+        return (
+            f"Trajectories({self.num_times} times from {self.times[0]:g} to {self.times[-1]:g}, "
+            f"{self.num_nodes} nodes, variables {', '.join(self.variables)}, {seen:.0%} observed)"
+        )
+
+
+def _as_numbers(values: ArrayLike, what: str) -> np.ndarray:
+    """A read-only float64 copy."""
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be numbers: {error}") from error
+    array.flags.writeable = False
+    return array

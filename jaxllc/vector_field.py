@@ -1,0 +1,152 @@
+"""The vector field of a network, one contract for neural terms, symbolic terms and known laws:
+
+    dx_i/dt = self_term(x_i) + sum_j A_ij interaction_term(x_i, x_j)
+
+A field is a pytree: its parameters are leaves, its structure is static. So it passes through jit,
+grad and vmap, and two symbolic laws that differ only in constants share one compilation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxllc.aggregation import IN_STRENGTH, Graph, pass_messages
+from jaxllc.errors import InputError, nearest_match
+
+if TYPE_CHECKING:
+    from jaxllc.equations import Equation
+    from jaxllc.programs import Program
+
+Features = Mapping[str, jax.Array]
+
+
+class VectorField:
+    """What every field offers; a subclass gives both terms and is a pytree.
+
+    variables: names of the d variables of a node. feature_names: node features that the terms
+    read, besides the in-strength "k", which is always there.
+    """
+
+    variables: tuple[str, ...]
+    feature_names: tuple[str, ...]
+
+    def self_term(self, x_i: jax.Array, features_i: Features) -> jax.Array:
+        """States (..., d) and node features {name: (...,)} -> rates of change (..., d)."""
+        raise NotImplementedError
+
+    def interaction_term(
+        self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
+    ) -> jax.Array:
+        """States of receiver and sender (..., d) and their features -> message (..., d)."""
+        raise NotImplementedError
+
+    def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
+        """State (N, d) and a graph (see aggregation.graph_of) -> dx/dt (N, d)."""
+        return self.self_term(state, graph.nodes) + pass_messages(
+            self.interaction_term, state, graph
+        )
+
+
+@jax.tree_util.register_pytree_node_class
+class SymbolicVectorField(VectorField):
+    """A field made from equations; its only leaf is `constants`, the numbers in the equations."""
+
+    def __init__(
+        self,
+        variables: tuple[str, ...],
+        feature_names: tuple[str, ...],
+        programs: tuple[Program, ...],
+        sizes: tuple[int, ...],
+        constants: Any,
+    ):
+        # programs: the self terms, then the interaction terms; sizes: constants in each of them.
+        self.variables, self.feature_names = variables, feature_names
+        self.programs, self.sizes, self.constants = programs, sizes, constants
+
+    def tree_flatten(self) -> tuple[tuple[Any], tuple[Any, ...]]:
+        return (self.constants,), (self.variables, self.feature_names, self.programs, self.sizes)
+
+    @classmethod
+    def tree_unflatten(cls, structure: Any, leaves: Any) -> SymbolicVectorField:
+        return cls(*structure, *leaves)
+
+    def self_term(self, x_i: jax.Array, features_i: Features) -> jax.Array:
+        values = self._values("i", x_i, features_i)
+        return self._evaluate(0, values, x_i)
+
+    def interaction_term(
+        self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
+    ) -> jax.Array:
+        values = self._values("i", x_i, features_i) | self._values("j", x_j, features_j)
+        return self._evaluate(len(self.variables), values, x_i)
+
+    def _values(self, side: str, x: jax.Array, features: Features) -> dict[str, jax.Array]:
+        values = {f"{name}_{side}": x[..., v] for v, name in enumerate(self.variables)}
+        for name in (*self.feature_names, IN_STRENGTH):
+            if name in features:
+                values[f"{name}_{side}"] = features[name]
+        return values
+
+    def _evaluate(self, first: int, values: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+        from jaxllc.programs import run_program
+
+        columns = []
+        for n in range(first, first + len(self.variables)):
+            start = sum(self.sizes[:n])
+            constants = self.constants[start : start + self.sizes[n]]
+            column = run_program(self.programs[n], constants, values, jnp)
+            columns.append(jnp.broadcast_to(jnp.asarray(column, x.dtype), x.shape[:-1]))
+        return jnp.stack(columns, axis=-1)
+
+
+def from_equations(
+    equations: Mapping[str, Equation], feature_names: Sequence[str] = ()
+) -> SymbolicVectorField:
+    """The field of `equations`, {variable: Equation} in the order of the variables.
+
+    feature_names: node features the equations may use; left empty, every symbol that is not a
+    variable is taken for one. Raises InputError for a symbol that is none of these.
+    """
+    from jaxllc.expressions import symbol_names
+    from jaxllc.programs import compile_expression
+
+    variables = tuple(equations)
+    if not variables:
+        raise InputError("equations is empty; give one Equation for each variable.")
+    terms = [equation.self_term for equation in equations.values()]
+    terms += [equation.interaction_term for equation in equations.values()]
+    found: dict[str, None] = {}
+    for n, term in enumerate(terms):
+        sides = "i" if n < len(variables) else "ij"
+        for symbol in sorted(symbol_names(term)):
+            match = re.fullmatch(rf"(\w+)_([{sides}])", symbol)
+            if match is None:
+                where = "a self term" if sides == "i" else "an interaction term"
+                raise InputError(
+                    f"{symbol!r} cannot stand in {where}; use names such as "
+                    f"{' or '.join(f'{variables[0]}_{side}' for side in sides)}."
+                )
+            found[match[1]] = None
+    used = [name for name in found if name not in variables and name != IN_STRENGTH]
+    known = tuple(feature_names) or tuple(used)
+    for name in used:
+        if name not in known:
+            raise InputError(
+                f"The equations use {name!r}, which is neither a variable "
+                f"({', '.join(variables)}) nor a node feature ({', '.join(known)})"
+                f"{nearest_match(name, [*variables, *known])}."
+            )
+    programs, constants = zip(*(compile_expression(term) for term in terms), strict=True)
+    return SymbolicVectorField(
+        variables,
+        known,
+        programs,
+        tuple(len(numbers) for numbers in constants),
+        np.array([number for numbers in constants for number in numbers], dtype=float),
+    )

@@ -1,0 +1,85 @@
+"""The public names are these and no more, and importing them is light."""
+
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import jaxllc
+
+PUBLIC = [
+    "InputError",
+    "Law",
+    "Network",
+    "Trajectories",
+    "VectorField",
+    "__version__",
+    "discover",
+    "generators",
+    "known_laws",
+    "load_law",
+    "match",
+    "metrics",
+    "read_edges",
+    "read_features",
+    "read_states",
+    "simulate",
+]
+HEAVY = [
+    "flax",
+    "diffrax",
+    "sympy",
+    "pandas",
+    "matplotlib",
+    "networkx",
+    "scipy.sparse",
+    "juliacall",
+]
+
+
+def test_public_names_are_pinned():
+    assert sorted(jaxllc.__all__) == sorted(PUBLIC)
+    assert dir(jaxllc) == sorted(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_there(name):
+    value = getattr(jaxllc, name)
+    assert isinstance(value, ModuleType) == (name in ("generators", "known_laws", "metrics"))
+
+
+def test_unknown_names_raise_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'discovr'"):
+        jaxllc.discovr  # noqa: B018
+
+
+def test_the_version_is_that_of_pyproject():
+    pyproject = Path(__file__).resolve().parent.parent / "pyproject.toml"
+    try:
+        version("jaxllc")
+    except PackageNotFoundError:
+        pytest.skip("jaxllc is not installed here, so it has no version")
+    assert jaxllc.__version__ == tomllib.loads(pyproject.read_text())["project"]["version"]
+
+
+def run_python(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_importing_jaxllc_loads_no_heavy_library():
+    program = "import jaxllc, sys; print([name for name in {} if name in sys.modules])"
+    assert run_python(program.format(HEAVY)) == "[]"
+
+
+def test_the_function_simulate_is_not_hidden_by_its_file():
+    program = (
+        "import jaxllc.simulate, jaxllc; print(jaxllc.simulate.__name__, callable(jaxllc.simulate))"
+    )
+    assert run_python(program) == "simulate True"
