@@ -33,6 +33,7 @@ class DiscoverSettings:
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
+    search_seconds: time after which no further candidate is tried; the best so far is finished and returned.
     """
 
     engines: tuple[str, ...] = ("sparse",)
@@ -40,6 +41,7 @@ class DiscoverSettings:
     max_terms: int = 8
     num_fits: int = 4
     moves: int = 3
+    search_seconds: float = 60.0
 
 
 def discover(
@@ -128,6 +130,7 @@ class _Discovery:
         self.settings, self.progress = settings, progress
         self.features = {k: np.asarray(v, dtype=float) for k, v in runs[0].node_features.items()}
         self.seconds: dict[str, float] = {}
+        self.started = time.perf_counter()
 
     def say(self, stage: str, what: str = "") -> None:
         if self.progress is not None:
@@ -144,14 +147,16 @@ class _Discovery:
 
     def run(self) -> Law:
         from jaxllc.fitting.gauge import has_equal_input_weights, identifiability_notes
+        from jaxllc.fitting.resolution import without_unresolved_start
         from jaxllc.fitting.smoothing import smooth
         from jaxllc.symbolic.search_problem import SearchProblem
 
+        self.runs, coarse = without_unresolved_start(self.runs)
         with self.clock("smoothing"):
             longest = max(len(r.times) for r in self.runs)
             refine = 4 if longest <= 60 else 2 if longest <= 250 else 1
             smoothed = smooth(self.runs, refine=refine)
-        notes = identifiability_notes(self.runs, self.network, smoothed)
+        notes = coarse + identifiability_notes(self.runs, self.network, smoothed)
         self.search = SearchProblem(
             self.runs, self.network, self.features, smoothed, has_equal_input_weights(self.network), self.seed
         )
@@ -195,7 +200,12 @@ class _Discovery:
             starts.append(first_guess(options, search.clean, slack))
         law = CandidateLaw(tuple(s.terms for s in starts), tuple(s.coefficients for s in starts))
         problem = self._problem(law)
-        judge = Judge(problem, search.floor, lambda what: self.say("refinement", what))
+        judge = Judge(
+            problem,
+            search.floor,
+            lambda what: self.say("refinement", what),
+            self.started + self.settings.search_seconds,
+        )
         best = judge.choose(proposals, law, self.settings.num_fits)
         best = judge.recalibrated(best)
         return judge, self._moved(judge, best)
@@ -203,7 +213,7 @@ class _Discovery:
     def _moved(self, judge, best):
         best = judge.dropped(best)
         for _ in range(self.settings.moves):
-            if judge.at_floor(best):
+            if judge.at_floor(best) or judge.late:
                 break
             before = best.criterion
             best = judge.added(best, self.search.library)
@@ -212,7 +222,9 @@ class _Discovery:
             if best.criterion >= before - 1e-6:
                 break
             best = judge.dropped(best)
-        return best
+        plain = [t for t in self.search.library if not t.inner]
+        simpler = judge.simplified(best, plain)
+        return best if simpler is best else judge.dropped(simpler)
 
     def _problem(self, law):
         """The trajectory problem on the coarsest grid that the flow of a first law allows."""
@@ -245,6 +257,8 @@ class _Discovery:
             return False
         if self.settings.neural == "always":
             return True
+        if judge.late:
+            return False
         return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
 
     def _with_neural_terms(self, judge, best, proposals):

@@ -9,13 +9,18 @@ array over edges, ``T = a * (A @ b)``, which is what makes scoring thousands of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sparse
 import sympy
 from scipy.special import expit
+
+if TYPE_CHECKING:
+    from jaxllc.network import Network
 
 SELF = "self"
 INTERACTION = "interaction"
@@ -135,7 +140,7 @@ def _mixes(summand: sympy.Expr) -> bool:
 
 
 @lru_cache(maxsize=20000)
-def _derivative(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
+def derivative(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
     return sympy.diff(expression, symbol)
 
 
@@ -181,45 +186,55 @@ def evaluate(expression: sympy.Expr, memo: dict):
 class Stage:
     """States of all nodes at many times, on which terms and their derivatives are evaluated.
 
-    states: {variable: (node, time)}; features: {name: (node,)}; the network's weights as receiver-by-sender matrix.
+    states: {variable: (node, time)}; features: {name: (node,)}; receiving: the nodes at which terms are evaluated, all by
+    default; every array that comes out has these nodes as rows.
     """
 
     def __init__(
         self,
+        network: Network,
         states: Mapping[str, np.ndarray],
         features: Mapping[str, np.ndarray],
-        senders: np.ndarray,
-        receivers: np.ndarray,
-        weights: np.ndarray,
-        adjacency: sparse.csr_array,
-        incidence: sparse.csr_array,
+        receiving: np.ndarray | None = None,
     ) -> None:
+        n = network.num_nodes
+        weights, senders, receivers = network.weights, network.senders, network.receivers
+        strength = np.maximum(np.bincount(receivers, weights, n), 1e-300)
+        if receiving is not None:
+            row = np.full(n, -1)
+            row[receiving] = np.arange(len(receiving))
+            kept = row[receivers] >= 0
+            weights, senders, receivers = weights[kept], senders[kept], row[receivers[kept]]
+        rows = n if receiving is None else len(receiving)
         self.senders, self.receivers, self.weights = senders, receivers, weights
-        self.adjacency, self.incidence = adjacency, incidence
-        first = next(iter(states.values()))
-        self.shape = first.shape
-        self._features = features
-        self._symbols: dict[sympy.Expr, np.ndarray] = {}
+        self.adjacency = sparse.csr_array((weights, (receivers, senders)), shape=(rows, n))
+        self.incidence = sparse.csr_array(
+            (weights, (receivers, np.arange(len(weights)))), (rows, len(weights))
+        )
+        self._strength = np.bincount(receivers, weights, rows)[:, None]
+        self._receiving = receiving
+        self._constants: dict[sympy.Expr, np.ndarray] = {}
+        for name, values in {**features, "k": strength}.items():
+            self._constants[sympy.Symbol(f"{name}_j")] = values[:, None]
+            own = values if receiving is None else values[receiving]
+            self._constants[sympy.Symbol(f"{name}_i")] = own[:, None]
+        self._place(states)
+
+    def _place(self, states: Mapping[str, np.ndarray]) -> None:
+        self._symbols: dict[sympy.Expr, np.ndarray] = dict(self._constants)
         for name, values in states.items():
-            self._symbols[sympy.Symbol(f"{name}_i")] = values
+            own = values if self._receiving is None else values[self._receiving]
+            self._symbols[sympy.Symbol(f"{name}_i")] = own
             self._symbols[sympy.Symbol(f"{name}_j")] = values
-        for name, values in features.items():
-            self._symbols[sympy.Symbol(f"{name}_i")] = values[:, None]
-            self._symbols[sympy.Symbol(f"{name}_j")] = values[:, None]
+            self.shape = own.shape
         self._node_memo: dict = dict(self._symbols)
         self._edge_memo: dict | None = None
 
     def moved(self, states: Mapping[str, np.ndarray]) -> Stage:
         """The same network and features with other states."""
-        return Stage(
-            states,
-            self._features,
-            self.senders,
-            self.receivers,
-            self.weights,
-            self.adjacency,
-            self.incidence,
-        )
+        other = copy(self)
+        other._place(states)
+        return other
 
     def _inner(self, inner: Sequence[float]) -> dict:
         return {inner_symbol(k): np.float64(w) for k, w in enumerate(inner)}
@@ -269,7 +284,7 @@ class Evaluator:
         for receiver, sender, mixed in _pieces(expression):
             if mixed == 1:
                 if sender == 1:
-                    summed = np.asarray(stage.adjacency.sum(axis=1)).reshape(-1, 1)
+                    summed = stage._strength
                 else:
                     summed = self._summed(sender)
             else:
@@ -282,7 +297,7 @@ class Evaluator:
         if key not in self._node:
             values = np.ascontiguousarray(np.asarray(evaluate(sender, self._node)))
             if values.ndim == 0:
-                values = np.full((self.stage.shape[0], 1), float(values))
+                values = np.full((self.stage.adjacency.shape[1], 1), float(values))
             self._node[key] = self.stage.adjacency @ values
         return self._node[key]
 
@@ -315,18 +330,18 @@ class Evaluator:
 
     def inner_derivative(self, family: TermFamily, position: int) -> np.ndarray:
         """Its derivative by an inner constant, (node, time)."""
-        return self._side(family, _derivative(family.expression, inner_symbol(position)))
+        return self._side(family, derivative(family.expression, inner_symbol(position)))
 
     def receiver_derivative(self, family: TermFamily, variable: str) -> np.ndarray | None:
         """Its derivative by the node's own variable, (node, time); None where it is zero."""
-        expression = _derivative(family.expression, sympy.Symbol(f"{variable}_i"))
+        expression = derivative(family.expression, sympy.Symbol(f"{variable}_i"))
         return None if expression == 0 else self._side(family, expression)
 
     def sender_derivative(self, family: TermFamily, variable: str) -> np.ndarray | None:
         """Weight times its derivative by the sender's variable on each edge, (edge, time); None where zero."""
         if family.side == SELF:
             return None
-        expression = _derivative(family.expression, sympy.Symbol(f"{variable}_j"))
+        expression = derivative(family.expression, sympy.Symbol(f"{variable}_j"))
         if expression == 0:
             return None
         edges = (len(self.stage.senders), self.stage.shape[1])
@@ -334,25 +349,3 @@ class Evaluator:
 
     def _side(self, family: TermFamily, expression: sympy.Expr) -> np.ndarray:
         return self.at_nodes(expression) if family.side == SELF else self.over_edges(expression)
-
-
-def stage_of(
-    network, features: Mapping[str, np.ndarray], variables: Sequence[str], states: np.ndarray
-) -> Stage:
-    """Stage from an array of states (variable, node, time) on a network."""
-    n, edges = network.num_nodes, len(network.senders)
-    adjacency = sparse.csr_array(
-        (network.weights, (network.receivers, network.senders)), shape=(n, n)
-    )
-    incidence = sparse.csr_array((network.weights, (network.receivers, np.arange(edges))), (n, edges))
-    named = {name: states[v] for v, name in enumerate(variables)}
-    strength = np.asarray(adjacency.sum(axis=1)).ravel()
-    return Stage(
-        named,
-        {**features, "k": np.maximum(strength, 1e-300)},
-        network.senders,
-        network.receivers,
-        network.weights,
-        adjacency,
-        incidence,
-    )

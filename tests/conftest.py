@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from jaxllc import generators
@@ -26,3 +27,22 @@ def shared_folder() -> Path:
 def small_network() -> Network:
     """Barabasi-Albert, 20 nodes, 2 attachments: hubs and leaves, yet quick to simulate."""
     return generators.barabasi_albert(20, 2, seed=0)
+
+
+@pytest.fixture(scope="session")
+def epidemic_runs(small_network):
+    """Two runs of the epidemic on the small network, 41 times, noise at 45 dB."""
+    from jaxllc import known_laws
+
+    known = known_laws.get("epidemic")
+    initial = np.stack([known.sample_initial_state(20, seed) for seed in range(2)])
+    runs = known.simulate(small_network, np.linspace(0.0, 3.0, 41), initial)
+    return [run.with_noise(45.0, seed) for seed, run in enumerate(runs)]
+
+
+@pytest.fixture(scope="session")
+def found_law(epidemic_runs, small_network):
+    """The law discovered from these runs, shared because a discovery takes seconds."""
+    import jaxllc
+
+    return jaxllc.discover(epidemic_runs, small_network, seed=0, max_terms=3)

@@ -21,6 +21,10 @@ from jaxllc.terms import Term
 
 FULL, OWN = "full", "own"
 
+# Longest step, relative to the fastest rate, of the Taylor polynomial; most parts of one interval.
+_LONGEST_STEP = 1.0
+_MOST_PARTS = 40
+
 
 @dataclass
 class Linearisation:
@@ -38,6 +42,7 @@ class Linearisation:
     jacobians: list[sparse.csr_array]
     response: np.ndarray  # (interval, run * state, constant): mean derivative by the constants
     defects: np.ndarray  # (interval, run * state)
+    parts: np.ndarray  # (interval,) into how many parts its exponential is divided
 
     def reduced(self, damping: float = 0.0):
         """Initial states eliminated: their solved blocks, normal matrix and gradient of the constants."""
@@ -85,13 +90,25 @@ def linearise(
         response[:, :, partials.equation_of[c], :, c] = mean[c].transpose(2, 1, 0)
     response = response.reshape(intervals, runs * problem.dimension, count)
     jacobians = problem.jacobians(partials)
+    parts = _parts(problem, jacobians)
     gap = defects.reshape(intervals, -1)
     if mode == FULL:
-        parts = _condense_full(problem, jacobians, response, gap, states)
+        normal = _condense_full(problem, jacobians, parts, response, gap, states)
     else:
         own = problem.jacobians(partials, with_edges=False)
-        parts = _condense_own(problem, jacobians, own, response, gap, states)
-    return Linearisation(*parts, jacobians, response, gap)
+        normal = _condense_own(problem, jacobians, own, parts, response, gap, states)
+    return Linearisation(*normal, jacobians, response, gap, parts)
+
+
+def _parts(problem: TrajectoryProblem, jacobians: list[sparse.csr_array]) -> np.ndarray:
+    """Parts of each interval short enough for a Taylor polynomial of the exponential, also where it is stiff."""
+    parts = np.ones(len(jacobians), dtype=int)
+    for k, jacobian in enumerate(jacobians):
+        rows = np.asarray(abs(jacobian).sum(axis=1)).reshape(problem.num_runs, -1)
+        stiffness = float((rows.max(axis=1) * problem.steps[:, k]).max())
+        if np.isfinite(stiffness):
+            parts[k] = min(max(1, int(np.ceil(stiffness / _LONGEST_STEP))), _MOST_PARTS)
+    return parts
 
 
 def propagate(
@@ -106,7 +123,7 @@ def propagate(
     for k in range(problem.grid_length - 1):
         step = np.repeat(problem.steps[:, k], size)
         rate = line.response[k] @ change
-        current = _taylor(line.jacobians[k], current, rate, step) + line.defects[k]
+        current = _taylor(line.jacobians[k], current, rate, step, line.parts[k]) + line.defects[k]
         result.append(current)
     shape = (problem.grid_length, runs, len(problem.variables), problem.num_nodes)
     return np.stack(result).reshape(shape).transpose(2, 3, 1, 0).reshape(problem.smoothed.shape)
@@ -121,30 +138,33 @@ def close(
     return states + propagate(problem, moved, np.zeros(line.response.shape[2]), start)
 
 
-def _taylor(jacobian, current, forcing, step):
-    """Solution of dS/dt = J S + F over a step, to third order."""
-    rate = jacobian @ current
-    if forcing is not None:
-        rate = rate + forcing
-    second = step * (jacobian @ rate)
-    third = step * (jacobian @ second)
-    return current + step * (rate + second / 2 + third / 6)
+def _taylor(jacobian, current, forcing, step, parts):
+    """Solution of dS/dt = J S + F over a step, to third order in each of its parts."""
+    step = step / parts
+    for _ in range(parts):
+        rate = jacobian @ current
+        if forcing is not None:
+            rate = rate + forcing
+        second = step * (jacobian @ rate)
+        third = step * (jacobian @ second)
+        current = current + step * (rate + second / 2 + third / 6)
+    return current
 
 
-def _advance(problem, jacobian, k, sensitivity, response, gap):
+def _advance(problem, jacobians, parts, k, sensitivity, response, gap):
     """One interval for a matrix whose last columns are the constants and the defect."""
     step = np.repeat(problem.steps[:, k], problem.dimension)[:, None]
     forcing = None
     if response is not None:
         forcing = np.zeros_like(sensitivity)
         forcing[:, -1 - response.shape[2] : -1] = response[k]
-    sensitivity = _taylor(jacobian[k], sensitivity, forcing, step)
+    sensitivity = _taylor(jacobians[k], sensitivity, forcing, step, parts[k])
     if gap is not None:
         sensitivity[:, -1] += gap[k]
     return sensitivity
 
 
-def _condense_full(problem, jacobians, response, gap, states):
+def _condense_full(problem, jacobians, parts, response, gap, states):
     runs, size, count = problem.num_runs, problem.dimension, response.shape[2]
     width = size + count + 1
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
@@ -158,7 +178,7 @@ def _condense_full(problem, jacobians, response, gap, states):
             weighted[:, :, -1] = rest[k] - weighted[:, :, -1]
             normal += weighted.transpose(0, 2, 1) @ weighted
         if k < problem.grid_length - 1:
-            sensitivity = _advance(problem, jacobians, k, sensitivity, response, gap)
+            sensitivity = _advance(problem, jacobians, parts, k, sensitivity, response, gap)
     initial, rows = slice(0, size), slice(size, width - 1)
     return (
         normal[:, initial, initial],
@@ -170,7 +190,7 @@ def _condense_full(problem, jacobians, response, gap, states):
     )
 
 
-def _condense_own(problem, jacobians, own_jacobians, response, gap, states):
+def _condense_own(problem, jacobians, own_jacobians, parts, response, gap, states):
     runs, n, variables = problem.num_runs, problem.num_nodes, len(problem.variables)
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     own = np.zeros((runs, variables, n, variables))
@@ -187,8 +207,8 @@ def _condense_own(problem, jacobians, own_jacobians, response, gap, states):
             weighted[:, -1] = rest[k].reshape(-1) - weighted[:, -1]
             shared_all.append(weighted)
         if k < problem.grid_length - 1:
-            own = _advance(problem, own_jacobians, k, own, None, None)
-            shared = _advance(problem, jacobians, k, shared, response, gap)
+            own = _advance(problem, own_jacobians, parts, k, own, None, None)
+            shared = _advance(problem, jacobians, parts, k, shared, response, gap)
     by_node = (len(own_all), runs, variables, n, -1)
     initial = np.stack(own_all).reshape(by_node).transpose(1, 3, 4, 0, 2)
     initial = initial.reshape(runs * n, variables, -1)

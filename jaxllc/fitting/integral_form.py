@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
-from jaxllc.terms import Evaluator, Stage, Term, stage_of
+from jaxllc.terms import Evaluator, Stage, Term
 
 
 def integration_matrix(grid: np.ndarray, samples: np.ndarray) -> np.ndarray:
@@ -38,7 +38,8 @@ class IntegralForm:
         self.variables = runs[0].variables
         self.nodes = np.arange(network.num_nodes) if nodes is None else nodes
         states = np.concatenate([s.transpose(2, 1, 0) for s in smoothed.states], axis=2)
-        self.stage: Stage = stage_of(network, features, self.variables, states)
+        named = {name: states[v] for v, name in enumerate(self.variables)}
+        self.stage = Stage(network, named, features, nodes)
         lengths = [len(t) for t in smoothed.grid_times]
         edges = np.cumsum([0, *lengths])
         self._grids = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
@@ -66,13 +67,12 @@ class IntegralForm:
         return int(sum(m[variable].sum() for m in self.masks))
 
     def integrate(self, values: np.ndarray, variable: int = 0) -> np.ndarray:
-        """Column of a term from its values (node, grid time), offsets removed, (row,)."""
-        chosen = values[self.nodes]
+        """Column of a term from its values (chosen node, grid time), offsets removed, (row,)."""
         parts = []
         for grid, matrix, mask, windows in zip(
             self._grids, self._matrices, self.masks, self._windows, strict=True
         ):
-            integral = chosen[:, grid] @ matrix.T
+            integral = values[:, grid] @ matrix.T
             parts.append(_centred(integral, mask[variable], windows).ravel())
         return np.concatenate(parts)
 

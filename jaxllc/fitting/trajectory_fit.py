@@ -22,7 +22,7 @@ from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.terms import Term
 
 # States above which initial states act on their own node only: while choosing, and for the final fit.
-_LARGEST_FULL = 130
+_LARGEST_FULL = 400
 _LARGEST_FULL_EXACT = 400
 
 
@@ -161,16 +161,22 @@ def score_test(
         with np.errstate(all="ignore"):
             line = linearise(problem, law, states, _mode(problem, False), part)
             _, reduced, gradient = line.reduced()
-        finite = np.isfinite(np.diag(reduced)) & np.isfinite(gradient)
-        scale = np.sqrt(np.where(finite, np.maximum(np.diag(reduced), 1e-300), 1.0))
-        known = finite[:, None] & finite[None]
-        reduced = np.where(known, reduced, 0.0) / scale[:, None] / scale[None]
-        gradient = np.where(finite, gradient, 0.0) / scale
-        right = np.concatenate([reduced[:own, own:], gradient[:own, None]], axis=1)
-        solved = np.linalg.lstsq(reduced[:own, :own], right, rcond=1e-12)[0]
-        rest = np.diag(reduced)[own:] - (reduced[:own, own:] * solved[:, :-1]).sum(axis=0)
-        slope = gradient[own:] - reduced[own:, :own] @ solved[:, -1]
-        for (o, term), d, g, s in zip(part, rest, slope, scale[own:], strict=True):
+        rest, slope, scale = _projected(reduced, gradient, own)
+        for (o, term), d, g, s in zip(part, rest, slope, scale, strict=True):
             if d > 1e-7:
                 results.append((float(g * g / d), float(g / d / s), o, term))
     return sorted(results, key=lambda r: -r[0])
+
+
+def _projected(reduced: np.ndarray, gradient: np.ndarray, own: int):
+    """Curvature and slope of the constants after the first `own`, these projected out, in units of `scale`."""
+    diagonal = np.diag(reduced)
+    usable = np.isfinite(diagonal) & np.isfinite(gradient) & (diagonal > 1e-200) & (diagonal < 1e200)
+    scale = np.sqrt(np.where(usable, diagonal, 1.0))
+    known = usable[:, None] & usable[None]
+    reduced = np.where(known, reduced, 0.0) / scale[:, None] / scale[None]
+    gradient = np.where(usable, gradient, 0.0) / scale
+    right = np.concatenate([reduced[:own, own:], gradient[:own, None]], axis=1)
+    solved = np.linalg.lstsq(reduced[:own, :own], right, rcond=1e-12)[0]
+    rest = np.diag(reduced)[own:] - (reduced[:own, own:] * solved[:, :-1]).sum(axis=0)
+    return rest, gradient[own:] - reduced[own:, :own] @ solved[:, -1], scale[own:]

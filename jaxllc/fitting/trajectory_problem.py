@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.terms import Stage, Term, stage_of
+from jaxllc.terms import Stage, Term
 
 
 @dataclass
@@ -69,7 +69,7 @@ class TrajectoryProblem:
         self.counts = self.mask.sum(axis=(1, 2, 3))
         self.set_noise(noise)
         self.sampled = self.mask.any(axis=(0, 1, 2))
-        self._stage = stage_of(network, features, self.variables, self.smoothed)
+        self._stage = Stage(network, self._named(self.smoothed), features)
 
     def set_noise(self, noise: np.ndarray) -> None:
         """Set the standard deviation of a sample of each variable."""
@@ -91,7 +91,10 @@ class TrajectoryProblem:
 
     def stage(self, states: np.ndarray) -> Stage:
         """Stage on other states, (variable, node, time)."""
-        return self._stage.moved({name: states[v] for v, name in enumerate(self.variables)})
+        return self._stage.moved(self._named(states))
+
+    def _named(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: states[v] for v, name in enumerate(self.variables)}
 
     def derivative(self, law: CandidateLaw, states: np.ndarray) -> np.ndarray:
         """Time derivative of the states under the law, (variable, node, time)."""

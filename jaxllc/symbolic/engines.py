@@ -14,7 +14,13 @@ import numpy as np
 from jaxllc.errors import InputError
 from jaxllc.symbolic.constants import refine_inner_constants
 from jaxllc.symbolic.search_problem import SearchProblem
-from jaxllc.symbolic.search_sparse import Reduced, information_criterion, propose, reduce_columns
+from jaxllc.symbolic.search_sparse import (
+    Reduced,
+    best_start,
+    information_criterion,
+    propose,
+    reduce_columns,
+)
 from jaxllc.terms import Term
 
 
@@ -52,11 +58,13 @@ class Engine(Protocol):
 class SparseEngine:
     """Sparse and parametric enumeration over the library of candidate terms.
 
-    per_size: skeletons of each number of terms whose inner constants are refined.
+    per_size: skeletons of each number of terms whose inner constants are refined for two steps.
+    kept_per_size: how many of these are refined to the end.
     """
 
     max_terms: int = 8
-    per_size: int = 3
+    per_size: int = 10
+    kept_per_size: int = 3
     name: str = "sparse"
     _reduced: dict[tuple[int, bytes], Reduced] = field(default_factory=dict)
 
@@ -84,10 +92,18 @@ class SparseEngine:
         for size in sorted(by_size):
             if stop is not None and size > stop:
                 break
+            cache = problem.caches[index]
+            begun = []
             for proposal in sorted(by_size[size], key=lambda p: p.residual)[: self.per_size]:
-                terms, coefficients, residual = refine_inner_constants(
-                    problem.caches[index], [reduced.terms[p] for p in proposal.positions], variable
-                )
+                positions = best_start(reduced, variable, proposal.positions)
+                terms = [reduced.terms[p] for p in positions]
+                begun.append(refine_inner_constants(cache, terms, variable, iterations=2))
+            begun.sort(key=lambda b: b[2])
+            for terms, coefficients, residual in begun[: self.kept_per_size]:
+                if any(t.inner for t in terms):
+                    terms, coefficients, residual = refine_inner_constants(
+                        cache, terms, variable, iterations=8
+                    )
                 constants = sum(t.num_constants for t in terms)
                 score = float(information_criterion(residual, rows, constants, floor))
                 best = min(best, residual)

@@ -6,6 +6,7 @@ is varied by drop, add and swap moves until the information criterion no longer 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -40,11 +41,13 @@ class Judge:
     """Fits candidate laws and remembers the best fit of each skeleton.
 
     floor: (equation,) error of a sample that is not held against a law: what the grid and the solver leave.
+    deadline: `time.perf_counter()` after which no further candidate is tried.
     """
 
     problem: TrajectoryProblem
     floor: np.ndarray
     progress: Callable[[str], None] | None = None
+    deadline: float = np.inf
     seen: dict[tuple, Judged] = field(default_factory=dict)
 
     @property
@@ -86,6 +89,11 @@ class Judge:
         """Variance of a sample in units of the noise, the floor included."""
         return self.merit(judged.fit) / self.num_samples + self.floor_ratio
 
+    @property
+    def late(self) -> bool:
+        """Whether the time for trying candidates is over."""
+        return time.perf_counter() > self.deadline
+
     def at_floor(self, judged: Judged) -> bool:
         """Whether a law explains the samples as far as the grid and the solver can tell."""
         return judged.fit.finite and self.variance(judged) < 1.2 * self.floor_ratio
@@ -105,29 +113,58 @@ class Judge:
 
     # -- choosing between proposals ---------------------------------------------------------------
 
-    def choose(self, proposals: Sequence[Sequence[ProposedEquation]], start: CandidateLaw, num_fits: int) -> Judged:
-        """Best law among proposals of each equation, one equation after the other."""
+    def choose(
+        self,
+        proposals: Sequence[Sequence[ProposedEquation]],
+        start: CandidateLaw,
+        num_fits: int,
+        rounds: int = 2,
+    ) -> Judged:
+        """Best law among proposals of each equation, one equation after the other, the worst explained first."""
         best = self.fitted(start)
-        for equation, alternatives in enumerate(proposals):
-            if self.at_floor(best):
-                best = self._smaller(best, equation, alternatives, num_fits)
-                continue
-            screened = []
-            for option in alternatives:
-                law = best.law.replaced(equation, option.terms, option.coefficients)
-                if law.key() in self.seen:
-                    continue
-                states = best.fit.states if best.fit.finite else None
-                merit = screen(self.problem, law, states)
-                screened.append((self.criterion(merit, law.num_constants), law))
-            screened.sort(key=lambda s: s[0])
-            for score, law in screened[:num_fits]:
-                if score > best.criterion + 10 * self.penalty and best.fit.finite:
+        for _ in range(rounds):
+            before = best.criterion
+            for equation in self._by_misfit(best):
+                if self.at_floor(best) or self.late:
                     break
-                states = best.fit.states if best.fit.finite else None
-                candidate = self.fitted(law, states)
-                if candidate.criterion < best.criterion:
-                    best = candidate
+                best = self._best_option(best, equation, proposals[equation], num_fits)
+            if self.at_floor(best) or best.criterion >= before:
+                break
+        if self.at_floor(best):
+            for equation, alternatives in enumerate(proposals):
+                best = self._smaller(best, equation, alternatives, num_fits)
+        return best
+
+    def _by_misfit(self, best: Judged) -> list[int]:
+        share = best.fit.squared_residual / (self.problem.noise**2 * np.maximum(self.problem.counts, 1))
+        return [int(o) for o in np.argsort(-share)]
+
+    def _start(self, best: Judged):
+        """States to start other laws from: those of the best law if they explain the samples, else the smoothed."""
+        good = best.fit.finite and self.merit(best.fit) < 2 * self.num_samples
+        return best.fit.states if good else None
+
+    def _best_option(self, best: Judged, equation: int, alternatives, num_fits: int) -> Judged:
+        states = self._start(best)
+        screened = []
+        for option in _shortlist(alternatives):
+            law = best.law.replaced(equation, option.terms, option.coefficients)
+            if law.key() not in self.seen:
+                merit = screen(self.problem, law, states)
+                screened.append((self.criterion(merit, law.num_constants), option.num_constants, law))
+        screened.sort(key=lambda s: s[0])
+        tries = screened[:num_fits]
+        if self.floor_ratio > 0.5:
+            # Clean data: a law is right or far off, whatever one step promises; small ones are cheap to try.
+            tries += sorted(screened[num_fits:], key=lambda s: s[1])[:num_fits]
+        for score, _, law in tries:
+            if score > best.criterion + 10 * self.penalty and best.fit.finite and self.floor_ratio <= 0.5:
+                break
+            candidate = self.fitted(law, states)
+            if candidate.criterion < best.criterion:
+                best = candidate
+            if self.at_floor(best) or self.late:
+                break
         return best
 
     def _smaller(self, best: Judged, equation: int, alternatives, num_fits: int) -> Judged:
@@ -161,7 +198,7 @@ class Judge:
                 tries += [frozenset([term]) for term in self._weakest(best)[:4]]
             for drop in tries:
                 smaller = law.without(drop)
-                if smaller.key() in self.seen:
+                if smaller.key() in self.seen or self.late:
                     continue
                 candidate = self.fitted(smaller, best.fit.states)
                 if candidate.criterion < best.criterion:
@@ -224,6 +261,8 @@ class Judge:
             families.add((equation, term.family))
             tries.append((coefficient, equation, term))
         for coefficient, equation, term in tries:
+            if self.late:
+                break
             terms = (*law.terms[equation], term)
             coefficients = (*law.coefficients[equation], coefficient)
             candidate = self.fitted(
@@ -233,12 +272,38 @@ class Judge:
                 return self.dropped(candidate)
         return best
 
+    def simplified(self, best: Judged, plain: Sequence[Term]) -> Judged:
+        """Each term with inner constants replaced by one without, where that explains as much."""
+        for number, term in enumerate([t for equation in best.law.terms for t in equation]):
+            if not term.inner or self.late:
+                continue
+            reduced = best.law.without(frozenset([number]))
+            scores = score_test(self.problem, reduced, best.fit.states, plain)
+            tried = 0
+            for _, coefficient, equation, other in scores:
+                if tried >= 2:
+                    break
+                if any(t.family == other.family for t in reduced.terms[equation]):
+                    continue
+                tried += 1
+                terms = (*reduced.terms[equation], other)
+                coefficients = (*reduced.coefficients[equation], coefficient)
+                law = reduced.replaced(equation, terms, coefficients)
+                if law.key() in self.seen:
+                    continue
+                candidate = self.fitted(law, best.fit.states)
+                if candidate.criterion < best.criterion:
+                    return self.simplified(candidate, plain)
+        return best
+
     def swapped(self, best: Judged, candidates: Sequence[Term], num_weakest: int = 2) -> Judged:
         """Drop each of the weakest terms and add the best-scoring others instead."""
         law = best.law
         if sum(len(t) for t in law.terms) < 2:
             return best
         for term in self._weakest(best)[:num_weakest]:
+            if self.late:
+                break
             reduced = self.fitted(law.without(frozenset([term])), best.fit.states, iterations=4)
             if not reduced.fit.finite:
                 continue
@@ -246,6 +311,16 @@ class Judge:
             if tried.criterion < best.criterion - 1e-6:
                 return tried
         return best
+
+
+def _shortlist(alternatives: Sequence[ProposedEquation], per_size: int = 3) -> list[ProposedEquation]:
+    """The best few of each number of constants, and the best by score."""
+    chosen: dict[int, list[ProposedEquation]] = {}
+    for option in sorted(alternatives, key=lambda a: a.residual):
+        chosen.setdefault(option.num_constants, []).append(option)
+    kept = [o for options in chosen.values() for o in options[:per_size]]
+    extra = [o for o in sorted(alternatives, key=lambda a: a.score)[:8] if o not in kept]
+    return kept + extra
 
 
 def _constrained_cost(matrix, values, gone, rest) -> float:

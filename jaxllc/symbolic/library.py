@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import sympy
@@ -15,6 +16,7 @@ import sympy
 from jaxllc.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol, sigmoid
 
 _W0, _W1 = inner_symbol(0), inner_symbol(1)
+_ONE = sympy.Integer(1)
 
 
 class Scale:
@@ -26,19 +28,34 @@ class Scale:
         self.std = float(max(np.std(finite), 1e-300))
         self.size = float(max(abs(self.low), abs(self.high), 1e-300))
         self.width = max(self.high - self.low, 1e-300)
+        quarter = np.quantile(finite, [0.25, 0.75])
+        self.middle_width = min(max(float(quarter[1] - quarter[0]), 0.02 * self.width), self.width)
+        self.quantiles = np.quantile(finite, [0.05, 0.25, 0.5, 0.75, 0.95])
         self.positive = bool(np.min(finite) >= -1e-3 * self.size) and self.high > 0
 
 
-def _families(side: str, expression: sympy.Expr, grid: Sequence[tuple[float, ...]], positive: tuple[bool, ...]):
+def _families(
+    side: str,
+    expression: sympy.Expr,
+    grid: Sequence[tuple[float, ...]],
+    positive: tuple[bool, ...],
+    reach: float = 1.6,
+) -> list[Term]:
     # Just beyond the grid: outside it these functions are straight lines, powers or steps on the data.
     bounds = []
     for k, logarithmic in enumerate(positive):
         values = [inner[k] for inner in grid]
-        low, high = min(values), max(values)
-        reach = 0.3 * (high - low)
-        bounds.append((low / 1.6, high * 1.6) if logarithmic else (low - reach, high + reach))
+        low, high = float(min(values)), float(max(values))
+        margin = 0.3 * (high - low)
+        bounds.append((low / reach, high * reach) if logarithmic else (low - margin, high + margin))
     family = TermFamily(side, expression, positive, tuple(bounds))
     return [Term(family, tuple(float(w) for w in inner)) for inner in grid]
+
+
+def _geometric(low: float, high: float, ratio: float) -> np.ndarray:
+    """Values from low to at least high with about a ratio between neighbours."""
+    count = max(2, 1 + int(np.ceil(np.log(max(high / low, 1.001)) / np.log(ratio))))
+    return np.geomspace(low, high, count)
 
 
 def _plain(side: str, expression: sympy.Expr) -> list[Term]:
@@ -53,39 +70,60 @@ def _monomials(symbols: Sequence[sympy.Symbol], degree: int) -> list[sympy.Expr]
     return found
 
 
-def _atoms(symbol: sympy.Symbol, scale: Scale, hill_powers: Sequence[int], rich: bool):
-    """Parametric functions of one variable: (expression, grid, positive) triples."""
+@dataclass(frozen=True)
+class _Atom:
+    """A parametric function of one variable with a grid of its inner constants."""
+
+    expression: sympy.Expr
+    grid: list[tuple[float, ...]]
+    positive: tuple[bool, ...]
+    reach: float = 1.6
+
+    def terms(self, side: str, factor: sympy.Expr = _ONE) -> list[Term]:
+        return _families(side, factor * self.expression, self.grid, self.positive, self.reach)
+
+
+def _atoms(symbol: sympy.Symbol, scale: Scale, hill_powers: Sequence[int], rich: bool) -> list[_Atom]:
     atoms = []
-    turns = np.array([1.0, 1.5, 2.2, 3.3, 5.0, 7.5, 11.0] if rich else [1.5, 3.0, 6.0])
-    atoms.append((sympy.sin(_W0 * symbol), [(t / scale.width,) for t in 2 * turns], (True,)))
-    atoms.append((sympy.exp(-_W0 * symbol), [(t / scale.width,) for t in (1.0, 2.5, 6.0)], (True,)))
+    turns = _geometric(2.0, 22.0, 1.5) if rich else np.array([3.0, 6.0, 12.0])
+    atoms.append(_Atom(sympy.sin(_W0 * symbol), [(t / scale.width,) for t in turns], (True,)))
+    rates = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
+    atoms.append(_Atom(sympy.exp(-_W0 * symbol), [(r,) for r in rates], (True,)))
     if rich:
-        steep = np.array([3.0, 6.0, 12.0, 24.0, 48.0])
-        middle = scale.low + scale.width * np.array([0.05, 0.15, 0.3, 0.5, 0.7, 0.9])
-        atoms.append(
-            (
-                sigmoid(_W0 * symbol - _W0 * _W1),
-                [(t / scale.width, m) for t in steep for m in middle],
-                (True, False),
-            )
-        )
+        steep = _geometric(3.0 / scale.width, 40.0 / scale.middle_width, 2.2)
+        linear = scale.low + scale.width * np.array([0.05, 0.5, 0.9])
+        middles = _distinct(np.concatenate([scale.quantiles, linear]), 0.08 * scale.middle_width)
+        grid = [(t, m) for t in steep for m in middles]
+        atoms.append(_Atom(sigmoid(_W0 * symbol - _W0 * _W1), grid, (True, False)))
     if scale.positive:
-        halves = scale.high * np.array([0.05, 0.12, 0.25, 0.5, 1.0])
+        lowest = max(0.03 * scale.high, 0.3 * max(scale.low, 0.0), 0.2 * scale.middle_width)
+        halves = _geometric(min(lowest, 0.5 * scale.high), scale.high, 1.9)
         for power in hill_powers:
             raised = symbol**power
-            atoms.append((raised / (raised + _W0), [(float(k**power),) for k in halves], (True,)))
+            grid = [(float(k**power),) for k in halves]
+            atoms.append(_Atom(raised / (raised + _W0), grid, (True,), 1.8**power))
     return atoms
+
+
+def _distinct(values: np.ndarray, gap: float) -> list[float]:
+    kept: list[float] = []
+    for value in np.sort(values):
+        if not kept or value - kept[-1] > gap:
+            kept.append(float(value))
+    return kept
 
 
 def candidate_terms(
     variables: Sequence[str],
     feature_names: Sequence[str],
     scales: Mapping[str, Scale],
+    differences: Mapping[str, Scale],
     regular_network: bool,
     normalised: bool,
 ) -> list[Term]:
     """All candidate terms, the same for each equation.
 
+    scales, differences: ranges of each variable over nodes and of x_j - x_i over edges.
     regular_network: every node has the same total input weight, so that terms of the receiver alone and the
         plain x_j are left out of the interaction (they are not identifiable beside the self term).
     normalised: also terms divided by the receiver's total input weight k_i.
@@ -100,9 +138,16 @@ def candidate_terms(
         for monomial in _monomials(list(own.values()), 2):
             terms += _plain(SELF, feature * monomial)
     for v in variables:
-        for expression, grid, positive in _atoms(own[v], scales[v], (1, 2), rich=False):
-            terms += _families(SELF, expression, grid, positive)
-    terms += _interactions(variables, own, other, scales, regular_network, normalised)
+        for atom in _atoms(own[v], scales[v], (1, 2), rich=False):
+            terms += atom.terms(SELF)
+    for v in variables:
+        terms += _interactions(
+            v, variables, own, other, scales[v], differences[v], regular_network, normalised
+        )
+    for u, w in itertools.combinations(variables, 2):
+        terms += _plain(INTERACTION, other[u] * other[w])
+    if not regular_network:
+        terms += _plain(INTERACTION, _ONE)
     for name in feature_names:
         for feature in (sympy.Symbol(f"{name}_i"), sympy.Symbol(f"{name}_j")):
             for v in variables:
@@ -111,57 +156,50 @@ def candidate_terms(
     return terms
 
 
-def _interactions(variables, own, other, scales, regular_network, normalised) -> list[Term]:
-    terms: list[Term] = []
+def _interactions(
+    v: str,
+    variables: Sequence[str],
+    own: Mapping[str, sympy.Symbol],
+    other: Mapping[str, sympy.Symbol],
+    scale: Scale,
+    gap: Scale,
+    regular_network: bool,
+    normalised: bool,
+) -> list[Term]:
+    """Interaction terms in which the sender acts through variable v."""
     degree = sympy.Symbol("k_i")
-    for v in variables:
-        x_i, x_j, scale = own[v], other[v], scales[v]
-        difference = x_j - x_i
-        terms += _plain(INTERACTION, difference)
-        polynomial = [x_j**2, x_j**3, x_i * x_j**2, x_i**2 * x_j]
-        if not regular_network:
-            polynomial += [x_j, x_i, x_i**2]
-        terms += [t for p in polynomial for t in _plain(INTERACTION, p)]
-        terms += [t for u in variables for t in _plain(INTERACTION, own[u] * x_j)]
-        for u, w in itertools.combinations(variables, 2):
-            terms += _plain(INTERACTION, own[u] * own[w] * x_j)
-        turns = np.array([1.2, 1.8, 2.7, 4.0, 6.0, 9.0]) / scale.width
-        terms += _families(
-            INTERACTION, sympy.sin(_W0 * x_j - _W0 * x_i), [(2 * t,) for t in turns], (True,)
-        )
-        terms += _families(
-            INTERACTION, sympy.cos(_W0 * x_j - _W0 * x_i), [(2 * t,) for t in turns], (True,)
-        )
-        steep = [(t / scale.width,) for t in (2.0, 4.0, 8.0, 16.0)]
-        terms += _families(INTERACTION, sympy.tanh(_W0 * difference), steep, (True,))
-        # sigmoid(u) = 1/2 + tanh(u/2)/2, so on a regular network it is not told from a tanh.
-        if not regular_network:
-            terms += _families(INTERACTION, sigmoid(_W0 * difference), steep, (True,))
-        for expression, grid, positive in _atoms(x_j, scale, (1, 2, 3, 4), rich=True):
-            terms += _families(INTERACTION, expression, grid, positive)
-            terms += _families(INTERACTION, x_i * expression, grid, positive)
-        if scale.positive:
-            sizes = np.array([0.15, 0.5, 1.7, 6.0]) / scale.high
-            terms += _families(
-                INTERACTION,
-                x_i * x_j / (1 + _W0 * x_i + _W1 * x_j),
-                [(e, h) for e in sizes for h in sizes],
-                (True, True),
-            )
-            terms += _families(
-                INTERACTION, x_i * x_j / (1 + _W0 * x_i), [(e,) for e in sizes], (True,)
-            )
-        if normalised:
-            terms += _plain(INTERACTION, sympy.expand(difference / degree))
-            terms += _plain(INTERACTION, x_i * x_j / degree)
-            terms += _families(
-                INTERACTION,
-                sympy.sin(_W0 * x_j - _W0 * x_i) / degree,
-                [(2 * t,) for t in turns[1::2]],
-                (True,),
-            )
-    for u, w in itertools.combinations(variables, 2):
-        terms += _plain(INTERACTION, other[u] * other[w])
+    x_i, x_j = own[v], other[v]
+    difference = x_j - x_i
+    terms = _plain(INTERACTION, difference)
+    polynomial = [x_j**2, x_j**3, x_i * x_j**2, x_i**2 * x_j]
     if not regular_network:
-        terms += _plain(INTERACTION, sympy.Integer(1))
+        polynomial += [x_j, x_i, x_i**2]
+    polynomial += [own[u] * x_j for u in variables]
+    polynomial += [own[u] * own[w] * x_j for u, w in itertools.combinations(variables, 2)]
+    for expression in polynomial:
+        terms += _plain(INTERACTION, expression)
+    turns = [(t / gap.width,) for t in _geometric(2.4, 20.0, 1.6)]
+    sine = sympy.sin(_W0 * x_j - _W0 * x_i)
+    terms += _families(INTERACTION, sine, turns, (True,))
+    terms += _families(INTERACTION, sympy.cos(_W0 * x_j - _W0 * x_i), turns, (True,))
+    steep = [(t,) for t in _geometric(2.0 / gap.width, 10.0 / gap.middle_width, 2.0)]
+    terms += _families(INTERACTION, sympy.tanh(_W0 * difference), steep, (True,))
+    # sigmoid(u) = 1/2 + tanh(u/2)/2, so on a regular network it is not told from a tanh.
+    if not regular_network:
+        terms += _families(INTERACTION, sigmoid(_W0 * difference), steep, (True,))
+    for atom in _atoms(x_j, scale, (1, 2, 3, 4), rich=True):
+        terms += atom.terms(INTERACTION)
+        terms += atom.terms(INTERACTION, x_i)
+    if scale.positive:
+        sizes = _geometric(0.15, 6.0, 3.5) / scale.high
+        both = [(e, h) for e in sizes for h in sizes]
+        saturating = x_i * x_j / (1 + _W0 * x_i + _W1 * x_j)
+        terms += _families(INTERACTION, saturating, both, (True, True))
+        terms += _families(
+            INTERACTION, x_i * x_j / (1 + _W0 * x_i), [(e,) for e in sizes], (True,)
+        )
+    if normalised:
+        terms += _plain(INTERACTION, sympy.expand(difference / degree))
+        terms += _plain(INTERACTION, x_i * x_j / degree)
+        terms += _families(INTERACTION, sine / degree, turns[1::2], (True,))
     return terms

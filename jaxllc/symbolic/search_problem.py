@@ -53,6 +53,15 @@ class SearchProblem:
         }
 
     @cached_property
+    def differences(self) -> dict[str, Scale]:
+        """Ranges of x_j - x_i over edges."""
+        gaps = [s[:, self.network.senders] - s[:, self.network.receivers] for s in self.smoothed.states]
+        return {
+            name: Scale(np.concatenate([g[..., v].ravel() for g in gaps]))
+            for v, name in enumerate(self.variables)
+        }
+
+    @cached_property
     def std(self) -> np.ndarray:
         """(variable,) standard deviation of the smoothed states."""
         return np.array([self.scales[v].std for v in self.variables])
@@ -75,7 +84,7 @@ class SearchProblem:
     def library(self) -> list[Term]:
         normalised = bool(np.ptp(self.network.in_strength) > 1e-9 * np.max(self.network.in_strength))
         terms = candidate_terms(
-            self.variables, tuple(self.features), self.scales, self.regular, normalised
+            self.variables, tuple(self.features), self.scales, self.differences, self.regular, normalised
         )
         return terms + self.extra_terms
 

@@ -75,32 +75,69 @@ def information_criterion(residual, num_rows: int, num_constants, floor: float):
 
 
 class _State:
-    """A partial set: an orthonormal basis of its columns and what of the target remains."""
+    """A partial set: an orthonormal basis of its columns, what of the target remains, and all columns' shares in the
+    basis."""
 
-    def __init__(self, positions, basis, rest, constants) -> None:
-        self.positions, self.basis, self.rest, self.constants = positions, basis, rest, constants
+    def __init__(self, positions, basis, rest, constants, shares) -> None:
+        self.positions, self.basis, self.rest = positions, basis, rest
+        self.constants, self.shares = constants, shares
 
 
-def _gains(state: _State, reduced: Reduced, grouped: list[np.ndarray]) -> np.ndarray:
-    """Reduction of the squared residual by each candidate together with its derivatives, (term,)."""
-    columns = reduced.columns
-    rest = columns - state.basis @ (state.basis.T @ columns) if state.basis.shape[1] else columns
-    gain = np.zeros(len(reduced.first))
-    used: list[np.ndarray] = []
-    for level, members in enumerate(grouped):
-        if not len(members):
-            break
-        block = rest[:, reduced.first[members] + level]
-        for earlier in used:
-            direction = earlier[:, members]
-            block = block - direction * (direction * block).sum(axis=0)
-        squared = (block**2).sum(axis=0)
-        good = squared > (1e-10 if level == 0 else 1e-8)
-        unit = np.where(good, block / np.sqrt(np.where(good, squared, 1.0)), 0.0)
-        gain[members] += (unit * state.rest[:, None]).sum(axis=0) ** 2
-        full = np.zeros((columns.shape[0], len(reduced.first)))
-        full[:, members] = unit
-        used.append(full)
+class _Groups:
+    """Positions and mutual products of each candidate's column and derivatives."""
+
+    def __init__(self, reduced: Reduced) -> None:
+        columns, first, width = reduced.columns, reduced.first, reduced.width
+        self.own = first
+        self.levels = []
+        for level in (1, 2):
+            members = np.flatnonzero(width > level)
+            at = first[members] + level
+            products = [
+                (columns[:, first[members] + earlier] * columns[:, at]).sum(axis=0)
+                for earlier in range(level)
+            ]
+            self.levels.append((members, at, products))
+
+
+def _gains(state: _State, reduced: Reduced, groups: _Groups) -> np.ndarray:
+    """Reduction of the squared residual by each candidate together with its derivatives, (term,).
+
+    Gram-Schmidt within each candidate, from products alone.
+    """
+    slope = state.rest @ reduced.columns
+    shares = state.shares
+    left = 1.0 - (shares**2).sum(axis=0)
+    own = groups.own
+    norm = left[own]
+    good = norm > 1e-10
+    norm = np.where(good, norm, 1.0)
+    first = np.where(good, slope[own], 0.0)
+    gain = first**2 / norm
+    members, at, (product,) = groups.levels[0]
+    if not len(members):
+        return gain
+    cross = product - (shares[:, own[members]] * shares[:, at]).sum(axis=0)
+    cross = np.where(good[members], cross, 0.0)
+    second_norm = left[at] - cross**2 / norm[members]
+    second = slope[at] - cross / norm[members] * first[members]
+    fine = second_norm > 1e-8
+    second_norm = np.where(fine, second_norm, 1.0)
+    second = np.where(fine, second, 0.0)
+    gain[members] += second**2 / second_norm
+    last, at_last, (with_own, with_second) = groups.levels[1]
+    if not len(last):
+        return gain
+    place = np.searchsorted(members, last)
+    to_own = with_own - (shares[:, own[last]] * shares[:, at_last]).sum(axis=0)
+    to_own = np.where(good[last], to_own, 0.0)
+    to_second = with_second - (shares[:, at[place]] * shares[:, at_last]).sum(axis=0)
+    to_second = to_second - cross[place] * to_own / norm[last]
+    to_second = np.where(fine[place], to_second, 0.0)
+    third_norm = left[at_last] - to_own**2 / norm[last] - to_second**2 / second_norm[place]
+    third = slope[at_last] - to_own / norm[last] * first[last]
+    third = third - to_second / second_norm[place] * second[place]
+    gain[last] += np.where(third_norm > 1e-8, third**2 / np.where(third_norm > 1e-8, third_norm, 1.0), 0.0)
     return gain
 
 
@@ -117,7 +154,11 @@ def _extend(state: _State, position: int, reduced: Reduced) -> _State:
     new = basis[:, state.basis.shape[1] :]
     rest = state.rest - new @ (new.T @ state.rest)
     return _State(
-        (*state.positions, position), basis, rest, state.constants + int(reduced.width[position])
+        (*state.positions, position),
+        basis,
+        rest,
+        state.constants + int(reduced.width[position]),
+        np.concatenate([state.shares, new.T @ reduced.columns]),
     )
 
 
@@ -148,8 +189,9 @@ def beam_search(
     outside, rows = float(reduced.outside[equation]), int(reduced.num_rows[equation])
     family_ids: dict = {}
     family = np.array([family_ids.setdefault(t.family, len(family_ids)) for t in reduced.terms])
-    grouped = [np.flatnonzero(reduced.width > level) for level in range(int(reduced.width.max()))]
-    start = _State((), np.zeros((len(target), 0)), target, 0)
+    groups = _Groups(reduced)
+    empty = np.zeros((0, reduced.columns.shape[1]))
+    start = _State((), np.zeros((len(target), 0)), target, 0, empty)
     for position in base:
         start = _extend(start, position, reduced)
     barred = np.zeros(len(family), dtype=bool) if allowed is None else ~allowed
@@ -162,7 +204,7 @@ def beam_search(
         moves: dict[tuple[int, ...], tuple[float, _State, int]] = {}
         for state in states:
             residual = outside + float(state.rest @ state.rest)
-            gain = _gains(state, reduced, grouped)
+            gain = _gains(state, reduced, groups)
             gain[np.isin(family, family[list(state.positions)]) | barred] = -np.inf
             remaining = residual - gain
             score = information_criterion(remaining, rows, state.constants + reduced.width, floor)
@@ -225,6 +267,34 @@ def eliminate(
         score = float(information_criterion(residual, rows, len(kept), floor))
         path.append(Proposal(tuple(sorted(positions)), score, residual))
     return path
+
+
+def best_start(reduced: Reduced, equation: int, positions: Sequence[int], sweeps: int = 2) -> list[int]:
+    """Grid points of the inner constants that fit best by themselves, one family after the other.
+
+    Derivatives by the inner constants, which rank sets of families well, may point far outside their range.
+    """
+    target = reduced.targets[:, equation]
+    positions = list(positions)
+    inner = [k for k, p in enumerate(positions) if reduced.width[p] > 1]
+    for _ in range(sweeps if len(inner) > 1 else 1):
+        before = list(positions)
+        for k in inner:
+            others = [reduced.first[p] for i, p in enumerate(positions) if i != k]
+            family = reduced.terms[positions[k]].family
+            members = np.array([i for i, t in enumerate(reduced.terms) if t.family == family])
+            columns = reduced.columns[:, reduced.first[members]]
+            rest = target
+            if others:
+                basis = np.linalg.qr(reduced.columns[:, others])[0]
+                rest = target - basis @ (basis.T @ target)
+                columns = columns - basis @ (basis.T @ columns)
+            squared = (columns**2).sum(axis=0)
+            gain = np.where(squared > 1e-12, (rest @ columns) ** 2 / np.maximum(squared, 1e-12), 0.0)
+            positions[k] = int(members[np.argmax(gain)])
+        if positions == before:
+            break
+    return positions
 
 
 def propose(

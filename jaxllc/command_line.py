@@ -1,0 +1,151 @@
+"""`jaxllc`: the command line.
+
+Exit codes
+    0    it worked
+    1    an unexpected failure, a fault of jaxllc (`--traceback` shows where)
+    2    input that cannot be used; one sentence on stderr says which and how to mend it
+    3    a simulation diverged or stalled; what it reached is written, and stderr says when and why
+    130  interrupted; nothing is left half written
+
+Results go to stdout, everything else to stderr. With `--json`, stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from jaxllc.errors import InputError, nearest_match
+
+OK, FAILED, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
+
+_EPILOG = """exit codes: 0 it worked; 1 unexpected failure; 2 input that cannot be used;
+3 a simulation diverged; 130 interrupted, with nothing half written"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are sentences like every other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; `arguments` are by default those of the process."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    wants_traceback = "--traceback" in words
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            # Warnings of libraries are for programmers; what a user must know is printed as a sentence.
+            warnings.simplefilter("ignore")
+        try:
+            options = _parser(words).parse_args(words)
+            _interrupt_on_termination()
+            return int(options.run(options))
+        except SystemExit as done:  # --help and --version
+            return int(done.code or 0)
+        except InputError as error:
+            return _say(str(error), BAD_INPUT)
+        except KeyboardInterrupt:
+            return _say("interrupted; no half-written file is left", INTERRUPTED)
+        except BrokenPipeError:  # the reader of stdout has gone, as in `jaxllc ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except Exception as error:
+            if wants_traceback:
+                raise
+            return _say(
+                f"unexpected failure ({type(error).__name__}: {str(error)[:300]}); this is a fault of jaxllc, "
+                "--traceback shows where",
+                FAILED,
+            )
+
+
+def _say(sentence: str, code: int) -> int:
+    from jaxllc.commands.progress import say
+
+    say(sentence)
+    return code
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    from jaxllc import commands
+
+    parser = _Parser(
+        prog="jaxllc",
+        description="Discover the law of networked dynamics, as an equation a person can read.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=_Parser, required=True
+    )
+    for name, module in commands.modules():
+        first_line = (module.__doc__ or "").splitlines()[0]
+        subparser = subparsers.add_parser(
+            name,
+            help=first_line,
+            description=module.__doc__,
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(subparser)
+        _add_common_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    given = next((word for word in words if not word.startswith("-")), None)
+    known = [name for name, _ in commands.modules()]
+    if given is not None and given not in known:
+        raise InputError(
+            f"there is no command {given!r}{nearest_match(given, known)}; commands: {', '.join(known)}"
+        )
+    return parser
+
+
+def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    common = parser.add_argument_group("common options")
+    common.add_argument(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="random seed; the same seed gives the same result (0)",
+    )
+    common.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    common.add_argument("--quiet", action="store_true", help="no progress and no remarks on stderr")
+    common.add_argument("--traceback", action="store_true", help="show where a failure happened")
+
+
+def _seed(text: str) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    return value
+
+
+class _Version(argparse.Action):
+    """Prints the version; it is looked up only when asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        import jaxllc
+
+        print(f"jaxllc {jaxllc.__version__}")
+        parser.exit(OK)
+
+
+def _interrupt_on_termination() -> None:
+    """Being terminated cleans up as Ctrl-C does; only the main thread may say so."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""The main job on made-up data: an epidemic on a network, and the way back to its law.
+
+Simulates a known law, adds noise, writes STATES.csv and EDGES.csv, discovers the law from these two
+files alone, and compares it with the truth and with an unseen network.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
+from jaxllc.commands.progress import StageProgress
+from jaxllc.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxllc.known_laws import KnownLaw
+    from jaxllc.law import Law
+    from jaxllc.network import Network
+    from jaxllc.trajectories import Trajectories
+
+LAW = "epidemic"
+NODES, ATTACHMENTS, TIMES, NOISE_DB = 100, 3, 101, 40.0
+_FEWEST_NODES = 10
+_UNSEEN = 1000  # added to the seed of what the discovery has not seen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `jaxllc demo`."""
+    parser.add_argument("--out", default="jaxllc-demo", metavar="DIR", help="folder (jaxllc-demo)")
+    parser.add_argument("--nodes", type=int, default=NODES, help=f"size of the network ({NODES})")
+    parser.add_argument(
+        "--noise-db",
+        type=float,
+        default=NOISE_DB,
+        metavar="DB",
+        help=f"signal-to-noise ratio of the samples ({NOISE_DB:g})",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Simulate, write, read back, discover, compare."""
+    from jaxllc import generators, known_laws, plotting
+    from jaxllc.discovery import discover
+    from jaxllc.report import LawFigure
+    from jaxllc.tables import match, read_edges, read_states
+
+    if options.nodes < _FEWEST_NODES:
+        raise InputError(f"--nodes is {options.nodes}, but the demo needs at least {_FEWEST_NODES}")
+    known = known_laws.get(LAW)
+    times = np.linspace(0.0, known.horizon, TIMES)
+    with output_folder(options.out) as folder, StageProgress(options.quiet) as progress:
+        progress("simulation")
+        network = generators.barabasi_albert(options.nodes, ATTACHMENTS, seed=options.seed)
+        truth = known.simulate(network, times, seed=options.seed)
+        states, edges = folder / "states.csv", folder / "edges.csv"
+        truth.with_noise(options.noise_db, seed=options.seed).to_csv(states)
+        network.to_csv(edges)
+
+        law = discover(
+            *match(read_states(states), read_edges(edges)), seed=options.seed, progress=progress
+        )
+
+        progress("unseen network")
+        unseen = generators.barabasi_albert(options.nodes, ATTACHMENTS, seed=options.seed + _UNSEEN)
+        observed = known.simulate(unseen, times, seed=options.seed + _UNSEEN)
+        predicted = law.simulate(observed.states[0], times, unseen)
+        progress("report")
+        figure = LawFigure(
+            "unseen",
+            "An unseen network",
+            "Points: the known law on another network from other initial states. Lines: the law found.",
+            plotting.plot_forecast(law, observed, unseen, predicted=predicted),
+        )
+        files = [states, edges, *write_law_files(law, folder, known=known, more=[figure])]
+    comparison = _comparison(law, known, observed, predicted)
+    if options.json:
+        print_json({"law": law_record(law), "known_law": str(known), **comparison, "files": files})
+    else:
+        _print(law, known, network, comparison, files, options)
+    return 0
+
+
+def _comparison(
+    law: Law, known: KnownLaw, observed: Trajectories, predicted: Trajectories
+) -> dict[str, Any]:
+    """Found against true: form, constants, and states that the discovery has not seen."""
+    from jaxllc.forecast import relative_error
+    from jaxllc.metrics import adjusted_r2, skeleton_equal, worst_coefficient_error
+
+    (error,) = relative_error([predicted.states], [observed]).values()
+    return {
+        "same_form": skeleton_equal(law, known),
+        "worst_constant_error": worst_coefficient_error(law, known),
+        "unseen_network": {
+            "relative_error": error,
+            "adjusted_r2": adjusted_r2(predicted, observed, len(law.constants)),
+        },
+    }
+
+
+def _print(
+    law: Law,
+    known: KnownLaw,
+    network: Network,
+    comparison: dict[str, Any],
+    files: list[Path],
+    options: argparse.Namespace,
+) -> None:
+    import sympy
+
+    from jaxllc.equations import Equation
+    from jaxllc.law_text import equation_line
+
+    unseen = comparison["unseen_network"]
+    print(
+        f"Simulated the known law '{known.name}' on {network.describe()},\n"
+        f"{TIMES} times with noise at {options.noise_db:g} dB, and wrote\n"
+        f"  {files[0]}\n  {files[1]}\nFrom these two files alone:\n"
+    )
+    for line, (variable, equation) in zip(
+        str(law).splitlines(), known.equations.items(), strict=True
+    ):
+        expanded = Equation(*(sympy.expand(term) for term in equation))
+        print(f"found  {line}\ntrue   {equation_line(variable, expanded)}")
+    print(f"\nsame form: {'yes' if comparison['same_form'] else 'no'}\n")
+    print(_constants_beside_truth(law, known))
+    print(
+        f"\nOn an unseen network of {options.nodes} nodes, from unseen initial states:\n"
+        f"  relative error {unseen['relative_error']:.2g} (root mean square / standard deviation)\n"
+        f"  adjusted R2    {unseen['adjusted_r2']:.7f}"
+    )
+    for note in law.notes:
+        print(f"\n{note}")
+    folder = files[0].parent
+    print(
+        f"\nFigures  {folder / 'unseen.png'} and {sum(f.suffix == '.png' for f in files) - 1} more"
+        f"\nReport   {folder / 'report.html'}"
+        f"\nLaw      {folder / 'law.json'}"
+        f"\n\n{sum(law.seconds.values()):.1f} seconds to discover the law. The same on your own files:"
+        f"\n  jaxllc discover {files[0]} {files[1]} --out DIR"
+    )
+
+
+def _constants_beside_truth(law: Law, known: KnownLaw) -> str:
+    """A line for each constant: its term, value with standard error, and the true value."""
+    import sympy
+
+    from jaxllc.expressions import parse
+    from jaxllc.law_text import digits_for
+
+    lines = [f"{'term':<22}{'found':>11}    {'std. error':<12}{'true':>8}"]
+    for c in law.constants:
+        side = known.equations[c.variable][0 if c.side == "self" else 1]
+        true = sympy.expand(side).as_coefficients_dict()[parse(c.term)]
+        label = c.term if c.side == "self" else f"sum_j A_ij {c.term}"
+        role = "" if c.role == "coefficient" else f" {c.role}"
+        value = f"{c.value:.{digits_for(c.value, c.standard_error)}g}"
+        shown = f"{float(true):.6g}" if c.role == "coefficient" else ""
+        lines.append(f"{label + role:<22}{value:>11} +- {c.standard_error:<12.2g}{shown:>8}")
+    return "\n".join(lines)

@@ -1,0 +1,146 @@
+"""Find the law that moves the nodes of a network, from two CSV files.
+
+STATES: a column `time` and one column per node ("node.variable" for several variables), or the long
+form time,node,variable,value; a column `run` tells several runs apart; an empty cell was not observed.
+EDGES: the columns sender, receiver and, if wanted, weight.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import nullcontext
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
+from jaxllc.commands.progress import StageProgress
+from jaxllc.discovery import DiscoverSettings, discover
+
+if TYPE_CHECKING:
+    from jaxllc.forecast import Forecast
+    from jaxllc.law import Law
+    from jaxllc.network import Network
+    from jaxllc.trajectories import Trajectories
+
+_HELP = {
+    "engines": "search engines, separated by commas",
+    "neural": "let two neural terms propose too: auto, always or never",
+    "max_terms": "largest number of terms in an equation",
+    "num_fits": "proposals of each equation that are fitted to the trajectories",
+    "moves": "rounds of adding and swapping terms",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `jaxllc discover`."""
+    parser.add_argument("states", metavar="STATES.csv", help="states of every node over time")
+    parser.add_argument("edges", metavar="EDGES.csv", help="who influences whom")
+    parser.add_argument(
+        "--features", metavar="FEATURES.csv", help="known constants of the nodes: node,feature,..."
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder for law.json, report.html, constants.csv, pareto.csv and figures",
+    )
+    parser.add_argument("--signed", action="store_true", help="negative weights are meant")
+    parser.add_argument(
+        "--allow-isolated", action="store_true", help="keep nodes that stand in no edge"
+    )
+    parser.add_argument(
+        "--hold-out",
+        type=float,
+        metavar="FRACTION",
+        help="keep the last part of each run from the fit, and report the forecast of it",
+    )
+    add_settings_arguments(parser)
+
+
+def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
+    """A flag for each of `DiscoverSettings`."""
+    group = parser.add_argument_group("settings of the discovery")
+    for field in fields(DiscoverSettings):
+        default: Any = field.default
+        shown = ",".join(default) if isinstance(default, tuple) else default
+        flag = f"--{field.name.replace('_', '-')}"
+        text = f"{_HELP.get(field.name, field.name.replace('_', ' '))} ({shown})"
+        if isinstance(default, bool):
+            group.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=default, help=text
+            )
+        else:
+            kind = _names if isinstance(default, tuple) else type(default)
+            group.add_argument(flag, type=kind, default=default, help=text, metavar="VALUE")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def settings_of(options: argparse.Namespace) -> DiscoverSettings:
+    """The settings that were given as flags."""
+    return DiscoverSettings(**{f.name: getattr(options, f.name) for f in fields(DiscoverSettings)})
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read the files, find the law, print it and write it."""
+    with nullcontext(None) if options.out is None else output_folder(options.out) as folder:
+        runs, network = read_tables(options)
+        fitted, late = runs, None
+        if options.hold_out is not None:
+            from jaxllc.forecast import hold_out
+
+            fitted, late = hold_out(runs, options.hold_out)
+        with StageProgress(options.quiet) as progress:
+            law = discover(
+                fitted, network, options.seed, settings=settings_of(options), progress=progress
+            )
+            forecast = None
+            if late is not None:
+                from jaxllc.forecast import forecast as run_on
+
+                progress("forecast")
+                forecast = run_on(law, fitted, late, network)
+            files: list[Path] = []
+            if folder is not None:
+                progress("report")
+                files = write_law_files(law, folder, forecast)
+    if options.json:
+        print_json({"law": law_record(law), "hold_out": _forecast_record(forecast), "files": files})
+    else:
+        _print(law, forecast, files)
+    return 0
+
+
+def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network]:
+    """The runs with their node features, and the network in the same order of nodes."""
+    from jaxllc.tables import match, read_edges, read_features, read_states
+
+    runs = read_states(options.states)
+    network = read_edges(options.edges, signed=options.signed)
+    runs, network = match(runs, network, allow_isolated=options.allow_isolated)
+    if options.features is not None:
+        features = read_features(options.features, names=network.names)
+        runs = [run.with_features(features) for run in runs]
+    return runs, network
+
+
+def _forecast_record(forecast: Forecast | None) -> dict[str, Any] | None:
+    if forecast is None:
+        return None
+    return {
+        "relative_error": forecast.error,
+        "no_change_error": forecast.no_change,
+        "messages": list(forecast.messages),
+    }
+
+
+def _print(law: Law, forecast: Forecast | None, files: list[Path]) -> None:
+    print(law.summary())
+    if forecast is not None:
+        print("\nForecast of the held-out samples (root mean square error / standard deviation)")
+        print(forecast)
+    if files:
+        print(f"\nWritten to {files[0].parent}: {', '.join(path.name for path in files)}")
+    print(f"\n{sum(law.seconds.values()):.1f} seconds")

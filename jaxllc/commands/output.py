@@ -1,0 +1,150 @@
+"""What a command leaves behind: folders checked before the long work, the files of a law, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxllc.errors import InputError
+from jaxllc.output_file import output_file
+
+if TYPE_CHECKING:
+    from jaxllc.forecast import Forecast
+    from jaxllc.law import Law
+    from jaxllc.report import LawFigure
+    from jaxllc.trajectories import Trajectories
+
+
+@contextmanager
+def output_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """A folder that can be written to, made if need be, and removed again if it stays empty.
+
+    Raises InputError at once where it cannot be made or written to.
+    """
+    folder = Path(path)
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"cannot make the folder {folder}: {error.strerror}; choose another with --out"
+            ) from error
+        _check_writable(folder)
+        yield folder
+    finally:
+        for empty in made:
+            try:
+                empty.rmdir()
+            except OSError:
+                break
+
+
+def check_output_file(path: str | os.PathLike) -> Path:
+    """The path, once it is clear that a file can be written there; raises InputError."""
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; give --out the name of a file")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {target.parent} does not exist; make it or choose another")
+    _check_writable(target.parent)
+    return target
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write to the folder {folder}: {error.strerror}; choose another with --out"
+        ) from error
+
+
+def write_law_files(
+    law: Law,
+    folder: Path,
+    forecast: Forecast | None = None,
+    known: Any = None,
+    more: Sequence[LawFigure] = (),
+) -> list[Path]:
+    """law.json, constants.csv, pareto.csv, report.html and a PNG for each figure, each whole or not at all.
+
+    more: figures that stand before the law's own.
+    """
+    from jaxllc.report import figures_of, write_report
+
+    written = [folder / "law.json", folder / "constants.csv", folder / "pareto.csv"]
+    law.save(written[0])
+    for path, frame in zip(written[1:], (law.constants_table(), law.pareto_table()), strict=True):
+        with output_file(path) as temporary:
+            frame.to_csv(temporary, index=False)
+    figures = [*more, *figures_of(law, forecast, known)]
+    for figure in figures:
+        path = folder / f"{figure.name}.png"
+        with output_file(path) as temporary:
+            temporary.write_bytes(figure.png())
+        written.append(path)
+    report = folder / "report.html"
+    write_report(law, report, forecast=forecast, known=known, figures=figures)
+    return [*written, report]
+
+
+def write_states(runs: Sequence[Trajectories], path: Path) -> None:
+    """A wide table of states, with a column `run` where there are several."""
+    if len(runs) == 1:
+        runs[0].to_csv(path)
+        return
+    import pandas as pd
+
+    frames = [run.to_frame() for run in runs]
+    for number, frame in enumerate(frames, start=1):
+        frame.insert(0, "run", number)
+    with output_file(path) as temporary:
+        pd.concat(frames).to_csv(temporary, index=False)
+
+
+def law_record(law: Law) -> dict[str, Any]:
+    """A law as plain data for `--json`; equations are text that `jaxllc.load_law` files also hold."""
+    equations = {}
+    for variable, equation in law.equations.items():
+        self_term, interaction_term = equation.to_text()
+        equations[variable] = {"self_term": self_term, "interaction_term": interaction_term}
+    return {
+        "text": str(law),
+        "latex": law.latex(),
+        "equations": equations,
+        "constants": law.constants_table().to_dict("records"),
+        "pareto": law.pareto_table().to_dict("records"),
+        "adjusted_r2": law.adjusted_r2,
+        "noise": law.noise,
+        "converged": law.converged,
+        "notes": list(law.notes),
+        "seconds": law.seconds,
+        "settings": law.settings,
+    }
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One JSON object on stdout; what is not a finite number becomes null."""
+    print(json.dumps(_plain(content), indent=1, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item"):  # a number of numpy
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,72 @@
+"""What a long command is doing, on stderr and only where someone watches a terminal."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+
+class StageProgress:
+    """A line for each stage with its time; call it with a stage and what happens in it.
+
+    Silent where stderr is not a terminal, and with `quiet`.
+    """
+
+    def __init__(self, quiet: bool = False):
+        self._bars: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._quiet = quiet
+
+    def __enter__(self) -> StageProgress:
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            self._bars = Progress(
+                SpinnerColumn(finished_text="[green]✓[/green]"),
+                TextColumn("{task.fields[stage]:<14}", markup=False),
+                TimeElapsedColumn(),
+                TextColumn("{task.description}", markup=False, style="dim"),
+                console=Console(stderr=True),
+            )
+            self._bars.start()
+        return self
+
+    def __call__(self, stage: str, what: str = "") -> None:
+        if self._bars is None:
+            return
+        for name, task in self._tasks.items():
+            if name != stage:
+                self._finish(task)
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(what, stage=stage, total=None)
+        elif what:
+            self._bars.update(self._tasks[stage], description=what)
+
+    def _finish(self, task: Any) -> None:
+        self._bars.update(task, total=1, completed=1)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bars is None:
+            return
+        if kind is None:
+            for task in self._tasks.values():
+                self._finish(task)
+        self._bars.stop()
+
+
+# What the library says in Python, and how it is said on a command line.
+_FLAGS = {"signed=True": "--signed", 'solver="kvaerno5"': "--solver kvaerno5"}
+
+
+def say(sentence: str) -> None:
+    """A sentence for the user on stderr, on one line, with arguments named as flags."""
+    for argument, flag in _FLAGS.items():
+        sentence = sentence.replace(argument, flag)
+    print("jaxllc:", " ".join(sentence.split()), file=sys.stderr)

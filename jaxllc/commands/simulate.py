@@ -1,0 +1,219 @@
+"""Run a law on a network and write its states over time.
+
+LAW: a law.json that `jaxllc discover` wrote, or the name of a known law such as epidemic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.commands.output import check_output_file, print_json, write_states
+from jaxllc.commands.progress import say
+from jaxllc.errors import InputError, nearest_match
+
+if TYPE_CHECKING:
+    from jaxllc.known_laws import KnownLaw
+    from jaxllc.network import Network
+
+_DEFAULT_TIMES = (0.0, 10.0, 101)
+_MOST_TIMES = 1_000_000
+_DEFAULT_RANGE = (0.0, 1.0)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `jaxllc simulate`."""
+    parser.add_argument("law", metavar="LAW", help="law.json, or the name of a known law")
+    parser.add_argument("--network", required=True, metavar="EDGES.csv", help="the network")
+    parser.add_argument("--out", required=True, metavar="STATES.csv", help="where the states go")
+    parser.add_argument(
+        "--times",
+        type=_times,
+        metavar="START:STOP:NUMBER",
+        help="sample times, or a list 0,0.5,2 (0:10:101, or the horizon of a known law)",
+    )
+    parser.add_argument(
+        "--initial", metavar="STATE.csv", help="initial state: node,variable,... (else random)"
+    )
+    parser.add_argument(
+        "--initial-range",
+        type=_range,
+        metavar="LOW:HIGH",
+        help="random initial states lie between these (0:1, or the range of a known law)",
+    )
+    parser.add_argument(
+        "--runs", type=int, default=1, help="random initial states to start from (1)"
+    )
+    parser.add_argument(
+        "--features", metavar="FEATURES.csv", help="known constants of the nodes: node,feature,..."
+    )
+    parser.add_argument(
+        "--noise-db", type=float, metavar="DB", help="add white noise of this signal-to-noise ratio"
+    )
+    parser.add_argument("--signed", action="store_true", help="negative weights are meant")
+    parser.add_argument(
+        "--solver", default="tsit5", help="tsit5, dopri8 or kvaerno5 for stiff laws"
+    )
+
+
+def _times(text: str) -> np.ndarray:
+    try:
+        if ":" not in text:
+            return np.array([float(part) for part in text.split(",")])
+        start, stop, number = text.split(":")
+        if not 2 <= int(number) <= _MOST_TIMES:
+            raise argparse.ArgumentTypeError(f"{number} times, but 2 to {_MOST_TIMES} are possible")
+        return np.linspace(float(start), float(stop), int(number))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither START:STOP:NUMBER nor a list of times"
+        ) from None
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LOW:HIGH") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range from low to high")
+    return low, high
+
+
+def run(options: argparse.Namespace) -> int:
+    """Simulate and write; 3 if a run diverged."""
+    from jaxllc.simulate import simulate
+    from jaxllc.tables import read_edges
+
+    target = check_output_file(options.out)
+    law = _find_law(options.law)
+    network = read_edges(options.network, signed=options.signed)
+    features = _features(options, law, network)
+    times = options.times
+    if times is None:
+        times = law.known.default_times() if law.known else np.linspace(*_DEFAULT_TIMES)
+    result = simulate(
+        law.field,
+        network,
+        times,
+        _initial_states(options, law, network),
+        features or None,
+        solver=options.solver,
+    )
+    runs = result.trajectories
+    if options.noise_db is not None:
+        runs = [run.with_noise(options.noise_db, options.seed + n) for n, run in enumerate(runs)]
+    write_states(runs, target)
+    files = [target]
+    if features and options.features is None:
+        files.append(_write_features(features, network, target))
+    success = all(result.success)
+    messages = [
+        message
+        for message, ended_well in zip(result.message, result.success, strict=True)
+        if not ended_well
+    ]
+    for message in messages:
+        say(message)
+    if options.json:
+        record = {"success": success, "messages": messages, "files": files}
+        shape = {"runs": len(runs), "nodes": network.num_nodes, "times": len(times)}
+        print_json({**record, **shape, "variables": list(runs[0].variables)})
+    else:
+        print(
+            f"Wrote {' and '.join(map(str, files))}: {len(runs)} run{'s' * (len(runs) > 1)} of "
+            f"{network.num_nodes} nodes at {len(times)} times from {times[0]:g} to {times[-1]:g}"
+        )
+    return 0 if success else 3
+
+
+@dataclass(frozen=True)
+class _SimulatedLaw:
+    """A law to run: its field, and the catalogue's entry if it is a known one."""
+
+    field: Any
+    known: KnownLaw | None = None
+
+
+def _find_law(name: str) -> _SimulatedLaw:
+    from jaxllc import known_laws
+    from jaxllc.law import load_law
+
+    if name in known_laws.names():
+        known = known_laws.get(name)
+        if not known.additive:
+            raise InputError(
+                f"the known law {name!r} is not a sum over neighbours; it cannot be run"
+            )
+        return _SimulatedLaw(known.vector_field(), known)
+    if not os.path.exists(name) and not name.endswith(".json") and os.sep not in name:
+        raise InputError(
+            f"{name!r} is neither a file nor a known law{nearest_match(name, known_laws.names())}; known "
+            f"laws: {', '.join(known_laws.names())}"
+        )
+    return _SimulatedLaw(load_law(name).vector_field())
+
+
+def _features(
+    options: argparse.Namespace, law: _SimulatedLaw, network: Network
+) -> dict[str, np.ndarray]:
+    from jaxllc.tables import read_features
+
+    if options.features is not None:
+        return read_features(options.features, names=network.names)
+    needed = law.field.feature_names
+    if law.known is not None:
+        return law.known.sample_features(network.num_nodes, options.seed)
+    if needed:
+        raise InputError(
+            f"the law reads the node features {', '.join(needed)}; give them with --features FEATURES.csv"
+        )
+    return {}
+
+
+def _initial_states(
+    options: argparse.Namespace, law: _SimulatedLaw, network: Network
+) -> np.ndarray:
+    """Initial states (run, node, variable), read or drawn."""
+    variables = law.field.variables
+    if options.runs < 1:
+        raise InputError(f"--runs is {options.runs}, but at least 1 is needed")
+    if options.initial is not None:
+        if options.initial_range is not None or options.runs > 1:
+            raise InputError("give either --initial or random initial states, not both")
+        from jaxllc.tables import read_features
+
+        columns = read_features(options.initial, names=network.names)
+        for name in variables:
+            if name not in columns:
+                raise InputError(
+                    f"{options.initial} has no column {name!r}{nearest_match(name, columns)}; it needs one "
+                    f"for each of {', '.join(variables)}"
+                )
+        return np.stack([columns[name] for name in variables], axis=-1)[None]
+    seeds = range(options.seed, options.seed + options.runs)
+    if law.known is not None and options.initial_range is None:
+        return np.stack([law.known.sample_initial_state(network.num_nodes, s) for s in seeds])
+    low, high = options.initial_range or _DEFAULT_RANGE
+    if options.initial_range is None and not options.quiet:
+        say("initial states are drawn between 0 and 1; --initial or --initial-range sets others")
+    shape = (network.num_nodes, len(variables))
+    return np.stack([np.random.default_rng([s, 0]).uniform(low, high, shape) for s in seeds])
+
+
+def _write_features(features: dict[str, np.ndarray], network: Network, target: Path) -> Path:
+    """The drawn node features beside the states: a discovery from these states needs them."""
+    import pandas as pd
+
+    from jaxllc.output_file import output_file
+
+    path = target.with_name(f"{target.stem}-features.csv")
+    with output_file(path) as temporary:
+        pd.DataFrame({"node": network.names, **features}).to_csv(temporary, index=False)
+    return path

@@ -1,0 +1,48 @@
+"""Samples too coarse to follow: the start of a run that falls between two samples is left out, and said so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxllc.trajectories import Trajectories
+
+# Change of a node between two samples, relative to its variable's range, that no smoothing can bridge.
+_LARGEST_CHANGE = 0.2
+# Share of a run that may be left out at its start, and how much calmer the rest must be.
+_LARGEST_SHARE = 0.2
+_CALMER = 0.5
+
+
+def without_unresolved_start(runs: Sequence[Trajectories]) -> tuple[list[Trajectories], list[str]]:
+    """Runs without a first part in which states leap from one sample to the next, and sentences that say so.
+
+    A run that leaps all along is left as it is: there the samples, not their start, are too few.
+    """
+    ranges = np.array(
+        [
+            max(np.nanmax([np.nanmax(r.states[..., v]) for r in runs]), -np.inf)
+            - min(np.nanmin([np.nanmin(r.states[..., v]) for r in runs]), np.inf)
+            for v in range(runs[0].num_variables)
+        ]
+    )
+    kept, notes = [], []
+    for number, run in enumerate(runs):
+        with np.errstate(invalid="ignore"):
+            leaps = np.abs(np.diff(run.states, axis=0)) / np.maximum(ranges, 1e-300)
+        worst = np.nan_to_num(leaps).max(axis=(1, 2))
+        allowed = min(int(_LARGEST_SHARE * run.num_times), run.num_times - 5)
+        skip = 0
+        while skip < allowed and worst[skip] > _LARGEST_CHANGE:
+            skip += 1
+        if skip and worst[skip:].max() < _CALMER * worst[:skip].max():
+            kept.append(run.window(start=float(run.times[skip])))
+            notes.append(
+                f"The first {skip} sample{'s' if skip > 1 else ''} of run {number + 1} were left out: states change by up "
+                f"to {worst[:skip].max():.0%} of their range from one sample to the next there; sample the start more "
+                f"finely to make use of it."
+            )
+        else:
+            kept.append(run)
+    return kept, notes

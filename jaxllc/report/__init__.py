@@ -1,0 +1,176 @@
+"""One self-contained HTML page for a law: equations, constants, front, figures, and how to reload it.
+
+The page asks for nothing from the network, holds no script, and every text in it is escaped.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+from jaxllc.report.equations import equations_html
+from jaxllc.report.figures import LawFigure, figures_of
+from jaxllc.report.page import cards, code, figure_html, page, paragraphs, section, table
+
+if TYPE_CHECKING:
+    from jaxllc.forecast import Forecast
+    from jaxllc.law import Law
+
+__all__ = ["LawFigure", "figures_of", "write_report"]
+
+
+def write_report(
+    law: Law,
+    path: str | os.PathLike,
+    *,
+    forecast: Forecast | None = None,
+    known: Any = None,
+    figures: list[LawFigure] | None = None,
+    title: str = "The law of the network",
+) -> None:
+    """Write the page to `path`, whole or not at all.
+
+    forecast: held-out samples to report. known: the law that made the data, drawn and printed beside
+    the found one. figures: by default those of `figures_of`. Raises InputError where `path` cannot
+    be written.
+    """
+    from jaxllc.output_file import output_file
+
+    if figures is None:
+        figures = figures_of(law, forecast, known)
+    body = [
+        section("", equations_html(law)),
+        section("", cards(_numbers(law, forecast))),
+    ]
+    if known is not None:
+        body.append(section("The known law", equations_html(known)))
+    if law.constants:
+        body.append(section("Constants", _constants(law)))
+    if law.notes:
+        body.append(section("What the data do not determine", paragraphs(law.notes, "note")))
+    if forecast is not None:
+        body.append(section("Forecast of the held-out samples", _forecast(forecast)))
+    for figure in figures:
+        body.append(section(figure.title, figure_html(figure)))
+    if law.front:
+        body.append(section("Simpler and richer laws", _front(law)))
+    body.append(section("How it was found", _settings(law)))
+    body.append(section("Use it again", code(_RELOAD)))
+    content = page(title, _subtitle(law), "\n".join(body))
+    with output_file(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+
+
+_RELOAD = """import jaxllc
+
+law = jaxllc.load_law("law.json")            # written by law.save("law.json")
+network = jaxllc.read_edges("edges.csv")     # this network, or another one
+states = law.simulate(initial_state, times, network)   # (node,) at times[0] -> Trajectories"""
+
+
+def _subtitle(law: Law) -> str:
+    parts = []
+    if law.data:
+        runs, first = len(law.data), law.data[0]
+        parts.append(
+            f"{runs} run{'s' if runs > 1 else ''} of {first.num_nodes} nodes, "
+            f"{sum(run.num_times for run in law.data)} sample times"
+        )
+    if law.network is not None:
+        parts.append(f"network of {law.network.describe()}")
+    return "; ".join(parts)
+
+
+def _numbers(law: Law, forecast: Forecast | None) -> list[tuple[str, str]]:
+    """What is to be seen first, as (value, meaning)."""
+    numbers = []
+    for variable, value in law.adjusted_r2.items():
+        numbers.append((f"{value:.6f}", f"adjusted R² of {variable}"))
+    for variable, value in law.noise.items():
+        numbers.append((_short(value), f"left unexplained in a sample of {variable}"))
+    if forecast is not None:
+        for variable, value in forecast.error.items():
+            numbers.append((_short(value), f"relative forecast error of {variable}"))
+    if law.constants:
+        numbers.append((str(len(law.constants)), "constants"))
+    numbers.append(("yes" if law.converged else "no", "last fit converged"))
+    return numbers
+
+
+def _constants(law: Law) -> str:
+    from jaxllc.law_text import digits_for
+
+    rows = []
+    for constant in law.constants:
+        inner = "" if constant.role == "coefficient" else f", inner constant {constant.role}"
+        place = "self term" if constant.side == "self" else "interaction term"
+        share = abs(constant.standard_error / constant.value) if constant.value else math.nan
+        digits = digits_for(constant.value, constant.standard_error)
+        rows.append(
+            (
+                f"d{constant.variable}_i/dt",
+                place,
+                f"{constant.term}{inner}",
+                f"{constant.value:.{digits}g}",
+                f"{constant.standard_error:.2g}",
+                "" if math.isnan(share) else f"{share:.2%}",
+            )
+        )
+    header = ("equation", "in the", "term", "value", "standard error", "relative")
+    return table(header, rows, numeric=(3, 4, 5), code=(0, 2))
+
+
+def _forecast(forecast: Forecast) -> str:
+    rows = [
+        (variable, _short(forecast.error[variable]), _short(forecast.no_change[variable]))
+        for variable in forecast.error
+    ]
+    header = ("variable", "error of the law", "error of no change")
+    lines = [
+        "Root mean square error over the standard deviation of the states; the law starts from the last "
+        "fitted sample, and “no change” keeps the last observed value.",
+        *forecast.messages,
+    ]
+    return table(header, rows, numeric=(1, 2)) + paragraphs(lines)
+
+
+def _front(law: Law) -> str:
+    frame = law.pareto_table()
+    rows = [
+        (
+            str(row.num_constants),
+            _short(row.chi_squared),
+            _short(row.held_out_error),
+            _short(row.criterion),
+            row.law,
+        )
+        for row in frame.itertuples()
+    ]
+    marked = [n for n, chosen in enumerate(frame["chosen"]) if chosen]
+    header = ("constants", "χ² per sample", "held-out error", "criterion", "law")
+    explained = (
+        "χ² per sample is 1 where only the noise is left; the held-out error is that of a forecast of the "
+        "last fifth of each run, over the standard deviation; the criterion is what the choice minimises."
+    )
+    return table(header, rows, numeric=(0, 1, 2, 3), code=(4,), marked=marked) + paragraphs(
+        [explained]
+    )
+
+
+def _settings(law: Law) -> str:
+    rows = [(str(name), _setting(value)) for name, value in law.settings.items()]
+    seconds = [(f"{stage}, seconds", f"{value:.2f}") for stage, value in law.seconds.items()]
+    if law.seconds:
+        seconds.append(("in all, seconds", f"{sum(law.seconds.values()):.2f}"))
+    return table(("setting", "value"), [*rows, *seconds], code=(1,))
+
+
+def _setting(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _short(value: float) -> str:
+    if math.isnan(value):
+        return "—"
+    return "∞" if math.isinf(value) else f"{value:.3g}"

@@ -1,0 +1,136 @@
+"""Proposals from the neural terms: their values where the data lie, searched with the library, f and g apart.
+
+Nets see forms that no set of integrated columns ranks first; the judge decides on the data all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import sympy
+
+from jaxllc.fitting.neural_fit import NeuralFit, TermSamples, fit_neural_terms
+from jaxllc.symbolic.constants import refine_inner_constants
+from jaxllc.symbolic.engines import ProposedEquation
+from jaxllc.symbolic.search_problem import SearchProblem
+from jaxllc.symbolic.search_sparse import Proposal, Reduced, beam_search, information_criterion
+from jaxllc.terms import SELF, Term, derivative, evaluate, inner_symbol
+
+_POINTS = 600
+# Relative error of a net that is never undercut, so that clean nets do not ask for endless terms.
+_RELATIVE_ERROR = 3e-3
+
+
+def fitted_neural_terms(problem: SearchProblem, seed: int, seconds: float | None = None) -> NeuralFit:
+    """The two neural terms of a problem; kept with it, so that they are fitted once."""
+    if problem.neural is None:
+        problem.neural = fit_neural_terms(
+            problem.runs, problem.network, problem.smoothed, seed=seed, time_budget=seconds
+        )
+    return problem.neural
+
+
+def neural_proposals(
+    problem: SearchProblem, seed: int, max_terms: int, largest: int = 14
+) -> list[list[ProposedEquation]]:
+    """Equations for each variable: pairs of what explains the self term and what explains the interaction term."""
+    fit = fitted_neural_terms(problem, seed)
+    own, pair = fit.sample_terms(_POINTS, seed)
+    own_terms = [t for t in problem.library if _reads(t, own) and t.family.side == SELF]
+    pair_terms = [t for t in problem.library if _reads(t, pair) and t.family.side != SELF]
+    own_reduced, pair_reduced = _reduce(own, own_terms, problem), _reduce(pair, pair_terms, problem)
+    proposals = []
+    for variable in range(len(problem.variables)):
+        selves = _front(own_reduced[variable], min(4, max_terms))
+        pairs = _front(pair_reduced[variable], min(3, max_terms))
+        options = []
+        for p, q in _together(selves, pairs)[:largest]:
+            terms = [own_reduced[variable].terms[k] for k in p.positions]
+            terms += [pair_reduced[variable].terms[k] for k in q.positions]
+            if 0 < len(terms) <= max_terms:
+                options.append(_refined(problem, variable, terms))
+        proposals.append(options)
+    return proposals
+
+
+def _reads(term: Term, samples: TermSamples) -> bool:
+    needed = {s.name for s in term.family.expression.free_symbols}
+    inner = {inner_symbol(k).name for k in range(term.family.num_inner)}
+    return needed - inner <= set(samples.input_names)
+
+
+def _reduce(samples: TermSamples, terms: Sequence[Term], problem: SearchProblem) -> list[Reduced]:
+    """Columns of the terms at the samples for each variable, weighted by the net's own errors."""
+    symbols = {sympy.Symbol(n): samples.points[:, k] for k, n in enumerate(samples.input_names)}
+    blocks = []
+    for term in terms:
+        memo = {**symbols, **{inner_symbol(k): np.float64(w) for k, w in enumerate(term.inner)}}
+        expressions = [term.family.expression]
+        expressions += [
+            derivative(term.family.expression, inner_symbol(k)) for k in range(term.family.num_inner)
+        ]
+        with np.errstate(all="ignore"):
+            columns = [
+                np.broadcast_to(evaluate(e, memo), (len(samples.points),)) for e in expressions
+            ]
+        blocks.append(np.stack(columns, axis=1))
+    reduced = []
+    for name in problem.variables:
+        values = samples.values[name]
+        least = _RELATIVE_ERROR * max(float(np.std(values)), 1e-3 * float(np.abs(values).max()), 1e-12)
+        weight = 1.0 / np.sqrt(samples.error[name] ** 2 + least**2)
+        kept, columns, first, width, position = [], [], [], [], 0
+        for term, block in zip(terms, blocks, strict=True):
+            weighted = block * weight[:, None]
+            norm = np.sqrt((weighted**2).sum(axis=0))
+            if not np.all(np.isfinite(norm)) or norm[0] == 0:
+                continue
+            kept.append(term)
+            columns.append(weighted / np.where(norm > 0, norm, 1.0))
+            first.append(position)
+            width.append(block.shape[1])
+            position += block.shape[1]
+        target = (values * weight)[:, None]
+        reduced.append(
+            Reduced(
+                kept,
+                np.concatenate(columns, axis=1),
+                np.array(first),
+                np.array(width),
+                target,
+                np.zeros(1),
+                np.array([len(values)]),
+            )
+        )
+    return reduced
+
+
+def _front(reduced: Reduced, max_terms: int, per_size: int = 2) -> list[Proposal]:
+    """The best few sets of each size, the empty one included."""
+    found = beam_search(reduced, 0, floor=1.0, max_terms=max_terms, beam=12, patience=2)
+    target = reduced.targets[:, 0]
+    empty = Proposal((), 0.0, float(target @ target))
+    chosen: dict[int, list[Proposal]] = {0: [empty]}
+    for proposal in sorted(found, key=lambda p: p.residual):
+        chosen.setdefault(len(proposal.positions), []).append(proposal)
+    return [p for options in chosen.values() for p in options[:per_size]]
+
+
+def _together(selves: list[Proposal], pairs: list[Proposal]) -> list[tuple[Proposal, Proposal]]:
+    """Pairs by the sum of their criteria: what each leaves, and two for each term."""
+
+    def cost(proposal: Proposal) -> float:
+        return float(np.log1p(proposal.residual) + 0.3 * len(proposal.positions))
+
+    both = [(p, q) for p in selves for q in pairs]
+    return sorted(both, key=lambda pq: cost(pq[0]) + cost(pq[1]))
+
+
+def _refined(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation:
+    terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
+    rows = problem.forms[0].num_rows(variable)
+    constants = sum(t.num_constants for t in terms)
+    floor = problem.mean_square_floor(variable)
+    score = float(information_criterion(residual, rows, constants, floor))
+    return ProposedEquation(tuple(terms), tuple(map(float, coefficients)), residual, score)
