@@ -20,8 +20,11 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(BENCH_READY)
-	$(BIN)/python benchmarks/recovery.py
-	$(BIN)/python benchmarks/gkan.py
+	$(BIN)/python benchmarks/recovery.py --json benchmarks/results/recovery.json
+	$(BIN)/python benchmarks/recovery.py --db 30 --laws biochemical,epidemic,lotka_volterra,kuramoto,gene,neural \
+		--json benchmarks/results/recovery_30db.json
+	$(BIN)/python benchmarks/gkan.py --json benchmarks/results/gkan.json
+	$(BIN)/python benchmarks/real_epidemics.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

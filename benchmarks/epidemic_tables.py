@@ -1,13 +1,15 @@
 """Tables of two real epidemics: states and edges that `jaxllc discover` reads.
 
-H1N1 (2009), as TPSINDy prepared it: cumulative cases, countries aligned at their first reported case, days 0 to 44,
-countries with at least 100 cumulative cases on day 44 (where that day has no report, on the line between the
-reports around it): 21 countries. A_ij = flights from j to i x 8.91e6 / world population, without domestic flights.
-State: thousand cumulative cases. Days without a report are empty cells.
+H1N1 (2009), as TPSINDy prepared it: cumulative cases, countries aligned at their first reported
+case, days 0 to 44, countries with at least 100 cumulative cases on day 44 (where that day has no report, on
+the line between the reports around it): 21 countries. A_ij = flights from j to i x 8.91e6 / world population,
+without domestic flights. State: thousand cumulative cases. Days without a report are empty cells.
 
-COVID-19 (2020 to 2023): state log10(1 + new cases per million and week, mean of this week and the three before),
-from 0 to about 4. The mean looks back only, so that a held-out part stays unseen; corrections make single
-weeks negative, a mean below zero counts as zero. A_ij: yearly passengers from j to i per inhabitant of i.
+COVID-19 (2020 to 2023): state log10(1 + new cases per million and week, mean of this week and the
+three before), from 0 to about 4. The mean looks back only, so that a held-out part stays unseen; corrections
+make single weeks negative. A mean of zero or less counts as zero before a country's first case, and as not
+observed after it: a country of that size which reports no case for four weeks has stopped reporting.
+A_ij: yearly passengers from j to i per inhabitant of i.
 Countries: at least ten million people, passengers from another such country, and at most a tenth of the weeks
 without any new case, because many countries stopped reporting.
 """
@@ -104,8 +106,12 @@ def covid19(data: Path) -> Epidemic:
     edges = edges[edges["sender"].isin(chosen) & (edges["sender"] != edges["receiver"])]
     chosen = tuple(name for name in chosen if (edges["receiver"] == name).any())
     edges = edges.assign(weight=edges["weight"] / population[edges["receiver"]].to_numpy())
-    mean = weekly[list(chosen)].rolling(COVID_WEEKS_AVERAGED).mean().iloc[COVID_WEEKS_AVERAGED - 1 :]
-    per_million = mean.clip(lower=0) / population[list(chosen)] * 1e6
+    mean = (
+        weekly[list(chosen)].rolling(COVID_WEEKS_AVERAGED).mean().iloc[COVID_WEEKS_AVERAGED - 1 :]
+    )
+    has_begun = (mean > 0).cummax()
+    mean = mean.where(mean > 0, 0.0).mask(has_begun & (mean <= 0))
+    per_million = mean / population[list(chosen)] * 1e6
     run = Trajectories(np.arange(len(mean)), np.log10(1 + per_million.to_numpy()), names=chosen)
     return Epidemic(
         "covid19",

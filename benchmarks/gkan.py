@@ -65,7 +65,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The GKAN-ODE systems on unseen graphs.")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="two systems, 200 points, one unseen graph")
+    parser.add_argument(
+        "--quick", action="store_true", help="two systems, 200 points, one unseen graph"
+    )
     parser.add_argument("--json", metavar="FILE", help="write settings, device, versions and rows")
     return parser.parse_args()
 
@@ -88,7 +90,9 @@ def true_run(known: Any, network: Any, times: np.ndarray, seed: int) -> Any:
             run = known.simulate(network, times, seed=seed + 1_000_000 * attempt, **TOLERANCES)
         if np.isfinite(run.states).all():
             return run
-    raise RuntimeError(f"{known.name} blows up from 20 of 20 initial states within t = {times[-1]:g}")
+    raise RuntimeError(
+        f"{known.name} blows up from 20 of 20 initial states within t = {times[-1]:g}"
+    )
 
 
 def one_system(name: str, points: int, graphs: tuple[str, ...], seed: int) -> dict[str, Any]:
@@ -158,7 +162,9 @@ def _pysindy(known: Any, run: Any, network: Any, unseen: dict[str, Any]) -> dict
 
 def row_text(row: dict[str, Any]) -> str:
     """A few lines for a system."""
-    lines = [f"\n{row['system']}: best published {row['best_published']:.3g} ({row['published_by']})"]
+    lines = [
+        f"\n{row['system']}: best published {row['best_published']:.3g} ({row['published_by']})"
+    ]
     if "errors" in row:
         lines.append(
             f"  jaxllc   error {row['error']:.2e}  "
@@ -174,7 +180,9 @@ def row_text(row: dict[str, Any]) -> str:
             + _each(peer["errors"])
             + f"  {peer['seconds']:.1f} s ({peer['setting']})"
         )
-        lines.append(f"           {'exact' if peer['exact_skeleton'] else 'other'}: {peer['found']}")
+        lines.append(
+            f"           {'exact' if peer['exact_skeleton'] else 'other'}: {peer['found']}"
+        )
     elif peer:
         lines.append(f"  pysindy  {peer['reason']}")
     if row["failure"]:

@@ -1,7 +1,7 @@
-"""pysindy on the same trajectories: sparse regression of derivatives on terms of x_i and sums over neighbours.
+"""pysindy on the same trajectory: sparse regression of derivatives on terms of x_i and neighbour sums.
 
-pysindy knows no network, so the sums over neighbours are columns that we compute for it. The library holds the
-terms of every GKAN-ODE system. Its best effort: three ways of differentiating times seven thresholds; the
+pysindy knows no network, so the sums over neighbours are columns that we compute for it. The library holds
+the terms of every GKAN-ODE system. Its best effort: three ways of differentiating times seven thresholds; the
 law kept is the sparsest of those that predict the last fifth of the trajectory almost as well as the best.
 """
 
@@ -86,7 +86,9 @@ def discover_with_pysindy(run: Any, network: Any) -> PeerResult:
 
 def can_express(known: Any) -> bool:
     """Whether every term of the law is in the library."""
-    terms = {side: sum(parse(t) for s, t in LIBRARY if s == side) for side in ("self", "interaction")}
+    terms = {
+        side: sum(parse(t) for s, t in LIBRARY if s == side) for side in ("self", "interaction")
+    }
     library = {"x": Equation(terms["self"], terms["interaction"])}
     return jaxllc.metrics.term_recall(library, known) == 1.0
 

@@ -1,11 +1,13 @@
 """Laws of two real epidemics, fitted to the first 80 % of the time and tested on the last 20 %.
 
-    python benchmarks/real_epidemics.py                       # both epidemics, figures and JSON in benchmarks/results
+    python benchmarks/real_epidemics.py                       # figures and JSON in benchmarks/results
     python benchmarks/real_epidemics.py prepare --out tables  # only the tables, for `jaxllc discover`
 
-Beside the law stand the form of TPSINDy refitted to the same part, and "no change" (the last value stays). All
-forecasts start from the same state: that of the last fitted sample, smoothed over the fitted part. Nothing of
-the held-out part is used for fitting, smoothing or choosing. See epidemic_tables.py for how states and edges are made.
+Beside the law stand the form of TPSINDy refitted to the same part, and "no change" (the last value stays).
+All forecasts start from the same state: the last value that was observed of each node in the fitted part.
+Nothing of the held-out part is used for fitting or choosing. epidemic_tables.py says how states and edges
+are made. "law of the front" is the law of the Pareto front whose own test, inside the fitted part, went best;
+it is shown where that is not the law that was chosen.
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ from tpsindy_form import refit
 
 import jaxllc
 from jaxllc.equations import Equation
-from jaxllc.forecast import start_state
 from jaxllc.law_text import equation_line
 from jaxllc.vector_field import from_equations
 
@@ -46,9 +47,12 @@ def main() -> int:
             return 0
         record = {"benchmark": "real_epidemics", "environment": environment()}
         print_environment(record["environment"])
+        results = []
         for epidemic in epidemics:
-            result = study(epidemic, options)
-            write_json(options.out / f"{epidemic.name}.json", {**record, **result})
+            results.append(study(epidemic, options))
+            write_json(options.out / f"{epidemic.name}.json", {**record, **results[-1]})
+        if options.json:
+            write_json(options.json, {**record, "epidemics": results})
     except jaxllc.InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -59,12 +63,19 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Laws of real epidemics, tested on held-out time.")
     parser.add_argument("action", nargs="?", choices=["run", "prepare"], default="run")
     parser.add_argument(
-        "--data", type=Path, default=HERE.parent.parent / "shared" / "data", help="folder of the data sets"
+        "--data",
+        type=Path,
+        default=HERE.parent.parent / "shared" / "data",
+        help="folder of the data sets",
     )
     parser.add_argument("--out", type=Path, help="run: figures and JSON; prepare: tables")
-    parser.add_argument("--epidemics", type=comma_list, default=list(EPIDEMICS), metavar="h1n1,covid19")
+    parser.add_argument(
+        "--epidemics", type=comma_list, default=list(EPIDEMICS), metavar="h1n1,covid19"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="H1N1 with at most three terms")
+    parser.add_argument(
+        "--quick", action="store_true", help="H1N1 only, max_terms=3, one round of moves"
+    )
     parser.add_argument("--json", metavar="FILE", help="write all results to one more file")
     options = parser.parse_args()
     if options.quick:
@@ -87,7 +98,8 @@ def study(epidemic: Epidemic, options: argparse.Namespace) -> dict[str, Any]:
     print(f"\n{epidemic.title}: {network.describe()}")
     print(f"state: {epidemic.state_text}; time: {epidemic.time_unit}")
     print(
-        f"fitted up to {early.times[-1]:g}, held out {late.times[0]:g} to {late.times[-1]:g}", flush=True
+        f"fitted up to {early.times[-1]:g}, held out {late.times[0]:g} to {late.times[-1]:g}",
+        flush=True,
     )
     choices = {"max_terms": 3, "moves": 1} if options.quick else {}
     start = time.perf_counter()
@@ -95,7 +107,7 @@ def study(epidemic: Epidemic, options: argparse.Namespace) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     print(f"\nlaw ({seconds:.0f} s):\n{law.summary()}")
 
-    last, first = start_state(early, -1)[:, 0], start_state(early, 0)[:, 0]
+    last, first = _observed(early, -1), _observed(early, 0)
     times = np.concatenate([early.times[-1:], late.times])
     forms = {LAW: (one_line(law), _simulator(law.equations, network))}
     simpler = _best_of_front(law)
@@ -106,7 +118,7 @@ def study(epidemic: Epidemic, options: argparse.Namespace) -> dict[str, Any]:
     forms.update({name: (str(fit), fit.simulate) for name, fit in tpsindy.items()})
     forecasts = {name: simulate(last, times)[1:] for name, (_, simulate) in forms.items()}
     message = law.run(last, times, network).message
-    forecasts[NO_CHANGE] = np.broadcast_to(_last_observed(early), late.states.shape[:2])
+    forecasts[NO_CHANGE] = np.broadcast_to(last, late.states.shape[:2])
     errors = {name: _errors(states, late) for name, states in forecasts.items()}
     _print_errors(epidemic, forms, errors)
     print(f"forecast of the law: {message}")
@@ -127,7 +139,7 @@ def study(epidemic: Epidemic, options: argparse.Namespace) -> dict[str, Any]:
     figure = options.out / f"{epidemic.name}.png"
     _draw(epidemic, early, late, forecasts, figure)
     print(f"figure: {figure}", flush=True)
-    record = {
+    return {
         "epidemic": epidemic.name,
         "state": epidemic.state_text,
         "time": epidemic.time_unit,
@@ -149,9 +161,6 @@ def study(epidemic: Epidemic, options: argparse.Namespace) -> dict[str, Any]:
         "converged": law.converged,
         "seconds": {**law.seconds, "total": seconds},
     }
-    if options.json:
-        write_json(options.json, record)
-    return record
 
 
 def _simulator(equations: Any, network: Any) -> Any:
@@ -164,7 +173,7 @@ def _simulator(equations: Any, network: Any) -> Any:
 
 
 def _best_of_front(law: Any) -> dict[str, Equation] | None:
-    """The law of the front with the smallest error on the samples that the front itself held out (of the fitted part)."""
+    """The law of the front with the smallest held-out error of its own; None if that is the chosen one."""
     rows = [row for row in law.front if row.held_out_error is not None]
     best = min(rows, key=lambda row: row.held_out_error, default=None)
     if best is None or best.chosen:
@@ -184,7 +193,7 @@ def _tpsindy_forms(epidemic: Epidemic, early: Any, first: np.ndarray) -> dict[st
 
 
 def _errors(states: np.ndarray, observed: Any) -> dict[str, float]:
-    """Mean absolute, root mean square and relative (L2 norm over that of the data) error of observed entries."""
+    """Mean absolute, root mean square and relative (L2 over L2 of the data) error of what was observed."""
     seen, truth = observed.observed[:, :, 0], observed.states[:, :, 0]
     miss = (states - truth)[seen]
     if not np.isfinite(miss).all():
@@ -196,11 +205,9 @@ def _errors(states: np.ndarray, observed: Any) -> dict[str, float]:
     }
 
 
-def _last_observed(run: Any) -> np.ndarray:
-    """The last observed value of each node, (N,)."""
-    states = run.states[:, :, 0]
-    last = [np.flatnonzero(~np.isnan(series))[-1] for series in states.T]
-    return states[last, np.arange(states.shape[1])]
+def _observed(run: Any, which: int) -> np.ndarray:
+    """The first (which = 0) or last (-1) observed value of each node, (N,)."""
+    return np.array([series[~np.isnan(series)][which] for series in run.states[:, :, 0].T])
 
 
 def _most_missed(states: np.ndarray, late: Any) -> list[tuple[str, float]]:
@@ -232,21 +239,20 @@ def _draw(epidemic: Epidemic, early: Any, late: Any, forecasts: dict, path: Path
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    order = np.argsort(_last_observed(early))[::-1]
+    last = _observed(early, -1)
+    order = np.argsort(last)[::-1]
     picked = order[np.unique(np.linspace(0, len(order) - 1, SHOWN_NODES).round().astype(int))]
     figure = Figure(figsize=(13, 11), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=[3, 1])
     axes = top.subplots(3, 4, sharex=True).ravel()
     colour = dict(zip(forecasts, COLOURS[: len(forecasts) - 1] + COLOURS[-1:], strict=True))
     since = np.concatenate([early.times[-1:], late.times])
-    last = start_state(early, -1)[:, 0]
     for axis, node in zip(axes, picked, strict=False):
         for part, shade in ((early, "#1b1f24"), (late, "#009E73")):
             axis.plot(part.times, part.states[:, node, 0], ".", color=shade, markersize=4)
         seen = np.concatenate([early.states[:, node, 0], late.states[:, node, 0]])
         for name, states in forecasts.items():
-            begin = states[0, node] if name == NO_CHANGE else last[node]
-            line = np.concatenate([[begin], states[:, node]])
+            line = np.concatenate([last[[node]], states[:, node]])
             axis.plot(since, line, color=colour[name], linewidth=1.8, label=name)
         axis.axvline(early.times[-1], color="#c8ccd0", linewidth=0.8, zorder=0)
         low, high = np.nanmin(seen), np.nanmax(seen)
@@ -254,9 +260,7 @@ def _draw(epidemic: Epidemic, early: Any, late: Any, forecasts: dict, path: Path
         axis.set_title(late.node_names[node], fontsize=10)
     top.supxlabel(epidemic.time_unit, fontsize=10)
     top.supylabel(epidemic.state_text, fontsize=10)
-    top.suptitle(
-        f"{epidemic.title}: black fitted, green held out; lines: forecasts", fontsize=11
-    )
+    top.suptitle(f"{epidemic.title}: black fitted, green held out; lines: forecasts", fontsize=11)
     axis = bottom.subplots()
     truth = late.states[:, :, 0]
     for name, states in forecasts.items():

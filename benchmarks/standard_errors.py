@@ -67,7 +67,8 @@ def _constants_of_the_truth(
         return self_term + points["k_i"] * interaction
 
     true_rate = np.broadcast_to(
-        rate(evaluate(truth.self_term, points), evaluate(truth.interaction_term, points)), NUM_POINTS
+        rate(evaluate(truth.self_term, points), evaluate(truth.interaction_term, points)),
+        NUM_POINTS,
     )
     scale = float(np.std(true_rate)) or 1.0
     terms = _terms(constants)
@@ -83,7 +84,12 @@ def _constants_of_the_truth(
         return found if np.sqrt(np.mean(misfit(found) ** 2)) < EQUAL_BELOW else None
     with np.errstate(all="ignore"):
         fit = least_squares(
-            misfit, found, x_scale=np.maximum(np.abs(found), 1e-6), xtol=1e-15, ftol=1e-15, gtol=1e-15
+            misfit,
+            found,
+            x_scale=np.maximum(np.abs(found), 1e-6),
+            xtol=1e-15,
+            ftol=1e-15,
+            gtol=1e-15,
         )
     return fit.x if np.sqrt(np.mean(fit.fun**2)) < EQUAL_BELOW else None
 

@@ -1,4 +1,4 @@
-"""The form that TPSINDy published for real epidemics, refitted: a x_i + b sum_j A_ij / (1 + exp(-s (x_j - x_i))).
+"""TPSINDy's form for real epidemics, refitted: a x_i + b sum_j A_ij / (1 + exp(-s (x_j - x_i))).
 
 Least squares through the trajectory, over a, b and the initial state of every node; s is given: 1 per case as
 published, or 1 per unit of the state. Fixed-step Runge-Kutta; the Jacobian by finite differences, all of them
@@ -8,6 +8,7 @@ in one batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ def _integrate(
 
     states, state = [initial], initial
     with np.errstate(all="ignore"):
-        for start, stop in zip(times[:-1], times[1:], strict=True):
+        for start, stop in pairwise(times):
             number = max(1, round(STEPS_PER_UNIT * (stop - start)))
             h = (stop - start) / number
             for _ in range(number):

@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if wants_traceback:
                 raise
             return _say(
-                f"unexpected failure ({type(error).__name__}: {str(error)[:300]}); this is a fault of jaxllc, "
-                "--traceback shows where",
+                f"unexpected failure ({type(error).__name__}: {str(error)[:300]}); this is a fault of "
+                "jaxllc, --traceback shows where",
                 FAILED,
             )
 

@@ -158,7 +158,13 @@ class _Discovery:
             smoothed = smooth(self.runs, refine=refine)
         notes = coarse + identifiability_notes(self.runs, self.network, smoothed)
         self.search = SearchProblem(
-            self.runs, self.network, self.features, smoothed, has_equal_input_weights(self.network), self.seed
+            self.runs,
+            self.network,
+            self.features,
+            smoothed,
+            has_equal_input_weights(self.network),
+            self.seed,
+            self.started + 0.5 * self.settings.search_seconds,
         )
         with self.clock("search"):
             proposals = self._proposals()
@@ -205,6 +211,7 @@ class _Discovery:
             search.floor,
             lambda what: self.say("refinement", what),
             self.started + self.settings.search_seconds,
+            self.settings.max_terms,
         )
         best = judge.choose(proposals, law, self.settings.num_fits)
         best = judge.recalibrated(best)
@@ -243,6 +250,7 @@ class _Discovery:
                 [g[::stride] for g in smoothed.grid_times],
                 [s[::stride] for s in smoothed.states],
                 noise,
+                initial_known=search.clean,
             )
             if np.all(problem.step_error(law, 1) < 1e-2 * search.std):
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -16,6 +17,7 @@ from jaxllc.output_file import output_file
 FORMAT = "jaxllc law"
 VERSION = 1
 _LARGEST_FILE = 20_000_000
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 
 
 def save_law(law: Law, path: str | os.PathLike) -> None:
@@ -79,8 +81,9 @@ def read_law(path: str | os.PathLike) -> Law:
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} is not a complete law: {error!r}; save it again with Law.save") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = repr(error)[:200]
+        raise InputError(f"{path} is not a complete law: {reason}; save it again with Law.save") from None
     _check_symbols(path, law)
     return law
 
@@ -95,13 +98,13 @@ def _content(path: str | os.PathLike) -> dict[str, Any]:
         raise InputError(f"{path} does not exist; Law.save writes such a file") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or a number too long
         raise InputError(f"{path} is not a JSON file ({error}); Law.save writes one") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not a jaxllc law; Law.save writes one")
     if content.get("version") != VERSION:
         raise InputError(
-            f"{path} has the format version {content.get('version')!r}; this jaxllc reads version {VERSION}"
+            f"{path} has the format version {str(content.get('version'))[:40]}; this jaxllc reads version {VERSION}"
         )
     return content
 
@@ -145,9 +148,18 @@ def _front_row(content: dict[str, Any]) -> FrontRow:
 
 
 def _check_symbols(path: str | os.PathLike, law: Law) -> None:
-    known = {f"{name}_{side}" for name in (*law.variables, *law.feature_names, "k") for side in "ij"}
+    if not law.equations:
+        raise InputError(f"{path} holds no equation; save it again with Law.save")
+    names = (*law.variables, *law.feature_names)
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise InputError(f"{path}: {name[:40]!r} cannot name a variable or node feature of a law")
     for variable, equation in law.equations.items():
-        for place, term in (("self", equation.self_term), ("interaction", equation.interaction_term)):
+        for place, term, sides in (
+            ("self", equation.self_term, "i"),
+            ("interaction", equation.interaction_term, "ij"),
+        ):
+            known = {f"{name}_{side}" for name in (*names, "k") for side in sides}
             unknown = sorted({s.name for s in term.free_symbols} - known)
             if unknown:
                 raise InputError(

@@ -120,6 +120,8 @@ def test_node_features_reach_the_discovery(quick, tables, tmp_path):
 # --- bad input ----------------------------------------------------------------------------------
 
 STATES = "time,alpha,beta,gamma\n" + "".join(f"{t},{t},{t * t},{3 - t}\n" for t in range(8))
+WITH_LONE = "time,alpha,beta,gamma,lone\n" + "".join(f"{t},{t},{t * t},2,{-t}\n" for t in range(8))
+CONSTANT = "time,alpha,beta,gamma\n" + "".join(f"{t},1,2,3\n" for t in range(8))
 EDGES = "sender,receiver,weight\nalpha,beta,1\nbeta,gamma,2\ngamma,alpha,1\n"
 
 
@@ -133,12 +135,12 @@ def row(number, text, table=STATES):
 BAD_INPUT = {
     "node only in the states": (STATES.replace("gamma", "gama"), EDGES, ["'gamma'", "did you mean 'gama'"]),
     "node only in the edges": (STATES, EDGES + "delta,alpha,1\n", ["'delta'", "not in the states"]),
-    "node without edges": (STATES.replace("gamma", "gamma,lone").replace("\n", ",1\n").replace("lone,1", "lone"), EDGES, ["'lone'"]),
+    "node without edges": (WITH_LONE, EDGES, ["'lone'", "no edge"]),
     "repeated time": (row(5, "2,1,1,1"), EDGES, ["states.csv, row 5", "repeats"]),
     "unsorted time": (row(5, "0.5,1,1,1"), EDGES, ["states.csv, row 5", "sort"]),
     "text for a number": (row(4, "2,2,high,1"), EDGES, ["row 4", "'beta'", "'high'"]),
     "too few samples": ("".join(STATES.splitlines(True)[:4]), EDGES, ["3 sample times"]),
-    "constant series": (STATES.splitlines()[0] + "\n" + "".join(f"{t},1,2,3\n" for t in range(8)), EDGES, ["constant"]),
+    "constant series": (CONSTANT, EDGES, ["constant"]),
     "negative weight": (STATES, row(3, "beta,gamma,-2", EDGES), ["row 3", "-2", "--signed"]),
     "weight nan": (STATES, row(3, "beta,gamma,nan", EDGES), ["row 3", "'weight'"]),
     "weight text": (STATES, row(3, "beta,gamma,big", EDGES), ["row 3", "'big'"]),
@@ -265,7 +267,7 @@ def test_a_real_signal_stops_the_demo_with_nothing_half_written(tmp_path, number
         output, errors = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert (output, b"Traceback" in errors) == (b"", False)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"states.csv", "edges.csv"}
 

@@ -2,8 +2,9 @@
 
     dX_{k+1} = Phi_k dX_k + Psi_k dc + defect_k,     Phi ~ I + h J + (h J)^2 / 2 + (h J)^3 / 6
 
-Two ways: with every initial state acting on every node (`FULL`), or on its own node only (`OWN`), which is what
-remains affordable above some hundred states; there the constants still act through the whole network.
+Three ways: with every initial state acting on every node (`FULL`); on its own node only (`OWN`), which is what remains
+affordable above some hundred states, where the constants still act through the whole network; or with the initial
+states known (`KNOWN`), which clean data allow.
 Source: multiple shooting with condensing (Bock and Plitt 1984), the lifted Newton method (Albersmeyer and Diehl 2010).
 """
 
@@ -19,7 +20,7 @@ from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.terms import Term
 
-FULL, OWN = "full", "own"
+FULL, OWN, KNOWN = "full", "own", "known"
 
 # Longest step, relative to the fastest rate, of the Taylor polynomial; most parts of one interval.
 _LONGEST_STEP = 1.0
@@ -46,6 +47,8 @@ class Linearisation:
 
     def reduced(self, damping: float = 0.0):
         """Initial states eliminated: their solved blocks, normal matrix and gradient of the constants."""
+        if len(self.blocks) == 0:
+            return np.zeros((0, 0, len(self.gradient) + 1)), self.constants, self.gradient
         size = self.blocks.shape[1]
         diagonal = np.einsum("bii->bi", self.blocks)
         shift = damping * diagonal + 1e-13 * diagonal.mean() + 1e-300
@@ -65,6 +68,8 @@ class Linearisation:
         change = np.linalg.lstsq(scaled, gradient / scale, rcond=1e-13)[0] / scale
         initial = solved[:, :, -1] - solved[:, :, :-1] @ change
         predicted = self.merit - gradient @ change
+        if len(self.blocks) == 0:
+            return change, initial, float(max(predicted, 0.0))
         predicted -= float((self.gradient_initial * solved[:, :, -1]).sum())
         return change, initial, float(max(predicted, 0.0))
 
@@ -94,6 +99,8 @@ def linearise(
     gap = defects.reshape(intervals, -1)
     if mode == FULL:
         normal = _condense_full(problem, jacobians, parts, response, gap, states)
+    elif mode == KNOWN:
+        normal = _condense_known(problem, jacobians, parts, response, gap, states)
     else:
         own = problem.jacobians(partials, with_edges=False)
         normal = _condense_own(problem, jacobians, own, parts, response, gap, states)
@@ -116,7 +123,9 @@ def propagate(
 ) -> np.ndarray:
     """Change of all states from changes of constants and initial states, defects closed, (variable, node, time)."""
     runs, size = problem.num_runs, problem.dimension
-    if initial.shape[0] != runs:  # (run * node, variable)
+    if len(initial) == 0:
+        initial = np.zeros((runs, size))
+    elif initial.shape[0] != runs:  # (run * node, variable)
         initial = initial.reshape(runs, problem.num_nodes, -1).transpose(0, 2, 1)
     current = initial.reshape(runs * size)
     result = [current]
@@ -223,6 +232,29 @@ def _condense_own(problem, jacobians, own_jacobians, parts, response, gap, state
         mixed[:, :, :-1],
         normal[:-1, :-1],
         mixed[:, :, -1],
+        normal[:-1, -1],
+        float(normal[-1, -1]),
+    )
+
+
+def _condense_known(problem, jacobians, parts, response, gap, states):
+    weight, rest = problem.sample_weight(), problem.weighted_residual(states)
+    count = response.shape[2]
+    shared = np.zeros((problem.num_runs * problem.dimension, count + 1))
+    normal = np.zeros((count + 1, count + 1))
+    for k in range(problem.grid_length):
+        if problem.sampled[k]:
+            weighted = shared * weight[k].reshape(-1, 1)
+            weighted[:, -1] = rest[k].reshape(-1) - weighted[:, -1]
+            normal += weighted.T @ weighted
+        if k < problem.grid_length - 1:
+            shared = _advance(problem, jacobians, parts, k, shared, response, gap)
+    nothing = np.zeros((0, 0, count)), np.zeros((0, 0))
+    return (
+        np.zeros((0, 0, 0)),
+        nothing[0],
+        normal[:-1, :-1],
+        nothing[1],
         normal[:-1, -1],
         float(normal[-1, -1]),
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.condensing import FULL, OWN, Linearisation, close, linearise, propagate
+from jaxllc.fitting.condensing import FULL, KNOWN, OWN, Linearisation, close, linearise, propagate
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.terms import Term
 
@@ -47,6 +47,8 @@ class TrajectoryFit:
 
 
 def _mode(problem: TrajectoryProblem, exact: bool) -> str:
+    if problem.initial_known and not exact:
+        return KNOWN
     return FULL if problem.dimension <= (_LARGEST_FULL_EXACT if exact else _LARGEST_FULL) else OWN
 
 

@@ -35,7 +35,8 @@ class TrajectoryProblem:
     """Samples, mask, grid and network: all that does not depend on the law.
 
     grids: a time grid for each run that holds its sample times; states: smoothed states on it, (time, node,
-    variable); noise: (variable,) standard deviation of a sample; substeps: Runge-Kutta steps in a grid interval.
+    variable); noise: (variable,) standard deviation of a sample; substeps: Runge-Kutta steps in a grid interval;
+    initial_known: take the first samples as exact while candidates are compared (clean data).
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class TrajectoryProblem:
         states: Sequence[np.ndarray],
         noise: np.ndarray,
         substeps: int = 1,
+        initial_known: bool = False,
     ) -> None:
         self.variables = runs[0].variables
         self.network, self.features = network, features
@@ -65,6 +67,9 @@ class TrajectoryProblem:
             initial[:, :, r, : len(grid)] = state.transpose(2, 1, 0)
             initial[:, :, r, len(grid) :] = state[-1].T[:, :, None]
             self.steps[r, : len(grid) - 1] = np.diff(grid)
+        self.initial_known = initial_known and bool(self.mask[..., 0].all())
+        if self.initial_known:
+            initial[..., 0] = self.samples[..., 0]
         self.smoothed = initial.reshape(len(self.variables), self.num_nodes, -1)
         self.counts = self.mask.sum(axis=(1, 2, 3))
         self.set_noise(noise)

@@ -11,8 +11,8 @@ from jaxllc.fitting.gauge import undetermined_constants
 from jaxllc.fitting.trajectory_fit import TrajectoryFit, fit_trajectories
 from jaxllc.law import Constant, FrontRow, Law
 from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.symbolic.pareto import pareto_front
-from jaxllc.terms import SELF
+from jaxllc.symbolic.pareto import choice, explained, pareto_front
+from jaxllc.terms import SELF, sigmoid
 
 
 def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equation]:
@@ -33,7 +33,7 @@ def _constants(law: CandidateLaw, fit: TrajectoryFit, variables: tuple[str, ...]
     position = 0
     for name, terms, coefficients in zip(variables, law.terms, law.coefficients, strict=True):
         for term, coefficient in zip(terms, coefficients, strict=True):
-            text = str(term.family.expression)
+            text = str(term.family.expression.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u))))
             side = term.family.side
             rows.append(
                 Constant(name, side, text, "coefficient", float(coefficient), float(errors[position]))
@@ -63,8 +63,15 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
     """The Law of a discovery."""
     search = discovery.search
     variables = search.variables
+    members = pareto_front(judge, best, search.std)
+    best = choice(judge, best, members)
     fit = fit_trajectories(
-        judge.problem, best.law, best.fit.states, iterations=12, tolerance=1e-5, exact=True
+        judge.problem,
+        best.law,
+        best.fit.states,
+        iterations=3 if search.clean else 12,
+        tolerance=1e-3 if search.clean else 1e-5,
+        exact=True,
     )
     if not fit.finite:
         fit = best.fit
@@ -85,8 +92,14 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
             "The last fit did not converge within its steps; the constants may still move: start again with more "
             "samples in the fast part, or with fewer terms (max_terms)."
         )
+    if not explained(judge, best):
+        left = judge.merit(fit) / judge.num_samples
+        notes.append(
+            f"The law does not explain the samples up to their noise: it leaves {left**0.5:.1f} times the estimated noise. "
+            f"It was chosen for its forecast of the last fifth of each run; its standard errors are too small."
+        )
     front = []
-    for member in pareto_front(judge, best, search.std):
+    for member in members:
         texts = {
             v: e.to_text() for v, e in equations_of(member.judged.law, variables).items()
         }

@@ -60,11 +60,13 @@ class SparseEngine:
 
     per_size: skeletons of each number of terms whose inner constants are refined for two steps.
     kept_per_size: how many of these are refined to the end.
+    by_score: skeletons that are refined for their score, whatever their size (under noise).
     """
 
     max_terms: int = 8
     per_size: int = 10
     kept_per_size: int = 3
+    by_score: int = 12
     name: str = "sparse"
     _reduced: dict[tuple[int, bytes], Reduced] = field(default_factory=dict)
 
@@ -84,26 +86,39 @@ class SparseEngine:
     def _refined(self, problem, index, variable, reduced, proposals, floor):
         """The best few skeletons of each size, inner constants refined; no larger than the data ask for."""
         by_size: dict[int, list] = {}
-        for proposal in proposals:
+        for proposal in sorted(proposals, key=lambda p: p.residual):
             by_size.setdefault(len(proposal.positions), []).append(proposal)
+        if problem.clean:
+            chosen = {size: options[: self.per_size] for size, options in by_size.items()}
+        else:
+            # Under noise the criterion says about how many terms the data support.
+            ranked = sorted(proposals, key=lambda p: p.score)
+            largest = len(ranked[0].positions) + 1
+            chosen = {size: o[:2] for size, o in by_size.items() if size <= largest and index == 0}
+            for proposal in ranked[: self.by_score]:
+                options = chosen.setdefault(len(proposal.positions), [])
+                if proposal not in options:
+                    options.append(proposal)
         lowest = min(p.residual for p in proposals)
         rows = int(reduced.num_rows[variable])
+        cache = problem.caches[index]
         best, stop = np.inf, None
-        for size in sorted(by_size):
-            if stop is not None and size > stop:
+        for size in sorted(chosen):
+            if (stop is not None and size > stop) or (problem.late and np.isfinite(best)):
                 break
-            cache = problem.caches[index]
             begun = []
-            for proposal in sorted(by_size[size], key=lambda p: p.residual)[: self.per_size]:
+            for proposal in chosen[size]:
                 positions = best_start(reduced, variable, proposal.positions)
                 terms = [reduced.terms[p] for p in positions]
                 begun.append(refine_inner_constants(cache, terms, variable, iterations=2))
             begun.sort(key=lambda b: b[2])
-            for terms, coefficients, residual in begun[: self.kept_per_size]:
-                if any(t.inner for t in terms):
+            for place, (terms, coefficients, residual) in enumerate(begun):
+                if place < self.kept_per_size and any(t.inner for t in terms):
                     terms, coefficients, residual = refine_inner_constants(
                         cache, terms, variable, iterations=8
                     )
+                elif problem.clean and place >= self.kept_per_size:
+                    break
                 constants = sum(t.num_constants for t in terms)
                 score = float(information_criterion(residual, rows, constants, floor))
                 best = min(best, residual)

@@ -41,13 +41,14 @@ class Judge:
     """Fits candidate laws and remembers the best fit of each skeleton.
 
     floor: (equation,) error of a sample that is not held against a law: what the grid and the solver leave.
-    deadline: `time.perf_counter()` after which no further candidate is tried.
+    max_terms: largest number of terms in an equation; deadline: `time.perf_counter()` after which no further candidate is tried.
     """
 
     problem: TrajectoryProblem
     floor: np.ndarray
     progress: Callable[[str], None] | None = None
     deadline: float = np.inf
+    max_terms: int = 8
     seen: dict[tuple, Judged] = field(default_factory=dict)
 
     @property
@@ -255,6 +256,8 @@ class Judge:
             if gain / variance < self.penalty * term.num_constants or len(tries) >= num_tries:
                 break
             if (equation, term.family) in families:
+                continue
+            if len(law.terms[equation]) >= self.max_terms:
                 continue
             if any(t.family == term.family for t in law.terms[equation]):
                 continue

@@ -90,14 +90,16 @@ def _atoms(symbol: sympy.Symbol, scale: Scale, hill_powers: Sequence[int], rich:
     rates = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
     atoms.append(_Atom(sympy.exp(-_W0 * symbol), [(r,) for r in rates], (True,)))
     if rich:
-        steep = _geometric(3.0 / scale.width, 40.0 / scale.middle_width, 2.2)
+        # Steeper is a step, and beyond 100 / size its exponent would overflow.
+        steepest = max(min(40.0 / scale.middle_width, 100.0 / scale.size), 6.0 / scale.width)
+        steep = _geometric(3.0 / scale.width, steepest, 2.2)
         linear = scale.low + scale.width * np.array([0.05, 0.5, 0.9])
         middles = _distinct(np.concatenate([scale.quantiles, linear]), 0.08 * scale.middle_width)
         grid = [(t, m) for t in steep for m in middles]
         atoms.append(_Atom(sigmoid(_W0 * symbol - _W0 * _W1), grid, (True, False)))
     if scale.positive:
-        lowest = max(0.03 * scale.high, 0.3 * max(scale.low, 0.0), 0.2 * scale.middle_width)
-        halves = _geometric(min(lowest, 0.5 * scale.high), scale.high, 1.9)
+        lowest = np.clip(0.4 * scale.quantiles[0], 0.005 * scale.high, 0.1 * scale.high)
+        halves = _geometric(float(lowest), scale.high, 1.9)
         for power in hill_powers:
             raised = symbol**power
             grid = [(float(k**power),) for k in halves]

@@ -28,7 +28,7 @@ class FrontMember:
     held_out_error: float
 
 
-def pareto_front(judge: Judge, chosen: Judged, std: np.ndarray, largest: int = 5) -> list[FrontMember]:
+def pareto_front(judge: Judge, chosen: Judged, std: np.ndarray, largest: int = 7) -> list[FrontMember]:
     """Laws that no other law undercuts in both complexity and misfit, simplest first; always holds the chosen one."""
     ranked = sorted(
         (j for j in judge.seen.values() if j.fit.finite),
@@ -41,21 +41,39 @@ def pareto_front(judge: Judge, chosen: Judged, std: np.ndarray, largest: int = 5
         if merit < lowest * (1 - 1e-6) or judged is chosen:
             front.append(judged)
             lowest = min(lowest, merit)
-    best = sorted(front, key=lambda j: j.criterion)[:largest]
-    front = [j for j in front if j in best or j is chosen]
     if not any(j is chosen for j in front):
         front.append(chosen)
-        front.sort(key=lambda j: j.law.num_constants)
-    return [
-        FrontMember(
-            j,
-            j.law.num_constants,
-            judge.merit(j.fit) / judge.num_samples,
-            j.criterion,
-            held_out_error(judge, j, std),
+    best = sorted(front, key=lambda j: (j is not chosen, j.criterion))[:largest]
+    members = []
+    for judged in sorted(best, key=lambda j: j.law.num_constants):
+        skipped = judge.late and judged is not chosen and explained(judge, chosen)
+        error = float("nan") if skipped else held_out_error(judge, judged, std)
+        share = judge.merit(judged.fit) / judge.num_samples
+        members.append(
+            FrontMember(judged, judged.law.num_constants, share, judged.criterion, error)
         )
-        for j in front
-    ]
+    return members
+
+
+def explained(judge: Judge, judged: Judged) -> bool:
+    """Whether a law leaves no more than the noise (or the floor)."""
+    return judge.at_floor(judged) or judge.merit(judged.fit) < 1.5 * judge.num_samples
+
+
+def choice(judge: Judge, chosen: Judged, front: list[FrontMember]) -> Judged:
+    """The law of the front to report.
+
+    The likelihood decides where a law explains the samples up to their noise.  Where none does, its residuals are not
+    independent and the criterion trusts them too much: there the forecast decides, the simpler law where it is
+    about as good.
+    """
+    if explained(judge, chosen):
+        return chosen
+    errors = [m.held_out_error for m in front if np.isfinite(m.held_out_error)]
+    if not errors:
+        return chosen
+    good = [m for m in front if m.held_out_error <= 1.05 * min(errors)]
+    return min(good, key=lambda m: m.num_constants).judged
 
 
 def held_out_error(judge: Judge, judged: Judged, std: np.ndarray) -> float:

@@ -6,6 +6,7 @@ were fitted) the neural terms.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,15 +22,17 @@ from jaxllc.terms import Term
 CLEAN = 1e-4
 # Share of a signal's standard deviation that is not held against a law: grid, solver, rounding.
 FLOOR = 1e-5
-# Rows of the regression for clean data; noise calls for all of them.
+# Rows of the regression at most; noise calls for more of them.
 _CLEAN_ROWS = 9000
+_NOISY_ROWS = 24000
 
 
 @dataclass
 class SearchProblem:
     """Data of one discovery for the engines.
 
-    runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight.
+    runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight; deadline:
+    `time.perf_counter()` after which engines come to an end.
     """
 
     runs: Sequence
@@ -38,12 +41,18 @@ class SearchProblem:
     smoothed: object
     regular: bool
     seed: int = 0
+    deadline: float = np.inf
     neural: object | None = None
     extra_terms: list[Term] = field(default_factory=list)
 
     @property
     def variables(self) -> tuple[str, ...]:
         return self.runs[0].variables
+
+    @property
+    def late(self) -> bool:
+        """Whether the time for searching is over."""
+        return time.perf_counter() > self.deadline
 
     @cached_property
     def scales(self) -> dict[str, Scale]:
@@ -93,8 +102,9 @@ class SearchProblem:
         """Integral forms with one window and, under noise, with four."""
         nodes = None
         samples = sum(len(r.times) for r in self.runs)
-        if self.clean and samples * self.network.num_nodes > _CLEAN_ROWS:
-            count = max(12, _CLEAN_ROWS // samples)
+        rows = _CLEAN_ROWS if self.clean else _NOISY_ROWS
+        if samples * self.network.num_nodes > rows:
+            count = max(12, rows // samples)
             if count < self.network.num_nodes:
                 random = np.random.default_rng(self.seed)
                 nodes = np.sort(random.choice(self.network.num_nodes, count, replace=False))

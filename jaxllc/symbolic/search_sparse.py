@@ -240,32 +240,36 @@ def eliminate(
     reduced: Reduced, equation: int, proposal: Proposal, floor: float, smallest: int = 1
 ) -> list[Proposal]:
     """Backward elimination in the integral form: the sets met on the way, the proposal first."""
+    rows = int(reduced.num_rows[equation])
+    positions = np.array(proposal.positions)
+    columns = np.concatenate([np.arange(reduced.width[p]) + reduced.first[p] for p in positions])
+    owner = np.repeat(np.arange(len(positions)), reduced.width[positions])
+    # All further sets lie in the span of the first: only its triangular factor is needed.
+    basis, upper = np.linalg.qr(reduced.columns[:, columns])
     target = reduced.targets[:, equation]
-    outside, rows = float(reduced.outside[equation]), int(reduced.num_rows[equation])
-    positions = list(proposal.positions)
+    inside = basis.T @ target
+    beyond = float(reduced.outside[equation]) + float(target @ target - inside @ inside)
+    alive = np.arange(len(positions))
     path = [proposal]
-    while len(positions) > smallest:
-        groups = [np.arange(reduced.width[p]) + reduced.first[p] for p in positions]
-        columns = np.concatenate(groups)
-        owner = np.repeat(np.arange(len(positions)), [len(g) for g in groups])
-        basis, upper = np.linalg.qr(reduced.columns[:, columns])
-        inverse = np.linalg.pinv(upper, rcond=1e-12)
-        coefficients = inverse @ (basis.T @ target)
+    while len(alive) > smallest:
+        kept = np.flatnonzero(np.isin(owner, alive))
+        inverse = np.linalg.pinv(upper[:, kept], rcond=1e-12)
+        coefficients = inverse @ inside
         covariance = inverse @ inverse.T
         costs = []
-        for g in range(len(positions)):
-            own = np.flatnonzero(owner == g)
+        for term in alive:
+            own = np.flatnonzero(owner[kept] == term)
             block = np.linalg.pinv(covariance[np.ix_(own, own)], rcond=1e-10)
-            costs.append(float(coefficients[own] @ block @ coefficients[own]))
-        # A term with inner constants must earn them.
-        ranked = [c / reduced.width[p] for c, p in zip(costs, positions, strict=True)]
-        del positions[int(np.argmin(ranked))]
-        kept = np.concatenate([np.arange(reduced.width[p]) + reduced.first[p] for p in positions])
-        basis = np.linalg.qr(reduced.columns[:, kept])[0]
-        rest = target - basis @ (basis.T @ target)
-        residual = outside + float(rest @ rest)
+            # A term with inner constants must earn them.
+            costs.append(float(coefficients[own] @ block @ coefficients[own]) / len(own))
+        alive = np.delete(alive, int(np.argmin(costs)))
+        kept = np.flatnonzero(np.isin(owner, alive))
+        part = np.linalg.qr(upper[:, kept])[0]
+        rest = inside - part @ (part.T @ inside)
+        residual = max(beyond, 0.0) + float(rest @ rest)
         score = float(information_criterion(residual, rows, len(kept), floor))
-        path.append(Proposal(tuple(sorted(positions)), score, residual))
+        chosen = tuple(sorted(int(p) for p in positions[alive]))
+        path.append(Proposal(chosen, score, residual))
     return path
 
 
@@ -300,11 +304,14 @@ def best_start(reduced: Reduced, equation: int, positions: Sequence[int], sweeps
 def propose(
     reduced: Reduced, equation: int, floor: float, num_paths: int = 6, max_terms: int = 8
 ) -> list[Proposal]:
-    """Proposals for one equation: a beam over all candidates, and beams over interactions (then over both) beside
-    a complete polynomial of the node, from which backward elimination removes what is not needed."""
+    """Proposals for one equation, at most max_terms terms each.
+
+    A beam over all candidates; and beams that start from a complete polynomial, of the node or of node and edges, from
+    which backward elimination then removes what is not needed.
+    """
     self_side = np.array([t.family.side == SELF for t in reduced.terms])
     plain = np.array([not t.inner for t in reduced.terms])
-    polynomial = np.array([_is_polynomial(t) for t in reduced.terms])
+    own_polynomial = self_side & np.array([_is_polynomial(t) for t in reduced.terms])
     found: dict[frozenset, Proposal] = {}
 
     def record(proposal: Proposal) -> None:
@@ -313,18 +320,33 @@ def propose(
         if key not in found or proposal.residual < found[key].residual:
             found[key] = proposal
 
-    for proposal in beam_search(reduced, equation, floor, max_terms):
-        record(proposal)
-    base = np.flatnonzero(self_side & polynomial)
-    for allowed in (~self_side, ~self_side & plain):
-        deep = beam_search(
-            reduced, equation, floor, max_terms=4, beam=12, patience=2, base=base, allowed=allowed
-        )
-        bare = beam_search(reduced, equation, floor, max_terms=0, base=base)
-        for proposal in (*deep[:num_paths], *bare):
+    def descend(base: np.ndarray, allowed: np.ndarray, largest: int, beam: int, paths: int) -> None:
+        grown = beam_search(reduced, equation, floor, largest, beam, 2, np.flatnonzero(base), allowed)
+        for proposal in grown[:paths]:
             for step in eliminate(reduced, equation, proposal, floor):
                 record(step)
-    return sorted(found.values(), key=lambda p: p.score)
+
+    for proposal in beam_search(reduced, equation, floor, max_terms):
+        record(proposal)
+    descend(own_polynomial, ~self_side, 4, 12, num_paths)
+    descend(own_polynomial, ~self_side & plain, 4, 12, num_paths)
+    everything = own_polynomial | (plain & ~self_side & ~_dependent(reduced.terms))
+    for terms in (0, 1, 2):
+        descend(everything, ~self_side & ~plain, terms, 6, 2)
+    small = [p for p in found.values() if len(p.positions) <= max_terms]
+    return sorted(small, key=lambda p: p.score)
+
+
+def _dependent(terms: Sequence[Term]) -> np.ndarray:
+    """Interactions that are sums of other ones, such as x_j - x_i beside x_j and x_i, (term,) of bool."""
+    known = {t.family.expression for t in terms if t.family.side != SELF}
+    return np.array(
+        [
+            t.family.expression.is_Add
+            and all(p.as_coeff_Mul()[1] in known for p in t.family.expression.args)
+            for t in terms
+        ]
+    )
 
 
 def _is_polynomial(term: Term) -> bool:

@@ -1,0 +1,368 @@
+"""The sparse search: sets against brute force, inner constants, engines, and what the library holds."""
+
+import itertools
+
+import numpy as np
+import pytest
+import sympy
+from scipy.integrate import solve_ivp
+
+from jaxllc import known_laws, metrics
+from jaxllc.equations import Equation
+from jaxllc.errors import InputError
+from jaxllc.fitting.gauge import has_equal_input_weights
+from jaxllc.fitting.integral_form import IntegralForm
+from jaxllc.fitting.smoothing import smooth
+from jaxllc.network import Network
+from jaxllc.symbolic.constants import ColumnCache, refine_inner_constants
+from jaxllc.symbolic.engines import engine, first_guess
+from jaxllc.symbolic.library import Scale, candidate_terms
+from jaxllc.symbolic.search_problem import SearchProblem
+from jaxllc.symbolic.search_sparse import (
+    Proposal,
+    Reduced,
+    beam_search,
+    best_start,
+    eliminate,
+    information_criterion,
+    reduce_columns,
+)
+from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.trajectories import Trajectories
+
+X_I, X_J, W0, W1 = sympy.symbols("x_i x_j w0 w1")
+NUM_NODES = 14
+
+
+# --- sets of random columns, against exhaustive search ------------------------------------------
+
+WIDTHS = np.array([1, 1, 1, 2, 1, 2, 1, 3, 2, 1, 1, 3])
+NUM_ROWS = 60
+
+
+def random_reduced(seed, true=(3, 6, 8), noise=0.05):
+    """Correlated random columns, and a target made of three of the candidates."""
+    generator = np.random.default_rng(seed)
+    common = generator.standard_normal((NUM_ROWS, 1))
+    columns = generator.standard_normal((NUM_ROWS, int(WIDTHS.sum()))) + common
+    columns /= np.linalg.norm(columns, axis=0)
+    first = np.concatenate([[0], np.cumsum(WIDTHS)[:-1]])
+    target = noise * generator.standard_normal(NUM_ROWS)
+    for position in true:
+        block = columns[:, first[position] : first[position] + WIDTHS[position]]
+        target = target + block @ generator.uniform(0.5, 2.0, WIDTHS[position])
+    terms = [
+        Term(TermFamily(SELF, X_I ** (k + 1), (True,) * (w - 1)), (1.0,) * (w - 1))
+        for k, w in enumerate(WIDTHS)
+    ]
+    return Reduced(
+        terms, columns, first, WIDTHS, target[:, None], np.array([0.7]), np.array([NUM_ROWS])
+    )
+
+
+def residual_by_least_squares(reduced, positions):
+    at = [
+        c for p in positions for c in range(reduced.first[p], reduced.first[p] + reduced.width[p])
+    ]
+    target = reduced.targets[:, 0]
+    rest = target
+    if at:
+        rest = target - reduced.columns[:, at] @ np.linalg.lstsq(reduced.columns[:, at], target)[0]
+    return float(rest @ rest) + float(reduced.outside[0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_beam_finds_the_best_set_of_each_size(seed):
+    reduced = random_reduced(seed)
+    found = beam_search(reduced, 0, floor=1e-6, max_terms=3)
+    for size in (1, 2, 3):
+        sets = itertools.combinations(range(len(WIDTHS)), size)
+        scores = {}
+        for positions in sets:
+            residual = residual_by_least_squares(reduced, positions)
+            constants = WIDTHS[list(positions)].sum()
+            scores[positions] = information_criterion(residual, NUM_ROWS, constants, 1e-6)
+        best = min((p for p in found if len(p.positions) == size), key=lambda p: p.score)
+        assert best.positions == min(scores, key=scores.get)
+        assert best.score == pytest.approx(min(scores.values()))
+    # What the noise adds is small beside the three true candidates.
+    three = min((p for p in found if len(p.positions) == 3), key=lambda p: p.residual)
+    assert three.positions == (3, 6, 8)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_beam_of_one_is_forward_selection_by_least_squares(seed):
+    """Each step takes the candidate whose columns, derivatives included, lower the criterion most."""
+    reduced = random_reduced(seed, noise=0.3)
+    found = beam_search(reduced, 0, floor=1e-6, max_terms=4, beam=1, patience=9)
+    path = {p.positions for p in found}
+    chosen: tuple[int, ...] = ()
+    for _ in range(4):
+        scores = {}
+        for position in set(range(len(WIDTHS))) - set(chosen):
+            positions = tuple(sorted((*chosen, position)))
+            residual = residual_by_least_squares(reduced, positions)
+            constants = WIDTHS[list(positions)].sum()
+            scores[positions] = information_criterion(residual, NUM_ROWS, constants, 1e-6)
+        chosen = min(scores, key=scores.get)
+        assert chosen in path
+    assert len(path) == 4
+
+
+@pytest.mark.parametrize("base", [(), (0, 5)])
+def test_the_residual_of_every_proposal_is_that_of_least_squares(base):
+    reduced = random_reduced(5)
+    allowed = np.ones(len(WIDTHS), dtype=bool)
+    allowed[[1, 9]] = False
+    found = beam_search(reduced, 0, floor=1e-6, max_terms=3, base=base, allowed=allowed)
+    assert len(found) > 20
+    for proposal in found:
+        assert set(base) <= set(proposal.positions)
+        assert not {1, 9} & set(proposal.positions)
+        expected = residual_by_least_squares(reduced, proposal.positions)
+        assert proposal.residual == pytest.approx(expected, rel=1e-8)
+    scores = [p.score for p in found]
+    assert scores == sorted(scores)
+
+
+def test_a_set_holds_no_family_twice():
+    reduced = random_reduced(2)
+    reduced.terms[8] = Term(reduced.terms[3].family, (2.0,))
+    for proposal in beam_search(reduced, 0, floor=1e-6, max_terms=3):
+        assert not {3, 8} <= set(proposal.positions)
+
+
+def test_a_column_that_repeats_others_brings_nothing():
+    reduced = random_reduced(6, true=(0, 1))
+    copies = (reduced.columns[:, 0] + reduced.columns[:, 1])[:, None]
+    reduced.columns[:, [10]] = copies / np.linalg.norm(copies)
+    found = {p.positions: p.residual for p in beam_search(reduced, 0, 1e-6, max_terms=3)}
+    assert found[0, 1] == pytest.approx(residual_by_least_squares(reduced, (0, 1)), rel=1e-8)
+    for positions, residual in found.items():
+        assert residual == pytest.approx(residual_by_least_squares(reduced, positions), rel=1e-6)
+
+
+def test_backward_elimination_keeps_what_made_the_target():
+    reduced = random_reduced(1, noise=0.01)
+    everything = tuple(range(len(WIDTHS)))
+    path = eliminate(reduced, 0, Proposal(everything, 0.0, 0.0), floor=1e-9)
+    assert [len(p.positions) for p in path] == list(range(len(WIDTHS), 0, -1))
+    for proposal in path[1:]:
+        expected = residual_by_least_squares(reduced, proposal.positions)
+        assert proposal.residual == pytest.approx(expected, rel=1e-6)
+    assert path[-3].positions == (3, 6, 8)
+
+
+# --- real columns -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def A():
+    generator = np.random.default_rng(0)
+    matrix = (generator.random((NUM_NODES, NUM_NODES)) < 0.25).astype(float)
+    matrix[np.arange(NUM_NODES), np.arange(NUM_NODES) - 1] = 1.0
+    np.fill_diagonal(matrix, 0.0)
+    return matrix
+
+
+def searched(A, rate, initial_range, horizon, num_runs=3, num_times=51, noise=0.0):
+    """SearchProblem of runs of dx/dt = rate(x)."""
+    times = np.linspace(0.0, horizon, num_times)
+    runs = []
+    for seed in range(num_runs):
+        generator = np.random.default_rng(seed)
+        start = generator.uniform(*initial_range, NUM_NODES)
+        solution = solve_ivp(
+            lambda t, x: rate(x),
+            (0.0, horizon),
+            start,
+            t_eval=times,
+            method="DOP853",
+            rtol=1e-11,
+            atol=1e-12,
+        )
+        states = solution.y.T + noise * generator.standard_normal(solution.y.T.shape)
+        runs.append(Trajectories(times, states))
+    network = Network.from_adjacency(A)
+    smoothed = smooth(runs, refine=4)
+    return SearchProblem(runs, network, {}, smoothed, has_equal_input_weights(network))
+
+
+@pytest.fixture(scope="module")
+def gene(A):
+    """dx_i/dt = -x_i + sum_j A_ij x_j^2 / (x_j^2 + 1.7)"""
+    return searched(A, lambda x: -x + A @ (x**2 / (x**2 + 1.7)), (0.1, 5.0), 3.0)
+
+
+@pytest.fixture(scope="module")
+def wilson_cowan(A):
+    """dx_i/dt = -x_i + sum_j A_ij / (1 + exp(-3 (x_j - 1.2)))"""
+    return searched(A, lambda x: -x + A @ (1 / (1 + np.exp(-3.0 * (x - 1.2)))), (0.0, 4.0), 3.0)
+
+
+def skeleton_of(terms):
+    sides = {SELF: sympy.Integer(0), INTERACTION: sympy.Integer(0)}
+    for number, term in enumerate(terms):
+        sides[term.family.side] += sympy.Float(1.0 + 0.1 * number) * term.sympy()
+    return Equation(sides[SELF], sides[INTERACTION])
+
+
+def test_reduced_columns_leave_what_all_rows_leave(gene):
+    form: IntegralForm = gene.forms[0]
+    terms = gene.library[::7]
+    reduced = reduce_columns(form, terms)
+    chosen = [0, 3, len(reduced.terms) - 1]
+    blocks = [form.column_and_derivatives(reduced.terms[p]) for p in chosen]
+    matrix = np.concatenate(blocks, axis=1)
+    matrix = matrix / np.linalg.norm(matrix, axis=0)
+    target = form.target(0)
+    rest = target - matrix @ np.linalg.lstsq(matrix, target)[0]
+    assert residual_by_least_squares(reduced, chosen) == pytest.approx(float(rest @ rest), rel=1e-6)
+    # A term that is zero or infinite on the data is no candidate.
+    extra = [Term(TermFamily(SELF, X_I - X_I)), Term(TermFamily(SELF, sympy.exp(1e4 * X_I)))]
+    with np.errstate(all="ignore"):
+        assert reduce_columns(form, [terms[0], *extra]).terms == [terms[0]]
+
+
+@pytest.mark.parametrize(
+    ("data", "expression", "expected"),
+    [
+        ("gene", "hill", [1.7]),
+        ("wilson_cowan", "sigmoid", [3.0, 1.2]),
+    ],
+)
+def test_inner_constants_are_refined_from_the_nearest_of_the_grid(
+    data, expression, expected, request
+):
+    problem = request.getfixturevalue(data)
+    members = [
+        t
+        for t in problem.library
+        if t.family.side == INTERACTION
+        and len(t.inner) == len(expected)
+        and _is(t.family.expression, expression)
+    ]
+    own = next(t for t in problem.library if t.family.expression == X_I and t.family.side == SELF)
+    reduced = reduce_columns(problem.forms[0], [own, *members])
+    start = best_start(reduced, 0, (0, 1))
+    terms = [reduced.terms[p] for p in start]
+    terms, coefficients, residual = refine_inner_constants(
+        problem.caches[0], terms, 0, iterations=30
+    )
+    np.testing.assert_allclose(terms[1].inner, expected, rtol=1e-3)
+    np.testing.assert_allclose(coefficients, [-1.0, 1.0], rtol=1e-3)
+    target = problem.forms[0].target(0)
+    assert residual < 1e-8 * float(target @ target)
+
+
+def _is(expression, kind):
+    if kind == "hill":
+        return expression == X_J**2 / (X_J**2 + W0)
+    return expression.func.__name__ == "sigmoid" and X_I not in expression.free_symbols
+
+
+def test_refinement_never_leaves_a_larger_residual(gene):
+    cache = ColumnCache(gene.forms[0])
+    target = gene.forms[0].target(0)
+    for term in [t for t in gene.library if t.inner][::9]:
+        column = gene.forms[0].column(term)
+        before = target - column * (column @ target) / max(column @ column, 1e-300)
+        refined, _, residual = refine_inner_constants(cache, [term], 0)
+        assert residual <= float(before @ before) * (1 + 1e-9)
+        for value, (low, high) in zip(refined[0].inner, term.family.bounds, strict=True):
+            assert low <= value <= high
+
+
+def test_the_engine_proposes_the_true_equation(gene):
+    proposals = engine("sparse").propose(gene, 0)
+    true = known_laws.get("gene").equations["x"]
+    assert any(metrics.skeleton_equal(skeleton_of(p.terms), true) for p in proposals)
+    floor = gene.mean_square_floor(0) * gene.forms[0].num_rows(0)
+    assert metrics.skeleton_equal(
+        skeleton_of(first_guess(proposals, gene.clean, floor).terms), true
+    )
+    form = gene.forms[0]
+    for proposal in proposals[:5]:
+        fitted = sum(
+            c * form.column(t) for t, c in zip(proposal.terms, proposal.coefficients, strict=True)
+        )
+        rest = form.target(0) - fitted
+        assert proposal.residual == pytest.approx(float(rest @ rest), rel=1e-6, abs=1e-14)
+
+
+def test_an_unknown_engine_is_an_input_error():
+    with pytest.raises(InputError, match="sparse"):
+        engine("sprase")
+
+
+# --- the library --------------------------------------------------------------------------------
+
+ADDITIVE = [name for name in known_laws.names() if known_laws.get(name).additive]
+
+
+def library_of(law, seed=0):
+    """Candidate terms for states drawn from a known law's initial ranges."""
+    states = law.sample_initial_state(400, seed)
+    scales, differences = {}, {}
+    for v, name in enumerate(law.variables):
+        scales[name] = Scale(states[:, v])
+        differences[name] = Scale(states[:200, v] - states[200:, v])
+    return candidate_terms(law.variables, law.feature_names, scales, differences, False, True)
+
+
+def skeletons(side, expression):
+    """The skeleton of each summand, with the place where it stands."""
+    found = set()
+    for summand in sympy.Add.make_args(sympy.expand(expression)):
+        equation = (
+            Equation(summand, sympy.S.Zero) if side == SELF else Equation(sympy.S.Zero, summand)
+        )
+        found |= {(p, t) for p, t in metrics.skeleton(equation).items() if t != "0"}
+    return found
+
+
+@pytest.mark.parametrize("name", ADDITIVE)
+def test_the_library_holds_every_term_of_every_known_law(name):
+    law = known_laws.get(name)
+    families = {t.family: t for t in library_of(law)}
+    held = set()
+    for family, term in families.items():
+        held |= skeletons(family.side, term.sympy())
+    for equation in law.equations.values():
+        wanted = skeletons(SELF, equation.self_term) | skeletons(
+            INTERACTION, equation.interaction_term
+        )
+        assert wanted
+        assert wanted <= held, f"not in the library: {wanted - held}"
+
+
+def test_candidates_are_distinct_and_their_inner_constants_lie_within_bounds():
+    for name in ("mutualistic_pairs", "fitzhugh_nagumo"):
+        terms = library_of(known_laws.get(name))
+        assert len(set(terms)) == len(terms)
+        for term in terms:
+            assert len(term.inner) == term.family.num_inner == len(term.family.bounds)
+            for value, (low, high) in zip(term.inner, term.family.bounds, strict=True):
+                assert low <= value <= high
+
+
+def test_terms_that_are_not_identifiable_on_a_regular_network_are_left_out():
+    scales = {"x": Scale(np.linspace(0.0, 2.0, 50))}
+    differences = {"x": Scale(np.linspace(-2.0, 2.0, 50))}
+    regular = candidate_terms(("x",), (), scales, differences, True, False)
+    for term in regular:
+        if term.family.side == INTERACTION:
+            assert X_J in term.family.expression.free_symbols
+            assert term.family.expression != X_J
+    assert any(t.family.expression == X_J - X_I for t in regular)
+    assert not any(sympy.Symbol("k_i") in t.family.expression.free_symbols for t in regular)
+
+
+def test_hill_terms_are_offered_for_positive_states_only():
+    differences = {"x": Scale(np.linspace(-2.0, 2.0, 50))}
+    hill = X_J / (X_J + W0)
+    for low, offered in ((0.0, True), (-1.0, False)):
+        terms = candidate_terms(
+            ("x",), (), {"x": Scale(np.linspace(low, 2.0, 50))}, differences, False, False
+        )
+        assert any(t.family.expression == hill for t in terms) == offered

@@ -1,0 +1,471 @@
+"""Trajectory fit: sensitivities, recovered constants, honest standard errors, the score test, chaos."""
+
+import numpy as np
+import pytest
+import sympy
+from scipy.integrate import solve_ivp
+
+from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.fitting.condensing import FULL, OWN, close, linearise, propagate
+from jaxllc.fitting.smoothing import refine_times, smooth
+from jaxllc.fitting.trajectory_fit import fit_trajectories, information, score_test, screen
+from jaxllc.fitting.trajectory_problem import TrajectoryProblem
+from jaxllc.network import Network
+from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.trajectories import Trajectories
+
+X_I, X_J, Y_I, Z_I, W0, OMEGA_I = sympy.symbols("x_i x_j y_i z_i w0 omega_i")
+
+
+def own(expression, *inner):
+    return _term(SELF, expression, inner)
+
+
+def pair(expression, *inner):
+    return _term(INTERACTION, expression, inner)
+
+
+def _term(side, expression, inner):
+    count = len(inner)
+    return Term(TermFamily(side, expression, (True,) * count, ((1e-6, 1e6),) * count), inner)
+
+
+def epidemic_law(recovery=0.5, infection=0.5, saturation=0.5):
+    terms = (own(X_I), pair(X_J), pair(X_I * X_J))
+    return CandidateLaw((terms,), ((-recovery, infection, -saturation),))
+
+
+def kuramoto_law(frequency=1.0, coupling=0.5, inner=1.0):
+    sine = pair(sympy.sin(W0 * X_J - W0 * X_I), inner)
+    return CandidateLaw(((own(OMEGA_I), sine),), ((frequency, coupling),))
+
+
+def adjacency(num_nodes, seed=0):
+    """A directed ring with weighted chords: connected, and no two nodes alike."""
+    generator = np.random.default_rng(seed)
+    A = generator.uniform(0.3, 1.0, (num_nodes, num_nodes))
+    A[generator.random(A.shape) > 2.0 / num_nodes] = 0.0
+    A[np.arange(num_nodes), np.arange(num_nodes) - 1] = 1.0
+    np.fill_diagonal(A, 0.0)
+    return A
+
+
+def epidemic_rate(A, recovery=0.5, infection=0.5, saturation=0.5):
+    return lambda t, x: -recovery * x + infection * (A @ x) - saturation * x * (A @ x)
+
+
+def kuramoto_rate(A, omega, frequency=1.0, coupling=0.5, inner=1.0):
+    def rate(t, x):
+        return frequency * omega + coupling * (A * np.sin(inner * (x[None] - x[:, None]))).sum(
+            axis=1
+        )
+
+    return rate
+
+
+def solved(rate, start, times):
+    """(time, state)"""
+    span = (times[0], times[-1])
+    solution = solve_ivp(rate, span, start, t_eval=times, method="DOP853", rtol=1e-11, atol=1e-12)
+    return solution.y.T
+
+
+def problem_of(runs, A, noise, refine=4, substeps=2, features=None, **options):
+    smoothed = smooth(runs, refine=refine)
+    network = Network.from_adjacency(A)
+    noise = np.broadcast_to(np.asarray(noise, dtype=float), (runs[0].num_variables,)).copy()
+    arguments = network, features or {}, smoothed.grid_times, smoothed.states, noise, substeps
+    return TrajectoryProblem(runs, *arguments, **options)
+
+
+def epidemic_problem(
+    num_nodes=8, num_runs=1, num_times=41, noise=1e-6, level=0.0, seed=0, **options
+):
+    """Samples of the epidemic with white noise of a standard deviation `level`."""
+    A = adjacency(num_nodes)
+    times = np.linspace(0.0, 3.0, num_times)
+    generator = np.random.default_rng([seed, 5])
+    runs = []
+    for run in range(num_runs):
+        start = np.random.default_rng(run).uniform(0.0, 1.0, num_nodes)
+        states = solved(epidemic_rate(A), start, times)
+        runs.append(Trajectories(times, states + level * generator.standard_normal(states.shape)))
+    return problem_of(runs, A, noise, **options)
+
+
+def on_truth(problem, states):
+    """True states on a problem's grid in its own layout, (variable, node, run * grid time)."""
+    return np.asarray(states).transpose(2, 1, 0).reshape(problem.smoothed.shape)
+
+
+# --- flow and sensitivities ---------------------------------------------------------------------
+
+
+def test_the_flow_is_of_fourth_order():
+    A = adjacency(8)
+    times = np.linspace(0.0, 3.0, 7)
+    states = solved(epidemic_rate(A), np.random.default_rng(0).uniform(0, 1, 8), times)
+    problem = problem_of([Trajectories(times, states)], A, 1.0, refine=1)
+    truth = on_truth(problem, states[:, :, None])
+    errors = []
+    for substeps in (1, 2, 4):
+        end = problem.flow(epidemic_law(), truth, substeps)
+        errors.append(np.abs(end - truth[..., 1:]).max())
+    slopes = np.log2(np.array(errors[:-1]) / errors[1:])
+    assert np.all(slopes > 3.6)
+    assert np.all(slopes < 5.0)
+
+
+def sensitivity_error(num_times, mode=FULL):
+    """Largest error of `propagate` beside finite differences of the exact solution."""
+    A = adjacency(8)
+    times = np.linspace(0.0, 3.0, num_times)
+    omega = np.random.default_rng(1).uniform(1.0, 3.0, 8)
+    start = np.random.default_rng(2).uniform(0.0, 6.0, 8)
+    constants = np.array([1.0, 0.5, 1.1])
+    states = solved(kuramoto_rate(A, omega, *constants), start, times)
+    problem = problem_of([Trajectories(times, states)], A, 1.0, refine=1, features={"omega": omega})
+    truth = on_truth(problem, states[:, :, None])
+    line = linearise(
+        problem, kuramoto_law(*constants), truth, mode, defects=np.zeros((num_times - 1, 1, 8))
+    )
+    worst = 0.0
+    for direction in range(3 + 8):
+        step = 1e-4 * (np.arange(3 + 8) == direction)
+        moved = [
+            solved(
+                # The inner constant enters the fit by its logarithm.
+                kuramoto_rate(
+                    A, omega, *(constants[:2] + s * step[:2]), constants[2] * np.exp(s * step[2])
+                ),
+                start + s * step[3:],
+                times,
+            )
+            for s in (1, -1)
+        ]
+        expected = (moved[0] - moved[1]).T[None] / 2
+        found = propagate(problem, line, step[:3], step[None, 3:])
+        worst = max(worst, np.abs(found - expected).max() / np.abs(expected).max())
+    return worst
+
+
+def test_sensitivities_equal_finite_differences_of_the_exact_solution():
+    coarse, fine = sensitivity_error(41), sensitivity_error(81)
+    assert fine < 2e-3
+    # The mean of both ends of an interval is right to second order.
+    assert 3.0 < coarse / fine < 5.5
+
+
+def test_close_meets_small_defects_to_first_order():
+    problem = epidemic_problem(noise=1.0, refine=4)
+    law = epidemic_law()
+    ripple = 1e-3 * np.random.default_rng(0).standard_normal(problem.smoothed.shape)
+    errors = []
+    for size in (1.0, 0.1):
+        states = problem.smoothed + size * ripple
+        defects = problem.defects(law, states)
+        closed = close(
+            problem, linearise(problem, law, states, FULL, defects=defects), states, defects
+        )
+        errors.append(np.abs(problem.defects(law, closed)).max() / np.abs(defects).max())
+    assert errors[0] < 0.05
+    np.testing.assert_array_equal(closed[..., 0], states[..., 0])
+
+
+# --- recovered constants ------------------------------------------------------------------------
+
+
+def perturbed(law, share=0.2):
+    """Constants moved up and down by a share of their size."""
+    values = law.vector()
+    signs = np.resize([1.0, -1.0, 1.0], len(values))
+    _, linear = law.owners()
+    # Inner constants are logarithms.
+    return law.with_vector(np.where(linear, values * (1 + share * signs), values + share * signs))
+
+
+def test_constants_of_an_epidemic_are_recovered_from_clean_samples():
+    problem = epidemic_problem(num_nodes=12, noise=1e-7)
+    fit = fit_trajectories(problem, perturbed(epidemic_law()), iterations=20, tolerance=1e-8)
+    assert fit.converged
+    np.testing.assert_allclose(fit.law.vector(), [-0.5, 0.5, -0.5], rtol=1e-6)
+
+
+def test_constants_and_an_inner_constant_of_kuramoto_are_recovered_from_clean_samples():
+    A, times = adjacency(10), np.linspace(0.0, 3.0, 61)
+    omega = np.random.default_rng(1).uniform(1.0, 3.0, 10)
+    runs = [
+        Trajectories(
+            times,
+            solved(
+                kuramoto_rate(A, omega, 1.0, 0.5, 1.3),
+                np.random.default_rng(s).uniform(0, 6, 10),
+                times,
+            ),
+            node_features={"omega": omega},
+        )
+        for s in range(2)
+    ]
+    problem = problem_of(runs, A, 1e-7, substeps=4, features={"omega": omega})
+    start = perturbed(kuramoto_law(1.0, 0.5, 1.3))
+    fit = fit_trajectories(problem, start, iterations=30, tolerance=1e-8)
+    assert fit.converged
+    ((_, sine),) = fit.law.terms
+    np.testing.assert_allclose([*fit.law.coefficients[0], *sine.inner], [1.0, 0.5, 1.3], rtol=1e-6)
+    assert np.sqrt(fit.squared_residual / problem.counts) < 1e-6
+
+
+def test_the_fit_lowers_the_residual_that_one_step_predicts():
+    problem = epidemic_problem(noise=0.01, level=0.01)
+    law = perturbed(epidemic_law(), 0.02)
+    fit = fit_trajectories(problem, law, iterations=15)
+    merit = fit.squared_residual[0] / 0.01**2
+    assert screen(problem, law) == pytest.approx(merit, rel=0.05)
+    wrong = CandidateLaw(((own(X_I), own(X_I**2)),), ((0.1, -0.1),))
+    assert screen(problem, wrong) > 5 * merit
+
+
+def test_a_law_that_runs_away_has_an_infinite_residual_and_not_an_error():
+    problem = epidemic_problem(noise=0.01)
+    law = CandidateLaw(((own(sympy.exp(W0 * X_I), 900.0),),), ((1e300,),))
+    fit = fit_trajectories(problem, law)
+    assert not fit.finite
+    assert not fit.converged
+
+
+def test_samples_that_are_missing_are_estimated():
+    A, times = adjacency(8), np.linspace(0.0, 3.0, 41)
+    truth = solved(epidemic_rate(A), np.random.default_rng(0).uniform(0, 1, 8), times)
+    states = truth.copy()
+    states[np.random.default_rng(1).random(states.shape) < 0.25] = np.nan
+    problem = problem_of([Trajectories(times, states)], A, 1e-7)
+    assert problem.counts[0] == np.isfinite(states).sum()
+    fit = fit_trajectories(problem, epidemic_law(), iterations=20, tolerance=1e-8)
+    np.testing.assert_allclose(fit.law.vector(), [-0.5, 0.5, -0.5], rtol=1e-5)
+    np.testing.assert_allclose(fit.states[0, :, ::4], truth.T, atol=1e-5)
+
+
+def test_first_samples_may_be_taken_as_exact_while_all_are_observed():
+    known = epidemic_problem(num_nodes=10, noise=1e-7, initial_known=True)
+    assert known.initial_known
+    fit = fit_trajectories(known, perturbed(epidemic_law()), iterations=20, tolerance=1e-8)
+    np.testing.assert_allclose(fit.law.vector(), [-0.5, 0.5, -0.5], rtol=1e-6)
+    np.testing.assert_array_equal(fit.states[..., 0], known.samples[:, :, 0, 0])
+    # Knowing the initial states adds information.
+    free = epidemic_problem(num_nodes=10, noise=1e-7)
+    more = information(known, fit.law, fit.states) - information(free, fit.law, fit.states)
+    assert np.linalg.eigvalsh(more).min() > 0
+    gapped = Trajectories(
+        np.linspace(0, 3, 41), np.where(np.arange(41)[:, None] > 0, np.ones((41, 8)), np.nan)
+    )
+    noise = np.ones(1)
+    smoothed = [np.ones((41, 8, 1))]
+    network = Network.from_adjacency(adjacency(8))
+    grids = [gapped.times]
+    problem = TrajectoryProblem([gapped], network, {}, grids, smoothed, noise, initial_known=True)
+    assert not problem.initial_known
+
+
+# --- standard errors and information ------------------------------------------------------------
+
+
+def test_standard_errors_are_those_of_repeated_experiments():
+    level, scores = 0.02, []
+    for seed in range(40):
+        problem = epidemic_problem(noise=level, level=level, seed=seed, refine=2)
+        fit = fit_trajectories(problem, epidemic_law(), iterations=12, tolerance=1e-5, exact=True)
+        assert fit.converged
+        errors = np.sqrt(np.diag(fit.covariance))
+        scores.append((fit.law.vector() - [-0.5, 0.5, -0.5]) / errors)
+    spread = np.std(scores, axis=0)
+    assert np.all(spread > 0.7)
+    assert np.all(spread < 1.4)
+    assert np.all(np.abs(np.mean(scores, axis=0)) < 4 / np.sqrt(40))
+
+
+def test_standard_errors_do_not_depend_on_the_noise_assumed():
+    """The noise that counts is the residual's."""
+    errors = []
+    for assumed in (0.02, 0.06):
+        problem = epidemic_problem(noise=assumed, level=0.02)
+        fit = fit_trajectories(problem, epidemic_law(), iterations=15, tolerance=1e-6, exact=True)
+        errors.append(np.sqrt(np.diag(fit.covariance)))
+    np.testing.assert_allclose(errors[0], errors[1], rtol=0.02)
+
+
+def test_information_is_half_the_hessian_of_the_profiled_misfit():
+    """Initial states are refitted, by solving the equations exactly, at every step of the differences."""
+    from scipy.optimize import least_squares
+
+    A, times = adjacency(4), np.linspace(0.0, 3.0, 31)
+    start = np.random.default_rng(0).uniform(0.0, 1.0, 4)
+    states = solved(epidemic_rate(A), start, times)
+    problem = problem_of([Trajectories(times, states)], A, 0.1, refine=4)
+    found = information(problem, epidemic_law(), problem.smoothed)
+
+    def profiled(constants):
+        rate = epidemic_rate(A, *(constants * [-1, 1, -1]))
+        fit = least_squares(
+            lambda x0: ((solved(rate, x0, times) - states) / 0.1).ravel(), start, x_scale=0.1
+        )
+        return 2 * fit.cost
+
+    # At the true constants the misfit and its gradient vanish.
+    true, step = np.array([-0.5, 0.5, -0.5]), 1e-3
+    single = [profiled(true + step * e) for e in np.eye(3)]
+    hessian = np.diag(single)
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        both = profiled(true + step * (np.eye(3)[a] + np.eye(3)[b]))
+        hessian[a, b] = hessian[b, a] = (both - single[a] - single[b]) / 2
+    np.testing.assert_allclose(
+        found, hessian / step**2, rtol=0.02, atol=0.005 * np.abs(found).max()
+    )
+
+
+def gauss_newton(problem, law, mode, steps=12):
+    """Undamped steps in one mode: constants, and their standard errors for the noise assumed."""
+    states = problem.smoothed
+    for _ in range(steps):
+        line = linearise(problem, law, states, mode)
+        change, initial, _ = line.step(1e-9)
+        states = states + propagate(problem, line, change, initial)
+        law = law.with_vector(law.vector() + change)
+    errors = np.sqrt(np.diag(np.linalg.inv(linearise(problem, law, states, mode).reduced()[1])))
+    return law.vector(), errors
+
+
+def test_initial_states_acting_on_all_nodes_or_on_their_own_give_the_same_constants():
+    problem = epidemic_problem(num_nodes=12, num_runs=2, noise=0.002, level=0.002)
+    full, errors = gauss_newton(problem, perturbed(epidemic_law()), FULL)
+    alone, alone_errors = gauss_newton(problem, perturbed(epidemic_law()), OWN)
+    assert np.all(np.abs(full - alone) < errors)
+    np.testing.assert_allclose(alone, full, rtol=0.01)
+    np.testing.assert_allclose(alone_errors, errors, rtol=0.5)
+    fit = fit_trajectories(problem, epidemic_law(), iterations=15, tolerance=1e-8)
+    assert np.all(np.abs(fit.law.vector() - full) < 0.01 * errors)
+
+
+# --- score test ---------------------------------------------------------------------------------
+
+CANDIDATES = [
+    own(sympy.Integer(1)), own(X_I**2), own(X_I**3), pair(sympy.Integer(1)), pair(X_I), pair(X_J**2),
+    pair(X_I * X_J), pair(X_I * X_J**2), pair(X_I**2 * X_J), pair(sympy.sin(X_J - X_I)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_score_test_ranks_the_missing_term_first(seed):
+    problem = epidemic_problem(num_nodes=12, num_runs=2, noise=0.01, level=0.01, seed=seed)
+    smaller = epidemic_law().without(frozenset([2]))
+    fit = fit_trajectories(problem, smaller, iterations=15)
+    best = score_test(problem, fit.law, fit.states, CANDIDATES)
+    assert best[0][3] == pair(X_I * X_J)
+    assert best[0][1] < 0
+    gains = [b[0] for b in best]
+    assert gains == sorted(gains, reverse=True)
+    in_parts = score_test(problem, fit.law, fit.states, CANDIDATES, chunk=3)
+    np.testing.assert_allclose([b[0] for b in in_parts], gains, rtol=1e-8)
+
+
+def test_the_gain_of_the_score_test_is_what_adding_the_term_brings():
+    """For an effect small enough that the misfit is quadratic."""
+    A, times = adjacency(10), np.linspace(0.0, 3.0, 41)
+    start = np.random.default_rng(0).uniform(0.0, 1.0, 10)
+    states = solved(lambda t, x: -0.5 * x + 0.3 * (A @ x) - 0.02 * x**3, start, times)
+    states = states + 0.003 * np.random.default_rng(1).standard_normal(states.shape)
+    problem = problem_of([Trajectories(times, states)], A, 0.003)
+    law = CandidateLaw(((own(X_I), pair(X_J)),), ((-0.5, 0.3),))
+    fit = fit_trajectories(problem, law, iterations=15, tolerance=1e-9)
+    for gain, coefficient, equation, term in score_test(
+        problem, fit.law, fit.states, CANDIDATES[:3]
+    ):
+        terms = (*fit.law.terms[equation], term)
+        wider = fit.law.replaced(equation, terms, (*fit.law.coefficients[equation], 0.0))
+        larger = fit_trajectories(problem, wider, fit.states, iterations=15, tolerance=1e-9)
+        drop = (fit.squared_residual - larger.squared_residual)[0] / 0.003**2
+        assert gain == pytest.approx(drop, rel=0.1, abs=0.5)
+        assert coefficient == pytest.approx(larger.law.coefficients[0][-1], rel=0.1, abs=5e-3)
+
+
+# --- chaos, masks -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lorenz():
+    """Four coupled Lorenz systems over three time units, in which small errors grow tenfold and more."""
+    A, times = adjacency(4), np.linspace(0.0, 3.0, 301)
+
+    def rate(t, flat):
+        x, y, z = flat.reshape(3, 4)
+        coupling = 0.2 * (A @ x - A.sum(axis=1) * x)
+        return np.concatenate([10 * (y - x) + coupling, x * (28 - z) - y, x * y - 8 / 3 * z])
+
+    generator = np.random.default_rng(3)
+    start = generator.uniform([-10] * 8 + [10] * 4, [10] * 8 + [35] * 4)
+    states = solved(rate, start, times).reshape(301, 3, 4).transpose(0, 2, 1)
+    return A, times, states
+
+
+LORENZ = CandidateLaw(
+    (
+        (own(X_I), own(Y_I), pair(X_J - X_I)),
+        (own(X_I), own(Y_I), own(X_I * Z_I)),
+        (own(X_I * Y_I), own(Z_I)),
+    ),
+    ((-10.0, 10.0, 0.2), (28.0, -1.0, -1.0), (1.0, -8 / 3)),
+)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1])
+def test_a_chaotic_system_converges_from_smoothed_states(lorenz, level):
+    A, times, states = lorenz
+    noisy = states + level * np.random.default_rng(0).standard_normal(states.shape)
+    run = Trajectories(times, noisy, ("x", "y", "z"))
+    problem = problem_of([run], A, max(level, 1e-4), refine=2)
+    start = perturbed(LORENZ)
+    fit = fit_trajectories(problem, start, iterations=30, tolerance=1e-6, exact=True)
+    assert fit.converged
+    errors = np.sqrt(np.diag(fit.covariance))
+    assert np.all(np.abs(fit.law.vector() - LORENZ.vector()) < 4 * errors + 1e-4)
+    residual = np.sqrt(fit.squared_residual / problem.counts)
+    assert np.all(residual < 1.1 * level + 1e-4)
+
+
+def test_masked_samples_do_not_count_and_the_mask_comes_back():
+    problem = epidemic_problem(noise=0.01, level=0.01)
+    kept = problem.mask.copy(), problem.counts.copy(), problem.sampled.copy(), problem.weight.copy()
+    first_half = problem.mask.copy()
+    first_half[..., first_half.shape[-1] // 2 :] = 0.0
+    samples = problem.samples.copy()
+    with problem.masked(first_half):
+        assert problem.counts[0] == first_half.sum()
+        plain = fit_trajectories(problem, epidemic_law(), iterations=10, tolerance=1e-8)
+        problem.samples = samples + 100.0 * (1 - first_half)
+        spoilt = fit_trajectories(problem, epidemic_law(), iterations=10, tolerance=1e-8)
+        problem.samples = samples
+    np.testing.assert_allclose(spoilt.law.vector(), plain.law.vector(), rtol=1e-10)
+    with pytest.raises(KeyError), problem.masked(first_half):
+        raise KeyError
+    now = problem.mask, problem.counts, problem.sampled, problem.weight
+    for before, after in zip(kept, now, strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
+def test_runs_of_different_length_and_times_share_one_problem():
+    A = adjacency(8)
+    runs = []
+    for seed, times in enumerate(
+        (np.linspace(0, 3, 41), np.array([0.5, *np.linspace(0.7, 2.5, 25) ** 1.1]))
+    ):
+        states = solved(epidemic_rate(A), np.random.default_rng(seed).uniform(0, 1, 8), times)
+        runs.append(Trajectories(times, states))
+    problem = problem_of(runs, A, 1e-6, refine=4)
+    assert problem.counts[0] == 8 * (41 + 26)
+    for run, r in zip(runs, range(2), strict=True):
+        seen = problem.samples[0, :, r][problem.mask[0, :, r] > 0]
+        np.testing.assert_array_equal(seen.reshape(8, -1), run.states[..., 0].T)
+        grid = refine_times(run.times, 4)
+        np.testing.assert_allclose(problem.steps[r, : len(grid) - 1], np.diff(grid))
+        assert np.all(problem.steps[r, len(grid) - 1 :] == 0.0)
+    fit = fit_trajectories(problem, perturbed(epidemic_law()), iterations=20, tolerance=1e-8)
+    np.testing.assert_allclose(fit.law.vector(), [-0.5, 0.5, -0.5], rtol=1e-5)
