@@ -147,7 +147,7 @@ class _Discovery:
 
     def run(self) -> Law:
         from jaxllc.fitting.gauge import has_equal_input_weights, identifiability_notes
-        from jaxllc.fitting.resolution import without_unresolved_start
+        from jaxllc.fitting.resolution import within_samples, without_unresolved_start
         from jaxllc.fitting.smoothing import smooth
         from jaxllc.symbolic.search_problem import SearchProblem
 
@@ -155,7 +155,7 @@ class _Discovery:
         with self.clock("smoothing"):
             longest = max(len(r.times) for r in self.runs)
             refine = 4 if longest <= 60 else 2 if longest <= 250 else 1
-            smoothed = smooth(self.runs, refine=refine)
+            smoothed = within_samples(smooth(self.runs, refine=refine), self.runs)
         notes = coarse + identifiability_notes(self.runs, self.network, smoothed)
         self.search = SearchProblem(
             self.runs,

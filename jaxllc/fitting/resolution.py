@@ -1,11 +1,13 @@
-"""Samples too coarse to follow: the start of a run that falls between two samples is left out, and said so."""
+"""Samples too coarse to follow: an unresolved start is left out, and no spline leaves the range of its samples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from jaxllc.fitting.smoothing import SmoothedStates
 from jaxllc.trajectories import Trajectories
 
 # Change of a node between two samples, relative to its variable's range, that no smoothing can bridge.
@@ -46,3 +48,20 @@ def without_unresolved_start(runs: Sequence[Trajectories]) -> tuple[list[Traject
         else:
             kept.append(run)
     return kept, notes
+
+
+def within_samples(smoothed: SmoothedStates, runs: Sequence[Trajectories]) -> SmoothedStates:
+    """Smoothed states kept near the samples around them.
+
+    Between two samples a spline of high degree can swing far beyond both where a node moves faster than it is sampled;
+    here it may leave their range by half their distance, and by four times the noise.
+    """
+    states = []
+    for grid, values, run in zip(smoothed.grid_times, smoothed.states, runs, strict=True):
+        after = np.clip(np.searchsorted(run.times, grid, side="left"), 1, run.num_times - 1)
+        first, second = run.states[after - 1], run.states[after]
+        slack = 0.5 * np.abs(second - first) + 4 * smoothed.noise
+        low, high = np.minimum(first, second) - slack, np.maximum(first, second) + slack
+        known = np.isfinite(low)
+        states.append(np.where(known, np.clip(values, low, high), values))
+    return replace(smoothed, states=states)

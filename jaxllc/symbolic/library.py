@@ -31,7 +31,9 @@ class Scale:
         quarter = np.quantile(finite, [0.25, 0.75])
         self.middle_width = min(max(float(quarter[1] - quarter[0]), 0.02 * self.width), self.width)
         self.quantiles = np.quantile(finite, [0.05, 0.25, 0.5, 0.75, 0.95])
-        self.positive = bool(np.min(finite) >= -1e-3 * self.size) and self.high > 0
+        # A smoothed state may dip below zero where the samples do not.
+        dips = np.min(finite) < -0.02 * self.size or np.quantile(finite, 0.002) < -1e-3 * self.size
+        self.positive = not dips and self.high > 0
 
 
 def _families(
