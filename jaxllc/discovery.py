@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +64,8 @@ def discover(
     from threadpoolctl import threadpool_limits
 
     settings = _settings(settings, choices)
+    if not isinstance(seed, Integral) or seed < 0:
+        raise InputError(f"seed must be a whole number from 0, not {seed!r}")
     runs = _checked(data, network)
     # The matrices here are small: more threads in each product cost more than they bring.
     with threadpool_limits(1):
@@ -80,6 +83,12 @@ def _settings(settings: DiscoverSettings | None, choices: dict[str, Any]) -> Dis
         raise InputError(
             f"discover() does not know {', '.join(unknown)}; it knows {', '.join(names)}"
         ) from None
+    if isinstance(settings.engines, str) or not settings.engines:
+        raise InputError(f"engines must be a tuple of names such as ('sparse',), not {settings.engines!r}")
+    for name, smallest in (("max_terms", 1), ("num_fits", 1), ("moves", 0)):
+        value = getattr(settings, name)
+        if not isinstance(value, Integral) or value < smallest:
+            raise InputError(f"{name} must be a whole number from {smallest}, not {value!r}")
     if settings.neural not in ("auto", "always", "never"):
         raise InputError(f"neural must be 'auto', 'always' or 'never', not {settings.neural!r}")
     return settings
@@ -89,6 +98,8 @@ def _checked(data: Trajectories | Sequence[Trajectories], network: Network) -> l
     runs = [data] if isinstance(data, Trajectories) else list(data)
     if not runs:
         raise InputError("data holds no trajectories: give at least one")
+    if network.num_edges == 0:
+        raise InputError("the network has no edges: there is no interaction to find")
     first = runs[0]
     for number, run in enumerate(runs):
         if run.num_nodes != network.num_nodes:
@@ -180,7 +191,7 @@ class _Discovery:
     def _proposals(self):
         from jaxllc.symbolic.engines import engine
 
-        engines = [engine(name) for name in self.settings.engines]
+        engines = self.engines = [engine(name) for name in self.settings.engines]
         for each in engines:
             if hasattr(each, "max_terms"):
                 each.max_terms = self.settings.max_terms
@@ -212,10 +223,17 @@ class _Discovery:
             lambda what: self.say("refinement", what),
             self.started + self.settings.search_seconds,
             self.settings.max_terms,
+            self._restart,
         )
         best = judge.choose(proposals, law, self.settings.num_fits)
         best = judge.recalibrated(best)
         return judge, self._moved(judge, best)
+
+    def _restart(self, equation, families):
+        for each in self.engines:
+            if hasattr(each, "start_for"):
+                return each.start_for(self.search, equation, families)
+        return None
 
     def _moved(self, judge, best):
         best = judge.dropped(best)

@@ -113,9 +113,11 @@ Piece = tuple[sympy.Expr, sympy.Expr, sympy.Expr]
 @lru_cache(maxsize=20000)
 def _pieces(expression: sympy.Expr) -> tuple[Piece, ...]:
     """Split an interaction into products of a receiver factor, a sender factor and what mixes both."""
-    expanded = expression
-    if any(_mixes(part) for part in sympy.Add.make_args(sympy.expand(expression))):
-        expanded = sympy.expand_trig(expression)
+    # Only sines and cosines: the sum formula of tanh is 0/0 where it saturates.
+    expanded = expression.replace(
+        lambda part: isinstance(part, sympy.sin | sympy.cos) and len(_sides(part)) == 2,
+        lambda part: sympy.expand_trig(sympy.expand(part)),
+    )
     pieces: list[Piece] = []
     for summand in sympy.Add.make_args(sympy.expand(expanded)):
         receiver, sender, mixed = sympy.Integer(1), sympy.Integer(1), sympy.Integer(1)
@@ -133,10 +135,6 @@ def _pieces(expression: sympy.Expr) -> tuple[Piece, ...]:
 
 def _sides(expression: sympy.Expr) -> set[str]:
     return {s.name[-1] for s in expression.free_symbols if s.name.endswith(("_i", "_j"))}
-
-
-def _mixes(summand: sympy.Expr) -> bool:
-    return any(_sides(factor) == {"i", "j"} for factor in sympy.Mul.make_args(summand))
 
 
 @lru_cache(maxsize=20000)
@@ -199,7 +197,8 @@ class Stage:
     ) -> None:
         n = network.num_nodes
         weights, senders, receivers = network.weights, network.senders, network.receivers
-        strength = np.maximum(np.bincount(receivers, weights, n), 1e-300)
+        strength = np.bincount(receivers, weights, n)
+        strength = np.where(strength == 0, 1e-300, strength)
         if receiving is not None:
             row = np.full(n, -1)
             row[receiving] = np.arange(len(receiving))

@@ -47,12 +47,11 @@ class IntegralForm:
             integration_matrix(g, r.times) for g, r in zip(smoothed.grid_times, runs, strict=True)
         ]
         self._windows = [np.array_split(np.arange(len(r.times)), num_windows) for r in runs]
-        unseen = smoothed_unseen(runs, network)
         self.masks = []
         self.targets = []
         for run in runs:
             mask = run.observed.transpose(2, 1, 0)[:, self.nodes].astype(float)
-            mask = mask * ~unseen[self.nodes][None, :, None]
+            mask = mask * ~smoothed_unseen(run, network)[self.nodes][None, :, None]
             self.masks.append(mask)
         for run, mask, windows in zip(runs, self.masks, self._windows, strict=True):
             values = np.nan_to_num(run.states.transpose(2, 1, 0)[:, self.nodes])
@@ -93,11 +92,9 @@ class IntegralForm:
         return np.stack(columns, axis=1)
 
 
-def smoothed_unseen(runs: Sequence, network) -> np.ndarray:
-    """Nodes whose own or any sender's states were never observed in some run, (node,)."""
-    hidden = np.zeros(network.num_nodes, dtype=bool)
-    for run in runs:
-        hidden |= ~run.observed.any(axis=(0, 2))
+def smoothed_unseen(run, network) -> np.ndarray:
+    """Nodes of a run with a variable, of their own or of a sender, that was never observed, (node,)."""
+    hidden = ~run.observed.any(axis=0).all(axis=1)
     unseen = hidden.copy()
     np.logical_or.at(unseen, network.receivers, hidden[network.senders])
     return unseen

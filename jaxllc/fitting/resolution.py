@@ -22,13 +22,8 @@ def without_unresolved_start(runs: Sequence[Trajectories]) -> tuple[list[Traject
 
     A run that leaps all along is left as it is: there the samples, not their start, are too few.
     """
-    ranges = np.array(
-        [
-            max(np.nanmax([np.nanmax(r.states[..., v]) for r in runs]), -np.inf)
-            - min(np.nanmin([np.nanmin(r.states[..., v]) for r in runs]), np.inf)
-            for v in range(runs[0].num_variables)
-        ]
-    )
+    everything = np.concatenate([r.states.reshape(-1, r.num_variables) for r in runs])
+    ranges = np.nanmax(everything, axis=0) - np.nanmin(everything, axis=0)
     kept, notes = [], []
     for number, run in enumerate(runs):
         with np.errstate(invalid="ignore"):

@@ -6,6 +6,7 @@ fits what all engines propose to the trajectories and decides.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from jaxllc.symbolic.search_sparse import (
     propose,
     reduce_columns,
 )
-from jaxllc.terms import Term
+from jaxllc.terms import Term, TermFamily
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,23 @@ class SparseEngine:
             for equation in self._refined(problem, index, variable, reduced, proposals, floor):
                 found.setdefault(equation.skeleton(), equation)
         return sorted(found.values(), key=lambda e: e.score)
+
+    def start_for(
+        self, problem: SearchProblem, variable: int, families: Sequence[TermFamily]
+    ) -> ProposedEquation | None:
+        """Constants for a given set of families, from the grids and the integral form; None if one is not known."""
+        reduced = next((r for (index, _), r in self._reduced.items() if index == 0), None)
+        if reduced is None or not families:
+            return None
+        first: dict[TermFamily, int] = {}
+        for position, term in enumerate(reduced.terms):
+            first.setdefault(term.family, position)
+        if any(f not in first for f in families):
+            return None
+        positions = best_start(reduced, variable, [first[f] for f in families])
+        terms = [reduced.terms[p] for p in positions]
+        terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
+        return ProposedEquation(tuple(terms), tuple(map(float, coefficients)), residual, np.nan)
 
     def _refined(self, problem, index, variable, reduced, proposals, floor):
         """The best few skeletons of each size, inner constants refined; no larger than the data ask for."""

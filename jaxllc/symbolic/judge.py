@@ -22,7 +22,7 @@ from jaxllc.fitting.trajectory_fit import (
 )
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.symbolic.engines import ProposedEquation
-from jaxllc.terms import Term
+from jaxllc.terms import Term, TermFamily
 
 @dataclass
 class Judged:
@@ -42,6 +42,8 @@ class Judge:
 
     floor: (equation,) error of a sample that is not held against a law: what the grid and the solver leave.
     max_terms: largest number of terms in an equation; deadline: `time.perf_counter()` after which no further candidate is tried.
+    restart: gives constants for an equation's families from the integral form, where a law met by a move may have got
+        stuck with those of the law it came from.
     """
 
     problem: TrajectoryProblem
@@ -49,7 +51,9 @@ class Judge:
     progress: Callable[[str], None] | None = None
     deadline: float = np.inf
     max_terms: int = 8
+    restart: Callable[[int, Sequence[TermFamily]], ProposedEquation | None] | None = None
     seen: dict[tuple, Judged] = field(default_factory=dict)
+    _restarted: dict = field(default_factory=dict)
 
     @property
     def num_samples(self) -> float:
@@ -85,6 +89,26 @@ class Judge:
         if self.progress:
             self.progress(f"fitted {len(self.seen)} candidate laws")
         return self.seen[key]
+
+    def moved(self, law: CandidateLaw, states: np.ndarray, iterations: int = 6) -> Judged:
+        """Fit a law met by a move, from its own constants or from new ones, whichever promise more."""
+        best_law, best_merit = law, None
+        for equation, terms in enumerate(law.terms):
+            if self.restart is None or not any(t.inner for t in terms):
+                continue
+            key = (equation, frozenset(t.family for t in terms))
+            if key not in self._restarted:
+                self._restarted[key] = self.restart(equation, [t.family for t in terms])
+            start = self._restarted[key]
+            if start is None:
+                continue
+            other = best_law.replaced(equation, start.terms, start.coefficients)
+            if best_merit is None:
+                best_merit = screen(self.problem, best_law, states)
+            merit = screen(self.problem, other, states)
+            if merit < best_merit:
+                best_law, best_merit = other, merit
+        return self.fitted(best_law, states, iterations)
 
     def variance(self, judged: Judged) -> float:
         """Variance of a sample in units of the noise, the floor included."""
@@ -201,7 +225,7 @@ class Judge:
                 smaller = law.without(drop)
                 if smaller.key() in self.seen or self.late:
                     continue
-                candidate = self.fitted(smaller, best.fit.states)
+                candidate = self.moved(smaller, best.fit.states)
                 if candidate.criterion < best.criterion:
                     best = candidate
                     break
@@ -307,7 +331,7 @@ class Judge:
         for term in self._weakest(best)[:num_weakest]:
             if self.late:
                 break
-            reduced = self.fitted(law.without(frozenset([term])), best.fit.states, iterations=4)
+            reduced = self.moved(law.without(frozenset([term])), best.fit.states, iterations=4)
             if not reduced.fit.finite:
                 continue
             tried = self.added(reduced, candidates, num_tries=2)

@@ -92,8 +92,8 @@ def _atoms(symbol: sympy.Symbol, scale: Scale, hill_powers: Sequence[int], rich:
     rates = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
     atoms.append(_Atom(sympy.exp(-_W0 * symbol), [(r,) for r in rates], (True,)))
     if rich:
-        # Steeper is a step, and beyond 100 / size its exponent would overflow.
-        steepest = max(min(40.0 / scale.middle_width, 100.0 / scale.size), 6.0 / scale.width)
+        # Steeper is a step, and beyond 250 / size its exponent would overflow.
+        steepest = max(min(40.0 / scale.middle_width, 250.0 / scale.size), 6.0 / scale.width)
         steep = _geometric(3.0 / scale.width, steepest, 2.2)
         linear = scale.low + scale.width * np.array([0.05, 0.5, 0.9])
         middles = _distinct(np.concatenate([scale.quantiles, linear]), 0.08 * scale.middle_width)

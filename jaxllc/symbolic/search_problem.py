@@ -91,7 +91,9 @@ class SearchProblem:
 
     @cached_property
     def library(self) -> list[Term]:
-        normalised = bool(np.ptp(self.network.in_strength) > 1e-9 * np.max(self.network.in_strength))
+        strength = self.network.in_strength[self.network.in_degree > 0]
+        # Dividing by k_i needs an input weight of one sign, well away from zero.
+        normalised = bool(strength.min() > 0 and np.ptp(strength) > 1e-9 * strength.max())
         terms = candidate_terms(
             self.variables, tuple(self.features), self.scales, self.differences, self.regular, normalised
         )
