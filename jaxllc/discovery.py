@@ -84,7 +84,9 @@ def _settings(settings: DiscoverSettings | None, choices: dict[str, Any]) -> Dis
             f"discover() does not know {', '.join(unknown)}; it knows {', '.join(names)}"
         ) from None
     if isinstance(settings.engines, str) or not settings.engines:
-        raise InputError(f"engines must be a tuple of names such as ('sparse',), not {settings.engines!r}")
+        raise InputError(
+            f"engines must be a tuple of names such as ('sparse',), not {settings.engines!r}"
+        )
     for name, smallest in (("max_terms", 1), ("num_fits", 1), ("moves", 0)):
         value = getattr(settings, name)
         if not isinstance(value, Integral) or value < smallest:
@@ -113,7 +115,8 @@ def _checked(data: Trajectories | Sequence[Trajectories], network: Network) -> l
                 f"all must have the same"
             )
         if set(run.node_features) != set(first.node_features) or any(
-            not np.array_equal(run.node_features[k], first.node_features[k]) for k in first.node_features
+            not np.array_equal(run.node_features[k], first.node_features[k])
+            for k in first.node_features
         ):
             raise InputError(f"trajectories {number} have other node features than the first ones")
         if run.num_times < 5:
@@ -129,7 +132,9 @@ def _checked(data: Trajectories | Sequence[Trajectories], network: Network) -> l
     for v, name in enumerate(first.variables):
         values = np.concatenate([r.states[..., v].ravel() for r in runs])
         if not np.isfinite(values).any() or np.nanmax(values) == np.nanmin(values):
-            raise InputError(f"variable {name} is constant over all nodes and times: there is no law to find")
+            raise InputError(
+                f"variable {name} is constant over all nodes and times: there is no law to find"
+            )
     return runs
 
 
@@ -214,7 +219,7 @@ class _Discovery:
         for variable, options in enumerate(proposals):
             rows = search.forms[0].num_rows(variable)
             slack = 1e-2 * search.mean_square_floor(variable) * rows
-            starts.append(first_guess(options, search.clean, slack))
+            starts.append(first_guess(options, search.is_clean(variable), slack))
         law = CandidateLaw(tuple(s.terms for s in starts), tuple(s.coefficients for s in starts))
         problem = self._problem(law)
         judge = Judge(

@@ -146,7 +146,9 @@ class Law:
 
         network = self.network if network is None else network
         if network is None:
-            raise InputError("this law knows no network: give one, law.simulate(x0, times, network=...)")
+            raise InputError(
+                "this law knows no network: give one, law.simulate(x0, times, network=...)"
+            )
         if node_features is None and self.data and network is self.network:
             node_features = self.data[0].node_features
         return simulate(

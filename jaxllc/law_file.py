@@ -83,7 +83,9 @@ def read_law(path: str | os.PathLike) -> Law:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = repr(error)[:200]
-        raise InputError(f"{path} is not a complete law: {reason}; save it again with Law.save") from None
+        raise InputError(
+            f"{path} is not a complete law: {reason}; save it again with Law.save"
+        ) from None
     _check_symbols(path, law)
     return law
 
@@ -98,7 +100,10 @@ def _content(path: str | os.PathLike) -> dict[str, Any]:
         raise InputError(f"{path} does not exist; Law.save writes such a file") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or a number too long
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: no JSON, no UTF-8, or a number too long
         raise InputError(f"{path} is not a JSON file ({error}); Law.save writes one") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not a jaxllc law; Law.save writes one")
@@ -153,7 +158,9 @@ def _check_symbols(path: str | os.PathLike, law: Law) -> None:
     names = (*law.variables, *law.feature_names)
     for name in names:
         if not _NAME.fullmatch(name):
-            raise InputError(f"{path}: {name[:40]!r} cannot name a variable or node feature of a law")
+            raise InputError(
+                f"{path}: {name[:40]!r} cannot name a variable or node feature of a law"
+            )
     for variable, equation in law.equations.items():
         for place, term, sides in (
             ("self", equation.self_term, "i"),

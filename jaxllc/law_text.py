@@ -21,7 +21,9 @@ def digits_for(value: float, error: float | None) -> int:
     """Significant digits that a standard error leaves, two of the error's own kept."""
     if value == 0 or error is None or not math.isfinite(error) or error <= 0:
         return _DIGITS
-    return max(1, min(_MOST_DIGITS, 2 + math.floor(math.log10(abs(value))) - math.floor(math.log10(error))))
+    return max(
+        1, min(_MOST_DIGITS, 2 + math.floor(math.log10(abs(value))) - math.floor(math.log10(error)))
+    )
 
 
 def rounded(expression: sympy.Expr, errors: dict[float, float] | None = None) -> sympy.Expr:
@@ -38,7 +40,9 @@ def rounded(expression: sympy.Expr, errors: dict[float, float] | None = None) ->
     return expression.xreplace({n: short(n) for n in expression.atoms(sympy.Float)})
 
 
-def equation_line(variable: str, equation: Equation, errors: dict[float, float] | None = None) -> str:
+def equation_line(
+    variable: str, equation: Equation, errors: dict[float, float] | None = None
+) -> str:
     """One equation on one line."""
     own = rounded(equation.self_term, errors)
     other = rounded(equation.interaction_term, errors)

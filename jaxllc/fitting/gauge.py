@@ -36,7 +36,9 @@ def identifiability_notes(runs: Sequence, network, smoothed) -> list[str]:
     for v, name in enumerate(runs[0].variables):
         values = [s[..., v] for s in smoothed.states]
         spread = max(float(np.std(np.concatenate([x.ravel() for x in values]))), 1e-300)
-        motion = np.sqrt(np.mean(np.concatenate([(x - x.mean(axis=0)).ravel() ** 2 for x in values])))
+        motion = np.sqrt(
+            np.mean(np.concatenate([(x - x.mean(axis=0)).ravel() ** 2 for x in values]))
+        )
         between = np.sqrt(np.mean(np.concatenate([np.var(x, axis=1) for x in values])))
         if motion < _MOTION * spread:
             notes.append(
@@ -51,6 +53,8 @@ def identifiability_notes(runs: Sequence, network, smoothed) -> list[str]:
     return notes
 
 
-def undetermined_constants(values: np.ndarray, errors: np.ndarray, largest: float = 0.32) -> np.ndarray:
+def undetermined_constants(
+    values: np.ndarray, errors: np.ndarray, largest: float = 0.32
+) -> np.ndarray:
     """Constants whose standard error exceeds a share of their size, (constant,) of bool."""
     return errors > largest * np.abs(values)

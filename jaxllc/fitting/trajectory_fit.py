@@ -52,7 +52,9 @@ def _mode(problem: TrajectoryProblem, exact: bool) -> str:
     return FULL if problem.dimension <= (_LARGEST_FULL_EXACT if exact else _LARGEST_FULL) else OWN
 
 
-def screen(problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarray | None = None) -> float:
+def screen(
+    problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarray | None = None
+) -> float:
     """Squared weighted residual that one Gauss-Newton step predicts for a law."""
     states = problem.smoothed if states is None else states
     with np.errstate(all="ignore"):
@@ -173,7 +175,9 @@ def score_test(
 def _projected(reduced: np.ndarray, gradient: np.ndarray, own: int):
     """Curvature and slope of the constants after the first `own`, these projected out, in units of `scale`."""
     diagonal = np.diag(reduced)
-    usable = np.isfinite(diagonal) & np.isfinite(gradient) & (diagonal > 1e-200) & (diagonal < 1e200)
+    usable = (
+        np.isfinite(diagonal) & np.isfinite(gradient) & (diagonal > 1e-200) & (diagonal < 1e200)
+    )
     scale = np.sqrt(np.where(usable, diagonal, 1.0))
     known = usable[:, None] & usable[None]
     reduced = np.where(known, reduced, 0.0) / scale[:, None] / scale[None]

@@ -67,7 +67,9 @@ class TrajectoryProblem:
             initial[:, :, r, : len(grid)] = state.transpose(2, 1, 0)
             initial[:, :, r, len(grid) :] = state[-1].T[:, :, None]
             self.steps[r, : len(grid) - 1] = np.diff(grid)
-        self.initial_known = initial_known and bool(self.mask[..., 0].all())
+        self.initial_known = False
+        if initial_known:
+            self.trust_initial_samples()
         if self.initial_known:
             initial[..., 0] = self.samples[..., 0]
         self.smoothed = initial.reshape(len(self.variables), self.num_nodes, -1)
@@ -80,6 +82,10 @@ class TrajectoryProblem:
         """Set the standard deviation of a sample of each variable."""
         self.noise = noise
         self.weight = self.mask / noise[:, None, None, None]
+
+    def trust_initial_samples(self) -> None:
+        """Take the first samples as exact while candidates are compared, where all were observed."""
+        self.initial_known = bool(self.mask[..., 0].all())
 
     @contextmanager
     def masked(self, mask: np.ndarray) -> Iterator[None]:

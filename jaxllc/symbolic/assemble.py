@@ -36,7 +36,9 @@ def _constants(law: CandidateLaw, fit: TrajectoryFit, variables: tuple[str, ...]
             text = str(term.family.expression.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u))))
             side = term.family.side
             rows.append(
-                Constant(name, side, text, "coefficient", float(coefficient), float(errors[position]))
+                Constant(
+                    name, side, text, "coefficient", float(coefficient), float(errors[position])
+                )
             )
             for k, (w, positive) in enumerate(zip(term.inner, term.family.positive, strict=True)):
                 # The fit works on the logarithm of positive constants.
@@ -69,8 +71,8 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         judge.problem,
         best.law,
         best.fit.states,
-        iterations=3 if search.clean else 12,
-        tolerance=1e-3 if search.clean else 1e-5,
+        iterations=3 if judge.problem.initial_known else 12,
+        tolerance=1e-3 if judge.problem.initial_known else 1e-5,
         exact=True,
     )
     if not fit.finite:
@@ -100,9 +102,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         )
     front = []
     for member in members:
-        texts = {
-            v: e.to_text() for v, e in equations_of(member.judged.law, variables).items()
-        }
+        texts = {v: e.to_text() for v, e in equations_of(member.judged.law, variables).items()}
         front.append(
             FrontRow(
                 member.num_constants,

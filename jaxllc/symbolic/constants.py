@@ -34,7 +34,9 @@ def _moved(term: Term, change: np.ndarray, scale: float) -> Term:
     inner = []
     for value, step, positive in zip(term.inner, change, term.family.positive, strict=True):
         if positive:
-            inner.append(value * float(np.exp(scale * np.clip(step, -_LARGEST_STEP, _LARGEST_STEP))))
+            inner.append(
+                value * float(np.exp(scale * np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)))
+            )
         else:
             limit = _LARGEST_STEP * (abs(value) + 0.2)
             inner.append(value + float(scale * np.clip(step, -limit, limit)))

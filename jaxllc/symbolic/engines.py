@@ -73,7 +73,9 @@ class SparseEngine:
 
     def propose(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
         found: dict[frozenset, ProposedEquation] = {}
-        for index, form in enumerate(problem.forms):
+        # Several windows only help against noise.
+        forms = problem.forms[:1] if problem.is_clean(variable) else problem.forms
+        for index, form in enumerate(forms):
             key = (index, b"".join(m[variable].tobytes() for m in form.masks))
             if key not in self._reduced:
                 self._reduced[key] = reduce_columns(form, problem.library, variable)
@@ -106,7 +108,8 @@ class SparseEngine:
         by_size: dict[int, list] = {}
         for proposal in sorted(proposals, key=lambda p: p.residual):
             by_size.setdefault(len(proposal.positions), []).append(proposal)
-        if problem.clean:
+        clean = problem.is_clean(variable)
+        if clean:
             chosen = {size: options[: self.per_size] for size, options in by_size.items()}
         else:
             # Under noise the criterion says about how many terms the data support.
@@ -135,13 +138,15 @@ class SparseEngine:
                     terms, coefficients, residual = refine_inner_constants(
                         cache, terms, variable, iterations=8
                     )
-                elif problem.clean and place >= self.kept_per_size:
+                elif clean and place >= self.kept_per_size:
                     break
                 constants = sum(t.num_constants for t in terms)
                 score = float(information_criterion(residual, rows, constants, floor))
                 best = min(best, residual)
-                yield ProposedEquation(tuple(terms), tuple(map(float, coefficients)), residual, score)
-            if stop is None and problem.clean and best < 4 * lowest + 1e-2 * floor * rows:
+                yield ProposedEquation(
+                    tuple(terms), tuple(map(float, coefficients)), residual, score
+                )
+            if stop is None and clean and best < 4 * lowest + 1e-2 * floor * rows:
                 stop = size + 1
 
 
@@ -151,7 +156,9 @@ _ENGINES = {"sparse": SparseEngine}
 def engine(name: str) -> Engine:
     """The engine of a name; raises InputError for an unknown one."""
     if name not in _ENGINES:
-        raise InputError(f"there is no search engine {name!r}; there are {', '.join(sorted(_ENGINES))}")
+        raise InputError(
+            f"there is no search engine {name!r}; there are {', '.join(sorted(_ENGINES))}"
+        )
     return _ENGINES[name]()
 
 

@@ -24,6 +24,7 @@ from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.symbolic.engines import ProposedEquation
 from jaxllc.terms import Term, TermFamily
 
+
 @dataclass
 class Judged:
     """A fitted law and its criterion."""
@@ -74,7 +75,9 @@ class Judge:
         if not np.isfinite(merit):
             return np.inf
         n = self.num_samples
-        return float(n * np.log(max(merit, 0.0) / n + self.floor_ratio) + num_constants * self.penalty)
+        return float(
+            n * np.log(max(merit, 0.0) / n + self.floor_ratio) + num_constants * self.penalty
+        )
 
     def merit(self, fit: TrajectoryFit) -> float:
         return float((fit.squared_residual / self.problem.noise**2).sum())
@@ -133,6 +136,8 @@ class Judge:
         if np.allclose(noise, self.problem.noise):
             return best
         self.problem.set_noise(noise)
+        if np.all(noise <= 3 * self.floor):
+            self.problem.trust_initial_samples()
         self.seen.clear()
         return self.fitted(best.law, best.fit.states)
 
@@ -146,7 +151,7 @@ class Judge:
         rounds: int = 2,
     ) -> Judged:
         """Best law among proposals of each equation, one equation after the other, the worst explained first."""
-        best = self.fitted(start)
+        best = self.recalibrated(self.fitted(start))
         for _ in range(rounds):
             before = best.criterion
             for equation in self._by_misfit(best):
@@ -161,7 +166,9 @@ class Judge:
         return best
 
     def _by_misfit(self, best: Judged) -> list[int]:
-        share = best.fit.squared_residual / (self.problem.noise**2 * np.maximum(self.problem.counts, 1))
+        share = best.fit.squared_residual / (
+            self.problem.noise**2 * np.maximum(self.problem.counts, 1)
+        )
         return [int(o) for o in np.argsort(-share)]
 
     def _start(self, best: Judged):
@@ -176,14 +183,20 @@ class Judge:
             law = best.law.replaced(equation, option.terms, option.coefficients)
             if law.key() not in self.seen:
                 merit = screen(self.problem, law, states)
-                screened.append((self.criterion(merit, law.num_constants), option.num_constants, law))
+                screened.append(
+                    (self.criterion(merit, law.num_constants), option.num_constants, law)
+                )
         screened.sort(key=lambda s: s[0])
         tries = screened[:num_fits]
         if self.floor_ratio > 0.5:
             # Clean data: a law is right or far off, whatever one step promises; small ones are cheap to try.
             tries += sorted(screened[num_fits:], key=lambda s: s[1])[:num_fits]
         for score, _, law in tries:
-            if score > best.criterion + 10 * self.penalty and best.fit.finite and self.floor_ratio <= 0.5:
+            if (
+                score > best.criterion + 10 * self.penalty
+                and best.fit.finite
+                and self.floor_ratio <= 0.5
+            ):
                 break
             candidate = self.fitted(law, states)
             if candidate.criterion < best.criterion:
@@ -340,7 +353,9 @@ class Judge:
         return best
 
 
-def _shortlist(alternatives: Sequence[ProposedEquation], per_size: int = 3) -> list[ProposedEquation]:
+def _shortlist(
+    alternatives: Sequence[ProposedEquation], per_size: int = 3
+) -> list[ProposedEquation]:
     """The best few of each number of constants, and the best by score."""
     chosen: dict[int, list[ProposedEquation]] = {}
     for option in sorted(alternatives, key=lambda a: a.residual):

@@ -85,7 +85,9 @@ class _Atom:
         return _families(side, factor * self.expression, self.grid, self.positive, self.reach)
 
 
-def _atoms(symbol: sympy.Symbol, scale: Scale, hill_powers: Sequence[int], rich: bool) -> list[_Atom]:
+def _atoms(
+    symbol: sympy.Symbol, scale: Scale, hill_powers: Sequence[int], rich: bool
+) -> list[_Atom]:
     atoms = []
     turns = _geometric(2.0, 22.0, 1.5) if rich else np.array([3.0, 6.0, 12.0])
     atoms.append(_Atom(sympy.sin(_W0 * symbol), [(t / scale.width,) for t in turns], (True,)))
@@ -199,9 +201,7 @@ def _interactions(
         both = [(e, h) for e in sizes for h in sizes]
         saturating = x_i * x_j / (1 + _W0 * x_i + _W1 * x_j)
         terms += _families(INTERACTION, saturating, both, (True, True))
-        terms += _families(
-            INTERACTION, x_i * x_j / (1 + _W0 * x_i), [(e,) for e in sizes], (True,)
-        )
+        terms += _families(INTERACTION, x_i * x_j / (1 + _W0 * x_i), [(e,) for e in sizes], (True,))
     if normalised:
         terms += _plain(INTERACTION, sympy.expand(difference / degree))
         terms += _plain(INTERACTION, x_i * x_j / degree)

@@ -22,7 +22,9 @@ _POINTS = 600
 _RELATIVE_ERROR = 3e-3
 
 
-def fitted_neural_terms(problem: SearchProblem, seed: int, seconds: float | None = None) -> NeuralFit:
+def fitted_neural_terms(
+    problem: SearchProblem, seed: int, seconds: float | None = None
+) -> NeuralFit:
     """The two neural terms of a problem; kept with it, so that they are fitted once."""
     if problem.neural is None:
         problem.neural = fit_neural_terms(
@@ -68,7 +70,8 @@ def _reduce(samples: TermSamples, terms: Sequence[Term], problem: SearchProblem)
         memo = {**symbols, **{inner_symbol(k): np.float64(w) for k, w in enumerate(term.inner)}}
         expressions = [term.family.expression]
         expressions += [
-            derivative(term.family.expression, inner_symbol(k)) for k in range(term.family.num_inner)
+            derivative(term.family.expression, inner_symbol(k))
+            for k in range(term.family.num_inner)
         ]
         with np.errstate(all="ignore"):
             columns = [
@@ -78,7 +81,9 @@ def _reduce(samples: TermSamples, terms: Sequence[Term], problem: SearchProblem)
     reduced = []
     for name in problem.variables:
         values = samples.values[name]
-        least = _RELATIVE_ERROR * max(float(np.std(values)), 1e-3 * float(np.abs(values).max()), 1e-12)
+        least = _RELATIVE_ERROR * max(
+            float(np.std(values)), 1e-3 * float(np.abs(values).max()), 1e-12
+        )
         weight = 1.0 / np.sqrt(samples.error[name] ** 2 + least**2)
         kept, columns, first, width, position = [], [], [], [], 0
         for term, block in zip(terms, blocks, strict=True):

@@ -28,7 +28,9 @@ class FrontMember:
     held_out_error: float
 
 
-def pareto_front(judge: Judge, chosen: Judged, std: np.ndarray, largest: int = 7) -> list[FrontMember]:
+def pareto_front(
+    judge: Judge, chosen: Judged, std: np.ndarray, largest: int = 7
+) -> list[FrontMember]:
     """Laws that no other law undercuts in both complexity and misfit, simplest first; always holds the chosen one."""
     ranked = sorted(
         (j for j in judge.seen.values() if j.fit.finite),
@@ -83,7 +85,11 @@ def held_out_error(judge: Judge, judged: Judged, std: np.ndarray) -> float:
     early = mask.copy()
     for r in range(problem.num_runs):
         sampled = np.flatnonzero(mask[:, :, r].any(axis=(0, 1)))
-        cut = sampled[int(np.ceil((1 - HELD_OUT) * len(sampled)))] if len(sampled) > 4 else len(sampled)
+        cut = (
+            sampled[int(np.ceil((1 - HELD_OUT) * len(sampled)))]
+            if len(sampled) > 4
+            else len(sampled)
+        )
         early[:, :, r, cut:] = 0.0
     late = mask - early
     if not late.any() or not early.any():

@@ -19,7 +19,7 @@ from jaxllc.symbolic.library import Scale, candidate_terms
 from jaxllc.terms import Term
 
 # Noise, relative to the standard deviation, below which data count as clean.
-CLEAN = 1e-4
+CLEAN = 3e-4
 # Share of a signal's standard deviation that is not held against a law: grid, solver, rounding.
 FLOOR = 1e-5
 # Rows of the regression at most; noise calls for more of them.
@@ -64,7 +64,9 @@ class SearchProblem:
     @cached_property
     def differences(self) -> dict[str, Scale]:
         """Ranges of x_j - x_i over edges."""
-        gaps = [s[:, self.network.senders] - s[:, self.network.receivers] for s in self.smoothed.states]
+        gaps = [
+            s[:, self.network.senders] - s[:, self.network.receivers] for s in self.smoothed.states
+        ]
         return {
             name: Scale(np.concatenate([g[..., v].ravel() for g in gaps]))
             for v, name in enumerate(self.variables)
@@ -85,9 +87,14 @@ class SearchProblem:
         """(variable,) estimated standard deviation of a sample, not below the floor."""
         return np.maximum(self.smoothed.noise, self.floor)
 
+    def is_clean(self, variable: int) -> bool:
+        """Whether a variable is free of noise for the purposes of a search."""
+        return bool(self.smoothed.noise[variable] < CLEAN * self.std[variable])
+
     @property
     def clean(self) -> bool:
-        return bool(np.all(self.smoothed.noise < CLEAN * self.std))
+        """Whether all variables are free of noise."""
+        return all(self.is_clean(v) for v in range(len(self.variables)))
 
     @cached_property
     def library(self) -> list[Term]:
@@ -95,7 +102,12 @@ class SearchProblem:
         # Dividing by k_i needs an input weight of one sign, well away from zero.
         normalised = bool(strength.min() > 0 and np.ptp(strength) > 1e-9 * strength.max())
         terms = candidate_terms(
-            self.variables, tuple(self.features), self.scales, self.differences, self.regular, normalised
+            self.variables,
+            tuple(self.features),
+            self.scales,
+            self.differences,
+            self.regular,
+            normalised,
         )
         return terms + self.extra_terms
 
@@ -111,7 +123,9 @@ class SearchProblem:
                 random = np.random.default_rng(self.seed)
                 nodes = np.sort(random.choice(self.network.num_nodes, count, replace=False))
         arguments = (self.runs, self.network, self.smoothed, self.features)
-        return [IntegralForm(*arguments, windows, nodes) for windows in ((1,) if self.clean else (1, 4))]
+        return [
+            IntegralForm(*arguments, windows, nodes) for windows in ((1,) if self.clean else (1, 4))
+        ]
 
     @cached_property
     def caches(self) -> list[ColumnCache]:

@@ -56,7 +56,9 @@ def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0)
     targets = np.stack([form.target(v) for v in range(len(form.variables))], axis=1)
     matrix = np.concatenate([*blocks, targets], axis=1)
     if matrix.shape[0] < matrix.shape[1]:
-        matrix = np.concatenate([matrix, np.zeros((matrix.shape[1] - matrix.shape[0], matrix.shape[1]))])
+        matrix = np.concatenate(
+            [matrix, np.zeros((matrix.shape[1] - matrix.shape[0], matrix.shape[1]))]
+        )
     upper = np.linalg.qr(matrix, mode="r")
     return Reduced(
         kept,
@@ -71,7 +73,9 @@ def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0)
 
 def information_criterion(residual, num_rows: int, num_constants, floor: float):
     """BIC with an absolute error floor on the mean squared residual."""
-    return num_rows * np.log(np.maximum(residual, 0) / num_rows + floor) + num_constants * np.log(num_rows)
+    return num_rows * np.log(np.maximum(residual, 0) / num_rows + floor) + num_constants * np.log(
+        num_rows
+    )
 
 
 class _State:
@@ -137,7 +141,9 @@ def _gains(state: _State, reduced: Reduced, groups: _Groups) -> np.ndarray:
     third_norm = left[at_last] - to_own**2 / norm[last] - to_second**2 / second_norm[place]
     third = slope[at_last] - to_own / norm[last] * first[last]
     third = third - to_second / second_norm[place] * second[place]
-    gain[last] += np.where(third_norm > 1e-8, third**2 / np.where(third_norm > 1e-8, third_norm, 1.0), 0.0)
+    gain[last] += np.where(
+        third_norm > 1e-8, third**2 / np.where(third_norm > 1e-8, third_norm, 1.0), 0.0
+    )
     return gain
 
 
@@ -273,7 +279,9 @@ def eliminate(
     return path
 
 
-def best_start(reduced: Reduced, equation: int, positions: Sequence[int], sweeps: int = 2) -> list[int]:
+def best_start(
+    reduced: Reduced, equation: int, positions: Sequence[int], sweeps: int = 2
+) -> list[int]:
     """Grid points of the inner constants that fit best by themselves, one family after the other.
 
     Derivatives by the inner constants, which rank sets of families well, may point far outside their range.
@@ -294,7 +302,9 @@ def best_start(reduced: Reduced, equation: int, positions: Sequence[int], sweeps
                 rest = target - basis @ (basis.T @ target)
                 columns = columns - basis @ (basis.T @ columns)
             squared = (columns**2).sum(axis=0)
-            gain = np.where(squared > 1e-12, (rest @ columns) ** 2 / np.maximum(squared, 1e-12), 0.0)
+            gain = np.where(
+                squared > 1e-12, (rest @ columns) ** 2 / np.maximum(squared, 1e-12), 0.0
+            )
             positions[k] = int(members[np.argmax(gain)])
         if positions == before:
             break
@@ -321,7 +331,9 @@ def propose(
             found[key] = proposal
 
     def descend(base: np.ndarray, allowed: np.ndarray, largest: int, beam: int, paths: int) -> None:
-        grown = beam_search(reduced, equation, floor, largest, beam, 2, np.flatnonzero(base), allowed)
+        grown = beam_search(
+            reduced, equation, floor, largest, beam, 2, np.flatnonzero(base), allowed
+        )
         for proposal in grown[:paths]:
             for step in eliminate(reduced, equation, proposal, floor):
                 record(step)
