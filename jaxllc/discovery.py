@@ -29,8 +29,8 @@ class DiscoverSettings:
     """Choices of a discovery; each is a flag of `jaxllc discover`.
 
     engines: search engines whose proposals the judge compares.
-    neural: fit the two neural terms and let them propose: "auto" (where the search leaves something unexplained),
-        "always" or "never".
+    neural: fit the two neural terms and let them propose: "auto" (where the search leaves something
+        unexplained), "always" or "never".
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
@@ -111,8 +111,8 @@ def _checked(data: Trajectories | Sequence[Trajectories], network: Network) -> l
             )
         if run.variables != first.variables:
             raise InputError(
-                f"trajectories {number} have the variables {run.variables}, the first ones {first.variables}; "
-                f"all must have the same"
+                f"trajectories {number} have the variables {run.variables}, "
+                f"the first ones {first.variables}; all must have the same"
             )
         if set(run.node_features) != set(first.node_features) or any(
             not np.array_equal(run.node_features[k], first.node_features[k])
@@ -165,6 +165,7 @@ class _Discovery:
         from jaxllc.fitting.gauge import has_equal_input_weights, identifiability_notes
         from jaxllc.fitting.resolution import within_samples, without_unresolved_start
         from jaxllc.fitting.smoothing import smooth
+        from jaxllc.symbolic.pareto import explained
         from jaxllc.symbolic.search_problem import SearchProblem
 
         self.runs, coarse = without_unresolved_start(self.runs)
@@ -189,6 +190,8 @@ class _Discovery:
         if self._needs_neural(judge, best):
             judge, best = self._with_neural_terms(judge, best, proposals)
         with self.clock("refinement"):
+            if not explained(judge, best):
+                judge.fit_small(best, proposals)
             return self._law(judge, best, notes)
 
     # -- stages ----------------------------------------------------------------------------------
@@ -229,6 +232,7 @@ class _Discovery:
             self.started + self.settings.search_seconds,
             self.settings.max_terms,
             self._restart,
+            replacements=self._replacements,
         )
         best = judge.choose(proposals, law, self.settings.num_fits)
         best = judge.recalibrated(best)
@@ -239,6 +243,13 @@ class _Discovery:
             if hasattr(each, "start_for"):
                 return each.start_for(self.search, equation, families)
         return None
+
+    def _replacements(self, equation, kept, side):
+        found = []
+        for each in self.engines:
+            if hasattr(each, "replacements"):
+                found += each.replacements(self.search, equation, kept, side)
+        return found
 
     def _moved(self, judge, best):
         best = judge.dropped(best)
@@ -252,6 +263,9 @@ class _Discovery:
             if best.criterion >= before - 1e-6:
                 break
             best = judge.dropped(best)
+        if not judge.at_floor(best):
+            exchanged = judge.exchanged(best)
+            best = best if exchanged is best else judge.dropped(exchanged)
         plain = [t for t in self.search.library if not t.inner]
         simpler = judge.simplified(best, plain)
         return best if simpler is best else judge.dropped(simpler)

@@ -52,8 +52,8 @@ class FrontRow:
 class Law:
     """The law of a network: dx_i/dt = self term + sum over j of A_ij interaction term, for each variable.
 
-    equations: {variable: Equation(self_term, interaction_term)}, sympy expressions in v_i, v_j (variables and node
-        features of receiver and sender) and k_i (total input weight of the receiver).
+    equations: {variable: Equation(self_term, interaction_term)}, sympy expressions in v_i, v_j (variables
+        and node features of receiver and sender) and k_i (total input weight of the receiver).
     constants: every constant with its standard error.
     adjusted_r2: {variable: value} of the fitted trajectories.
     noise: {variable: standard deviation of a sample that the law leaves}.
@@ -163,10 +163,10 @@ class Law:
         node_features: Mapping[str, np.ndarray] | None = None,
         **options: Any,
     ) -> Trajectories:
-        """Trajectories of the law from initial_state (node,) or (node, variable) at times[0] over `times` (T,).
+        """Trajectories of the law from initial_state (node,) or (node, variable) at times[0], at times (T,).
 
-        network: another network; by default the one the law was found on.  A run that diverges ends in nan; `run` says
-        when and why.
+        network: another network; by default the one the law was found on.  A run that diverges ends in nan;
+        `run` says when and why.
         """
         return self.run(initial_state, times, network, node_features, **options).trajectories
 

@@ -109,7 +109,8 @@ def _content(path: str | os.PathLike) -> dict[str, Any]:
         raise InputError(f"{path} is not a jaxllc law; Law.save writes one")
     if content.get("version") != VERSION:
         raise InputError(
-            f"{path} has the format version {str(content.get('version'))[:40]}; this jaxllc reads version {VERSION}"
+            f"{path} has the format version {str(content.get('version'))[:40]}; "
+            f"this jaxllc reads version {VERSION}"
         )
     return content
 
@@ -170,6 +171,6 @@ def _check_symbols(path: str | os.PathLike, law: Law) -> None:
             unknown = sorted({s.name for s in term.free_symbols} - known)
             if unknown:
                 raise InputError(
-                    f"{path}: the {place} term of {variable} uses {', '.join(unknown)}, which is neither a variable nor "
-                    f"a node feature of the law"
+                    f"{path}: the {place} term of {variable} uses {', '.join(unknown)}, which is neither a "
+                    f"variable nor a node feature of the law"
                 )

@@ -81,7 +81,8 @@ def law_summary(law: Law) -> str:
             digits = digits_for(c.value, c.standard_error)
             place = "sum_j A_ij" if c.side == "interaction" else "self"
             lines.append(
-                f"d{c.variable}_i/dt  {place:<10}  {label:<{width}}  {c.value:.{digits}g} +- {c.standard_error:.2g}"
+                f"d{c.variable}_i/dt  {place:<10}  {label:<{width}}  "
+                f"{c.value:.{digits}g} +- {c.standard_error:.2g}"
             )
     if law.notes:
         lines += ["", *law.notes]

@@ -135,8 +135,14 @@ def simulate(
     Jacobian is dense, N d x N d). Raises InputError for input that does not fit; a run that
     diverges or stalls is not an error but a Simulation that says so.
     """
+    from jaxllc.network import Network
     from jaxllc.trajectories import Trajectories
 
+    if not isinstance(network, Network):
+        raise InputError(
+            f"network must be a Network, not a {type(network).__name__}; check the order of the "
+            "arguments, and see Network.from_adjacency for a matrix."
+        )
     if solver not in SOLVERS:
         raise InputError(
             f"Unknown solver {solver!r}{nearest_match(solver, SOLVERS)}; "
@@ -254,7 +260,13 @@ def _checked_features(
 def _checked_initial_state(
     field: VectorField, network: Network, initial_state: np.ndarray
 ) -> tuple[np.ndarray, bool]:
-    state = np.asarray(initial_state, dtype=float)
+    try:
+        state = np.asarray(initial_state, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"initial_state must be an array of numbers, not a {type(initial_state).__name__}; "
+            "check the order of the arguments."
+        ) from error
     shape = (network.num_nodes, len(field.variables))
     if state.ndim == 1 and shape[1] == 1:
         state = state[:, None]

@@ -1,4 +1,4 @@
-"""Terms: the building blocks of a law, each an expression with inner constants, evaluated for all nodes and times at once.
+"""Terms: the building blocks of a law, expressions with inner constants, evaluated for all nodes and times.
 
 A law is a sum of coefficient times term.  A term of the node (`self`) is a function of the receiver's
 variables and features; a term of the edges (`interaction`) is summed over incoming edges,
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sparse
@@ -161,7 +161,7 @@ def evaluate(expression: sympy.Expr, memo: dict):
     if known is not None:
         return known
     if expression.is_Number or expression.is_NumberSymbol:
-        value = float(expression)
+        value: Any = float(expression)
     elif expression.is_Add or expression.is_Mul:
         value = evaluate(expression.args[0], memo)
         for argument in expression.args[1:]:
@@ -184,8 +184,8 @@ def evaluate(expression: sympy.Expr, memo: dict):
 class Stage:
     """States of all nodes at many times, on which terms and their derivatives are evaluated.
 
-    states: {variable: (node, time)}; features: {name: (node,)}; receiving: the nodes at which terms are evaluated, all by
-    default; every array that comes out has these nodes as rows.
+    states: {variable: (node, time)}; features: {name: (node,)}; receiving: the nodes at which terms are
+    evaluated, all by default; every array that comes out has these nodes as rows.
     """
 
     def __init__(
@@ -337,7 +337,7 @@ class Evaluator:
         return None if expression == 0 else self._side(family, expression)
 
     def sender_derivative(self, family: TermFamily, variable: str) -> np.ndarray | None:
-        """Weight times its derivative by the sender's variable on each edge, (edge, time); None where zero."""
+        """Weight times its derivative by the sender's variable, (edge, time); None where zero."""
         if family.side == SELF:
             return None
         expression = derivative(family.expression, sympy.Symbol(f"{variable}_j"))

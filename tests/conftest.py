@@ -46,3 +46,31 @@ def found_law(epidemic_runs, small_network):
     import jaxllc
 
     return jaxllc.discover(epidemic_runs, small_network, seed=0, max_terms=3)
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory, epidemic_runs, small_network):
+    """A folder with states.csv and edges.csv of the small epidemic."""
+    from jaxllc.commands.output import write_states
+
+    folder = tmp_path_factory.mktemp("tables")
+    write_states(epidemic_runs, folder / "states.csv")
+    small_network.to_csv(folder / "edges.csv")
+    return folder
+
+
+@pytest.fixture
+def bad(tmp_path, capsys):
+    """Runs a command that must fail for bad input, and returns the one sentence."""
+    from jaxllc.command_line import main
+
+    def sentence(words):
+        assert main([str(word) for word in words]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("jaxllc: ")
+        assert printed.err.count("\n") == 1
+        assert "Traceback" not in printed.err
+        return printed.err
+
+    return sentence

@@ -24,6 +24,7 @@ PUBLIC = [
     "load_law",
     "match",
     "metrics",
+    "plotting",
     "read_edges",
     "read_features",
     "read_states",
@@ -49,7 +50,9 @@ def test_public_names_are_pinned():
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_name_is_there(name):
     value = getattr(jaxllc, name)
-    assert isinstance(value, ModuleType) == (name in ("generators", "known_laws", "metrics"))
+    assert isinstance(value, ModuleType) == (
+        name in ("generators", "known_laws", "metrics", "plotting")
+    )
 
 
 def test_unknown_names_raise_attribute_error():

@@ -175,6 +175,9 @@ def test_irregular_times_and_a_start_that_is_not_zero(small_network):
         ({"times": ["a", "b"]}, "numbers"),
         ({"initial_state": np.ones(3)}, "shape"),
         ({"initial_state": np.array([1.0, np.inf])}, "not finite"),
+        ({"initial_state": PAIR}, "not a Network; check the order"),
+        ({"initial_state": TIMES, "times": PAIR}, "numbers"),
+        ({"network": np.eye(2)}, "network must be a Network, not a ndarray"),
         ({"solver": "tsit"}, "did you mean 'tsit5'"),
         ({"node_features": {"omgea": np.ones(2)}}, "did you mean 'omgea'"),
         ({"node_features": {"omega": np.ones(5)}}, "each of the 2 nodes"),
@@ -183,9 +186,10 @@ def test_irregular_times_and_a_start_that_is_not_zero(small_network):
 )
 def test_input_that_does_not_fit_is_refused(changed, part):
     arguments = {
+        "network": PAIR,
         "times": TIMES,
         "initial_state": np.ones(2),
         "node_features": {"omega": np.ones(2)},
     } | changed
     with pytest.raises(InputError, match=part):
-        simulate(law("omega_i*x_i"), PAIR, **arguments)
+        simulate(law("omega_i*x_i"), **arguments)

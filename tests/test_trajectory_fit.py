@@ -1,187 +1,35 @@
-"""Trajectory fit: sensitivities, recovered constants, honest standard errors, the score test, chaos."""
+"""Trajectory fit: recovered constants, honest standard errors, the score test, chaos."""
 
 import numpy as np
 import pytest
 import sympy
-from scipy.integrate import solve_ivp
 
 from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.condensing import FULL, OWN, close, linearise, propagate
-from jaxllc.fitting.smoothing import refine_times, smooth
+from jaxllc.fitting.smoothing import refine_times
 from jaxllc.fitting.trajectory_fit import fit_trajectories, information, score_test, screen
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.network import Network
-from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.trajectories import Trajectories
-
-X_I, X_J, Y_I, Z_I, W0, OMEGA_I = sympy.symbols("x_i x_j y_i z_i w0 omega_i")
-
-
-def own(expression, *inner):
-    return _term(SELF, expression, inner)
-
-
-def pair(expression, *inner):
-    return _term(INTERACTION, expression, inner)
-
-
-def _term(side, expression, inner):
-    count = len(inner)
-    return Term(TermFamily(side, expression, (True,) * count, ((1e-6, 1e6),) * count), inner)
-
-
-def epidemic_law(recovery=0.5, infection=0.5, saturation=0.5):
-    terms = (own(X_I), pair(X_J), pair(X_I * X_J))
-    return CandidateLaw((terms,), ((-recovery, infection, -saturation),))
-
-
-def kuramoto_law(frequency=1.0, coupling=0.5, inner=1.0):
-    sine = pair(sympy.sin(W0 * X_J - W0 * X_I), inner)
-    return CandidateLaw(((own(OMEGA_I), sine),), ((frequency, coupling),))
-
-
-def adjacency(num_nodes, seed=0):
-    """A directed ring with weighted chords: connected, and no two nodes alike."""
-    generator = np.random.default_rng(seed)
-    A = generator.uniform(0.3, 1.0, (num_nodes, num_nodes))
-    A[generator.random(A.shape) > 2.0 / num_nodes] = 0.0
-    A[np.arange(num_nodes), np.arange(num_nodes) - 1] = 1.0
-    np.fill_diagonal(A, 0.0)
-    return A
-
-
-def epidemic_rate(A, recovery=0.5, infection=0.5, saturation=0.5):
-    return lambda t, x: -recovery * x + infection * (A @ x) - saturation * x * (A @ x)
-
-
-def kuramoto_rate(A, omega, frequency=1.0, coupling=0.5, inner=1.0):
-    def rate(t, x):
-        return frequency * omega + coupling * (A * np.sin(inner * (x[None] - x[:, None]))).sum(
-            axis=1
-        )
-
-    return rate
-
-
-def solved(rate, start, times):
-    """(time, state)"""
-    span = (times[0], times[-1])
-    solution = solve_ivp(rate, span, start, t_eval=times, method="DOP853", rtol=1e-11, atol=1e-12)
-    return solution.y.T
-
-
-def problem_of(runs, A, noise, refine=4, substeps=2, features=None, **options):
-    smoothed = smooth(runs, refine=refine)
-    network = Network.from_adjacency(A)
-    noise = np.broadcast_to(np.asarray(noise, dtype=float), (runs[0].num_variables,)).copy()
-    arguments = network, features or {}, smoothed.grid_times, smoothed.states, noise, substeps
-    return TrajectoryProblem(runs, *arguments, **options)
-
-
-def epidemic_problem(
-    num_nodes=8, num_runs=1, num_times=41, noise=1e-6, level=0.0, seed=0, **options
-):
-    """Samples of the epidemic with white noise of a standard deviation `level`."""
-    A = adjacency(num_nodes)
-    times = np.linspace(0.0, 3.0, num_times)
-    generator = np.random.default_rng([seed, 5])
-    runs = []
-    for run in range(num_runs):
-        start = np.random.default_rng(run).uniform(0.0, 1.0, num_nodes)
-        states = solved(epidemic_rate(A), start, times)
-        runs.append(Trajectories(times, states + level * generator.standard_normal(states.shape)))
-    return problem_of(runs, A, noise, **options)
-
-
-def on_truth(problem, states):
-    """True states on a problem's grid in its own layout, (variable, node, run * grid time)."""
-    return np.asarray(states).transpose(2, 1, 0).reshape(problem.smoothed.shape)
-
-
-# --- flow and sensitivities ---------------------------------------------------------------------
-
-
-def test_the_flow_is_of_fourth_order():
-    A = adjacency(8)
-    times = np.linspace(0.0, 3.0, 7)
-    states = solved(epidemic_rate(A), np.random.default_rng(0).uniform(0, 1, 8), times)
-    problem = problem_of([Trajectories(times, states)], A, 1.0, refine=1)
-    truth = on_truth(problem, states[:, :, None])
-    errors = []
-    for substeps in (1, 2, 4):
-        end = problem.flow(epidemic_law(), truth, substeps)
-        errors.append(np.abs(end - truth[..., 1:]).max())
-    slopes = np.log2(np.array(errors[:-1]) / errors[1:])
-    assert np.all(slopes > 3.6)
-    assert np.all(slopes < 5.0)
-
-
-def sensitivity_error(num_times, mode=FULL):
-    """Largest error of `propagate` beside finite differences of the exact solution."""
-    A = adjacency(8)
-    times = np.linspace(0.0, 3.0, num_times)
-    omega = np.random.default_rng(1).uniform(1.0, 3.0, 8)
-    start = np.random.default_rng(2).uniform(0.0, 6.0, 8)
-    constants = np.array([1.0, 0.5, 1.1])
-    states = solved(kuramoto_rate(A, omega, *constants), start, times)
-    problem = problem_of([Trajectories(times, states)], A, 1.0, refine=1, features={"omega": omega})
-    truth = on_truth(problem, states[:, :, None])
-    line = linearise(
-        problem, kuramoto_law(*constants), truth, mode, defects=np.zeros((num_times - 1, 1, 8))
-    )
-    worst = 0.0
-    for direction in range(3 + 8):
-        step = 1e-4 * (np.arange(3 + 8) == direction)
-        moved = [
-            solved(
-                # The inner constant enters the fit by its logarithm.
-                kuramoto_rate(
-                    A, omega, *(constants[:2] + s * step[:2]), constants[2] * np.exp(s * step[2])
-                ),
-                start + s * step[3:],
-                times,
-            )
-            for s in (1, -1)
-        ]
-        expected = (moved[0] - moved[1]).T[None] / 2
-        found = propagate(problem, line, step[:3], step[None, 3:])
-        worst = max(worst, np.abs(found - expected).max() / np.abs(expected).max())
-    return worst
-
-
-def test_sensitivities_equal_finite_differences_of_the_exact_solution():
-    coarse, fine = sensitivity_error(41), sensitivity_error(81)
-    assert fine < 2e-3
-    # The mean of both ends of an interval is right to second order.
-    assert 3.0 < coarse / fine < 5.5
-
-
-def test_close_meets_small_defects_to_first_order():
-    problem = epidemic_problem(noise=1.0, refine=4)
-    law = epidemic_law()
-    ripple = 1e-3 * np.random.default_rng(0).standard_normal(problem.smoothed.shape)
-    errors = []
-    for size in (1.0, 0.1):
-        states = problem.smoothed + size * ripple
-        defects = problem.defects(law, states)
-        closed = close(
-            problem, linearise(problem, law, states, FULL, defects=defects), states, defects
-        )
-        errors.append(np.abs(problem.defects(law, closed)).max() / np.abs(defects).max())
-    assert errors[0] < 0.05
-    np.testing.assert_array_equal(closed[..., 0], states[..., 0])
-
+from tests.fit_problems import (
+    W0,
+    X_I,
+    X_J,
+    Y_I,
+    Z_I,
+    adjacency,
+    epidemic_law,
+    epidemic_problem,
+    epidemic_rate,
+    kuramoto_law,
+    kuramoto_rate,
+    own,
+    pair,
+    perturbed,
+    problem_of,
+    solved,
+)
 
 # --- recovered constants ------------------------------------------------------------------------
-
-
-def perturbed(law, share=0.2):
-    """Constants moved up and down by a share of their size."""
-    values = law.vector()
-    signs = np.resize([1.0, -1.0, 1.0], len(values))
-    _, linear = law.owners()
-    # Inner constants are logarithms.
-    return law.with_vector(np.where(linear, values * (1 + share * signs), values + share * signs))
 
 
 def test_constants_of_an_epidemic_are_recovered_from_clean_samples():
@@ -320,29 +168,6 @@ def test_information_is_half_the_hessian_of_the_profiled_misfit():
     np.testing.assert_allclose(
         found, hessian / step**2, rtol=0.02, atol=0.005 * np.abs(found).max()
     )
-
-
-def gauss_newton(problem, law, mode, steps=12):
-    """Undamped steps in one mode: constants, and their standard errors for the noise assumed."""
-    states = problem.smoothed
-    for _ in range(steps):
-        line = linearise(problem, law, states, mode)
-        change, initial, _ = line.step(1e-9)
-        states = states + propagate(problem, line, change, initial)
-        law = law.with_vector(law.vector() + change)
-    errors = np.sqrt(np.diag(np.linalg.inv(linearise(problem, law, states, mode).reduced()[1])))
-    return law.vector(), errors
-
-
-def test_initial_states_acting_on_all_nodes_or_on_their_own_give_the_same_constants():
-    problem = epidemic_problem(num_nodes=12, num_runs=2, noise=0.002, level=0.002)
-    full, errors = gauss_newton(problem, perturbed(epidemic_law()), FULL)
-    alone, alone_errors = gauss_newton(problem, perturbed(epidemic_law()), OWN)
-    assert np.all(np.abs(full - alone) < errors)
-    np.testing.assert_allclose(alone, full, rtol=0.01)
-    np.testing.assert_allclose(alone_errors, errors, rtol=0.5)
-    fit = fit_trajectories(problem, epidemic_law(), iterations=15, tolerance=1e-8)
-    assert np.all(np.abs(fit.law.vector() - full) < 0.01 * errors)
 
 
 # --- score test ---------------------------------------------------------------------------------

@@ -43,10 +43,10 @@ class CandidateLaw:
             new_terms, new_coefficients = [], []
             for term in terms:
                 new_coefficients.append(float(values[position]))
-                inner = values[position + 1 : position + 1 + len(term.inner)]
+                free = values[position + 1 : position + 1 + len(term.inner)]
                 inner = [
                     float(np.exp(np.clip(w, -60, 60))) if p else float(w)
-                    for w, p in zip(inner, term.family.positive, strict=True)
+                    for w, p in zip(free, term.family.positive, strict=True)
                 ]
                 new_terms.append(term.with_inner(inner))
                 position += term.num_constants

@@ -2,16 +2,18 @@
 
     dX_{k+1} = Phi_k dX_k + Psi_k dc + defect_k,     Phi ~ I + h J + (h J)^2 / 2 + (h J)^3 / 6
 
-Three ways: with every initial state acting on every node (`FULL`); on its own node only (`OWN`), which is what remains
-affordable above some hundred states, where the constants still act through the whole network; or with the initial
-states known (`KNOWN`), which clean data allow.
-Source: multiple shooting with condensing (Bock and Plitt 1984), the lifted Newton method (Albersmeyer and Diehl 2010).
+Three ways: with every initial state acting on every node (`FULL`); on its own node only (`OWN`), which is
+what remains affordable above some hundred states, where the constants still act through the whole network;
+or with the initial states known (`KNOWN`), which clean data allow.
+Source: multiple shooting with condensing (Bock and Plitt 1984), the lifted Newton method (Albersmeyer and
+Diehl 2010).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
@@ -97,6 +99,7 @@ def linearise(
     jacobians = problem.jacobians(partials)
     parts = _parts(problem, jacobians)
     gap = defects.reshape(intervals, -1)
+    normal: tuple[Any, ...]  # the first six fields of the result
     if mode == FULL:
         normal = _condense_full(problem, jacobians, parts, response, gap, states)
     elif mode == KNOWN:
@@ -104,11 +107,11 @@ def linearise(
     else:
         own = problem.jacobians(partials, with_edges=False)
         normal = _condense_own(problem, jacobians, own, parts, response, gap, states)
-    return Linearisation(*normal, jacobians, response, gap, parts)
+    return Linearisation(*(*normal, jacobians, response, gap, parts))
 
 
 def _parts(problem: TrajectoryProblem, jacobians: list[sparse.csr_array]) -> np.ndarray:
-    """Parts of each interval short enough for a Taylor polynomial of the exponential, also where it is stiff."""
+    """Parts of each interval short enough for a Taylor polynomial of the exponential, also if stiff."""
     parts = np.ones(len(jacobians), dtype=int)
     for k, jacobian in enumerate(jacobians):
         rows = np.asarray(abs(jacobian).sum(axis=1)).reshape(problem.num_runs, -1)
@@ -121,7 +124,10 @@ def _parts(problem: TrajectoryProblem, jacobians: list[sparse.csr_array]) -> np.
 def propagate(
     problem: TrajectoryProblem, line: Linearisation, change: np.ndarray, initial: np.ndarray
 ) -> np.ndarray:
-    """Change of all states from changes of constants and initial states, defects closed, (variable, node, time)."""
+    """Change of all states from changes of constants and initial states, (variable, node, time).
+
+    The defects are closed.
+    """
     runs, size = problem.num_runs, problem.dimension
     if len(initial) == 0:
         initial = np.zeros((runs, size))

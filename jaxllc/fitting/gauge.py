@@ -1,7 +1,7 @@
 """What a network and its data cannot tell apart, and how to say so.
 
-(f, g) -> (f + s c(x), g - c(x_i)) changes nothing when every node has the same total input weight s.  Then terms of
-the receiver alone do not belong in the interaction, and x_j alone is x_j - x_i in another gauge.
+(f, g) -> (f + s c(x), g - c(x_i)) changes nothing when every node has the same total input weight s.  Then
+terms of the receiver alone do not belong in the interaction, and x_j alone is x_j - x_i in another gauge.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def identifiability_notes(runs: Sequence, network, smoothed) -> list[str]:
     notes = []
     if has_equal_input_weights(network):
         notes.append(
-            "Every node has the same total input weight, so a function of x_i can be moved between the self term "
-            "and the interaction term without any change; the interaction is written with differences x_j - x_i "
-            "and without terms of x_i alone."
+            "Every node has the same total input weight, so a function of x_i can be moved between the "
+            "self term and the interaction term without any change; the interaction is written with "
+            "differences x_j - x_i and without terms of x_i alone."
         )
     for v, name in enumerate(runs[0].variables):
         values = [s[..., v] for s in smoothed.states]
@@ -42,13 +42,14 @@ def identifiability_notes(runs: Sequence, network, smoothed) -> list[str]:
         between = np.sqrt(np.mean(np.concatenate([np.var(x, axis=1) for x in values])))
         if motion < _MOTION * spread:
             notes.append(
-                f"The variable {name} hardly changes in time (its motion is {motion / spread:.1%} of its spread): "
-                f"without a transient the law's rates are not identifiable; record from other initial states."
+                f"The variable {name} hardly changes in time (its motion is {motion / spread:.1%} of its "
+                f"spread): without a transient the law's rates are not identifiable; record from other "
+                f"initial states."
             )
         elif between < _SPREAD * motion and runs[0].states.shape[1] > 1:
             notes.append(
-                f"All nodes move almost as one in {name}: in synchrony the self term and the interaction term are not "
-                f"told apart; record from initial states that differ between nodes."
+                f"All nodes move almost as one in {name}: in synchrony the self term and the interaction "
+                f"term are not told apart; record from initial states that differ between nodes."
             )
     return notes
 

@@ -8,6 +8,7 @@ are integrated along the smoothed states.  Only the smoothing error inside the i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,7 @@ from jaxllc.terms import Evaluator, Stage, Term
 
 
 def integration_matrix(grid: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Matrix (sample, grid) that integrates values on a grid from its start to each sample, by a quintic spline."""
+    """Matrix (sample, grid) that integrates values on a grid from its start to each sample, by splines."""
     degree = min(5, len(grid) - 1)
     spline = make_interp_spline(grid, np.eye(len(grid)), k=degree if degree % 2 else degree - 1)
     return spline.antiderivative()(samples)
@@ -42,7 +43,7 @@ class IntegralForm:
         self.stage = Stage(network, named, features, nodes)
         lengths = [len(t) for t in smoothed.grid_times]
         edges = np.cumsum([0, *lengths])
-        self._grids = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self._grids = [slice(a, b) for a, b in itertools.pairwise(edges)]
         self._matrices = [
             integration_matrix(g, r.times) for g, r in zip(smoothed.grid_times, runs, strict=True)
         ]

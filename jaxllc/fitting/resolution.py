@@ -1,4 +1,4 @@
-"""Samples too coarse to follow: an unresolved start is left out, and no spline leaves the range of its samples."""
+"""Samples too coarse to follow: an unresolved start is left out; no spline leaves its samples' range."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def without_unresolved_start(runs: Sequence[Trajectories]) -> tuple[list[Traject
         if skip and worst[skip:].max() < _CALMER * worst[:skip].max():
             kept.append(run.window(start=float(run.times[skip])))
             notes.append(
-                f"The first {skip} sample{'s' if skip > 1 else ''} of run {number + 1} were left out: states change by up "
-                f"to {worst[:skip].max():.0%} of their range from one sample to the next there; sample the start more "
-                f"finely to make use of it."
+                f"The first {skip} sample{'s' if skip > 1 else ''} of run {number + 1} were left out: "
+                f"states change by up to {worst[:skip].max():.0%} of their range from one sample to the "
+                f"next there; sample the start more finely to make use of it."
             )
         else:
             kept.append(run)
@@ -48,8 +48,8 @@ def without_unresolved_start(runs: Sequence[Trajectories]) -> tuple[list[Traject
 def within_samples(smoothed: SmoothedStates, runs: Sequence[Trajectories]) -> SmoothedStates:
     """Smoothed states kept near the samples around them.
 
-    Between two samples a spline of high degree can swing far beyond both where a node moves faster than it is sampled;
-    here it may leave their range by half their distance, and by four times the noise.
+    Between two samples a spline of high degree can swing far beyond both where a node moves faster than it
+    is sampled; here it may leave their range by half their distance, and by four times the noise.
     """
     states = []
     for grid, values, run in zip(smoothed.grid_times, smoothed.states, runs, strict=True):

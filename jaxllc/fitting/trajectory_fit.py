@@ -3,10 +3,10 @@
     min over constants c and states X:  sum (y - X)^2 / sigma^2   such that   X_{k+1} = flow_k(X_k; c)
 
 The states on the whole time grid are variables of their own (lifted Newton method, Albersmeyer and Diehl
-2010), started from the smoothed states, so that all steps of the flow and all derivatives are evaluated side by
-side, and a bistable or chaotic system does not run away.  Condensing leaves initial states and constants; the
-initial states are eliminated by a Schur complement.  Linearised steps need only be right to first order: at
-convergence the flow itself, not its linearisation, is what meets the data.
+2010), started from the smoothed states, so that all steps of the flow and all derivatives are evaluated side
+by side, and a bistable or chaotic system does not run away.  Condensing leaves initial states and constants;
+the initial states are eliminated by a Schur complement.  Linearised steps need only be right to first order:
+at convergence the flow itself, not its linearisation, is what meets the data.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _covariance(problem, law, states, mode) -> np.ndarray:
 
 
 def information(problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarray) -> np.ndarray:
-    """Fisher information of the constants of `law.vector()`, initial states eliminated, (constant, constant)."""
+    """Fisher information of `law.vector()`, initial states eliminated, (constant, constant)."""
     with np.errstate(all="ignore"):
         return linearise(problem, law, states, _mode(problem, False)).reduced()[1]
 
@@ -153,7 +153,7 @@ def score_test(
     candidates: Sequence[Term],
     chunk: int = 120,
 ) -> list[tuple[float, float, int, Term]]:
-    """Gain in chi-squared, coefficient, equation and term for each candidate added to a fitted law, best first.
+    """Gain in chi-squared, coefficient, equation and term of each candidate added to a law, best first.
 
     Source: Rao's score test, initial states and the law's own constants projected out.
     """
@@ -173,7 +173,7 @@ def score_test(
 
 
 def _projected(reduced: np.ndarray, gradient: np.ndarray, own: int):
-    """Curvature and slope of the constants after the first `own`, these projected out, in units of `scale`."""
+    """Curvature and slope of the constants after the first `own`, which are projected out; and the scale."""
     diagonal = np.diag(reduced)
     usable = (
         np.isfinite(diagonal) & np.isfinite(gradient) & (diagonal > 1e-200) & (diagonal < 1e200)

@@ -1,6 +1,6 @@
 """The samples of all runs on one time grid, the flow of a law over it, and the flow's derivatives.
 
-States are arrays (variable, node, run * grid time), so that every step of every run is evaluated side by side.
+States are arrays (variable, node, run * grid time), so that all steps of all runs are evaluated side by side.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class TrajectoryProblem:
     """Samples, mask, grid and network: all that does not depend on the law.
 
     grids: a time grid for each run that holds its sample times; states: smoothed states on it, (time, node,
-    variable); noise: (variable,) standard deviation of a sample; substeps: Runge-Kutta steps in a grid interval;
-    initial_known: take the first samples as exact while candidates are compared (clean data).
+    variable); noise: (variable,) standard deviation of a sample; substeps: Runge-Kutta steps in a grid
+    interval; initial_known: take the first samples as exact while candidates are compared (clean data).
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class TrajectoryProblem:
         return gap.transpose(3, 2, 0, 1).reshape(self.grid_length - 1, self.num_runs, -1)
 
     def step_error(self, law: CandidateLaw, substeps: int) -> np.ndarray:
-        """Error that a number of substeps leaves over a run, root mean square for each equation, (variable,)."""
+        """Root mean square error that a number of substeps leaves over a run, (variable,)."""
         with np.errstate(all="ignore"):
             gap = self.flow(law, self.smoothed, substeps)
             gap -= self.flow(law, self.smoothed, 2 * substeps)
@@ -219,9 +219,10 @@ class TrajectoryProblem:
         row, column = row[order], column[order]
         entries = np.concatenate(data)[order].reshape(len(row), runs, self.grid_length)
         entries = 0.5 * (entries[..., 1:] + entries[..., :-1])
-        entries = np.ascontiguousarray(entries.transpose(2, 1, 0)).reshape(len(entries[0, 0]), -1)
+        intervals = entries.shape[2]
+        rates = np.ascontiguousarray(entries.transpose(2, 1, 0)).reshape(intervals, -1)
         offset = size * np.arange(runs)
         column = (column[None] + offset[:, None]).ravel().astype(np.int32)
         row = (row[None] + offset[:, None]).ravel()
         pointer = np.searchsorted(row, np.arange(runs * size + 1)).astype(np.int32)
-        return [sparse.csr_array((e, column, pointer), shape=shape) for e in entries]
+        return [sparse.csr_array((e, column, pointer), shape=shape) for e in rates]

@@ -86,19 +86,21 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         if uncertain and fit.covariance is not None:
             role = "" if c.role == "coefficient" else f" {c.role}"
             notes.append(
-                f"The constant{role} of the term {c.term} in d{c.variable}_i/dt is not determined by these data "
-                f"({c.value:.3g} +- {c.standard_error:.2g}); more samples or an earlier start would fix it."
+                f"The constant{role} of the term {c.term} in d{c.variable}_i/dt is not determined by these "
+                f"data ({c.value:.3g} +- {c.standard_error:.2g}); more samples or an earlier start would "
+                f"fix it."
             )
     if not fit.converged:
         notes.append(
-            "The last fit did not converge within its steps; the constants may still move: start again with more "
-            "samples in the fast part, or with fewer terms (max_terms)."
+            "The last fit did not converge within its steps; the constants may still move: start again with "
+            "more samples in the fast part, or with fewer terms (max_terms)."
         )
     if not explained(judge, best):
         left = judge.merit(fit) / judge.num_samples
         notes.append(
-            f"The law does not explain the samples up to their noise: it leaves {left**0.5:.1f} times the estimated noise. "
-            f"It was chosen for its forecast of the last fifth of each run; its standard errors are too small."
+            f"The law does not explain the samples up to their noise: it leaves {left**0.5:.1f} times the "
+            f"estimated noise. It was chosen for its forecast of the last fifth of each run; its standard "
+            f"errors are too small."
         )
     front = []
     for member in members:

@@ -1,4 +1,4 @@
-"""Inner constants of a set of terms: Gauss-Newton in the integral form with the coefficients projected out."""
+"""Inner constants of a set of terms: Gauss-Newton in the integral form, coefficients projected out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The contract of search engines, and the sparse engine.
 
-An engine proposes equations for one variable: sets of terms with coefficients.  It need not be right: the judge
-fits what all engines propose to the trajectories and decides.
+An engine proposes equations for one variable: sets of terms with coefficients.  It need not be right: the
+judge fits what all engines propose to the trajectories and decides.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from jaxllc.symbolic.search_sparse import (
     information_criterion,
     propose,
     reduce_columns,
+    single_gains,
 )
 from jaxllc.terms import Term, TermFamily
 
@@ -89,7 +90,7 @@ class SparseEngine:
     def start_for(
         self, problem: SearchProblem, variable: int, families: Sequence[TermFamily]
     ) -> ProposedEquation | None:
-        """Constants for a given set of families, from the grids and the integral form; None if one is not known."""
+        """Constants for given families, from the grids and the integral form; None if one is not known."""
         reduced = next((r for (index, _), r in self._reduced.items() if index == 0), None)
         if reduced is None or not families:
             return None
@@ -102,6 +103,33 @@ class SparseEngine:
         terms = [reduced.terms[p] for p in positions]
         terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
         return ProposedEquation(tuple(terms), tuple(map(float, coefficients)), residual, np.nan)
+
+    def replacements(
+        self,
+        problem: SearchProblem,
+        variable: int,
+        kept: Sequence[TermFamily],
+        side: str,
+        count: int = 3,
+    ) -> list[ProposedEquation]:
+        """Families of kept terms and one more of a side: those that leave the least, constants refined."""
+        reduced = next((r for (index, _), r in self._reduced.items() if index == 0), None)
+        if reduced is None:
+            return []
+        first: dict[TermFamily, int] = {}
+        for position, term in enumerate(reduced.terms):
+            first.setdefault(term.family, position)
+        if any(f not in first for f in kept):
+            return []
+        positions = best_start(reduced, variable, [first[f] for f in kept]) if kept else []
+        gains = single_gains(reduced, variable, positions)
+        best: dict[TermFamily, float] = {}
+        for term, gain in zip(reduced.terms, gains, strict=True):
+            if term.family.side == side and term.family not in kept:
+                best[term.family] = max(best.get(term.family, 0.0), float(gain))
+        ranked = sorted(best, key=lambda f: -best[f])[:count]
+        options = [self.start_for(problem, variable, [*kept, family]) for family in ranked]
+        return [o for o in options if o is not None]
 
     def _refined(self, problem, index, variable, reduced, proposals, floor):
         """The best few skeletons of each size, inner constants refined; no larger than the data ask for."""
@@ -163,7 +191,7 @@ def engine(name: str) -> Engine:
 
 
 def first_guess(proposals: list[ProposedEquation], clean: bool, slack: float) -> ProposedEquation:
-    """Where the judge starts: under noise the best score; on clean data the smallest equation about as good as any.
+    """Where the judge starts: under noise the best score; else the smallest equation about as good as any.
 
     slack: residual that is explained by smoothing and quadrature.
     """

@@ -1,7 +1,7 @@
 """The judge: the likelihood of the data decides between candidate laws.
 
-Candidates of all engines are screened by one step of the trajectory fit each, the best are fitted, and the winner
-is varied by drop, add and swap moves until the information criterion no longer falls.
+Candidates of all engines are screened by one step of the trajectory fit each, the best are fitted, and the
+winner is varied by drop, add and swap moves until the information criterion no longer falls.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ class Judge:
     """Fits candidate laws and remembers the best fit of each skeleton.
 
     floor: (equation,) error of a sample that is not held against a law: what the grid and the solver leave.
-    max_terms: largest number of terms in an equation; deadline: `time.perf_counter()` after which no further candidate is tried.
-    restart: gives constants for an equation's families from the integral form, where a law met by a move may have got
-        stuck with those of the law it came from.
+    max_terms: largest number of terms in an equation; deadline: `time.perf_counter()` after which no
+        further candidate is tried.
+    restart: gives constants for an equation's families from the integral form, where a law met by a move
+        may have got stuck with those of the law it came from.
     """
 
     problem: TrajectoryProblem
@@ -54,6 +55,7 @@ class Judge:
     max_terms: int = 8
     restart: Callable[[int, Sequence[TermFamily]], ProposedEquation | None] | None = None
     seen: dict[tuple, Judged] = field(default_factory=dict)
+    replacements: Callable[[int, list[TermFamily], str], list[ProposedEquation]] | None = None
     _restarted: dict = field(default_factory=dict)
 
     @property
@@ -150,7 +152,7 @@ class Judge:
         num_fits: int,
         rounds: int = 2,
     ) -> Judged:
-        """Best law among proposals of each equation, one equation after the other, the worst explained first."""
+        """Best law among proposals of each equation, one equation after the other, worst explained first."""
         best = self.recalibrated(self.fitted(start))
         for _ in range(rounds):
             before = best.criterion
@@ -172,7 +174,7 @@ class Judge:
         return [int(o) for o in np.argsort(-share)]
 
     def _start(self, best: Judged):
-        """States to start other laws from: those of the best law if they explain the samples, else the smoothed."""
+        """States to start other laws from: the best law's if they explain the samples, else None."""
         good = best.fit.finite and self.merit(best.fit) < 2 * self.num_samples
         return best.fit.states if good else None
 
@@ -204,6 +206,21 @@ class Judge:
             if self.at_floor(best) or self.late:
                 break
         return best
+
+    def fit_small(
+        self, best: Judged, proposals: Sequence[Sequence[ProposedEquation]], largest: int = 4
+    ) -> None:
+        """Fit the best proposals of few terms in each equation, so that simple laws stand on the front."""
+        for equation, alternatives in enumerate(proposals):
+            by_size: dict[int, list[ProposedEquation]] = {}
+            for option in sorted(alternatives, key=lambda a: a.residual):
+                if len(option.terms) <= largest:
+                    by_size.setdefault(len(option.terms), []).append(option)
+            for options in by_size.values():
+                for option in options[:2]:
+                    law = best.law.replaced(equation, option.terms, option.coefficients)
+                    if law.key() not in self.seen and not self.late:
+                        self.fitted(law)
 
     def _smaller(self, best: Judged, equation: int, alternatives, num_fits: int) -> Judged:
         """Where the best law meets the data exactly, only a smaller one can be better."""
@@ -288,7 +305,8 @@ class Judge:
         law = best.law
         scores = score_test(self.problem, law, best.fit.states, candidates)
         variance = self.variance(best)
-        tries, families = [], set()
+        tries: list[tuple[float, int, Term]] = []
+        families: set[tuple[int, TermFamily]] = set()
         for gain, coefficient, equation, term in scores:
             if gain / variance < self.penalty * term.num_constants or len(tries) >= num_tries:
                 break
@@ -334,6 +352,26 @@ class Judge:
                 candidate = self.fitted(law, best.fit.states)
                 if candidate.criterion < best.criterion:
                     return self.simplified(candidate, plain)
+        return best
+
+    def exchanged(self, best: Judged) -> Judged:
+        """One term with inner constants, or two of one side, replaced by one term of another family."""
+        if self.replacements is None:
+            return best
+        for equation, terms in enumerate(best.law.terms):
+            shaped = [k for k, t in enumerate(terms) if t.inner]
+            groups = [(a, b) for a in shaped for b in shaped if a < b]
+            groups = [g for g in groups if terms[g[0]].family.side == terms[g[1]].family.side]
+            for group in [*groups, *((k,) for k in shaped)]:
+                kept = [t.family for k, t in enumerate(terms) if k not in group]
+                side = terms[group[0]].family.side
+                for option in self.replacements(equation, kept, side):
+                    law = best.law.replaced(equation, option.terms, option.coefficients)
+                    if law.key() in self.seen or self.late:
+                        continue
+                    candidate = self.fitted(law, best.fit.states)
+                    if candidate.criterion < best.criterion - 1e-6:
+                        return self.exchanged(candidate)
         return best
 
     def swapped(self, best: Judged, candidates: Sequence[Term], num_weakest: int = 2) -> Judged:

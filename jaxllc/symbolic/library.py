@@ -77,7 +77,7 @@ class _Atom:
     """A parametric function of one variable with a grid of its inner constants."""
 
     expression: sympy.Expr
-    grid: list[tuple[float, ...]]
+    grid: Sequence[tuple[float, ...]]
     positive: tuple[bool, ...]
     reach: float = 1.6
 
@@ -88,7 +88,7 @@ class _Atom:
 def _atoms(
     symbol: sympy.Symbol, scale: Scale, hill_powers: Sequence[int], rich: bool
 ) -> list[_Atom]:
-    atoms = []
+    atoms: list[_Atom] = []
     turns = _geometric(2.0, 22.0, 1.5) if rich else np.array([3.0, 6.0, 12.0])
     atoms.append(_Atom(sympy.sin(_W0 * symbol), [(t / scale.width,) for t in turns], (True,)))
     rates = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
@@ -106,8 +106,8 @@ def _atoms(
         halves = _geometric(float(lowest), scale.high, 1.9)
         for power in hill_powers:
             raised = symbol**power
-            grid = [(float(k**power),) for k in halves]
-            atoms.append(_Atom(raised / (raised + _W0), grid, (True,), 1.8**power))
+            powers = [(float(k**power),) for k in halves]
+            atoms.append(_Atom(raised / (raised + _W0), powers, (True,), 1.8**power))
     return atoms
 
 

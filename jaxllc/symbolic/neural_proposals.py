@@ -36,7 +36,7 @@ def fitted_neural_terms(
 def neural_proposals(
     problem: SearchProblem, seed: int, max_terms: int, largest: int = 14
 ) -> list[list[ProposedEquation]]:
-    """Equations for each variable: pairs of what explains the self term and what explains the interaction term."""
+    """Equations for each variable: what explains the self term with what explains the interaction term."""
     fit = fitted_neural_terms(problem, seed)
     own, pair = fit.sample_terms(_POINTS, seed)
     own_terms = [t for t in problem.library if _reads(t, own) and t.family.side == SELF]

@@ -17,8 +17,9 @@ HELD_OUT = 0.2
 class FrontMember:
     """A law on the front.
 
-    chi_squared: per sample, in units of the estimated noise; held_out_error: root mean square of the forecast over the
-    last fifth of each run when the law is fitted to the first four fifths, relative to the standard deviation.
+    chi_squared: per sample, in units of the estimated noise; held_out_error: root mean square of the
+    forecast over the last fifth of each run when the law is fitted to the first four fifths, relative to
+    the standard deviation.
     """
 
     judged: Judged
@@ -31,7 +32,7 @@ class FrontMember:
 def pareto_front(
     judge: Judge, chosen: Judged, std: np.ndarray, largest: int = 7
 ) -> list[FrontMember]:
-    """Laws that no other law undercuts in both complexity and misfit, simplest first; always holds the chosen one."""
+    """Laws that none undercuts in both complexity and misfit, simplest first; always holds the chosen one."""
     ranked = sorted(
         (j for j in judge.seen.values() if j.fit.finite),
         key=lambda j: (j.law.num_constants, judge.merit(j.fit)),
@@ -46,6 +47,9 @@ def pareto_front(
     if not any(j is chosen for j in front):
         front.append(chosen)
     best = sorted(front, key=lambda j: (j is not chosen, j.criterion))[:largest]
+    if not explained(judge, chosen):
+        # The forecast decides then, and it often favours laws far simpler than the criterion does.
+        best += [j for j in front if j not in best][:largest]
     members = []
     for judged in sorted(best, key=lambda j: j.law.num_constants):
         skipped = judge.late and judged is not chosen and explained(judge, chosen)
@@ -65,9 +69,9 @@ def explained(judge: Judge, judged: Judged) -> bool:
 def choice(judge: Judge, chosen: Judged, front: list[FrontMember]) -> Judged:
     """The law of the front to report.
 
-    The likelihood decides where a law explains the samples up to their noise.  Where none does, its residuals are not
-    independent and the criterion trusts them too much: there the forecast decides, the simpler law where it is
-    about as good.
+    The likelihood decides where a law explains the samples up to their noise.  Where none does, its residuals
+    are not independent and the criterion trusts them too much: there the forecast decides, the simpler law
+    where it is about as good.
     """
     if explained(judge, chosen):
         return chosen

@@ -1,7 +1,7 @@
 """What every engine is given: the data of one discovery in the forms a search can use.
 
-Integral forms of the samples, the library of candidate terms, the error no candidate can undercut, and (where they
-were fitted) the neural terms.
+Integral forms of the samples, the library of candidate terms, the error no candidate can undercut, and
+(where they were fitted) the neural terms.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,12 @@ from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.symbolic.constants import ColumnCache
 from jaxllc.symbolic.library import Scale, candidate_terms
 from jaxllc.terms import Term
+
+if TYPE_CHECKING:
+    from jaxllc.fitting.neural_fit import NeuralFit
+    from jaxllc.fitting.smoothing import SmoothedStates
+    from jaxllc.network import Network
+    from jaxllc.trajectories import Trajectories
 
 # Noise, relative to the standard deviation, below which data count as clean.
 CLEAN = 3e-4
@@ -31,18 +38,18 @@ _NOISY_ROWS = 24000
 class SearchProblem:
     """Data of one discovery for the engines.
 
-    runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight; deadline:
-    `time.perf_counter()` after which engines come to an end.
+    runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight;
+    deadline: `time.perf_counter()` after which engines come to an end.
     """
 
-    runs: Sequence
-    network: object
+    runs: Sequence[Trajectories]
+    network: Network
     features: dict[str, np.ndarray]
-    smoothed: object
+    smoothed: SmoothedStates
     regular: bool
     seed: int = 0
     deadline: float = np.inf
-    neural: object | None = None
+    neural: NeuralFit | None = None
     extra_terms: list[Term] = field(default_factory=list)
 
     @property

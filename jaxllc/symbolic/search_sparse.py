@@ -1,8 +1,8 @@
 """Sparse and parametric enumeration: a beam search over sets of candidate terms in the integral form.
 
 Each candidate brings its column and the derivatives of that column by its inner constants; a set is scored by
-the residual that remains when both are fitted, which is what refining the inner constants would leave, to first
-order.  All columns are first reduced by one QR factorisation to as many rows as there are columns.
+the residual that remains when both are fitted, which is what refining the inner constants would leave, to
+first order.  All columns are first reduced by one QR factorisation to as many rows as there are columns.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Proposal:
 
 
 def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0) -> Reduced:
-    """Evaluate, integrate and factorise the columns of all candidates (rows: what is observed of a variable)."""
+    """Evaluate, integrate and factorise the columns of all candidates (rows: what a variable shows)."""
     blocks, first, width, kept = [], [], [], []
     position = 0
     for term in terms:
@@ -59,7 +59,7 @@ def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0)
         matrix = np.concatenate(
             [matrix, np.zeros((matrix.shape[1] - matrix.shape[0], matrix.shape[1]))]
         )
-    upper = np.linalg.qr(matrix, mode="r")
+    upper: np.ndarray = np.asarray(np.linalg.qr(matrix, mode="r"))
     return Reduced(
         kept,
         upper[:position, :position],
@@ -79,8 +79,7 @@ def information_criterion(residual, num_rows: int, num_constants, floor: float):
 
 
 class _State:
-    """A partial set: an orthonormal basis of its columns, what of the target remains, and all columns' shares in the
-    basis."""
+    """A partial set: an orthonormal basis of its columns, what of the target is left, all columns' shares."""
 
     def __init__(self, positions, basis, rest, constants, shares) -> None:
         self.positions, self.basis, self.rest = positions, basis, rest
@@ -183,7 +182,7 @@ def beam_search(
     max_terms: int = 8,
     beam: int = 24,
     patience: int = 3,
-    base: Sequence[int] = (),
+    base: Sequence[int] | np.ndarray = (),
     allowed: np.ndarray | None = None,
 ) -> list[Proposal]:
     """Sets of candidate terms for one equation, best first; at most one member of a family in a set.
@@ -279,6 +278,16 @@ def eliminate(
     return path
 
 
+def single_gains(reduced: Reduced, equation: int, positions: Sequence[int]) -> np.ndarray:
+    """Reduction of the squared residual by each candidate added to a set, (term,)."""
+    target = reduced.targets[:, equation]
+    empty = np.zeros((0, reduced.columns.shape[1]))
+    state = _State((), np.zeros((len(target), 0)), target, 0, empty)
+    for position in positions:
+        state = _extend(state, position, reduced)
+    return _gains(state, reduced, _Groups(reduced))
+
+
 def best_start(
     reduced: Reduced, equation: int, positions: Sequence[int], sweeps: int = 2
 ) -> list[int]:
@@ -312,12 +321,12 @@ def best_start(
 
 
 def propose(
-    reduced: Reduced, equation: int, floor: float, num_paths: int = 6, max_terms: int = 8
+    reduced: Reduced, equation: int, floor: float, num_paths: int = 2, max_terms: int = 8
 ) -> list[Proposal]:
     """Proposals for one equation, at most max_terms terms each.
 
-    A beam over all candidates; and beams that start from a complete polynomial, of the node or of node and edges, from
-    which backward elimination then removes what is not needed.
+    A beam over all candidates; and beams that start from a complete polynomial, of the node or of node and
+    edges, from which backward elimination then removes what is not needed.
     """
     self_side = np.array([t.family.side == SELF for t in reduced.terms])
     plain = np.array([not t.inner for t in reduced.terms])
@@ -334,9 +343,14 @@ def propose(
         grown = beam_search(
             reduced, equation, floor, largest, beam, 2, np.flatnonzero(base), allowed
         )
-        for proposal in grown[:paths]:
-            for step in eliminate(reduced, equation, proposal, floor):
-                record(step)
+        of_size: dict[int, int] = {}
+        for proposal in grown:
+            record(proposal)
+            size = len(proposal.positions)
+            of_size[size] = of_size.get(size, 0) + 1
+            if of_size[size] <= paths:
+                for step in eliminate(reduced, equation, proposal, floor):
+                    record(step)
 
     for proposal in beam_search(reduced, equation, floor, max_terms):
         record(proposal)
