@@ -110,7 +110,7 @@ class SparseEngine:
         variable: int,
         kept: Sequence[TermFamily],
         side: str,
-        count: int = 3,
+        count: int = 5,
     ) -> list[ProposedEquation]:
         """Families of kept terms and one more of a side: those that leave the least, constants refined."""
         reduced = next((r for (index, _), r in self._reduced.items() if index == 0), None)
@@ -143,7 +143,7 @@ class SparseEngine:
             # Under noise the criterion says about how many terms the data support.
             ranked = sorted(proposals, key=lambda p: p.score)
             largest = len(ranked[0].positions) + 1
-            chosen = {size: o[:2] for size, o in by_size.items() if size <= largest and index == 0}
+            chosen = {size: o[:4] for size, o in by_size.items() if size <= largest and index == 0}
             for proposal in ranked[: self.by_score]:
                 options = chosen.setdefault(len(proposal.positions), [])
                 if proposal not in options:
