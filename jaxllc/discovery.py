@@ -252,23 +252,25 @@ class _Discovery:
         return found
 
     def _moved(self, judge, best):
-        best = judge.dropped(best)
+        from jaxllc.symbolic import moves
+
+        best = moves.dropped(judge, best)
         for _ in range(self.settings.moves):
             if judge.at_floor(best) or judge.late:
                 break
             before = best.criterion
-            best = judge.added(best, self.search.library)
+            best = moves.added(judge, best, self.search.library)
             if best.criterion >= before:
-                best = judge.swapped(best, self.search.library)
+                best = moves.swapped(judge, best, self.search.library)
             if best.criterion >= before - 1e-6:
                 break
-            best = judge.dropped(best)
+            best = moves.dropped(judge, best)
         if not judge.at_floor(best):
-            exchanged = judge.exchanged(best)
-            best = best if exchanged is best else judge.dropped(exchanged)
+            exchanged = moves.exchanged(judge, best)
+            best = best if exchanged is best else moves.dropped(judge, exchanged)
         plain = [t for t in self.search.library if not t.inner]
-        simpler = judge.simplified(best, plain)
-        return best if simpler is best else judge.dropped(simpler)
+        simpler = moves.simplified(judge, best, plain)
+        return best if simpler is best else moves.dropped(judge, simpler)
 
     def _problem(self, law):
         """The trajectory problem on the coarsest grid that the flow of a first law allows."""

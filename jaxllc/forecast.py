@@ -1,7 +1,7 @@
 """How far a law can be trusted: its forecast of samples that it was not fitted to, beside "no change".
 
-The law starts from the smoothed state at the last fitted sample; "no change" keeps the last value
-that was observed of each node. Errors are root mean squares relative to the standard deviation of
+The law starts from its own state at the last sample it was fitted to; "no change" keeps the last
+value that was observed of each node. Errors are root mean squares relative to the standard deviation of
 the observed states, so that 0 is perfect and 1 is as good as the mean.
 """
 
@@ -70,8 +70,19 @@ def hold_out(
     return early, late
 
 
-def start_state(run: Trajectories, sample: int = 0) -> np.ndarray:
-    """The state (N, d) at one sample of a run, without most of the noise and without gaps."""
+def start_state(run: Trajectories, sample: int = 0, law: Law | None = None) -> np.ndarray:
+    """The state (N, d) at one sample of a run, without most of the noise and without gaps.
+
+    Of a run that the law was fitted to, the law's own state, which rests on all samples.
+    """
+    if law is not None:
+        for data, fitted in zip(law.data, law.fitted_states, strict=True):
+            if data is run or (
+                data.states.shape[1:] == run.states.shape[1:]
+                and data.times[sample] == run.times[sample]
+                and np.array_equal(data.states[sample], run.states[sample], equal_nan=True)
+            ):
+                return np.asarray(fitted[sample])
     state = run.states[sample]
     if run.num_times < _FEWEST_FITTED:
         known = np.nanmean(run.states, axis=(0, 1))
@@ -91,7 +102,7 @@ def forecast(
     predicted, kept, messages = [], [], []
     for before, after in zip(early, late, strict=True):
         times = np.concatenate([before.times[-1:], after.times])
-        result = law.run(start_state(before, -1), times, network, before.node_features or None)
+        result = law.run(start_state(before, -1, law), times, network, before.node_features or None)
         predicted.append(replace(after, states=result.trajectories.states[1:]))
         kept.append(np.broadcast_to(_last_seen(before)[None], after.states.shape))
         if not result.success:

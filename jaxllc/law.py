@@ -59,6 +59,8 @@ class Law:
     noise: {variable: standard deviation of a sample that the law leaves}.
     converged: whether the last fit converged; notes: sentences on what the data do not determine.
     seconds: {stage: time taken}.
+    data, fitted_states: the runs it was fitted to, and its own states (time, node, variable) at their
+        samples; a law read from a file has neither.
     """
 
     equations: dict[str, Equation]
@@ -73,6 +75,7 @@ class Law:
     settings: dict[str, Any] = field(default_factory=dict)
     network: Network | None = field(default=None, compare=False, repr=False)
     data: tuple[Any, ...] = field(default=(), compare=False, repr=False)
+    fitted_states: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def variables(self) -> tuple[str, ...]:

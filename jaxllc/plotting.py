@@ -43,7 +43,7 @@ def plot_fit(
         raise InputError("this law holds no data (a loaded law does not): use plot_forecast")
     observed = law.data[run]
     predicted = law.simulate(
-        start_state(observed), observed.times, node_features=observed.node_features or None
+        start_state(observed, 0, law), observed.times, node_features=observed.node_features or None
     )
     return _comparison(observed, predicted, law.network, nodes, time_unit)
 

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 from scipy.integrate import solve_ivp
 
 from jaxllc.errors import InputError
@@ -125,9 +126,10 @@ def test_long_series_take_seconds():
     fine, truth = lorenz(1000, 10.0)
     noise = 0.01 * truth.std(axis=(0, 1))
     samples = truth[::2] + noise * np.random.default_rng(7).normal(size=truth[::2].shape)
-    started = time.perf_counter()
-    smoothed = smooth([Trajectories(fine[::2], samples, variables=("x", "y", "z"))], refine=2)
-    assert time.perf_counter() - started < 10.0
+    started = time.process_time()  # not wall time: the machine may be busy
+    with threadpool_limits(1):  # as in discover()
+        smoothed = smooth([Trajectories(fine[::2], samples, variables=("x", "y", "z"))], refine=2)
+    assert time.process_time() - started < 10.0
     error = np.sqrt(np.mean((smoothed.states[0] - truth) ** 2, axis=(0, 1)))
     assert np.all(error < 0.7 * noise)
 

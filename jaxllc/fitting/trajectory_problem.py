@@ -58,10 +58,12 @@ class TrajectoryProblem:
         self.substeps = substeps
         shape = (len(self.variables), self.num_nodes, self.num_runs, self.grid_length)
         self.samples, self.mask = np.zeros(shape), np.zeros(shape)
+        self.sample_index: list[np.ndarray] = []
         initial = np.zeros(shape)
         self.steps = np.zeros((self.num_runs, self.grid_length - 1))
         for r, (run, grid, state) in enumerate(zip(runs, grids, states, strict=True)):
             where = np.searchsorted(grid, run.times - 1e-10 * (grid[-1] - grid[0]))
+            self.sample_index.append(where)
             self.samples[:, :, r, where] = np.nan_to_num(run.states).transpose(2, 1, 0)
             self.mask[:, :, r, where] = run.observed.transpose(2, 1, 0)
             initial[:, :, r, : len(grid)] = state.transpose(2, 1, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import sympy
 
@@ -59,6 +61,15 @@ def _adjusted_r2(judge: Judge, fit: TrajectoryFit, law: CandidateLaw) -> list[fl
         share = fit.squared_residual[v] / max(total, 1e-300)
         values.append(float(1 - share * (count - 1) / max(count - constants - 1, 1)))
     return values
+
+
+def _fitted_states(judge: Judge, fit: TrajectoryFit, runs: Sequence) -> tuple[np.ndarray, ...]:
+    """The law's own trajectories at the sample times of each run, (time, node, variable)."""
+    problem = judge.problem
+    states = fit.states.reshape(problem.samples.shape)
+    return tuple(
+        states[:, :, r, problem.sample_index[r]].transpose(2, 1, 0) for r in range(len(runs))
+    )
 
 
 def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law:
@@ -129,4 +140,5 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         settings=discovery.settings_record(),
         network=discovery.network,
         data=tuple(discovery.runs),
+        fitted_states=_fitted_states(judge, fit, discovery.runs),
     )

@@ -16,13 +16,11 @@ from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_fit import (
     TrajectoryFit,
     fit_trajectories,
-    information,
-    score_test,
     screen,
 )
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.symbolic.engines import ProposedEquation
-from jaxllc.terms import Term, TermFamily
+from jaxllc.terms import TermFamily
 
 
 @dataclass
@@ -238,158 +236,6 @@ class Judge:
                 return candidate
         return best
 
-    # -- moves ------------------------------------------------------------------------------------
-
-    def dropped(self, best: Judged) -> Judged:
-        """Backward elimination along the quadratic approximation, then the best of the path fitted."""
-        while True:
-            law = best.law
-            if sum(len(t) for t in law.terms) < 2:
-                return best
-            path = self._elimination_path(best)
-            tries = [drop for drop, score in path[:3] if score < best.criterion + self.penalty]
-            if self.at_floor(best):
-                # The quadratic model is no guide where nearly equal terms cancel: try the weakest.
-                tries += [frozenset([term]) for term in self._weakest(best)[:4]]
-            for drop in tries:
-                smaller = law.without(drop)
-                if smaller.key() in self.seen or self.late:
-                    continue
-                candidate = self.moved(smaller, best.fit.states)
-                if candidate.criterion < best.criterion:
-                    best = candidate
-                    break
-            else:
-                return best
-
-    def _weakest(self, best: Judged) -> list[int]:
-        """Terms by their coefficients' squared ratio to the standard error, smallest first."""
-        matrix = information(self.problem, best.law, best.fit.states)
-        _, linear = best.law.owners()
-        covariance = np.linalg.pinv(matrix, rcond=1e-13)
-        ratio = best.law.vector() ** 2 / np.maximum(np.diag(covariance), 1e-300)
-        return [int(k) for k in np.argsort(ratio[linear])]
-
-    def _elimination_path(self, best: Judged) -> list[tuple[frozenset[int], float]]:
-        """Sets of terms to drop with the criterion each is predicted to reach, best first."""
-        law = best.law
-        matrix = information(self.problem, law, best.fit.states)
-        variance = self.variance(best)
-        values = law.vector()
-        owner, linear = law.owners()
-        alive = list(range(int(owner.max()) + 1))
-        dropped: frozenset[int] = frozenset()
-        path = []
-        free = np.ones(len(values), dtype=bool)
-        while len(alive) > 1:
-            # Dropping a term fixes its coefficient at zero; its inner constants then say nothing.
-            costs = []
-            for term in alive:
-                gone = np.flatnonzero(linear & np.isin(owner, [*dropped, term]))
-                rest = np.flatnonzero(free & (owner != term))
-                costs.append(_constrained_cost(matrix, values, gone, rest))
-            chosen = int(np.argmin(costs))
-            dropped = dropped | {alive[chosen]}
-            free = free & (owner != alive[chosen])
-            added = costs[chosen]
-            del alive[chosen]
-            constants = int(free.sum())
-            # The quadratic model exaggerates what lies beyond the floor.
-            n = self.num_samples
-            score = n * np.log(variance + added / n) + constants * self.penalty
-            path.append((dropped, float(score)))
-        return sorted(path, key=lambda item: item[1])
-
-    def added(self, best: Judged, candidates: Sequence[Term], num_tries: int = 2) -> Judged:
-        """Score test of every candidate term in every equation; the best are fitted."""
-        law = best.law
-        scores = score_test(self.problem, law, best.fit.states, candidates)
-        variance = self.variance(best)
-        tries: list[tuple[float, int, Term]] = []
-        families: set[tuple[int, TermFamily]] = set()
-        for gain, coefficient, equation, term in scores:
-            if gain / variance < self.penalty * term.num_constants or len(tries) >= num_tries:
-                break
-            if (equation, term.family) in families:
-                continue
-            if len(law.terms[equation]) >= self.max_terms:
-                continue
-            if any(t.family == term.family for t in law.terms[equation]):
-                continue
-            families.add((equation, term.family))
-            tries.append((coefficient, equation, term))
-        for coefficient, equation, term in tries:
-            if self.late:
-                break
-            terms = (*law.terms[equation], term)
-            coefficients = (*law.coefficients[equation], coefficient)
-            candidate = self.fitted(
-                law.replaced(equation, terms, coefficients), best.fit.states, iterations=8
-            )
-            if candidate.criterion < best.criterion:
-                return self.dropped(candidate)
-        return best
-
-    def simplified(self, best: Judged, plain: Sequence[Term]) -> Judged:
-        """Each term with inner constants replaced by one without, where that explains as much."""
-        for number, term in enumerate([t for equation in best.law.terms for t in equation]):
-            if not term.inner or self.late:
-                continue
-            reduced = best.law.without(frozenset([number]))
-            scores = score_test(self.problem, reduced, best.fit.states, plain)
-            tried = 0
-            for _, coefficient, equation, other in scores:
-                if tried >= 2:
-                    break
-                if any(t.family == other.family for t in reduced.terms[equation]):
-                    continue
-                tried += 1
-                terms = (*reduced.terms[equation], other)
-                coefficients = (*reduced.coefficients[equation], coefficient)
-                law = reduced.replaced(equation, terms, coefficients)
-                if law.key() in self.seen:
-                    continue
-                candidate = self.fitted(law, best.fit.states)
-                if candidate.criterion < best.criterion:
-                    return self.simplified(candidate, plain)
-        return best
-
-    def exchanged(self, best: Judged) -> Judged:
-        """One term with inner constants, or two of one side, replaced by one term of another family."""
-        if self.replacements is None:
-            return best
-        for equation, terms in enumerate(best.law.terms):
-            shaped = [k for k, t in enumerate(terms) if t.inner]
-            groups = [(a, b) for a in shaped for b in shaped if a < b]
-            groups = [g for g in groups if terms[g[0]].family.side == terms[g[1]].family.side]
-            for group in [*groups, *((k,) for k in shaped)]:
-                kept = [t.family for k, t in enumerate(terms) if k not in group]
-                side = terms[group[0]].family.side
-                for option in self.replacements(equation, kept, side):
-                    law = best.law.replaced(equation, option.terms, option.coefficients)
-                    if law.key() in self.seen or self.late:
-                        continue
-                    candidate = self.fitted(law, best.fit.states)
-                    if candidate.criterion < best.criterion - 1e-6:
-                        return self.exchanged(candidate)
-        return best
-
-    def swapped(self, best: Judged, candidates: Sequence[Term], num_weakest: int = 2) -> Judged:
-        """Drop each of the weakest terms and add the best-scoring others instead."""
-        law = best.law
-        if sum(len(t) for t in law.terms) < 2:
-            return best
-        for term in self._weakest(best)[:num_weakest]:
-            if self.late:
-                break
-            reduced = self.moved(law.without(frozenset([term])), best.fit.states, iterations=4)
-            if not reduced.fit.finite:
-                continue
-            tried = self.added(reduced, candidates, num_tries=2)
-            if tried.criterion < best.criterion - 1e-6:
-                return tried
-        return best
-
 
 def _shortlist(
     alternatives: Sequence[ProposedEquation], per_size: int = 3
@@ -401,15 +247,3 @@ def _shortlist(
     kept = [o for options in chosen.values() for o in options[:per_size]]
     extra = [o for o in sorted(alternatives, key=lambda a: a.score)[:8] if o not in kept]
     return kept + extra
-
-
-def _constrained_cost(matrix, values, gone, rest) -> float:
-    """Increase of chi2 when some constants are set to zero and the rest are refitted (quadratic model)."""
-    delta = -values[gone]
-    block = matrix[np.ix_(gone, gone)]
-    cross = matrix[np.ix_(gone, rest)]
-    inner = matrix[np.ix_(rest, rest)]
-    scale = np.sqrt(np.maximum(np.diag(inner), 1e-300))
-    scaled = inner / scale[:, None] / scale[None]
-    solved = np.linalg.lstsq(scaled, (cross / scale).T, rcond=1e-11)[0] / scale[:, None]
-    return float(max(delta @ (block - cross @ solved) @ delta, 0.0))
