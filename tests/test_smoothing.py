@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 from scipy.integrate import solve_ivp
+from threadpoolctl import threadpool_limits
 
 from jaxllc.errors import InputError
 from jaxllc.fitting.smoothing import noise_by_differences, refine_times, smooth
