@@ -67,6 +67,8 @@ class Linearisation:
         scale = np.sqrt(np.maximum(np.diag(self.constants), 1e-300))
         scaled = normal / scale[:, None] / scale[None]
         scaled = scaled + damping * np.diag(np.diag(scaled))
+        if not np.all(np.isfinite(scaled)) or not np.all(np.isfinite(gradient)):
+            raise np.linalg.LinAlgError("the normal equations are not finite")
         change = np.linalg.lstsq(scaled, gradient / scale, rcond=1e-13)[0] / scale
         initial = solved[:, :, -1] - solved[:, :, :-1] @ change
         predicted = self.merit - gradient @ change

@@ -93,8 +93,7 @@ def fit_trajectories(
                 return TrajectoryFit(law, states, infinite, None, False, iteration)
             trial = _accepted_step(problem, law, states, line, damping)
             if trial is None:
-                predicted = line.step(1e-6)[2]
-                converged = line.merit - predicted < tolerance * line.merit + negligible
+                converged = _stationary(line, tolerance, negligible)
                 break
             law, states, defects, merit, damping = trial
             if line.merit - merit < tolerance * merit + negligible:
@@ -106,6 +105,15 @@ def fit_trajectories(
     residual = problem.squared_residual(closed)
     residual = np.where(np.isfinite(residual), residual, np.inf)
     return TrajectoryFit(law, closed, residual, covariance, converged, iteration)
+
+
+def _stationary(line: Linearisation, tolerance: float, negligible: float) -> bool:
+    """Whether no step promises more than a negligible gain."""
+    try:
+        predicted = line.step(1e-6)[2]
+    except np.linalg.LinAlgError:
+        return False
+    return line.merit - predicted < tolerance * line.merit + negligible
 
 
 def _accepted_step(problem, law, states, line: Linearisation, damping: float):
@@ -135,6 +143,8 @@ def _covariance(problem, law, states, mode) -> np.ndarray:
     reduced = line.reduced()[1]
     initial_states = problem.dimension * problem.num_runs
     freedom = max(problem.counts.sum() - initial_states - law.num_constants, 1.0)
+    if not np.all(np.isfinite(reduced)):
+        return np.full(reduced.shape, np.inf)
     scale = np.sqrt(np.maximum(np.diag(reduced), 1e-300))
     inverse = np.linalg.pinv(reduced / scale[:, None] / scale[None], rcond=1e-13)
     return line.merit / freedom * inverse / scale[:, None] / scale[None]
@@ -180,7 +190,7 @@ def _projected(reduced: np.ndarray, gradient: np.ndarray, own: int):
     )
     scale = np.sqrt(np.where(usable, diagonal, 1.0))
     known = usable[:, None] & usable[None]
-    reduced = np.where(known, reduced, 0.0) / scale[:, None] / scale[None]
+    reduced = np.where(known, np.nan_to_num(reduced), 0.0) / scale[:, None] / scale[None]
     gradient = np.where(usable, gradient, 0.0) / scale
     right = np.concatenate([reduced[:own, own:], gradient[:own, None]], axis=1)
     solved = np.linalg.lstsq(reduced[:own, :own], right, rcond=1e-12)[0]

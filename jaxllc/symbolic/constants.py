@@ -44,6 +44,8 @@ def _moved(term: Term, change: np.ndarray, scale: float) -> Term:
 
 
 def _solve(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
+    if not np.all(np.isfinite(matrix)):
+        return np.zeros(matrix.shape[1])
     norms = np.sqrt((matrix**2).sum(axis=0))
     norms = np.where(norms > 0, norms, 1.0)
     return np.linalg.lstsq(matrix / norms, target, rcond=1e-12)[0] / norms

@@ -38,7 +38,7 @@ def _weakest(judge: Judge, best: Judged) -> list[int]:
     """Terms by their coefficients' squared ratio to the standard error, smallest first."""
     matrix = information(judge.problem, best.law, best.fit.states)
     _, linear = best.law.owners()
-    covariance = np.linalg.pinv(matrix, rcond=1e-13)
+    covariance = np.linalg.pinv(np.nan_to_num(matrix), rcond=1e-13)
     ratio = best.law.vector() ** 2 / np.maximum(np.diag(covariance), 1e-300)
     return [int(k) for k in np.argsort(ratio[linear])]
 
@@ -176,5 +176,7 @@ def _constrained_cost(matrix, values, gone, rest) -> float:
     inner = matrix[np.ix_(rest, rest)]
     scale = np.sqrt(np.maximum(np.diag(inner), 1e-300))
     scaled = inner / scale[:, None] / scale[None]
+    if not np.all(np.isfinite(matrix)):
+        return np.inf
     solved = np.linalg.lstsq(scaled, (cross / scale).T, rcond=1e-11)[0] / scale[:, None]
     return float(max(delta @ (block - cross @ solved) @ delta, 0.0))
