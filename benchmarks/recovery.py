@@ -82,7 +82,8 @@ STAGES = ("smoothing", "search", "refinement", "neural terms")
 
 def main() -> None:
     options = _options()
-    record = {"benchmark": "recovery", "settings": vars(options), "environment": environment()}
+    settings = {name: value for name, value in vars(options).items() if name != "json"}
+    record = {"benchmark": "recovery", "settings": settings, "environment": environment()}
     print_environment(record["environment"])
     noise = "clean" if options.db is None else f"{options.db:g} dB"
     print(f"{NUM_NODES} nodes, {noise}, networks {options.networks}, seeds {options.seeds}")

@@ -34,7 +34,8 @@ class DiscoverSettings:
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
-    search_seconds: time after which no further candidate is tried; the best so far is finished and returned.
+    search_seconds: time after which no further candidate is tried; the best so far is finished and returned,
+        and its notes say so, since the result then depends on the speed of the machine.
     """
 
     engines: tuple[str, ...] = ("sparse",)
@@ -42,7 +43,7 @@ class DiscoverSettings:
     max_terms: int = 8
     num_fits: int = 4
     moves: int = 3
-    search_seconds: float = 60.0
+    search_seconds: float = 300.0
 
 
 def discover(

@@ -1,7 +1,8 @@
 """How far a law can be trusted: its forecast of samples that it was not fitted to, beside "no change".
 
-The law starts from its own state at the last sample it was fitted to; "no change" keeps the last
-value that was observed of each node. Errors are root mean squares relative to the standard deviation of
+The law starts from its own state at the last sample it was fitted to, or, where it does not explain
+the samples up to their noise, from the last value that was observed of each node. "No change" keeps
+that last value. Errors are root mean squares relative to the standard deviation of
 the observed states, so that 0 is perfect and 1 is as good as the mean.
 """
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from jaxllc.network import Network
 
 _FEWEST_FITTED = 5
+# Chi-squared per sample above which a law does not explain the samples.
+_EXPLAINED = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,7 @@ def forecast(
     predicted, kept, messages = [], [], []
     for before, after in zip(early, late, strict=True):
         times = np.concatenate([before.times[-1:], after.times])
-        result = law.run(start_state(before, -1, law), times, network, before.node_features or None)
+        result = law.run(_forecast_start(law, before), times, network, before.node_features or None)
         predicted.append(replace(after, states=result.trajectories.states[1:]))
         kept.append(np.broadcast_to(_last_seen(before)[None], after.states.shape))
         if not result.success:
@@ -118,6 +121,13 @@ def forecast(
         relative_error(kept, late, spread),
         tuple(messages),
     )
+
+
+def _forecast_start(law: Law, run: Trajectories) -> np.ndarray:
+    chosen = [row.chi_squared for row in law.front if row.chosen]
+    if chosen and chosen[0] > _EXPLAINED:
+        return _last_seen(run)
+    return start_state(run, -1, law)
 
 
 def relative_error(

@@ -100,6 +100,9 @@ def held_out_error(judge: Judge, judged: Judged, std: np.ndarray) -> float:
         return float("nan")
     with problem.masked(early):
         fit = fit_trajectories(problem, judged.law, judged.fit.states, iterations=3)
-    rest = (problem.samples - fit.states.reshape(problem.samples.shape)) * late
-    error = np.sqrt((rest**2).sum(axis=(1, 2, 3)) / np.maximum(late.sum(axis=(1, 2, 3)), 1))
-    return float(np.sqrt(np.mean((error / std) ** 2)))
+    # A law that diverges beyond the fitted part has no finite forecast.
+    with np.errstate(all="ignore"):
+        rest = (problem.samples - fit.states.reshape(problem.samples.shape)) * late
+        error = np.sqrt((rest**2).sum(axis=(1, 2, 3)) / np.maximum(late.sum(axis=(1, 2, 3)), 1))
+        relative = float(np.sqrt(np.mean((error / std) ** 2)))
+    return relative if np.isfinite(relative) else float("inf")
