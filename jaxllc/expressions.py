@@ -221,7 +221,7 @@ class _Parser:
 
 def to_text(expression: sympy.Expr) -> str:
     """The expression as text that `parse` reads back to the same expression; floats by repr."""
-    return _print(sympy.sympify(expression) if isinstance(expression, int) else expression)
+    return _print(sympy.Integer(expression) if isinstance(expression, int) else expression)
 
 
 def _print(e: sympy.Expr) -> str:

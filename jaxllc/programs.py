@@ -78,7 +78,7 @@ def compile_expression(expression: sympy.Expr) -> tuple[Program, tuple[float, ..
     Expressions that differ only in constants have equal programs. The integers 1 and -1 and
     whole exponents belong to the structure.
     """
-    return _compiled(sympy.sympify(expression) if isinstance(expression, int) else expression)
+    return _compiled(sympy.Integer(expression) if isinstance(expression, int) else expression)
 
 
 def run_program(program: Program, constants: Any, values: Mapping[str, Any], xp: Any = np) -> Any:

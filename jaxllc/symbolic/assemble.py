@@ -115,7 +115,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         left = judge.merit(fit) / judge.num_samples
         notes.append(
             f"The law does not explain the samples up to their noise: it leaves {left**0.5:.1f} times the "
-            f"estimated noise. It was chosen for its forecast of the last fifth of each run; its standard "
+            f"estimated noise. It was chosen for its forecasts within the runs; its standard "
             f"errors are too small."
         )
     front = []

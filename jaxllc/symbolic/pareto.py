@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,17 +10,19 @@ import numpy as np
 from jaxllc.fitting.trajectory_fit import fit_trajectories
 from jaxllc.symbolic.judge import Judge, Judged
 
-# The last part of every run that the forecast is tested on.
+# The part of every run that a forecast is tested on.
 HELD_OUT = 0.2
+# Origins of the forecasts where these decide: one alone would leave the choice to chance.
+_ORIGINS = (0.5, 0.65, 0.8)
 
 
 @dataclass(frozen=True)
 class FrontMember:
     """A law on the front.
 
-    chi_squared: per sample, in units of the estimated noise; held_out_error: root mean square of the
-    forecast over the last fifth of each run when the law is fitted to the first four fifths, relative to
-    the standard deviation.
+    chi_squared: per sample, in units of the estimated noise; held_out_error: root mean square
+    of forecasts over a fifth of each run by the law fitted to what comes before it, relative to the
+    standard deviation; over the last fifth, or, where no law explains the samples, over several.
     """
 
     judged: Judged
@@ -51,9 +54,10 @@ def pareto_front(
         # The forecast decides then, and it often favours laws far simpler than the criterion does.
         best += [j for j in front if j not in best][:largest]
     members = []
+    origins = (1 - HELD_OUT,) if explained(judge, chosen) else _ORIGINS
     for judged in sorted(best, key=lambda j: j.law.num_constants):
         skipped = judge.late and judged is not chosen and explained(judge, chosen)
-        error = float("nan") if skipped else held_out_error(judge, judged, std)
+        error = float("nan") if skipped else held_out_error(judge, judged, std, origins)
         share = judge.merit(judged.fit) / judge.num_samples
         members.append(
             FrontMember(judged, judged.law.num_constants, share, judged.criterion, error)
@@ -82,20 +86,31 @@ def choice(judge: Judge, chosen: Judged, front: list[FrontMember]) -> Judged:
     return min(good, key=lambda m: m.num_constants).judged
 
 
-def held_out_error(judge: Judge, judged: Judged, std: np.ndarray) -> float:
-    """Forecast error over the last part of every run of a law fitted to what comes before."""
+def held_out_error(
+    judge: Judge, judged: Judged, std: np.ndarray, origins: Sequence[float] = (1 - HELD_OUT,)
+) -> float:
+    """Root mean square forecast error of a law, over the fifth of every run after each origin.
+
+    origins: shares of a run that the law is fitted to; several of them make a rolling-origin evaluation.
+    """
+    errors = [_forecast_error(judge, judged, std, origin) for origin in origins]
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def _forecast_error(judge: Judge, judged: Judged, std: np.ndarray, origin: float) -> float:
     problem = judge.problem
-    mask = problem.mask
-    early = mask.copy()
+    early, late = problem.mask.copy(), problem.mask.copy()
     for r in range(problem.num_runs):
-        sampled = np.flatnonzero(mask[:, :, r].any(axis=(0, 1)))
-        cut = (
-            sampled[int(np.ceil((1 - HELD_OUT) * len(sampled)))]
-            if len(sampled) > 4
-            else len(sampled)
-        )
-        early[:, :, r, cut:] = 0.0
-    late = mask - early
+        sampled = np.flatnonzero(problem.mask[:, :, r].any(axis=(0, 1)))
+        first = int(np.ceil(origin * len(sampled)))
+        last = int(np.ceil((origin + HELD_OUT) * len(sampled) - 1e-9))
+        if first >= len(sampled) or len(sampled) < 5:
+            late[:, :, r] = 0.0
+            continue
+        early[:, :, r, sampled[first] :] = 0.0
+        late[:, :, r, : sampled[first]] = 0.0
+        if last < len(sampled):
+            late[:, :, r, sampled[last] :] = 0.0
     if not late.any() or not early.any():
         return float("nan")
     with problem.masked(early):
