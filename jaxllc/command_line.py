@@ -67,6 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
 
 
+def console() -> int:
+    """The command of the console: `main`, and an exit code of 130 wherever the interrupt struck."""
+    code = main()
+    if code == INTERRUPTED:
+        # An interrupt that passed through exec(), as in an import, would end the process by the signal.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
+    return code
+
+
 def _say(sentence: str, code: int) -> int:
     from jaxllc.commands.progress import say
 

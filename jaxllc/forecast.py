@@ -78,7 +78,7 @@ def start_state(run: Trajectories, sample: int = 0, law: Law | None = None) -> n
 
     Of a run that the law was fitted to, the law's own state, which rests on all samples.
     """
-    if law is not None:
+    if law is not None and law.fitted_states:
         for data, fitted in zip(law.data, law.fitted_states, strict=True):
             if data is run or (
                 data.states.shape[1:] == run.states.shape[1:]

@@ -38,7 +38,7 @@ def quick(monkeypatch, found_law):
 
     def found(runs, network, seed, settings, progress):
         calls.append((runs, network, seed, settings))
-        return replace(found_law, data=tuple(runs), network=network)
+        return replace(found_law, data=tuple(runs), fitted_states=(), network=network)
 
     monkeypatch.setattr("jaxllc.commands.discover.discover", found)
     return calls
