@@ -316,6 +316,8 @@ class _Discovery:
             more = neural_proposals(self.search, self.seed, self.settings.max_terms)
         with self.clock("refinement"):
             improved = judge.choose(more, best.law, self.settings.num_fits)
+            # Choosing may have set the noise anew: compare with the best law as it is judged now.
+            best = judge.seen.get(best.law.key(), best)
             if improved.criterion < best.criterion:
                 best = self._moved(judge, improved)
         return judge, best

@@ -238,7 +238,7 @@ class Stage:
     def _inner(self, inner: Sequence[float]) -> dict:
         return {inner_symbol(k): np.float64(w) for k, w in enumerate(inner)}
 
-    def _memos(self, expression: sympy.Expr, inner: Sequence[float]) -> tuple[dict, dict]:
+    def _memos(self, inner: Sequence[float]) -> tuple[dict, dict]:
         """Memos for one set of inner constants; parts without inner constants are shared between calls."""
         node = {**self._symbols, **self._inner(inner)} if inner else self._node_memo
         if self._edge_memo is None:
@@ -253,14 +253,9 @@ class Stage:
                 edge[symbol] = self._symbols[symbol][rows]
         return edge
 
-    def clear(self) -> None:
-        """Forget shared parts."""
-        self._node_memo = dict(self._symbols)
-        self._edge_memo = None
-
     def evaluator(self, inner: Sequence[float] = ()) -> Evaluator:
         """Evaluate several expressions that share inner constants, each common part once."""
-        return Evaluator(self, *self._memos(sympy.Integer(0), tuple(inner)))
+        return Evaluator(self, *self._memos(tuple(inner)))
 
 
 class Evaluator:

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from jaxllc.errors import InputError
+from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.symbolic.constants import refine_inner_constants
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import (
@@ -77,27 +78,29 @@ class SparseEngine:
         # Several windows only help against noise.
         forms = problem.forms[:1] if problem.is_clean(variable) else problem.forms
         for index, form in enumerate(forms):
-            key = (index, b"".join(m[variable].tobytes() for m in form.masks))
-            if key not in self._reduced:
-                self._reduced[key] = reduce_columns(form, problem.library, variable)
-            reduced = self._reduced[key]
+            reduced = self._reduction(form, index, problem.library, variable)
             floor = problem.mean_square_floor(variable)
             proposals = propose(reduced, variable, floor, max_terms=self.max_terms)
             for equation in self._refined(problem, index, variable, reduced, proposals, floor):
                 found.setdefault(equation.skeleton(), equation)
         return sorted(found.values(), key=lambda e: e.score)
 
+    def _reduction(
+        self, form: IntegralForm, index: int, library: list[Term], variable: int
+    ) -> Reduced:
+        """Reduced columns of one form, shared by the variables that were observed at the same samples."""
+        key = (index, b"".join(m[variable].tobytes() for m in form.masks))
+        if key not in self._reduced:
+            self._reduced[key] = reduce_columns(form, library, variable)
+        return self._reduced[key]
+
     def start_for(
         self, problem: SearchProblem, variable: int, families: Sequence[TermFamily]
     ) -> ProposedEquation | None:
         """Constants for given families, from the grids and the integral form; None if one is not known."""
-        reduced = next((r for (index, _), r in self._reduced.items() if index == 0), None)
-        if reduced is None or not families:
-            return None
-        first: dict[TermFamily, int] = {}
-        for position, term in enumerate(reduced.terms):
-            first.setdefault(term.family, position)
-        if any(f not in first for f in families):
+        reduced = self._reduction(problem.forms[0], 0, problem.library, variable)
+        first = _first_positions(reduced)
+        if not families or any(f not in first for f in families):
             return None
         positions = best_start(reduced, variable, [first[f] for f in families])
         terms = [reduced.terms[p] for p in positions]
@@ -113,12 +116,8 @@ class SparseEngine:
         count: int = 5,
     ) -> list[ProposedEquation]:
         """Families of kept terms and one more of a side: those that leave the least, constants refined."""
-        reduced = next((r for (index, _), r in self._reduced.items() if index == 0), None)
-        if reduced is None:
-            return []
-        first: dict[TermFamily, int] = {}
-        for position, term in enumerate(reduced.terms):
-            first.setdefault(term.family, position)
+        reduced = self._reduction(problem.forms[0], 0, problem.library, variable)
+        first = _first_positions(reduced)
         if any(f not in first for f in kept):
             return []
         positions = best_start(reduced, variable, [first[f] for f in kept]) if kept else []
@@ -176,6 +175,14 @@ class SparseEngine:
                 )
             if stop is None and clean and best < 4 * lowest + 1e-2 * floor * rows:
                 stop = size + 1
+
+
+def _first_positions(reduced: Reduced) -> dict[TermFamily, int]:
+    """Position of each family's first grid point."""
+    first: dict[TermFamily, int] = {}
+    for position, term in enumerate(reduced.terms):
+        first.setdefault(term.family, position)
+    return first
 
 
 _ENGINES = {"sparse": SparseEngine}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,6 @@ class SearchProblem:
     seed: int = 0
     deadline: float = np.inf
     neural: NeuralFit | None = None
-    extra_terms: list[Term] = field(default_factory=list)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -108,7 +107,7 @@ class SearchProblem:
         strength = self.network.in_strength[self.network.in_degree > 0]
         # Dividing by k_i needs an input weight of one sign, well away from zero.
         normalised = bool(strength.min() > 0 and np.ptp(strength) > 1e-9 * strength.max())
-        terms = candidate_terms(
+        return candidate_terms(
             self.variables,
             tuple(self.features),
             self.scales,
@@ -116,7 +115,6 @@ class SearchProblem:
             self.regular,
             normalised,
         )
-        return terms + self.extra_terms
 
     @cached_property
     def forms(self) -> list[IntegralForm]:
