@@ -25,6 +25,8 @@ bench: $(BENCH_READY)
 		--json benchmarks/results/recovery_30db.json
 	$(BIN)/python benchmarks/gkan.py --json benchmarks/results/gkan.json
 	$(BIN)/python benchmarks/real_epidemics.py
+	$(BIN)/python benchmarks/signaling.py --json benchmarks/results/signaling.json
+	$(BIN)/python benchmarks/signaling_accuracy.py --json benchmarks/results/signaling_accuracy.json
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

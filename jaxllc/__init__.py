@@ -1,4 +1,4 @@
-"""jaxllc: discover the law of networked dynamics, as an equation a person can read."""
+"""jaxllc: laws of networked dynamics that a person can read, and signaling models on prior networks."""
 
 import importlib
 import sys
@@ -20,7 +20,7 @@ _HOMES = {
     "read_states": "tables",
     "simulate": "simulate",
 }
-_MODULES = ("generators", "known_laws", "metrics", "plotting")
+_MODULES = ("generators", "known_laws", "metrics", "plotting", "signaling")
 
 __all__ = [*sorted(_HOMES), *_MODULES, "__version__"]
 

@@ -4,7 +4,8 @@ Exit codes
     0    it worked
     1    an unexpected failure, a fault of jaxllc (`--traceback` shows where)
     2    input that cannot be used; one sentence on stderr says which and how to mend it
-    3    a simulation diverged or stalled; what it reached is written, and stderr says when and why
+    3    a simulation diverged or stalled, or a steady state was not reached; what it reached is written,
+         and stderr says when and why
     130  interrupted; nothing is left half written
 
 Results go to stdout, everything else to stderr. With `--json`, stdout is one JSON object.
@@ -19,6 +20,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from jaxllc.errors import InputError, nearest_match
@@ -26,7 +28,7 @@ from jaxllc.errors import InputError, nearest_match
 OK, FAILED, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _EPILOG = """exit codes: 0 it worked; 1 unexpected failure; 2 input that cannot be used;
-3 a simulation diverged; 130 interrupted, with nothing half written"""
+3 a simulation diverged or a steady state was not reached; 130 interrupted, with nothing half written"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,29 +98,47 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    _add_commands(parser, commands.modules(), list(words))
+    return parser
+
+
+def _add_commands(
+    parser: argparse.ArgumentParser,
+    modules: Sequence[tuple[str, ModuleType]],
+    words: Sequence[str],
+    group: str = "",
+) -> None:
+    """A sub-command for each module; one that has `modules()` itself is a group of commands.
+
+    words: what is left of the command line, so that a command that is not there gets its sentence.
+    """
     subparsers = parser.add_subparsers(
-        dest="command", metavar="COMMAND", parser_class=_Parser, required=True
+        dest=f"{group}command", metavar="COMMAND", parser_class=_Parser, required=True
     )
-    for name, module in commands.modules():
-        first_line = (module.__doc__ or "").splitlines()[0]
+    place = next((n for n, word in enumerate(words) if not word.startswith("-")), None)
+    given = None if place is None else words[place]
+    for name, module in modules:
         subparser = subparsers.add_parser(
             name,
-            help=first_line,
+            help=(module.__doc__ or "").splitlines()[0],
             description=module.__doc__,
             epilog=_EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        if hasattr(module, "modules"):
+            left = words[place + 1 :] if place is not None and given == name else ()
+            _add_commands(subparser, module.modules(), left, f"{group}{name} ")
+            continue
         module.add_arguments(subparser)
         _add_common_arguments(subparser)
         subparser.set_defaults(run=module.run)
-    given = next((word for word in words if not word.startswith("-")), None)
-    known = [name for name, _ in commands.modules()]
+    known = [name for name, _ in modules]
     if given is not None and given not in known:
         raise InputError(
-            f"there is no command {given!r}{nearest_match(given, known)}; commands: {', '.join(known)}"
+            f"there is no command {f'{group}{given}'!r}{nearest_match(given, known)}; "
+            f"commands: {', '.join(known)}"
         )
-    return parser
 
 
 def _add_common_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,9 +28,30 @@ PUBLIC = [
     "read_edges",
     "read_features",
     "read_states",
+    "signaling",
     "simulate",
 ]
+SIGNALING = [
+    "Conditions",
+    "CrossValidation",
+    "GroundTruth",
+    "PRESETS",
+    "Prediction",
+    "PriorNetwork",
+    "SignalingFit",
+    "SignalingModel",
+    "SignalingSettings",
+    "cross_validate",
+    "leave_out_folds",
+    "preset",
+    "published_folds",
+    "read_folds",
+    "simulate_conditions",
+    "simulate_signaling",
+    "train",
+]
 HEAVY = [
+    "optax",
     "flax",
     "diffrax",
     "sympy",
@@ -51,8 +72,15 @@ def test_public_names_are_pinned():
 def test_every_public_name_is_there(name):
     value = getattr(jaxllc, name)
     assert isinstance(value, ModuleType) == (
-        name in ("generators", "known_laws", "metrics", "plotting")
+        name in ("generators", "known_laws", "metrics", "plotting", "signaling")
     )
+
+
+def test_public_names_of_signaling_are_pinned():
+    assert sorted(jaxllc.signaling.__all__) == SIGNALING
+    assert dir(jaxllc.signaling) == SIGNALING
+    for name in SIGNALING:
+        assert getattr(jaxllc.signaling, name) is not None
 
 
 def test_unknown_names_raise_attribute_error():

@@ -1,7 +1,7 @@
 """The commands of `jaxllc`, one file each: what it is for, its arguments, and what it does.
 
 A command is a module with `add_arguments(parser)` and `run(options) -> exit code`; the first line of
-its docstring is its help.
+its docstring is its help. A group of commands, as `jaxllc signaling`, is a module with `modules()`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ from types import ModuleType
 
 def modules() -> list[tuple[str, ModuleType]]:
     """Name and module of every command, in the order of the help."""
-    from jaxllc.commands import demo, discover, simulate
+    from jaxllc.commands import demo, discover, signaling, simulate
 
-    return [("demo", demo), ("discover", discover), ("simulate", simulate)]
+    return [
+        ("demo", demo),
+        ("discover", discover),
+        ("simulate", simulate),
+        ("signaling", signaling),
+    ]

@@ -1,0 +1,186 @@
+"""Train a model of signaling on a prior network, ligand levels and TF activities.
+
+NETWORK: source,target,stimulation,inhibition (0 and 0: unknown sign), or other usual columns, or SIF.
+LIGANDS, TFS: a row for each condition and a column for each node; an empty TF cell was not measured.
+
+DIR receives model.npz, settings.json, history.csv, predictions.csv, fit.png, conditions.png,
+training.png, and checkpoint.npz: the same command goes on from it, after an interrupt too.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.commands.output import output_folder, print_json
+from jaxllc.commands.progress import say
+from jaxllc.commands.signaling import (
+    add_settings_arguments,
+    add_table_arguments,
+    files_line,
+    read_problem,
+    settings_of,
+    write_figures,
+)
+from jaxllc.commands.signaling_progress import ProgressBar
+from jaxllc.errors import InputError, listed
+
+if TYPE_CHECKING:
+    from jaxllc.signaling.conditions import Conditions
+    from jaxllc.signaling.training import SignalingFit
+
+CHECKPOINT = "checkpoint.npz"
+_INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `jaxllc signaling train`."""
+    add_table_arguments(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results")
+    parser.add_argument(
+        "--held-out",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="conditions that the model is not fitted to, but compared with",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="start anew, whatever the checkpoint in DIR holds"
+    )
+    add_settings_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, train, write, report; 130 if interrupted, with what was trained until then."""
+    from jaxllc.signaling.training import train
+
+    settings = settings_of(options)
+    with output_folder(options.out) as folder:
+        prior, conditions = read_problem(options)
+        held_out = _held_out(conditions, options.held_out)
+        checkpoint = folder / CHECKPOINT
+        if options.fresh:
+            checkpoint.unlink(missing_ok=True)
+        elif checkpoint.exists() and not options.quiet:
+            say(f"going on from {checkpoint}; --fresh starts anew")
+        try:
+            with ProgressBar(options.quiet) as progress:
+                fit = train(
+                    prior,
+                    replace(conditions, notes=()),  # they have been said
+                    settings,
+                    options.seed,
+                    held_out=held_out,
+                    checkpoint=checkpoint,
+                    progress=progress,
+                )
+        except InputError as error:
+            if str(checkpoint) in str(error):
+                raise InputError(f"{error}; --fresh removes it and starts anew") from error
+            raise
+        record = _record(fit, conditions, held_out)
+        record["files"] = [*fit.save(folder), *_write_figures(fit, conditions, held_out, folder)]
+    if options.json:
+        print_json(record)
+    else:
+        _print(record, prior.describe(), conditions, folder)
+    remarks = list(fit.notes)
+    if not fit.finished:
+        again = f"from {checkpoint}" if checkpoint.exists() else "from the start"
+        remarks.append(
+            f"{folder} holds the model so far; the same command goes on {again} to the whole training"
+        )
+    for remark in remarks if not options.quiet or not fit.finished else []:
+        say(remark)
+    return 0 if fit.finished else _INTERRUPTED
+
+
+def _held_out(conditions: Conditions, names: list[str]) -> Conditions | None:
+    if not names:
+        return None
+    unknown = [name for name in names if name not in conditions.position]
+    if unknown:
+        raise InputError(
+            f"--held-out names {listed(unknown, conditions.names)}, which is not a condition; the "
+            f"conditions are {', '.join(conditions.names)}"
+        )
+    if set(names) == set(conditions.names):
+        raise InputError("--held-out names every condition, so that none is left to train on")
+    return conditions.select([name for name in conditions.names if name in names])
+
+
+def _record(
+    fit: SignalingFit, conditions: Conditions, held_out: Conditions | None
+) -> dict[str, Any]:
+    """What there is to say about a trained model, as plain data."""
+    from jaxllc.signaling.training import correlation
+
+    prediction = fit.predict(conditions)
+    converged = np.asarray(prediction.converged)
+    stalled = [name for name, well in zip(conditions.names, converged, strict=True) if not well]
+    prior = fit.model.prior
+    record = {
+        "conditions": fit.conditions.num_conditions,
+        "nodes": prior.num_nodes,
+        "edges": prior.num_edges,
+        "train_correlation": fit.train_correlation,
+        "spectral_radius": float(np.max(fit.model.spectral_radius(conditions))),
+        "sign_violations": fit.sign_violations,
+        "edges_of_known_sign": int(prior.sign_known.sum()),
+        "converged": int(converged.sum()),
+        "not_converged": stalled,
+        "epochs": len(fit.history) and int(fit.history["epoch"].iloc[-1]),
+        "finished": fit.finished,
+        "seed": fit.seed,
+        "seconds": fit.seconds,
+        "settings": fit.settings.to_dict(),
+        "notes": [*conditions.notes, *fit.notes],
+    }
+    if held_out is not None:
+        predicted = prediction.tfs.loc[list(held_out.names)].to_numpy()
+        record["held_out"] = {
+            "conditions": list(held_out.names),
+            "correlation": correlation(predicted, held_out.tf_activities),
+        }
+    return record
+
+
+def _write_figures(
+    fit: SignalingFit, conditions: Conditions, held_out: Conditions | None, folder: Path
+) -> list[Path]:
+    from jaxllc.signaling import figures
+
+    measured = conditions.to_frames()[1]
+    predicted = fit.predict(conditions).tfs
+    names = () if held_out is None else held_out.names
+    drawn = {
+        "fit.png": partial(figures.plot_fit, measured, predicted, names),
+        "conditions.png": partial(figures.plot_conditions, measured, predicted, names),
+    }
+    if len(fit.history):
+        drawn["training.png"] = partial(figures.plot_training, fit.history)
+    return write_figures(folder, drawn)
+
+
+def _print(record: dict[str, Any], network: str, conditions: Conditions, folder: Path) -> None:
+    print(f"{conditions.describe()}\n{network}\n")
+    print(f"train r            {record['train_correlation']:.4f}")
+    if "held_out" in record:
+        names = record["held_out"]["conditions"]
+        print(f"held-out r         {record['held_out']['correlation']:.4f}   ({', '.join(names)})")
+    print(f"spectral radius    {record['spectral_radius']:.4f}   (the largest of the conditions)")
+    print(
+        f"sign violations    {record['sign_violations']} of {record['edges_of_known_sign']} edges "
+        "of known sign"
+    )
+    stalled = record["not_converged"]
+    which = f"   (not: {', '.join(stalled)})" if stalled else ""
+    print(
+        f"converged          {record['converged']} of {conditions.num_conditions} conditions{which}"
+    )
+    print(f"\n{files_line(folder, record['files'])}\n\n{record['seconds']:.1f} seconds")

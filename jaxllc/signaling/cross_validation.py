@@ -1,0 +1,356 @@
+"""cross_validate(): conditions predicted by models that never saw them, folds trained side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxllc.errors import InputError
+from jaxllc.signaling.checkpoint import fingerprint
+from jaxllc.signaling.conditions import Conditions
+from jaxllc.signaling.folds import Folds, check_folds, published_folds
+from jaxllc.signaling.model import SignalingModel
+from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.settings import SignalingSettings, settings_of
+from jaxllc.signaling.structure import Data, Parameters, Structure
+from jaxllc.signaling.training import (
+    correlation,
+    dtype,
+    initial_state,
+    prepare,
+)
+from jaxllc.signaling.training_state import Rates, Record, Shape, TrainingState
+from jaxllc.signaling.training_step import training_steps
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_STEPS = 250  # of one call of the compiled loop, so that an interrupt is heard
+_TOGETHER = {"cpu": 1}  # programs of one model are fastest there; 16 elsewhere
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CrossValidation:
+    """Predictions of held-out conditions.
+
+    measured: DataFrame (held-out conditions x TFs), nan where not measured. predicted: for each seed a
+    DataFrame of that shape. correlations: DataFrame with a row for each seed: seed, pooled (Pearson r over
+    held-out conditions and TFs), per_condition_median, train (mean over folds). notes: what to mind.
+    """
+
+    folds: Folds
+    seeds: tuple[int, ...]
+    measured: pd.DataFrame
+    predicted: dict[int, pd.DataFrame]
+    correlations: pd.DataFrame
+    notes: tuple[str, ...]
+    seconds: float
+
+    @cached_property
+    def ensemble(self) -> pd.DataFrame:
+        """The mean of the predictions over seeds."""
+        return sum(self.predicted.values()) / len(self.predicted)
+
+    @property
+    def ensemble_correlation(self) -> float:
+        """Pearson r of the ensemble, pooled over held-out conditions and TFs."""
+        return correlation(self.ensemble.to_numpy(), self.measured.to_numpy())
+
+    @property
+    def per_condition(self) -> pd.DataFrame:
+        """Pearson r of the ensemble in each held-out condition: condition, correlation."""
+        import pandas as pd
+
+        values = _by_condition(self.ensemble, self.measured)
+        return pd.DataFrame({"condition": self.measured.index, "correlation": values})
+
+    def summary(self) -> str:
+        """A few lines: pooled and per-condition correlation of each seed and of the ensemble."""
+        lines = [
+            f"{len(self.folds)} folds, {len(self.measured)} held-out conditions, "
+            f"{self.measured.shape[1]} TFs, {self.seconds:.0f} s"
+        ]
+        for row in self.correlations.itertuples():
+            lines.append(
+                f"seed {row.seed}: held-out r {row.pooled:.3f} pooled, "
+                f"{row.per_condition_median:.3f} median per condition; train r {row.train:.3f}"
+            )
+        if len(self.seeds) > 1:
+            median = float(np.nanmedian(self.per_condition["correlation"]))
+            lines.append(
+                f"ensemble of {len(self.seeds)}: held-out r {self.ensemble_correlation:.3f} pooled, "
+                f"{median:.3f} median per condition"
+            )
+        return "\n".join([*lines, *self.notes])
+
+    def __repr__(self) -> str:
+        return f"CrossValidation({self.summary().splitlines()[-1 - len(self.notes)]})"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One model: a fold left out, a seed."""
+
+    fold: int
+    seed: int
+
+
+def cross_validate(
+    prior: PriorNetwork,
+    conditions: Conditions,
+    folds: Folds | None = None,
+    settings: SignalingSettings | str | None = None,
+    seed: int = 0,
+    *,
+    seeds: Sequence[int] | None = None,
+    records: str | os.PathLike | None = None,
+    together: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> CrossValidation:
+    """Train a model for each fold (and seed) without its conditions, and predict them.
+
+    folds: tuples of names of held-out conditions, by default `published_folds(conditions)`. seeds: several
+    make an ensemble, by default `seed` alone. records: a JSONL file with a row for each model, appended to
+    as models are done; what it holds already is not done again. together: models trained side by side in one
+    vmapped program; threads: such programs at the same time, by default one for each core. Neither changes
+    the result beyond rounding. progress: called with models done, models in all, and what was done.
+    """
+    settings = settings_of(settings)
+    start = time.perf_counter()
+    seeds = (seed,) if seeds is None else tuple(seeds)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds must be different numbers, at least one, not {seeds}")
+    conditions, structure, data = prepare(prior, conditions, settings)
+    folds = published_folds(conditions) if folds is None else tuple(tuple(fold) for fold in folds)
+    check_folds(folds, conditions)
+    mark = fingerprint(structure, data, settings, 0)
+    jobs = [_Job(fold, one) for one in seeds for fold in range(len(folds))]
+    rows = {}
+    if records is not None:
+        rows = {
+            job: row
+            for row in _read_records(Path(records), mark)
+            for job in jobs
+            if row["seed"] == job.seed and row["held_out"] == list(folds[job.fold])
+        }
+    left = [job for job in jobs if job not in rows]
+    together = _TOGETHER.get(jax.default_backend(), 16) if together is None else max(1, together)
+    groups = [left[first : first + together] for first in range(0, len(left), together)]
+
+    def train_group(group: list[_Job]) -> list[dict[str, Any]]:
+        # The last group is filled up with models that are not kept: another size would compile again.
+        filled = [group[n % len(group)] for n in range(min(together, len(jobs)))]
+        learned = _train(structure, data, conditions, folds, filled, settings).parameters
+        made = []
+        for number, job in enumerate(group):
+            parameters = Parameters(*(np.asarray(x[number], np.float64) for x in learned))
+            made.append(_record(prior, conditions, folds, job, settings, parameters, mark))
+        return made
+
+    for made in _in_threads(train_group, groups, _threads(threads)):
+        for row in made:
+            rows[_Job(row["fold"], row["seed"])] = row
+            if records is not None:
+                with Path(records).open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+        if progress is not None:
+            progress(len(rows), len(jobs), f"seed {made[-1]['seed']}, fold {made[-1]['fold'] + 1}")
+    return _validation(conditions, folds, seeds, rows, time.perf_counter() - start)
+
+
+def _threads(threads: int | None) -> int:
+    if threads is not None:
+        return max(1, threads)
+    # One accelerator is filled by one program; the cores of a CPU each take a program of their own.
+    return (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
+
+
+def _in_threads(work: Callable, parts: Sequence, threads: int) -> Iterator:
+    """The results of `work` on each part, as they are done; an interrupt drops what has not begun."""
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, part) for part in parts]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _train(
+    structure: Structure,
+    data: Data,
+    conditions: Conditions,
+    folds: Folds,
+    jobs: Sequence[_Job],
+    settings: SignalingSettings,
+) -> TrainingState:
+    """The final states of all jobs, stacked."""
+    largest = conditions.num_conditions - min(len(fold) for fold in folds)
+    parts = [_without_fold(data, conditions, folds[job.fold], largest) for job in jobs]
+    states = [
+        initial_state(structure, part, settings, _job_seed(job))
+        for part, job in zip(parts, jobs, strict=True)
+    ]
+    stack = lambda *leaves: jnp.stack(leaves)  # noqa: E731
+    part, state = jax.tree.map(stack, *parts), jax.tree.map(stack, *states)
+    shape = Shape.of(settings, largest)
+    most = max(1, _MOST_STEPS // shape.steps_per_epoch)
+    rates = Rates.of(settings, dtype())
+    for epoch in range(0, settings.epochs, most):
+        count = jnp.asarray(min(most, settings.epochs - epoch))
+        state, _ = _advance(shape, most, structure, part, rates, state, count)
+        jax.block_until_ready(state)
+    return state
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _advance(
+    shape: Shape,
+    most_epochs: int,
+    structure: Structure,
+    data: Data,
+    rates: Rates,
+    states: TrainingState,
+    epochs: jax.Array,
+) -> tuple[TrainingState, Record]:
+    return jax.vmap(
+        lambda part, state: training_steps(
+            shape, structure, part, rates, state, most_epochs, epochs
+        )
+    )(data, states)
+
+
+def _job_seed(job: _Job) -> int:
+    """Every fold begins elsewhere, as separate runs would."""
+    return job.seed * 100_003 + job.fold
+
+
+def _without_fold(data: Data, conditions: Conditions, fold: Sequence[str], rows: int) -> Data:
+    """The data without the conditions of a fold, filled up to `rows` with rows that do not count."""
+    left_out = {conditions.position[name] for name in fold}
+    kept = [n for n in range(conditions.num_conditions) if n not in left_out]
+    index = np.array(kept + [kept[0]] * (rows - len(kept)))
+    part = Data(*(np.asarray(x)[index] for x in data))
+    present = np.arange(rows) < len(kept)
+    return part._replace(present=present.astype(part.present.dtype))
+
+
+def _record(
+    prior: PriorNetwork,
+    conditions: Conditions,
+    folds: Folds,
+    job: _Job,
+    settings: SignalingSettings,
+    parameters: Parameters,
+    mark: str,
+) -> dict[str, Any]:
+    model = SignalingModel(
+        prior,
+        conditions.ligands,
+        conditions.tfs,
+        parameters,
+        settings.activation,
+        settings.input_scale,
+    )
+    prediction = model.predict(conditions)
+    held_out = [conditions.position[name] for name in folds[job.fold]]
+    training = np.setdiff1d(np.arange(conditions.num_conditions), held_out)
+    activities = prediction.tfs.to_numpy()
+    return {
+        "mark": mark,
+        "seed": job.seed,
+        "fold": job.fold,
+        "held_out": list(folds[job.fold]),
+        "predicted": activities[held_out].tolist(),
+        "train": correlation(activities[training], conditions.tf_activities[training]),
+        "converged": prediction.converged[held_out].tolist(),
+        "train_converged": bool(prediction.converged[training].all()),
+    }
+
+
+def _read_records(path: Path, mark: str) -> Iterator[dict[str, Any]]:
+    """The rows of a records file; a last line that was cut off while being written is passed over."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        path.write_text("".join(lines[:-1]), encoding="utf-8")
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            of_this = row["mark"] == mark
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}, row {number} is not a record of a cross-validation; remove the file to start anew"
+            ) from error
+        if of_this:
+            yield row
+        else:
+            raise InputError(
+                f"{path}, row {number} belongs to another network, other conditions or settings; choose "
+                "another file for the records"
+            )
+
+
+def _validation(
+    conditions: Conditions,
+    folds: Folds,
+    seeds: tuple[int, ...],
+    rows: dict[_Job, dict[str, Any]],
+    seconds: float,
+) -> CrossValidation:
+    import pandas as pd
+
+    names = [name for fold in folds for name in fold]
+    held_out = [conditions.position[name] for name in names]
+    columns = list(conditions.tfs)
+    measured = pd.DataFrame(conditions.tf_activities[held_out], index=names, columns=columns)
+    predicted, table = {}, []
+    lost = untrained = 0
+    for seed in seeds:
+        mine = [rows[_Job(fold, seed)] for fold in range(len(folds))]
+        values = np.concatenate([row["predicted"] for row in mine])
+        predicted[seed] = pd.DataFrame(values, index=names, columns=columns)
+        lost += sum(not fine for row in mine for fine in row["converged"])
+        untrained += sum(not row["train_converged"] for row in mine)
+        each = _by_condition(predicted[seed], measured)
+        table.append(
+            {
+                "seed": seed,
+                "pooled": correlation(values, measured.to_numpy()),
+                "per_condition_median": float(np.nanmedian(each)),
+                "train": float(np.mean([row["train"] for row in mine])),
+            }
+        )
+    notes = []
+    if lost:
+        notes.append(
+            f"{lost} of {len(names) * len(seeds)} held-out predictions did not reach a steady state"
+        )
+    if untrained:
+        notes.append(
+            f"{untrained} of {len(folds) * len(seeds)} models do not reach a steady state in every condition "
+            "of their training"
+        )
+    return CrossValidation(
+        folds, seeds, measured, predicted, pd.DataFrame(table), tuple(notes), seconds
+    )
+
+
+def _by_condition(predicted: pd.DataFrame, measured: pd.DataFrame) -> np.ndarray:
+    pairs = zip(predicted.to_numpy(), measured.to_numpy(), strict=True)
+    return np.array([correlation(x, y) for x, y in pairs])

@@ -1,0 +1,311 @@
+"""SignalingModel: a prior network with learned parameters; predictions for new ligands and knock-outs."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxllc.errors import InputError, listed
+from jaxllc.output_file import output_file
+from jaxllc.signaling.conditions import Conditions
+from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.spectral_radius import SpectralRadius, spectral_radius
+from jaxllc.signaling.steady_state import Solver, SteadyState, steady_state
+from jaxllc.signaling.structure import (
+    Parameters,
+    Structure,
+    drive_of,
+    outputs_of,
+    structure_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMAT = "jaxllc signaling model 1"
+_MEMORY = 10  # plain steps before each extrapolation
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction:
+    """What a model says for some conditions.
+
+    tfs: DataFrame (conditions x TFs). states: DataFrame (conditions x nodes). converged: bool (B,), whether
+    the steady state of a condition was reached. residual: (B,), relative change of its last iteration.
+    notes: sentences on what is not to be trusted.
+    """
+
+    tfs: pd.DataFrame
+    states: pd.DataFrame
+    converged: np.ndarray
+    residual: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        count, total = int(self.converged.sum()), len(self.converged)
+        return f"Prediction({total} conditions, {self.tfs.shape[1]} TFs, {count} converged)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SignalingModel:
+    """A trained model: h = phi(W h + u), u = bias + input_scale * ligands, TF activity = output_scale * h.
+
+    parameters: weights (E,) in the order of the prior network's edges, bias (N,), output_scale (TFs,).
+    """
+
+    prior: PriorNetwork
+    ligands: tuple[str, ...]
+    tfs: tuple[str, ...]
+    parameters: Parameters
+    activation: str = "mml"
+    input_scale: float = 3.0
+
+    @cached_property
+    def structure(self) -> Structure:
+        """The arrays of the network."""
+        return structure_of(self.prior, self.ligands, self.tfs, self.input_scale)
+
+    def predict(
+        self,
+        ligands: Conditions | pd.DataFrame | np.ndarray,
+        knock_out: Sequence[str] = (),
+        tolerance: float = 1e-5,
+        max_steps: int = 5000,
+    ) -> Prediction:
+        """The steady state of every condition, with the nodes `knock_out` removed from the network.
+
+        ligands: Conditions, a table (conditions x ligands; a ligand of the model that it leaves out is
+        absent), or an array (B, ligands) in the order of `self.ligands`. Raises InputError for names that
+        the model does not know.
+        """
+        import pandas as pd
+
+        names, levels = self._levels(ligands)
+        model = self._without(knock_out) if knock_out else self
+        found, activities = model._solve(levels, tolerance, max_steps)
+        state = np.asarray(found.state, np.float64).T
+        removed = [self.prior.position[name] for name in knock_out]
+        state[:, removed] = 0.0
+        activities[:, np.isin(np.asarray(self.structure.outputs), removed)] = 0.0
+        residual = np.asarray(found.residual, np.float64)
+        converged = residual <= tolerance
+        return Prediction(
+            pd.DataFrame(activities, index=names, columns=list(self.tfs)),
+            pd.DataFrame(state, index=names, columns=list(self.prior.names)),
+            converged,
+            residual,
+            _convergence_notes(names, converged, residual, max_steps),
+        )
+
+    def spectral_radius(self, ligands: Conditions | pd.DataFrame | np.ndarray) -> np.ndarray:
+        """The spectral radius of diag(phi') W at the steady state of each condition, (B,)."""
+        return self.leading_eigenvalues(ligands).radius
+
+    def leading_eigenvalues(
+        self, ligands: Conditions | pd.DataFrame | np.ndarray
+    ) -> SpectralRadius:
+        """The eigenvalue of largest modulus of each condition, with its residual."""
+        _, levels = self._levels(ligands)
+        found, _ = self._solve(levels, 1e-6, 5000)
+        return spectral_radius(self.structure.wires, self.parameters.weights, found.slope)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write one .npz file that `load` reads; it holds arrays and text only."""
+        prior = self.prior
+        content = {
+            "format": _FORMAT,
+            "names": list(prior.names),
+            "ligands": list(self.ligands),
+            "tfs": list(self.tfs),
+            "sources": list(prior.sources),
+            "activation": self.activation,
+            "input_scale": self.input_scale,
+        }
+        with output_file(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(
+                file,
+                description=np.array(json.dumps(content)),
+                senders=prior.senders,
+                receivers=prior.receivers,
+                signs=prior.signs,
+                sign_known=prior.sign_known,
+                weights=self.parameters.weights,
+                bias=self.parameters.bias,
+                output_scale=self.parameters.output_scale,
+            )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> SignalingModel:
+        """Read what `save` wrote; raises InputError for any other file."""
+        path = Path(path)
+        if path.is_dir():
+            path = path / "model.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            content = json.loads(str(arrays.pop("description")))
+            if content["format"] != _FORMAT:
+                raise InputError(f"{path} is of the format {content['format']!r}, not {_FORMAT!r}")
+            return cls._of(content, arrays)
+        except FileNotFoundError as error:
+            raise InputError(f"{path} does not exist") from error
+        except InputError:
+            raise
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path} is not a signaling model ({error}); give a model.npz that a training wrote"
+            ) from error
+
+    @classmethod
+    def _of(cls, content: dict[str, Any], arrays: dict[str, np.ndarray]) -> SignalingModel:
+        num_edges, num_nodes = len(arrays["senders"]), len(content["names"])
+        shapes = {
+            "receivers": num_edges,
+            "signs": num_edges,
+            "sign_known": num_edges,
+            "weights": num_edges,
+            "bias": num_nodes,
+            "output_scale": len(content["tfs"]),
+        }
+        for name, length in shapes.items():
+            if arrays[name].shape != (length,):
+                raise ValueError(f"{name} is of shape {arrays[name].shape}, not ({length},)")
+        prior = PriorNetwork(
+            arrays["senders"],
+            arrays["receivers"],
+            arrays["signs"],
+            arrays["sign_known"],
+            tuple(content["names"]),
+            tuple(content["sources"]),
+        )
+        parameters = Parameters(arrays["weights"], arrays["bias"], arrays["output_scale"])
+        return cls(
+            prior,
+            tuple(content["ligands"]),
+            tuple(content["tfs"]),
+            parameters,
+            content["activation"],
+            float(content["input_scale"]),
+        )
+
+    def _solve(
+        self, levels: np.ndarray, tolerance: float, max_steps: int
+    ) -> tuple[SteadyState, np.ndarray]:
+        # A few fixed numbers of columns, so that predictions of any size share a compilation.
+        count = len(levels)
+        padded = np.zeros((_padded(count), levels.shape[1]))
+        padded[:count] = levels
+        dtype = jnp.zeros(()).dtype
+        parameters = jax.tree.map(lambda x: jnp.asarray(x, dtype), self.parameters)
+        solver = Solver(steps=max_steps, memory=_MEMORY)
+        # Residuals of float32 cannot be smaller than a few roundings.
+        reachable = max(tolerance / 2, 4 * float(jnp.finfo(dtype).eps))
+        found, outputs = _steady(
+            self.activation,
+            solver,
+            self.structure,
+            parameters,
+            jnp.asarray(padded, dtype),
+            reachable,
+        )
+        found = found._replace(
+            state=found.state[:, :count],
+            residual=found.residual[:count],
+            slope=found.slope[:, :count],
+        )
+        return found, np.asarray(outputs, np.float64)[:count].copy()
+
+    def _without(self, nodes: Sequence[str]) -> SignalingModel:
+        """The same shapes with every edge of `nodes`, and what drives them, at zero."""
+        unknown = [name for name in nodes if name not in self.prior.position]
+        if unknown:
+            raise InputError(
+                f"cannot knock out {listed(unknown, self.prior.names)}: the network has no such node"
+            )
+        removed = np.zeros(self.prior.num_nodes, bool)
+        removed[[self.prior.position[name] for name in nodes]] = True
+        touched = removed[self.prior.senders] | removed[self.prior.receivers]
+        weights, bias, output_scale = self.parameters
+        parameters = Parameters(
+            np.where(touched, 0.0, weights), np.where(removed, 0.0, bias), output_scale
+        )
+        return replace(self, parameters=parameters)
+
+    def _levels(self, ligands: Any) -> tuple[list[str], np.ndarray]:
+        names: list[str]
+        columns: list[str]
+        if isinstance(ligands, Conditions):
+            names, columns = list(ligands.names), list(ligands.ligands)
+            values = ligands.ligand_levels
+        elif hasattr(ligands, "columns"):
+            names, columns = [str(x) for x in ligands.index], [str(x) for x in ligands.columns]
+            values = ligands.to_numpy(dtype=np.float64)
+        else:
+            values = np.asarray(ligands, np.float64)
+            if values.ndim != 2 or values.shape[1] != len(self.ligands):
+                raise InputError(
+                    f"ligands is of shape {values.shape}, but the model has {len(self.ligands)} ligands: "
+                    f"give an array (conditions, {len(self.ligands)})"
+                )
+            names, columns = [str(n) for n in range(len(values))], list(self.ligands)
+        unknown = [name for name in columns if name not in self.ligands]
+        if unknown:
+            raise InputError(f"the model has no ligand {listed(unknown, self.ligands)}")
+        if not np.isfinite(values).all():
+            row, column = np.argwhere(~np.isfinite(values))[0]
+            raise InputError(
+                f"the level of {columns[column]!r} in condition {names[row]!r} is {values[row, column]}; "
+                "write 0 for a ligand that is absent"
+            )
+        levels = np.zeros((len(names), len(self.ligands)))
+        levels[:, [self.ligands.index(name) for name in columns]] = values
+        return names, levels
+
+    def __repr__(self) -> str:
+        return (
+            f"SignalingModel({self.prior.num_nodes} nodes, {self.prior.num_edges} edges, "
+            f"{len(self.ligands)} ligands, {len(self.tfs)} TFs, {self.activation})"
+        )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _steady(
+    activation: str,
+    solver: Solver,
+    structure: Structure,
+    parameters: Parameters,
+    levels: jax.Array,
+    tolerance: float,
+) -> tuple[SteadyState, jax.Array]:
+    drive = drive_of(structure, parameters.bias, levels)
+    found = steady_state(structure.wires, parameters.weights, drive, activation, solver, tolerance)
+    return found, outputs_of(structure, parameters.output_scale, found.state)
+
+
+def _padded(count: int) -> int:
+    """Columns to compute: 8, 16, 32, 64, then multiples of 64."""
+    return next((n for n in (8, 16, 32) if count <= n), -(-max(count, 1) // 64) * 64)
+
+
+def _convergence_notes(
+    names: Sequence[str], converged: np.ndarray, residual: np.ndarray, max_steps: int
+) -> tuple[str, ...]:
+    if converged.all():
+        return ()
+    failed = [name for name, fine in zip(names, converged, strict=True) if not fine]
+    worst = np.nanmax(np.where(np.isfinite(residual), residual, np.inf))
+    return (
+        f"{len(failed)} of {len(names)} conditions did not reach a steady state in {max_steps} iterations "
+        f"(relative change up to {worst:.2g}): {listed(failed)}; a spectral radius near or above 1 does "
+        "this, train with a larger spectral_penalty",
+    )

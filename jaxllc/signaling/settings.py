@@ -1,0 +1,198 @@
+"""Settings of a training, as a frozen dataclass whose fields are also flags, and the published presets.
+
+Source of the presets: Nilsson et al., Nature Communications 13 (2022), and its supplement.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from jaxllc.errors import InputError, listed, nearest_match
+
+
+@dataclass(frozen=True)
+class SignalingSettings:
+    """How a signaling model is trained; the defaults are those measured best.
+
+    An epoch shows every condition once; `batch_size` 0 shows them all in one step. With a warm start, states
+    are carried from step to step with `iterations` each, and found anew from zero with
+    `refresh_iterations` in every `refresh_every`-th epoch.
+    """
+
+    activation: str = "mml"
+    epochs: int = 3000
+    batch_size: int = 0
+    # fixed point
+    iterations: int = 8
+    warm_start: bool = True
+    refresh_every: int = 50
+    refresh_iterations: int = 100
+    adjoint_limit: float = 1.0
+    # learning rate: half cosines from start to peak to end
+    learning_rate_start: float = 1e-5
+    learning_rate: float = 2e-3
+    learning_rate_end: float = 1e-5
+    peak_at: float = 0.2
+    end_at: float = 0.95
+    reset_every: int = 200
+    # noise
+    input_noise: float = 0.0
+    input_noise_per_rate: float = 1.0
+    gradient_noise: float = 0.0
+    gradient_limit: float = 0.0
+    # start
+    input_scale: float = 3.0
+    output_scale: float = 1.2
+    train_output_scale: bool = True
+    initial_radius: float = 0.8
+    # penalties
+    sign_penalty: float = 0.1
+    l2: float = 3e-6
+    l1: float = 0.0
+    spread_penalty: float = 0.0
+    ligand_bias_penalty: float = 1e-3
+    output_scale_penalty: float = 1e-6
+    uniform_penalty: float = 1e-5
+    uniform_silent: float = 50.0
+    uniform_high: float = 1 / 1.2
+    spectral_penalty: float = 1e-3
+    spectral_target: float = 0.8
+    spectral_steepness: float = 21.0
+
+    def __post_init__(self) -> None:
+        from jaxllc.signaling.activations import activation
+
+        activation(self.activation)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "activation" or isinstance(value, bool):
+                continue
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise InputError(f"{field.name} is {value!r}, but it must be a number")
+            low = _LOWEST.get(field.name, 0)
+            if value < low:
+                raise InputError(f"{field.name} is {value}, but it must be at least {low}")
+        if not 0 <= self.peak_at < self.end_at <= 1:
+            raise InputError(
+                f"peak_at is {self.peak_at} and end_at {self.end_at}, but they are parts of the training: "
+                "0 <= peak_at < end_at <= 1"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], place: str = "the settings") -> SignalingSettings:
+        """Settings from plain data; fields left out keep their defaults, unknown ones raise InputError."""
+        types: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
+        unknown = [name for name in values if name not in types]
+        if unknown:
+            raise InputError(f"{place} has no field {listed(unknown, types)}")
+        given: dict[str, Any] = {}
+        for name, value in values.items():
+            wanted = types[name]
+            if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+                value = float(value)
+            if type(value) is not wanted:
+                raise InputError(
+                    f"{place}: {name} is {value!r}, but it must be of type {wanted.__name__}"
+                )
+            given[name] = value
+        return cls(**given)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> SignalingSettings:
+        """Settings from a JSON file, as `save` of a fit writes it."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise InputError(f"{path} is not a JSON file: {error}") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{path} must hold one JSON object with a value for each setting")
+        return cls.from_dict(values, str(path))
+
+
+_LOWEST = {"epochs": 1, "iterations": 1, "spectral_steepness": 1e-6, "uniform_high": 1e-6}
+
+_PUBLISHED = SignalingSettings(
+    epochs=5000,
+    batch_size=5,
+    iterations=100,
+    warm_start=False,
+    peak_at=1000 / 5000,
+    input_noise_per_rate=10.0,
+    l2=1e-6,
+    spread_penalty=1e-6,
+    ligand_bias_penalty=1e-3,
+    output_scale_penalty=1e-6,
+    uniform_silent=50.0,
+    uniform_high=0.99,
+    spectral_target=0.871,
+)
+
+PRESETS = {
+    "default": SignalingSettings(),
+    "macrophage": _PUBLISHED,
+    "ligand": replace(
+        _PUBLISHED,
+        iterations=150,
+        adjoint_limit=5.0,
+        epochs=8000,
+        learning_rate_start=1e-4,
+        learning_rate=1e-3,
+        peak_at=1000 / 8000,
+        input_noise=1e-3,
+        input_noise_per_rate=0.0,
+        initial_radius=0.7,
+        spread_penalty=0.0,
+        ligand_bias_penalty=1e-4,
+        output_scale_penalty=1e-4,
+        uniform_silent=1.0,
+        uniform_high=1 / 1.2,
+        spectral_steepness=10.0,
+        spectral_target=0.9,
+    ),
+    "synthetic": replace(
+        _PUBLISHED,
+        iterations=150,
+        epochs=10000,
+        peak_at=1000 / 10000,
+        l2=1e-8,
+        spread_penalty=1e-8,
+        ligand_bias_penalty=1e-5,
+        train_output_scale=False,
+        uniform_penalty=1e-4,
+        spectral_target=0.94,
+    ),
+}
+
+
+def preset(name: str) -> SignalingSettings:
+    """The settings of this name: default, macrophage, ligand or synthetic; raises InputError for another."""
+    if name not in PRESETS:
+        raise InputError(
+            f"there is no preset {name!r}{nearest_match(name, PRESETS)}; choose one of {', '.join(PRESETS)}"
+        )
+    return PRESETS[name]
+
+
+def settings_of(settings: SignalingSettings | str | None) -> SignalingSettings:
+    """Settings as they are, by the name of a preset, or the default."""
+    if settings is None:
+        return PRESETS["default"]
+    if isinstance(settings, str):
+        return preset(settings)
+    if not isinstance(settings, SignalingSettings):
+        raise InputError(
+            f"settings must be SignalingSettings or the name of a preset, not {settings!r}"
+        )
+    return settings

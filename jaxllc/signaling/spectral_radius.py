@@ -1,0 +1,176 @@
+"""The spectral radius of J = diag(phi') W, warm-started, also where the leading eigenvalues are complex.
+
+A small orthonormal basis is multiplied by J and by its transpose, and the eigenvalues of the projected
+p x p matrices (Rayleigh-Ritz) tell the leading one with its right and left vector. A complex pair is two
+real directions of the basis, so it needs no complex arithmetic on nodes and converges like a real
+eigenvalue: by the ratio of the (p+1)-th to the first. A power iteration sees neither. Source: Stewart,
+"Simultaneous iteration for computing invariant subspaces", Numerische Mathematik 25 (1976).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxllc.signaling.neighbour_sums import Array, take
+from jaxllc.signaling.steady_state import Wiring, product, transposed_product
+
+# Basis vectors: a complex pair, and others to push the next eigenvalues away.
+BASIS = 6
+
+
+class Eigenspace(NamedTuple):
+    """Orthonormal bases of the leading right and left invariant subspaces of J, each (N, p)."""
+
+    right: jax.Array
+    left: jax.Array
+
+
+class LeadingEigenvalue(NamedTuple):
+    """value: complex eigenvalue of largest modulus. right, left: its vectors, complex (N,), with
+    J v = value v and J^T u = value u (no conjugation). residual: |J v - value v| / |value| of a unit v."""
+
+    value: jax.Array
+    right: jax.Array
+    left: jax.Array
+    residual: jax.Array
+
+    @property
+    def radius(self) -> jax.Array:
+        """The modulus of the eigenvalue."""
+        return jnp.abs(self.value)
+
+
+def random_eigenspace(key: jax.Array, num_nodes: int, size: int = BASIS, dtype=None) -> Eigenspace:
+    """Bases to start from."""
+    size = min(size, num_nodes)
+    bases = jax.random.normal(key, (2, num_nodes, size), dtype or jnp.float32)
+    return Eigenspace(*(jnp.linalg.qr(basis)[0] for basis in bases))
+
+
+def improve(
+    wires: Wiring, weights: jax.Array, slope: jax.Array, space: Eigenspace
+) -> tuple[Eigenspace, LeadingEigenvalue]:
+    """The leading eigenvalue seen in the bases, and the bases after one product with J.
+
+    slope: phi' at the steady state of one condition, (N,).
+    """
+    right, left = space
+    # Other edges add nothing to the radius but rounding errors, which a chain of edges magnifies.
+    weights = jnp.where(wires.cyclic, weights, 0)
+    right_image = slope[:, None] * product(wires, weights, right)
+    left_image = transposed_product(wires, weights, slope[:, None] * left)
+    values, vectors = jnp.linalg.eig(right.T @ right_image)
+    leading = jnp.argmax(jnp.abs(values))
+    value, inner = values[leading], vectors[:, leading]
+    left_values, left_vectors = jnp.linalg.eig(left.T @ left_image)
+    nearest = jnp.argmin(jnp.abs(left_values - value))
+    v, u = right @ inner, left @ left_vectors[:, nearest]
+    residual = jnp.linalg.norm(right_image @ inner - value * v)
+    residual = residual / jnp.maximum(jnp.abs(value), jnp.finfo(weights.dtype).tiny)
+    improved = Eigenspace(_orthonormal(right_image, right), _orthonormal(left_image, left))
+    return improved, LeadingEigenvalue(value, v, u, residual)
+
+
+def _orthonormal(image: jax.Array, basis: jax.Array) -> jax.Array:
+    # Directions that J maps to zero would leave the new basis without full rank.
+    return jnp.linalg.qr(image + jnp.finfo(basis.dtype).eps * basis)[0]
+
+
+def differentiable_radius(
+    wires: Wiring, weights: jax.Array, slope: jax.Array, leading: LeadingEigenvalue
+) -> jax.Array:
+    """The spectral radius as a function of the weights, with phi' and the vectors held constant.
+
+    Its gradient is d|value|/dw of the edge j -> i: Re(conj(value) / |value| u_i phi'_i v_j / (u^T v)).
+    """
+    value, v, u, _ = jax.lax.stop_gradient(leading)
+    slope = jax.lax.stop_gradient(slope)
+    overlap = jnp.sum(u * v)
+    tiny = jnp.finfo(weights.dtype).eps
+    # A defective eigenvalue has no derivative; its vectors are nearly orthogonal.
+    usable = (jnp.abs(overlap) > tiny) & (jnp.abs(value) > tiny)
+    turn = jnp.conj(value) / jnp.maximum(jnp.abs(value), tiny)
+    factor = jnp.where(usable, turn / jnp.where(usable, overlap, 1), 0)
+    receivers, senders = wires.receivers, wires.senders
+    per_edge = jnp.real(factor * take(u, receivers) * take(v, senders)) * take(slope, receivers)
+    change = weights - jax.lax.stop_gradient(weights)
+    return jnp.abs(value) + jnp.sum(per_edge * change)
+
+
+class SpectralRadius(NamedTuple):
+    """For each condition: radius (B,), eigenvalue complex (B,), residual |J v - value v| / |value| (B,)."""
+
+    radius: np.ndarray
+    eigenvalue: np.ndarray
+    residual: np.ndarray
+
+
+def spectral_radius(
+    wires: Wiring, weights: Array, slopes: Array, tolerance: float = 1e-8
+) -> SpectralRadius:
+    """The spectral radius at the steady state of each condition, by ARPACK in float64 on the host.
+
+    slopes: phi' at the steady states, (N, B). Several eigenvalues are asked for, because the one of
+    largest modulus is easily missed alone; where ARPACK fails, all eigenvalues are computed densely.
+    """
+    import scipy.sparse
+
+    num_nodes = slopes.shape[0]
+    ends = (np.asarray(wires.receivers), np.asarray(wires.senders))
+    W = scipy.sparse.csr_array(
+        (np.asarray(weights, np.float64), ends), shape=(num_nodes, num_nodes)
+    )
+    inside = _in_loops(W)
+    W = W[inside][:, inside]
+    found = [
+        _leading(scipy.sparse.diags_array(slope) @ W, tolerance)
+        for slope in np.asarray(slopes, np.float64)[inside].T
+    ]
+    value = np.array([value for value, _ in found], dtype=complex)
+    return SpectralRadius(np.abs(value), value, np.array([residual for _, residual in found]))
+
+
+def _in_loops(W: Any) -> np.ndarray:
+    """The nodes that lie in a feedback loop of a sparse matrix: they alone have eigenvalues beside 0.
+
+    The other nodes would only blur the eigenvalues by rounding: of a chain of 50 nodes by 0.5.
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    W.eliminate_zeros()
+    _, component = connected_components(W, directed=True, connection="strong")
+    in_company = np.bincount(component)[component] > 1
+    return np.flatnonzero(in_company | (W.diagonal() != 0))
+
+
+def _leading(J: Any, tolerance: float) -> tuple[complex, float]:
+    """The eigenvalue of largest modulus of a sparse matrix, and its residual."""
+    import scipy.sparse.linalg
+
+    num_nodes = J.shape[0]
+    if num_nodes == 0:
+        return 0j, 0.0
+    if num_nodes > 4 * _ASKED:
+        start = np.random.default_rng(0).standard_normal(num_nodes)
+        try:
+            values, vectors = scipy.sparse.linalg.eigs(
+                J, k=_ASKED, ncv=min(_KRYLOV, num_nodes - 1), tol=tolerance / 10, v0=start
+            )
+        except (
+            scipy.sparse.linalg.ArpackError
+        ):  # also a multiple eigenvalue, as 0 of a network without cycles
+            values, vectors = np.linalg.eig(J.toarray())
+    else:
+        values, vectors = np.linalg.eig(J.toarray())
+    leading = int(np.argmax(np.abs(values)))
+    value, vector = values[leading], vectors[:, leading]
+    size = max(abs(value), np.finfo(float).tiny)
+    return value, float(np.linalg.norm(J @ vector - value * vector) / size)
+
+
+# One eigenvalue alone converges to a smaller one in a trained model now and then.
+_ASKED, _KRYLOV = 6, 40

@@ -1,0 +1,344 @@
+"""train(): fit a signaling model to conditions, with progress, checkpoints and an early end on interrupt."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxllc.errors import InputError
+from jaxllc.output_file import output_file
+from jaxllc.signaling.checkpoint import fingerprint, read_checkpoint, write_checkpoint
+from jaxllc.signaling.conditions import Conditions
+from jaxllc.signaling.model import Prediction, SignalingModel
+from jaxllc.signaling.penalties import wrong_signs
+from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.settings import SignalingSettings, settings_of
+from jaxllc.signaling.spectral_radius import random_eigenspace, spectral_radius
+from jaxllc.signaling.structure import (
+    Data,
+    Parameters,
+    Structure,
+    data_of,
+    initial_parameters,
+    structure_of,
+)
+from jaxllc.signaling.training_state import Rates, Record, Shape, TrainingState, optimizer
+from jaxllc.signaling.training_step import training_steps
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HISTORY = ("epoch", "loss", "mse", "radius", "residual", "learning_rate", "unsteady", "refused")
+Progress = Callable[[int, int, dict[str, float]], None]
+
+_SECONDS_BETWEEN_REPORTS = 0.5
+_BASIS = 6
+_MOST_STEPS = 500  # of one call of the compiled loop, so that an interrupt is heard
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SignalingFit:
+    """A trained model, how it came about, and whether it is to be trusted.
+
+    history: DataFrame, one row per epoch: epoch, loss (with penalties), mse, radius (largest spectral
+    radius of the conditions, as last seen), residual (largest relative change of the steady states in the
+    last iteration), learning_rate, unsteady (conditions left out of the misfit because their state did not
+    come to rest), refused (steps whose numbers were not finite). finished: whether all
+    epochs were made. notes: sentences on what to mind. seconds: time spent, compilation included.
+    """
+
+    model: SignalingModel
+    settings: SignalingSettings
+    seed: int
+    conditions: Conditions
+    history: pd.DataFrame
+    finished: bool
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def parameters(self) -> Parameters:
+        """weights (E,), bias (N,), output_scale (TFs,)."""
+        return self.model.parameters
+
+    def predict(self, ligands: Any, knock_out: Sequence[str] = ()) -> Prediction:
+        """The model's prediction; see SignalingModel.predict."""
+        return self.model.predict(ligands, knock_out)
+
+    @cached_property
+    def fitted(self) -> Prediction:
+        """The prediction of the conditions of the training."""
+        return self.model.predict(self.conditions)
+
+    @property
+    def train_correlation(self) -> float:
+        """Pearson r of fit and data, pooled over conditions and TFs."""
+        return correlation(self.fitted.tfs.to_numpy(), self.conditions.tf_activities)
+
+    @property
+    def sign_violations(self) -> int:
+        """The number of edges whose weight contradicts their known sign."""
+        return int(wrong_signs(self.parameters.weights, self.model.structure.signs).sum())
+
+    def summary(self) -> str:
+        """A few lines: what was trained, how well it fits, whether it converged."""
+        radius = self.history["radius"].iloc[-1] if len(self.history) else float("nan")
+        converged = self.fitted.converged
+        lines = [
+            f"{self.model.prior.num_nodes} nodes, {self.model.prior.num_edges} edges, "
+            f"{self.conditions.num_conditions} conditions, {len(self.model.ligands)} ligands, "
+            f"{len(self.model.tfs)} TFs",
+            f"train r {self.train_correlation:.3f} after {len(self.history)} epochs in {self.seconds:.1f} s",
+            f"spectral radius {radius:.3f}, {int(converged.sum())} of {len(converged)} conditions "
+            f"converged, {self.sign_violations} sign violations",
+            *self.notes,
+        ]
+        return "\n".join(lines)
+
+    def save(self, folder: str | os.PathLike) -> list[Path]:
+        """Write model.npz, settings.json, history.csv and predictions.csv into an existing folder."""
+        folder = Path(folder)
+        names = ("model.npz", "settings.json", "history.csv", "predictions.csv")
+        paths = [folder / name for name in names]
+        self.model.save(paths[0])
+        with output_file(paths[1]) as temporary:
+            temporary.write_text(json.dumps(self.settings.to_dict(), indent=1) + "\n")
+        with output_file(paths[2]) as temporary:
+            self.history.to_csv(temporary, index=False)
+        with output_file(paths[3]) as temporary:
+            self.fitted.tfs.to_csv(temporary, index_label="condition")
+        return paths
+
+    def __repr__(self) -> str:
+        return f"SignalingFit({self.summary().splitlines()[1]})"
+
+
+def train(
+    prior: PriorNetwork,
+    conditions: Conditions,
+    settings: SignalingSettings | str | None = None,
+    seed: int = 0,
+    *,
+    held_out: Conditions | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_every: int = 1000,
+    progress: Progress | None = None,
+) -> SignalingFit:
+    """Train a signaling model; the same seed on the same machine gives the same model.
+
+    settings: SignalingSettings, the name of a preset (default, macrophage, ligand, synthetic), or None for
+    the default. held_out: conditions that are left out of the training, by name. checkpoint: a file that
+    is written every `checkpoint_every` epochs and at the end; if it exists, training goes on from it
+    bit for bit. progress: called with epoch, epochs and the latest numbers. An interrupt ends early: the
+    fit so far is returned, with `finished` False.
+
+    Raises InputError where no ligand or no TF is a node, where no path leads from a ligand to a TF, and
+    for a checkpoint of another training.
+
+    Example:
+        fit = jaxllc.signaling.train(prior, conditions, seed=0)
+        fit.predict(new_ligands).tfs
+    """
+    settings = settings_of(settings)
+    if held_out is not None:
+        conditions = without(conditions, held_out.names)
+    start = time.perf_counter()
+    conditions, structure, data = prepare(prior, conditions, settings)
+    mark = fingerprint(structure, data, settings, seed)
+    state = initial_state(structure, data, settings, seed)
+    rows = np.zeros((0, len(HISTORY)))
+    if checkpoint is not None and Path(checkpoint).exists():
+        state, rows = read_checkpoint(checkpoint, state, mark)
+    shape, rates = Shape.of(settings, conditions.num_conditions), Rates.of(settings, dtype())
+    most = max(1, _MOST_STEPS // shape.steps_per_epoch)
+    data, structure = jax.device_put((data, structure))
+    reported, kept = 0.0, len(rows)
+    finished = True
+    try:
+        while len(rows) < settings.epochs:
+            count = min(most, settings.epochs - len(rows))
+            after, records = advance(shape, most, structure, data, rates, state, jnp.asarray(count))
+            latest = history_rows(records, len(rows), count)
+            # One assignment: an interrupt leaves a state and its own history.
+            state, rows = after, np.concatenate([rows, latest])
+            now, last = time.perf_counter(), len(rows) == settings.epochs
+            if progress is not None and (now - reported > _SECONDS_BETWEEN_REPORTS or last):
+                reported = now
+                progress(len(rows), settings.epochs, dict(zip(HISTORY, rows[-1], strict=True)))
+            if checkpoint is not None and len(rows) - kept >= checkpoint_every:
+                write_checkpoint(checkpoint, state, rows, mark)
+                kept = len(rows)
+    except KeyboardInterrupt:
+        finished = False
+    if checkpoint is not None and len(rows) > kept:
+        write_checkpoint(checkpoint, state, rows, mark)
+    return fit_of(
+        prior,
+        conditions,
+        settings,
+        seed,
+        state.parameters,
+        rows,
+        finished,
+        time.perf_counter() - start,
+    )
+
+
+def without(conditions: Conditions, names: Sequence[str]) -> Conditions:
+    """The conditions but for those of these names; raises InputError for a name that is not there."""
+    conditions.select(list(names))
+    left_out = set(names)
+    return conditions.select([name for name in conditions.names if name not in left_out])
+
+
+def prepare(
+    prior: PriorNetwork, conditions: Conditions, settings: SignalingSettings
+) -> tuple[Conditions, Structure, Data]:
+    """The conditions that the network knows, and both as arrays; InputError if nothing can be learned."""
+    conditions = conditions.matched(prior)
+    if conditions.num_conditions == 0:
+        raise InputError("there is no condition to train on")
+    if not prior.has_path(conditions.ligands, conditions.tfs):
+        raise InputError(
+            "no path of the prior network leads from a ligand to a TF, so nothing can be learned; check the "
+            "direction of the edges (source acts on target) and the node codes"
+        )
+    structure = structure_of(prior, conditions.ligands, conditions.tfs, settings.input_scale)
+    data = data_of(conditions)
+    if not data.observed.any():
+        raise InputError(
+            "no TF activity of any condition was measured; there is nothing to train on"
+        )
+    cast = lambda x: np.asarray(x, dtype())  # noqa: E731
+    structure = structure._replace(
+        signs=cast(structure.signs), input_scale=cast(structure.input_scale)
+    )
+    return conditions, structure, Data(*(cast(x) for x in data))
+
+
+def dtype() -> Any:
+    """float32, or float64 where the user has turned x64 on."""
+    return jnp.zeros(()).dtype
+
+
+def initial_state(
+    structure: Structure, data: Data, settings: SignalingSettings, seed: int
+) -> TrainingState:
+    """Fresh parameters at the settings' spectral radius, and nothing known of states and eigenvectors."""
+    weights_key, space_key, key = jax.random.split(jax.random.key(seed), 3)
+    parameters = initial_parameters(structure, weights_key, settings.output_scale, dtype())
+    num_nodes, num_conditions = len(structure.wires.incoming.order), data.ligands.shape[0]
+    radius = spectral_radius(structure.wires, parameters.weights, np.ones((num_nodes, 1))).radius[0]
+    if radius > 0:  # a network without cycles has none
+        scale = settings.initial_radius / radius
+        parameters = parameters._replace(weights=parameters.weights * jnp.asarray(scale, dtype()))
+    space = random_eigenspace(space_key, num_nodes, _BASIS, dtype())
+    zeros = jnp.zeros((num_nodes, num_conditions), dtype())
+    return TrainingState(
+        parameters,
+        optimizer().init(parameters),
+        zeros,
+        zeros,
+        jax.tree.map(lambda x: jnp.broadcast_to(x, (num_conditions, *x.shape)), space),
+        jnp.full(num_conditions, settings.initial_radius, dtype()),
+        jnp.arange(num_conditions),
+        key,
+        jnp.asarray(0),
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def advance(
+    shape: Shape,
+    most_epochs: int,
+    structure: Structure,
+    data: Data,
+    rates: Rates,
+    state: TrainingState,
+    epochs: jax.Array,
+) -> tuple[TrainingState, Record]:
+    """`epochs` epochs in one compiled program; see `training_steps`."""
+    return training_steps(shape, structure, data, rates, state, most_epochs, epochs)
+
+
+def history_rows(records: Record, first_epoch: int, count: int) -> np.ndarray:
+    """Rows of the history, (count, columns), from the records of one call."""
+    columns = [np.asarray(column, np.float64)[:count] for column in records]
+    return np.column_stack([np.arange(first_epoch + 1, first_epoch + count + 1), *columns])
+
+
+def fit_of(
+    prior: PriorNetwork,
+    conditions: Conditions,
+    settings: SignalingSettings,
+    seed: int,
+    parameters: Parameters,
+    rows: np.ndarray,
+    finished: bool,
+    seconds: float,
+) -> SignalingFit:
+    """The result of a training, with what is to be said about it."""
+    import pandas as pd
+
+    learned = Parameters(*(np.asarray(x, np.float64) for x in parameters))
+    model = SignalingModel(
+        prior,
+        conditions.ligands,
+        conditions.tfs,
+        learned,
+        settings.activation,
+        settings.input_scale,
+    )
+    history = pd.DataFrame(rows, columns=list(HISTORY))
+    history["epoch"] = history["epoch"].astype(int)
+    notes = list(conditions.notes)
+    if not finished:
+        notes.append(
+            f"interrupted after {len(rows)} of {settings.epochs} epochs; the learning rate had not come down"
+        )
+    unstable = history.loc[history["radius"] > 1, "epoch"]
+    if len(unstable):
+        notes.append(
+            f"the spectral radius passed 1 in {len(unstable)} of {len(rows)} epochs (epoch "
+            f"{unstable.iloc[0]} to {unstable.iloc[-1]}); the spectral penalty pulled it back"
+        )
+    unsteady = int((history["unsteady"] > 0).sum())
+    if unsteady > 0.05 * len(rows):
+        notes.append(
+            f"in {unsteady} of {len(rows)} epochs some conditions did not come to rest and were left out of "
+            "the misfit; a larger spectral_penalty or more iterations help"
+        )
+    refused = history["refused"].sum()
+    if refused:
+        notes.append(
+            f"{refused:g} epochs held steps whose numbers were not finite; they were left out"
+        )
+    fit = SignalingFit(model, settings, seed, conditions, history, finished, (), seconds)
+    return _with_notes(fit, (*notes, *fit.fitted.notes))
+
+
+def _with_notes(fit: SignalingFit, notes: tuple[str, ...]) -> SignalingFit:
+    from dataclasses import replace
+
+    noted = replace(fit, notes=notes)
+    noted.__dict__["fitted"] = fit.fitted
+    return noted
+
+
+def correlation(predicted: np.ndarray, measured: np.ndarray) -> float:
+    """Pearson r over entries that were measured; nan where either side is constant."""
+    known = np.isfinite(measured) & np.isfinite(predicted)
+    x, y = np.asarray(predicted)[known], np.asarray(measured)[known]
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(x, y)[0, 1])
