@@ -26,7 +26,7 @@ class SignalingSettings:
     """
 
     activation: str = "mml"
-    epochs: int = 3000
+    epochs: int = 6000
     batch_size: int = 0
     # fixed point
     iterations: int = 8
@@ -62,7 +62,7 @@ class SignalingSettings:
     uniform_silent: float = 50.0
     uniform_high: float = 1 / 1.2
     spectral_penalty: float = 1e-3
-    spectral_target: float = 0.8
+    spectral_target: float = 0.6
     spectral_steepness: float = 21.0
 
     def __post_init__(self) -> None:

@@ -80,6 +80,11 @@ class SignalingFit:
         """The prediction of the conditions of the training."""
         return self.model.predict(self.conditions)
 
+    @cached_property
+    def spectral_radius(self) -> float:
+        """The largest spectral radius of the conditions of the training, at their steady states."""
+        return float(self.model.spectral_radius(self.conditions).max())
+
     @property
     def train_correlation(self) -> float:
         """Pearson r of fit and data, pooled over conditions and TFs."""
@@ -92,15 +97,14 @@ class SignalingFit:
 
     def summary(self) -> str:
         """A few lines: what was trained, how well it fits, whether it converged."""
-        radius = self.history["radius"].iloc[-1] if len(self.history) else float("nan")
         converged = self.fitted.converged
         lines = [
             f"{self.model.prior.num_nodes} nodes, {self.model.prior.num_edges} edges, "
             f"{self.conditions.num_conditions} conditions, {len(self.model.ligands)} ligands, "
             f"{len(self.model.tfs)} TFs",
             f"train r {self.train_correlation:.3f} after {len(self.history)} epochs in {self.seconds:.1f} s",
-            f"spectral radius {radius:.3f}, {int(converged.sum())} of {len(converged)} conditions "
-            f"converged, {self.sign_violations} sign violations",
+            f"spectral radius {self.spectral_radius:.3f}, {int(converged.sum())} of "
+            f"{len(converged)} conditions converged, {self.sign_violations} sign violations",
             *self.notes,
         ]
         return "\n".join(lines)
