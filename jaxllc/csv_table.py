@@ -14,7 +14,7 @@ import pandas as pd
 
 from jaxllc.errors import InputError, first_repeat
 
-_MISSING = ["", "NA", "N/A", "NaN", "nan", "NAN", "null", "NULL", "None", "-nan"]
+MISSING = ["", "NA", "N/A", "NaN", "nan", "NAN", "null", "NULL", "None", "-nan"]
 
 
 class CsvTable:
@@ -28,7 +28,8 @@ class CsvTable:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self.header, self._separator = _read_header(self.path)
+        self.header, self._separator = header_cells(first_line(self.path))
+        check_header(self.path, self.header)
 
     def find(self, *synonyms: str) -> str | None:
         """The column with one of these names, case aside, in order of preference."""
@@ -61,7 +62,7 @@ class CsvTable:
                     index_col=False,
                     dtype=dict.fromkeys(text, str),
                     keep_default_na=False,
-                    na_values=dict.fromkeys(numeric, _MISSING),
+                    na_values=dict.fromkeys(numeric, MISSING),
                     skip_blank_lines=False,
                     skipinitialspace=True,
                     low_memory=False,
@@ -118,31 +119,39 @@ def _not_bool(cell: object) -> object:
     return str(cell) if isinstance(cell, bool) else cell
 
 
-def _read_header(path: Path) -> tuple[list[str], str]:
-    """The column names, checked, and the separator: a comma, semicolon or tab."""
+def first_line(path: Path) -> str:
+    """The first line of a text file; InputError if there is no such file or nothing in it."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline(10_000_000)
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
+        raise InputError(f"{path} does not exist; check the name and the folder") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
+        raise InputError(f"{path} is not UTF-8 text; save it in UTF-8") from error
     if not first.strip():
-        raise InputError(
-            f"{path} is empty" if path.stat().st_size == 0 else f"{path} has no header in row 1"
-        )
+        empty = path.stat().st_size == 0
+        raise InputError(f"{path} is empty" if empty else f"{path} has nothing in row 1")
     if "\0" in first:
-        raise InputError(f"{path} is not a text table; save it as CSV in UTF-8")
+        raise InputError(f"{path} is not a text table; save it as text in UTF-8")
+    return first
+
+
+def header_cells(first: str) -> tuple[list[str], str]:
+    """The cells of the first line, and the separator: a comma, semicolon or tab."""
     separator = max(",;\t", key=first.count)
     csv.field_size_limit(max(csv.field_size_limit(), len(first)))
-    header = [name.strip() for name in next(csv.reader([first], delimiter=separator))]
-    if "" in header:
+    return [name.strip() for name in next(csv.reader([first], delimiter=separator))], separator
+
+
+def check_header(path: Path, header: list[str], first_may_be_empty: bool = False) -> None:
+    """Raise InputError for a column without a name, and for a name that stands twice."""
+    start = int(first_may_be_empty)
+    if "" in header[start:]:
         raise InputError(
-            f"{path}: column {header.index('') + 1} of the header has no name; name or drop it"
+            f"{path}: column {header.index('', start) + 1} of the header has no name; name or drop it"
         )
     repeated = first_repeat(header)
     if repeated is not None:
-        raise InputError(f"{path}: the header has the column {repeated!r} twice")
-    return header, separator
+        raise InputError(f"{path}: the header has the column {repeated!r} twice; keep one of them")

@@ -76,8 +76,8 @@ def plot_pareto(law: Law) -> Figure:
     """The front: misfit of the fitted samples and error of the held-out ones against complexity."""
     if not law.front:
         raise InputError("this law has no Pareto front")
-    figure = _figure(7.2, 3.8)
-    axes = _axes(figure.subplots())
+    figure = new_figure(7.2, 3.8)
+    axes = styled_axes(figure.subplots())
     size = [row.num_constants for row in law.front]
     chosen = [row for row in law.front if row.chosen]
     misfit = [row.chi_squared for row in law.front]
@@ -129,10 +129,10 @@ def _comparison(
 ) -> Figure:
     shown = _shown_nodes(observed, network, nodes)
     rows = observed.num_variables
-    figure = _figure(10.0, 1.0 + 2.9 * rows)
+    figure = new_figure(10.0, 1.0 + 2.9 * rows)
     grid = figure.subplots(rows, 2, width_ratios=[1.9, 1.0], squeeze=False)
     for v, variable in enumerate(observed.variables):
-        left, right = _axes(grid[v, 0]), _axes(grid[v, 1])
+        left, right = styled_axes(grid[v, 0]), styled_axes(grid[v, 1])
         if before is not None:
             _points(left, before, shown, v, pale=True)
             left.axvline(before.times[-1], color=SOFT, linewidth=0.9, linestyle="--")
@@ -248,13 +248,15 @@ def _node_legend(
 # --- the look -----------------------------------------------------------------------------------
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches that belongs to no global state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", dpi=110, facecolor="white")
 
 
-def _axes(axes: Axes) -> Axes:
+def styled_axes(axes: Axes) -> Axes:
+    """The same axes in the look of all figures."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(SOFT)
     axes.tick_params(colors=INK, labelsize=9)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from jaxllc.plotting import COLOURS, INK, _axes, _figure
+from jaxllc.plotting import COLOURS, INK, new_figure, styled_axes
 
 if TYPE_CHECKING:
     import sympy
@@ -28,7 +28,7 @@ def draw_terms(law: Law, known: Any, time_unit: str) -> Figure:
     """One row for each variable: its self term and its interaction term."""
     ranges = _ranges(law, known)
     rows = len(law.equations)
-    figure = _figure(10.0, 0.6 + 3.3 * rows)
+    figure = new_figure(10.0, 0.6 + 3.3 * rows)
     grid = figure.subplots(rows, 2, squeeze=False)
     per = f"per {time_unit}" if time_unit else "per unit of time"
     for row, (variable, equation) in zip(grid, law.equations.items(), strict=True):
@@ -38,7 +38,7 @@ def draw_terms(law: Law, known: Any, time_unit: str) -> Figure:
             expression = equation[side]
             truth = None if other is None else other[side]
             title = _draw(
-                _axes(axes), expression, truth, ranges, law.variables, f"{variable} {per}"
+                styled_axes(axes), expression, truth, ranges, law.variables, f"{variable} {per}"
             )
             axes.set_title(f"{texts[side]} of {variable}{title}", fontsize=10, color=INK)
     if known is not None:

@@ -149,7 +149,7 @@ def simulate(
             f"solvers are {', '.join(SOLVERS)}."
         )
     dtype = np.dtype(dtype)
-    time_points = _checked_times(times)
+    time_points = checked_times(times)
     features = _checked_features(field, network, node_features)
     states0, is_batch = _checked_initial_state(field, network, initial_state)
     graph = graph_of(network, {name: features[name] for name in field.feature_names})
@@ -180,7 +180,7 @@ def simulate(
         )
         successes.append(int(code) == SUCCESS)
         messages.append(
-            _sentence(int(code), float(stop), float(time_points[-1]), solver, max_steps)
+            outcome_sentence(int(code), float(stop), float(time_points[-1]), solver, max_steps)
         )
     if is_batch:
         return Simulation(runs, successes, messages)
@@ -198,7 +198,8 @@ def _compiled(solver: str, max_steps: int) -> Any:
     return jax.jit(run)
 
 
-def _sentence(code: int, stop: float, end: float, solver: str, max_steps: int) -> str:
+def outcome_sentence(code: int, stop: float, end: float, solver: str, max_steps: int) -> str:
+    """What the code of a solution says, as a sentence with the time it stopped at and the mend."""
     if code == SUCCESS:
         return f"Reached t = {end:g}."
     advice = (
@@ -216,7 +217,8 @@ def _sentence(code: int, stop: float, end: float, solver: str, max_steps: int) -
     }.get(code, f"Stopped at t = {stop:.6g} of {end:g}: the solver {solver!r} failed; {advice}.")
 
 
-def _checked_times(times: Sequence[float] | np.ndarray) -> np.ndarray:
+def checked_times(times: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The times as float64 (T,); InputError unless they are two or more, finite and increasing."""
     try:
         points = np.asarray(times, dtype=float)
     except (TypeError, ValueError) as error:

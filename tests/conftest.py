@@ -1,5 +1,6 @@
 """What every test stands on: strict JAX settings and a small network."""
 
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -57,6 +58,28 @@ def tables(tmp_path_factory, epidemic_runs, small_network):
     write_states(epidemic_runs, folder / "states.csv")
     small_network.to_csv(folder / "edges.csv")
     return folder
+
+
+@pytest.fixture(scope="session")
+def toy_tables(tmp_path_factory):
+    """A folder with network.tsv, ligands.tsv and tfs.tsv of a small signaling network."""
+    from tests.signaling_commands import write_tables
+
+    folder = tmp_path_factory.mktemp("toy")
+    write_tables(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference_arrays(shared_folder):
+    """Name of a reference file of the published signaling models -> its arrays, read once."""
+
+    @cache
+    def read(name):
+        with np.load(shared_folder / "data" / "lembas" / "reference" / f"{name}.npz") as file:
+            return dict(file)
+
+    return read
 
 
 @pytest.fixture

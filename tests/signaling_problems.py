@@ -119,6 +119,31 @@ def published_model(given: Problem, activation="mml"):
     )  # fmt: skip
 
 
+def reference_signs(known):
+    """The signs of the edges of a reference file, 0 where unknown; both flags set count as inhibition."""
+    return np.where(known["moa_inh"], -1, np.where(known["moa_stim"], 1, 0))
+
+
+def reference_model(known):
+    """The model of a reference file in the independent implementation."""
+    signs = reference_signs(known)
+    return published().PublishedModel(
+        num_nodes=len(known["bias"]),
+        senders=known["edge_source"],
+        receivers=known["edge_target"],
+        signs=signs,
+        sign_known=signs != 0,
+        input_index=known["input_index"],
+        output_index=known["output_index"],
+        weights=known["weights"],
+        bias=known["bias"],
+        input_scale=known["input_projection"],
+        output_scale=known["output_projection"],
+        activation=str(known["activation"]),
+        leak=float(known["leak"]),
+    )
+
+
 def differences(function, values, step=1e-6):
     """Central differences of function(values) in every entry of `values`."""
     slopes = np.zeros_like(values)

@@ -5,12 +5,14 @@ the fixed point.
 """
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
 from tests.signaling_problems import REFERENCES as NAMES
 from tests.signaling_problems import published as load_published
+from tests.signaling_problems import reference_model
 
 published = load_published("published_signaling")
 training = load_published("published_training")
@@ -19,32 +21,13 @@ STOP = 1e-6
 
 
 @pytest.fixture(scope="module")
-def reference(shared_folder):
-    """Name of a reference file -> the model and its arrays, read once."""
-    read = {}
+def reference(reference_arrays):
+    """Name of a reference file -> the model and its arrays."""
 
+    @cache
     def get(name):
-        if name not in read:
-            with np.load(shared_folder / "data" / "lembas" / "reference" / f"{name}.npz") as file:
-                arrays = dict(file)
-            signs = np.where(arrays["moa_inh"], -1, np.where(arrays["moa_stim"], 1, 0))
-            model = published.PublishedModel(
-                num_nodes=len(arrays["bias"]),
-                senders=arrays["edge_source"],
-                receivers=arrays["edge_target"],
-                signs=signs,
-                sign_known=signs != 0,
-                input_index=arrays["input_index"],
-                output_index=arrays["output_index"],
-                weights=arrays["weights"],
-                bias=arrays["bias"],
-                input_scale=arrays["input_projection"],
-                output_scale=arrays["output_projection"],
-                activation=str(arrays["activation"]),
-                leak=float(arrays["leak"]),
-            )
-            read[name] = model, arrays
-        return read[name]
+        known = reference_arrays(name)
+        return reference_model(known), known
 
     return get
 

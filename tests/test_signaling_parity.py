@@ -4,7 +4,7 @@
 and a dense adjoint solve.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -23,6 +23,8 @@ from tests.signaling_problems import (
     in_float64,
     published,
     quickly_compiled,
+    reference_model,
+    reference_signs,
     relative,
 )
 
@@ -44,29 +46,22 @@ class Reference(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def reference(shared_folder):
-    """Name of a reference file -> Reference, read once."""
-    read = {}
+def reference(reference_arrays):
+    """Name of a reference file -> Reference."""
 
+    @cache
     def get(name):
-        if name not in read:
-            with np.load(shared_folder / "data" / "lembas" / "reference" / f"{name}.npz") as file:
-                known = dict(file)
-            # Both flags set would count as inhibition.
-            signs = np.where(known["moa_inh"], -1.0, np.where(known["moa_stim"], 1.0, 0.0))
-            wires = wiring(known["edge_source"], known["edge_target"], len(known["bias"]))
-            inputs, outputs = (
-                known[f"{side}_index"].astype(np.int32) for side in ("input", "output")
-            )
-            observed = np.ones_like(known["Y"])
-            read[name] = Reference(
-                known,
-                OURS[str(known["activation"])],
-                Structure(wires, signs, inputs, outputs, known["input_projection"]),
-                Parameters(known["weights"], known["bias"], known["output_projection"]),
-                Data(known["X"], known["Y"], observed, np.ones(len(known["Y"]))),
-            )
-        return read[name]
+        known = reference_arrays(name)
+        wires = wiring(known["edge_source"], known["edge_target"], len(known["bias"]))
+        inputs, outputs = (known[f"{side}_index"].astype(np.int32) for side in ("input", "output"))
+        signs, observed = reference_signs(known).astype(float), np.ones_like(known["Y"])
+        return Reference(
+            known,
+            OURS[str(known["activation"])],
+            Structure(wires, signs, inputs, outputs, known["input_projection"]),
+            Parameters(known["weights"], known["bias"], known["output_projection"]),
+            Data(known["X"], known["Y"], observed, np.ones(len(known["Y"]))),
+        )
 
     return get
 
@@ -151,7 +146,7 @@ def test_single_precision_where_rounding_carries_no_node_across_the_kink(referen
     spectral radius of 0.976 is kept in single precision.
     """
     given = reference("macrophage")
-    model, states = independent(given), given.known["full_fixedpoint"]
+    model, states = reference_model(given.known), given.known["full_fixedpoint"]
     slopes = published().slopes_at(model, states, given.data.ligands)
 
     def run(present):
@@ -170,16 +165,6 @@ def test_single_precision_where_rounding_carries_no_node_across_the_kink(referen
         by_parameters, (exact.weights, exact.bias, exact.output_scale), strict=True
     ):
         assert relative(one, other) < 1e-3
-
-
-def independent(given):
-    """The model of a reference in the independent implementation."""
-    known, signs = given.known, given.structure.signs
-    return published().PublishedModel(
-        len(known["bias"]), known["edge_source"], known["edge_target"], signs, signs != 0,
-        known["input_index"], known["output_index"], known["weights"], known["bias"],
-        known["input_projection"], known["output_projection"], str(known["activation"]),
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["toy", "macrophage"])
@@ -218,7 +203,7 @@ def test_no_condition_of_a_trained_model_has_its_leading_eigenvalue_missed(
 ):
     """All conditions against another start of ARPACK with another number of eigenvalues."""
     given, ((_, found), _) = reference(name), converged(name)
-    model = independent(given)
+    model = reference_model(given.known)
     slopes = found.slope[:, :20]
     radius = spectral_radius(given.structure.wires, given.parameters.weights, slopes).radius
     start = np.random.default_rng(7).normal(size=model.num_nodes)

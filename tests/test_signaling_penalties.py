@@ -98,6 +98,16 @@ def test_uniform_penalty(random, high, silent):
     np.testing.assert_allclose(slopes, differences(value_at, states.T), atol=1e-5)
 
 
+def test_without_a_condition_the_uniform_penalty_and_its_gradient_are_zero(random):
+    """As where no state comes to rest: the other terms of the loss must stay finite."""
+    states, nobody = random.normal(size=(7, 5)), np.zeros(5)
+    value, slopes = in_float64(
+        jax.value_and_grad(lambda h: uniform_penalty(h, nobody, 0.99, 50.0)), states
+    )
+    assert value == 0
+    np.testing.assert_array_equal(slopes, 0)
+
+
 @pytest.mark.parametrize(("steepness", "target"), [(21.0, 0.871), (10.0, 0.9)])
 def test_spectral_penalty(steepness, target):
     training = published("published_training")

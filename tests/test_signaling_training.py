@@ -52,11 +52,23 @@ def test_a_small_problem_is_learned(fit, conditions):
     assert len(fit.history) == SETTINGS.epochs
     assert fit.history["mse"].iloc[-1] < 0.1 * fit.history["mse"].iloc[0]
     outputs = fit.predict(conditions).tfs.to_numpy()
-    last = fit.history["mse"].iloc[-1]
-    assert np.mean((outputs - conditions.tf_activities) ** 2) == pytest.approx(last, rel=0.05)
+    best = fit.history["mse"].iloc[-1]
+    assert np.mean((outputs - conditions.tf_activities) ** 2) == pytest.approx(best, rel=0.05)
     assert fit.predict(conditions).converged.all()
     assert fit.sign_violations == 0
     assert "train r" in fit.summary()
+
+
+@pytest.mark.parametrize("changes", [{"refresh_every": 1}, {"warm_start": False, "iterations": 50}])
+def test_the_parameters_of_the_best_epoch_are_kept(prior, conditions, changes):
+    wild = {"learning_rate": 0.01, "learning_rate_end": 1.0, "input_noise_per_rate": 0.0}
+    settings = dataclasses.replace(SETTINGS, epochs=150, **wild, **changes)
+    found = train(prior, conditions, settings, seed=0)
+    history = found.history
+    best = history["loss"].idxmin()
+    assert history["loss"].iloc[-1] > 1.2 * history["loss"][best]
+    mse = np.mean((found.fitted.tfs.to_numpy() - conditions.tf_activities) ** 2)
+    assert mse == pytest.approx(history["mse"][best], rel=1e-3)
 
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(fit, prior, conditions):
@@ -150,16 +162,51 @@ def test_mini_batches_show_every_condition_in_an_epoch(prior, conditions, batch_
     assert np.isfinite(found.history["loss"]).all()
 
 
-def test_a_state_that_blows_up_is_reported_and_pulled_back(prior, conditions):
-    settings = dataclasses.replace(
-        SETTINGS, activation="leaky_relu", initial_radius=3.0, epochs=1500, uniform_penalty=0.0
-    )
+BLOWN_UP = dataclasses.replace(SETTINGS, activation="leaky_relu", initial_radius=3.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"uniform_penalty": 0.0}, {"warm_start": False, "iterations": 100}],
+    ids=["default", "no uniform penalty", "cold start"],  # which grows beyond the largest float
+)
+def test_a_state_that_blows_up_is_reported_and_pulled_back(prior, conditions, changes):
+    settings = dataclasses.replace(BLOWN_UP, epochs=1500, **changes)
     found = train(prior, conditions, settings, seed=0)
     assert np.isfinite(found.parameters.weights).all()
-    assert "spectral radius passed 1" in " ".join(found.notes)
+    assert found.history["unsteady"].iloc[0] >= conditions.num_conditions - 1
+    assert found.history["refused"].sum() == 0
     assert found.history["radius"].iloc[0] > 1
     assert found.model.spectral_radius(conditions).max() < 1
     assert found.predict(conditions).converged.all()
+    (note,) = [note for note in found.notes if "spectral radius passed 1 in" in note]
+    assert note.endswith(f"the penalty pulled it back to {found.spectral_radius:.3g}")
+
+
+@pytest.mark.parametrize(
+    ("spectral_penalty", "said"),
+    [
+        (
+            1e-3,
+            ["passed 1 in 3 of 3 epochs (epoch 1 to 3)", "train with a larger spectral_penalty"],
+        ),
+        (
+            0.0,
+            [
+                "began at a spectral radius of 3, and spectral_penalty is 0",
+                "with a spectral_penalty",
+            ],
+        ),
+    ],
+)
+def test_a_spectral_radius_above_1_at_the_end_is_said(prior, conditions, spectral_penalty, said):
+    settings = dataclasses.replace(BLOWN_UP, epochs=3, spectral_penalty=spectral_penalty)
+    found = train(prior, conditions, settings, seed=0)
+    assert found.spectral_radius > 1
+    (note,) = [note for note in found.notes if "steady state need not exist" in note]
+    for part in [*said, f"it is {found.spectral_radius:.3g} at the end"]:
+        assert part in note
+    assert "pulled it back" not in found.summary()
 
 
 def test_learning_rate_rises_and_falls_by_half_cosines():
@@ -248,6 +295,10 @@ def test_predictions_take_tables_with_fewer_ligands_in_any_order(fit, conditions
         fit.predict(table.rename(columns={"L1": "L3"}))
     with pytest.raises(InputError, match="write 0"):
         fit.predict(table.replace(1.0, np.nan))
+    table = table.astype(object)
+    table.loc["c3", "L2"] = "high"
+    with pytest.raises(InputError, match="index 'c3', column 'L2': 'high' is not a number"):
+        fit.predict(table)
 
 
 def test_cross_validation_by_vmap_equals_one_model_at_a_time_and_resumes(

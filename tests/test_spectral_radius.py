@@ -11,10 +11,12 @@ from jaxllc.signaling.spectral_radius import (
     Eigenspace,
     differentiable_radius,
     improve,
+    radius_of_weights,
     random_eigenspace,
     spectral_radius,
 )
 from jaxllc.signaling.steady_state import wiring
+from jaxllc.signaling.synthetic import synthetic_problem
 from tests.signaling_problems import (
     dense,
     differences,
@@ -118,6 +120,31 @@ def test_a_node_that_excites_itself_beside_a_chain():
     wires = wiring(senders[order], receivers[order], 30)
     found = spectral_radius(wires, weights, np.ones((30, 1)))
     np.testing.assert_allclose(found.eigenvalue, -0.7, rtol=1e-12)
+
+
+def test_an_edge_of_weight_zero_closes_no_loop():
+    """As after a knock-out: the ring of 50 nodes is a chain, whose eigenvalues rounding must not blur."""
+    wires = wiring((np.arange(50) - 1) % 50, np.arange(50), 50)
+    weights = np.full(50, 2.0)
+    assert spectral_radius(wires, weights, np.ones((50, 1))).radius[0] == pytest.approx(2.0)
+    weights[20] = 0.0
+    assert spectral_radius(wires, weights, np.ones((50, 1))).radius[0] == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_radius_of_a_large_random_network_is_good_to_a_percent(monkeypatch, seed):
+    """On 10,000 edges, taken for a large network: weights as at the start of a training, and of a truth."""
+    truth = synthetic_problem(2_000, 10_000, 100, 200, seed)
+    start = np.random.default_rng(seed).uniform(0.1, 0.2, 10_000) * truth.prior.signs
+    for weights in (truth.parameters.weights, start):
+        exact = radius_of_weights(truth.structure.wires, weights)
+        ones = np.ones((2_000, 1))
+        assert exact == spectral_radius(truth.structure.wires, weights, ones).radius[0]
+        with monkeypatch.context() as patch:
+            patch.setattr("jaxllc.signaling.spectral_radius._LARGE", 0)
+            rough = radius_of_weights(truth.structure.wires, weights)
+        assert rough != exact
+        assert rough == pytest.approx(exact, rel=0.01)
 
 
 def test_where_arpack_fails_the_eigenvalues_are_found_densely(monkeypatch):

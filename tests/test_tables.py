@@ -85,7 +85,7 @@ def test_edges_have_synonyms(write, header):
     ("text", "sentence"),
     [
         ("", "states.csv is empty"),
-        ("\n\n", "no header in row 1"),
+        ("\n\n", "nothing in row 1"),
         ("time,a,b\n", "a header but no data"),
         ("time,a,b\n\n\n", "a header but no data"),
         (WIDE.replace("2,3,", "2,three,"), "row 4, column 'a': 'three' is not a number"),

@@ -80,10 +80,10 @@ def _read_levels(path: str, model: SignalingModel) -> tuple[pd.DataFrame, list[s
     """The ligand levels of a table, and remarks; unknown ligands may stand there if never given."""
     import pandas as pd
 
-    from jaxllc.signaling.conditions import _levels
+    from jaxllc.signaling.conditions import levels_of
     from jaxllc.signaling.prior_tables import LabelledTable
 
-    names, nodes, values, table = _levels(LabelledTable(path))
+    names, nodes, values, table = levels_of(LabelledTable(path))
     if np.isnan(values).any():
         row, column = np.argwhere(np.isnan(values))[0]
         raise InputError(

@@ -123,13 +123,15 @@ def _record(
     prediction = fit.predict(conditions)
     converged = np.asarray(prediction.converged)
     stalled = [name for name, well in zip(conditions.names, converged, strict=True) if not well]
-    prior = fit.model.prior
+    prior, radius = fit.model.prior, fit.spectral_radius
+    if held_out is not None:
+        radius = max(radius, float(fit.model.spectral_radius(held_out).max()))
     record = {
         "conditions": fit.conditions.num_conditions,
         "nodes": prior.num_nodes,
         "edges": prior.num_edges,
         "train_correlation": fit.train_correlation,
-        "spectral_radius": float(np.max(fit.model.spectral_radius(conditions))),
+        "spectral_radius": radius,
         "sign_violations": fit.sign_violations,
         "edges_of_known_sign": int(prior.sign_known.sum()),
         "converged": int(converged.sum()),

@@ -53,7 +53,7 @@ class Conditions:
         """
         from jaxllc.signaling.prior_tables import LabelledTable
 
-        return _joined(_levels(LabelledTable(ligands_path)), _levels(LabelledTable(tfs_path)))
+        return _joined(levels_of(LabelledTable(ligands_path)), levels_of(LabelledTable(tfs_path)))
 
     @classmethod
     def from_frames(cls, ligands: "pd.DataFrame", tfs: "pd.DataFrame") -> "Conditions":
@@ -61,8 +61,8 @@ class Conditions:
         from jaxllc.signaling.prior_tables import FrameTable
 
         return _joined(
-            _levels(FrameTable(ligands, "the ligand table", index_name="condition")),
-            _levels(FrameTable(tfs, "the TF table", index_name="condition")),
+            levels_of(FrameTable(ligands, "the ligand table", index_name="condition")),
+            levels_of(FrameTable(tfs, "the TF table", index_name="condition")),
         )
 
     def to_frames(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
@@ -175,7 +175,7 @@ class Conditions:
         return f"Conditions({self.describe()})"
 
 
-class _Levels(NamedTuple):
+class Levels(NamedTuple):
     """One table: condition names, node names, and values float64 (conditions, nodes)."""
 
     names: list[str]
@@ -184,10 +184,15 @@ class _Levels(NamedTuple):
     table: "LabelledTable"
 
     def place(self, condition: int, node: int) -> str:
+        """Where a value stands, in the words of an error."""
         return f"{self.table.place(condition, self.nodes[node])}"
 
 
-def _levels(table: "LabelledTable") -> _Levels:
+def levels_of(table: "LabelledTable") -> Levels:
+    """The values of a table whose first column holds condition names, nan where a cell is empty.
+
+    Raises InputError for a table without values, a condition without a name or twice, and text.
+    """
     label, *nodes = table.header
     if not nodes:
         raise InputError(
@@ -209,10 +214,10 @@ def _levels(table: "LabelledTable") -> _Levels:
                 f"{table.path} has the condition {name!r} {len(rows)} times{where}; name each "
                 "condition once, or average its rows"
             )
-    return _Levels(names, nodes, np.stack([table.numbers(node) for node in nodes], axis=1), table)
+    return Levels(names, nodes, np.stack([table.numbers(node) for node in nodes], axis=1), table)
 
 
-def _joined(ligands: _Levels, tfs: _Levels) -> Conditions:
+def _joined(ligands: Levels, tfs: Levels) -> Conditions:
     """The conditions that both tables hold, with notes on everything a user should know of."""
     missing = np.isnan(ligands.values)
     if missing.any():

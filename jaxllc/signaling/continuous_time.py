@@ -23,7 +23,7 @@ from jaxllc.signaling.neighbour_sums import (
     take,
 )
 from jaxllc.signaling.structure import Parameters, Structure, drive_of
-from jaxllc.simulate import MAX_STEPS, SOLVERS, SUCCESS, _checked_times, _sentence, solve
+from jaxllc.simulate import MAX_STEPS, SOLVERS, SUCCESS, checked_times, outcome_sentence, solve
 from jaxllc.vector_field import VectorField
 
 
@@ -63,7 +63,7 @@ def simulate_signaling(
             f"there is no solver {solver!r}{nearest_match(solver, SOLVERS)}; choose one of "
             f"{', '.join(SOLVERS)}"
         )
-    time_points = _checked_times(times)
+    time_points = checked_times(times)
     num_nodes, num_inputs = np.shape(parameters.bias)[0], np.shape(structure.inputs)[0]
     levels = np.asarray(ligands, np.float64)
     if levels.ndim != 2 or levels.shape[1] != num_inputs or not np.isfinite(levels).all():
@@ -94,7 +94,7 @@ def simulate_signaling(
         states, stop, code = jax.tree.map(
             np.asarray, _run(activation, solver, max_steps, *arguments, rtol, atol)
         )
-    message = _sentence(int(code), float(stop), float(time_points[-1]), solver, max_steps)
+    message = outcome_sentence(int(code), float(stop), float(time_points[-1]), solver, max_steps)
     states = np.where(np.isfinite(states), states, np.nan)
     return Relaxation(states, int(code) == SUCCESS, message)
 

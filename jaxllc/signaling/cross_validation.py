@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.errors import InputError
+from jaxllc.output_file import output_file
 from jaxllc.signaling.checkpoint import fingerprint
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.folds import Folds, check_folds, published_folds
-from jaxllc.signaling.model import SignalingModel
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SignalingSettings, settings_of
 from jaxllc.signaling.structure import Data, Parameters, Structure
@@ -27,6 +27,7 @@ from jaxllc.signaling.training import (
     correlation,
     dtype,
     initial_state,
+    model_of,
     prepare,
 )
 from jaxllc.signaling.training_state import Rates, Record, Shape, TrainingState
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_STEPS = 250  # of one call of the compiled loop, so that an interrupt is heard
-_TOGETHER = {"cpu": 1}  # programs of one model are fastest there; 16 elsewhere
+# Models in one vmapped program: on a CPU one after the other is faster than any number side by side.
+_TOGETHER_ON_CPU, _TOGETHER_ELSEWHERE = 1, 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -137,23 +139,24 @@ def cross_validate(
     jobs = [_Job(fold, one) for one in seeds for fold in range(len(folds))]
     rows = {}
     if records is not None:
-        rows = {
-            job: row
-            for row in _read_records(Path(records), mark)
-            for job in jobs
-            if row["seed"] == job.seed and row["held_out"] == list(folds[job.fold])
+        done = {
+            (row["seed"], tuple(row["held_out"])): row for row in _read_records(Path(records), mark)
         }
+        keys = {job: (job.seed, folds[job.fold]) for job in jobs}
+        rows = {job: done[key] for job, key in keys.items() if key in done}
     left = [job for job in jobs if job not in rows]
-    together = _TOGETHER.get(jax.default_backend(), 16) if together is None else max(1, together)
+    if together is None:
+        together = _TOGETHER_ON_CPU if jax.default_backend() == "cpu" else _TOGETHER_ELSEWHERE
+    together = max(1, together)
     groups = [left[first : first + together] for first in range(0, len(left), together)]
 
     for group in groups:
         began = time.perf_counter()
         # The last group is filled up with models that are not kept: another size would compile again.
         filled = [group[n % len(group)] for n in range(min(together, len(jobs)))]
-        learned = _train(structure, data, conditions, folds, filled, settings).parameters
+        learned = _train(structure, data, conditions, folds, filled, settings).best.parameters
         for number, job in enumerate(group):
-            parameters = Parameters(*(np.asarray(x[number], np.float64) for x in learned))
+            parameters = Parameters(*(x[number] for x in learned))
             row = _record(prior, conditions, folds, job, settings, parameters, mark)
             row["seconds"] = (time.perf_counter() - began) / len(group)
             rows[job] = row
@@ -234,15 +237,7 @@ def _record(
     parameters: Parameters,
     mark: str,
 ) -> dict[str, Any]:
-    model = SignalingModel(
-        prior,
-        conditions.ligands,
-        conditions.tfs,
-        parameters,
-        settings.activation,
-        settings.input_scale,
-    )
-    prediction = model.predict(conditions)
+    prediction = model_of(prior, conditions, settings, parameters).predict(conditions)
     held_out = [conditions.position[name] for name in folds[job.fold]]
     training = np.setdiff1d(np.arange(conditions.num_conditions), held_out)
     activities = prediction.tfs.to_numpy()
@@ -264,8 +259,9 @@ def _read_records(path: Path, mark: str) -> Iterator[dict[str, Any]]:
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
-        path.write_text("".join(lines[:-1]), encoding="utf-8")
         lines.pop()
+        with output_file(path) as temporary:
+            temporary.write_text("".join(lines), encoding="utf-8")
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)

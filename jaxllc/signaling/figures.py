@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.errors import InputError, listed
-from jaxllc.plotting import COLOURS, INK, SOFT, _axes, _figure
+from jaxllc.plotting import COLOURS, INK, SOFT, new_figure, styled_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +41,8 @@ def plot_fit(
 
     predicted = _aligned(measured, predicted)
     left_out = _rows(measured, held_out)
-    figure = _figure(4.8, 4.8)
-    axes = _axes(figure.subplots())
+    figure = new_figure(4.8, 4.8)
+    axes = styled_axes(figure.subplots())
     x, y = measured.to_numpy(float), predicted.to_numpy(float)
     groups = [(~left_out, COLOURS[0], "fitted" if held_out else "")]
     if held_out:
@@ -95,8 +95,8 @@ def plot_conditions(
     r = np.array([correlation(*pair) for pair in zip(y, x, strict=True)])
     # Those without r come last, which is the bottom row.
     order = np.argsort(np.nan_to_num(r, nan=-np.inf), kind="stable")
-    figure = _figure(6.4, max(1.6, 0.9 + 0.21 * len(order)))
-    axes = _axes(figure.subplots())
+    figure = new_figure(6.4, max(1.6, 0.9 + 0.21 * len(order)))
+    axes = styled_axes(figure.subplots())
     axes.barh(
         np.arange(len(order)),
         np.nan_to_num(r[order]),
@@ -146,8 +146,8 @@ def plot_training(history: pd.DataFrame) -> Figure:
             raise InputError(f"the history has no column {name!r}; its columns are {[*history]}")
     if len(history) == 0:
         raise InputError("the history is empty: no epoch was trained")
-    figure = _figure(9.6, 3.6)
-    left, right = (_axes(axes) for axes in figure.subplots(1, 2))
+    figure = new_figure(9.6, 3.6)
+    left, right = (styled_axes(axes) for axes in figure.subplots(1, 2))
     epochs = history["epoch"].to_numpy(float)
     marker = "o" if len(epochs) < 3 else None
     lines = {"loss": ("loss", COLOURS[1], 1.2), "mse": ("mean squared error", COLOURS[0], 1.4)}
@@ -195,7 +195,7 @@ def plot_knock_out(
     most = np.argsort(-by_condition, kind="stable")[:_SHOWN_CONDITIONS]
     conditions = np.sort(most)
     shown = change.to_numpy(float)[np.ix_(conditions, tfs)].T
-    figure = _figure(2.4 + 0.27 * max(len(conditions), 8), 2.6 + 0.23 * len(tfs))
+    figure = new_figure(2.4 + 0.27 * max(len(conditions), 8), 2.6 + 0.23 * len(tfs))
     axes: Axes = figure.subplots()
     limit = max(float(np.nanmax(np.abs(shown))), _NO_CHANGE)
     colours = LinearSegmentedColormap.from_list("change", [COLOURS[0], "#ffffff", COLOURS[1]])

@@ -37,18 +37,12 @@ def iterate_to(
 ) -> FixedPoint:
     """Apply `function` until the residual of every column is at most `tolerance`, or `max_steps` times."""
 
-    def unfinished(carry: tuple) -> jax.Array:
-        _, residual, steps = carry
-        # A nan is never above the tolerance, and a column that blew up will not come back.
-        return (steps < max_steps) & jnp.any(residual > tolerance)
-
     def apply(carry: tuple) -> tuple:
         point, _, steps = carry
         after = function(point)
         return after, relative_change(after, point), steps + 1
 
-    residual = jnp.full(start.shape[1], jnp.inf, start.dtype)
-    return FixedPoint(*jax.lax.while_loop(unfinished, apply, (start, residual, jnp.asarray(0))))
+    return _repeat(apply, start, tolerance, max_steps)
 
 
 def accelerate_to(
@@ -66,20 +60,17 @@ def accelerate_to(
     columns = start.shape[1]
     ridge = 1e-13 if start.dtype == jnp.float64 else 1e-6
 
-    def unfinished(carry: tuple) -> jax.Array:
-        _, residual, steps = carry
-        return (steps < max_steps) & jnp.any(residual > tolerance)
-
     def plain(point: jax.Array, _: None) -> tuple:
         after = function(point)
-        return after, (after, after - point)
+        return after, (point, after)
 
     def cycle(carry: tuple) -> tuple:
         point, _, steps = carry
         visited: tuple
         last, visited = jax.lax.scan(plain, point, None, length=memory)
-        images, changes = visited
-        residual = jnp.abs(changes[-1]).max(0) / _size(last)
+        points, images = visited
+        changes = images - points
+        residual = relative_change(last, points[-1])
         gram = jnp.einsum("mnb,knb->bmk", changes, changes)
         scale = jnp.trace(gram, axis1=1, axis2=2)[:, None, None] + jnp.finfo(start.dtype).tiny
         system = gram / scale + ridge * jnp.eye(memory, dtype=start.dtype)[None]
@@ -87,19 +78,28 @@ def accelerate_to(
         mixture = mixture / mixture.sum(1, keepdims=True)
         mixed = jnp.einsum("bm,mnb->nb", mixture, images)
         image = function(mixed)
-        mixed_residual = jnp.abs(image - mixed).max(0) / _size(image)
+        mixed_residual = relative_change(image, mixed)
         better = (mixed_residual < residual) & (residual < _NEAR)
         after = jnp.where(better, image, last)
         return after, jnp.where(better, mixed_residual, residual), steps + memory + 1
 
-    residual = jnp.full(columns, jnp.inf, start.dtype)
-    return FixedPoint(*jax.lax.while_loop(unfinished, cycle, (start, residual, jnp.asarray(0))))
+    return _repeat(cycle, start, tolerance, max_steps)
+
+
+def _repeat(
+    part: Callable, start: jax.Array, tolerance: float | jax.Array, max_steps: int
+) -> FixedPoint:
+    """Apply `part` to (point, residual, steps) while a residual is above the tolerance and steps are left."""
+
+    def unfinished(carry: tuple) -> jax.Array:
+        _, residual, steps = carry
+        # A nan is never above the tolerance, and a column that blew up will not come back.
+        return (steps < max_steps) & jnp.any(residual > tolerance)
+
+    residual = jnp.full(start.shape[1], jnp.inf, start.dtype)
+    return FixedPoint(*jax.lax.while_loop(unfinished, part, (start, residual, jnp.asarray(0))))
 
 
 def relative_change(after: jax.Array, before: jax.Array) -> jax.Array:
     """max_i |after - before| / max_i |after| of each column, (N, B) -> (B,); states near 0 count as 0.001."""
-    return jnp.abs(after - before).max(0) / _size(after)
-
-
-def _size(point: jax.Array) -> jax.Array:
-    return jnp.maximum(jnp.abs(point).max(0), _SMALL)
+    return jnp.abs(after - before).max(0) / jnp.maximum(jnp.abs(after).max(0), _SMALL)

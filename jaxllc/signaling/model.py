@@ -249,7 +249,7 @@ class SignalingModel:
             values = ligands.ligand_levels
         elif hasattr(ligands, "columns"):
             names, columns = [str(x) for x in ligands.index], [str(x) for x in ligands.columns]
-            values = ligands.to_numpy(dtype=np.float64)
+            values = _numbers(ligands)
         else:
             values = np.asarray(ligands, np.float64)
             if values.ndim != 2 or values.shape[1] != len(self.ligands):
@@ -276,6 +276,17 @@ class SignalingModel:
             f"SignalingModel({self.prior.num_nodes} nodes, {self.prior.num_edges} edges, "
             f"{len(self.ligands)} ligands, {len(self.tfs)} TFs, {self.activation})"
         )
+
+
+def _numbers(frame: pd.DataFrame) -> np.ndarray:
+    """The values of a DataFrame; InputError names the row and column of one that is not a number."""
+    from jaxllc.signaling.prior_tables import FrameTable
+
+    try:
+        return frame.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError):
+        table = FrameTable(frame, "ligands")
+        return np.stack([table.numbers(name) for name in table.header], axis=1)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -44,7 +44,7 @@ def uniform_penalty(
     """Every node should use the range 0 to `high` over the conditions; state (N, B).
 
     Sum over nodes of (mean - high/2)^2 + (var - high^2/12)^2 + (max - high)^2 + min^2, minus `silent`
-    times the sum of max over nodes whose max is 0 or less.
+    times the sum of max over nodes whose max is 0 or less; 0 where no condition is present.
     """
     count = jnp.maximum(present.sum(), 1)
     there = present[None, :] > 0
@@ -52,9 +52,13 @@ def uniform_penalty(
     variance = jnp.sum(jnp.where(there, jnp.square(state - mean[:, None]), 0), axis=1) / count
     largest = jnp.max(jnp.where(there, state, -jnp.inf), axis=1)
     smallest = jnp.min(jnp.where(there, state, jnp.inf), axis=1)
+    # Infinite where no condition is present, and 0 times infinity is no gradient.
+    anyone = jnp.any(present > 0)
+    largest, smallest = jnp.where(anyone, largest, 0), jnp.where(anyone, smallest, 0)
     shape = jnp.square(mean - high / 2) + jnp.square(variance - high**2 / 12)
     ends = jnp.square(largest - high) + jnp.square(smallest)
-    return jnp.sum(shape + ends) - silent * jnp.sum(jnp.where(largest <= 0, largest, 0))
+    total = jnp.sum(shape + ends) - silent * jnp.sum(jnp.where(largest <= 0, largest, 0))
+    return jnp.where(anyone, total, 0)
 
 
 def spectral_penalty(

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxllc.csv_table import _MISSING, CsvTable
-from jaxllc.errors import InputError, first_repeat, listed, nearest_match
+from jaxllc.csv_table import MISSING, CsvTable, check_header, first_line, header_cells
+from jaxllc.errors import InputError, listed, nearest_match
 
 _SENDER = ("source", "sender", "node1", "from", "source_genesymbol")
 _RECEIVER = ("target", "receiver", "node2", "to", "target_genesymbol")
@@ -70,14 +70,10 @@ class LabelledTable(CsvTable):
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        first = first_line(self.path)
-        self._separator = max(",;\t", key=first.count)
-        csv.field_size_limit(max(csv.field_size_limit(), len(first)))
-        header = [name.strip() for name in next(csv.reader([first], delimiter=self._separator))]
-        while len(header) > 1 and header[-1] == "":
-            header.pop()
-        self.header = header
-        _check_header(self.path, header)
+        self.header, self._separator = header_cells(first_line(self.path))
+        while len(self.header) > 1 and self.header[-1] == "":
+            self.header.pop()
+        check_header(self.path, self.header, first_may_be_empty=True)
 
     def _read(self, text: list[int], numeric: list[int]) -> pd.DataFrame:
         try:
@@ -96,7 +92,7 @@ class LabelledTable(CsvTable):
             index_col=False,
             dtype=dict.fromkeys(text, str),
             keep_default_na=False,
-            na_values=dict.fromkeys(numeric, _MISSING),
+            na_values=dict.fromkeys(numeric, MISSING),
             skip_blank_lines=False,
             skipinitialspace=True,
             low_memory=False,
@@ -150,7 +146,7 @@ class FrameTable(LabelledTable):
         if index_name is not None:
             self.header.insert(0, index_name if index_name not in self.header else "")
             columns.insert(0, pd.Series(frame.index.astype(object), index=frame.index))
-        _check_header(self.path, self.header)
+        check_header(self.path, self.header, first_may_be_empty=True)
         self._frame = pd.DataFrame({n: c.reset_index(drop=True) for n, c in enumerate(columns)})
         self.rows = frame.index.to_numpy()
 
@@ -336,35 +332,6 @@ def _read_sif(path: Path) -> EdgeRows:
         lambda entry: f"row {rows[entry]}",
         (f"nodes that stand alone in a row were left out: {alone}",) if alone else (),
     )
-
-
-def first_line(path: Path) -> str:
-    """The first line of a text file; InputError if there is no such file or nothing in it."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(10_000_000)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the name and the folder") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it in UTF-8") from error
-    if not first.strip():
-        empty = path.stat().st_size == 0
-        raise InputError(f"{path} is empty" if empty else f"{path} has nothing in row 1")
-    if "\0" in first:
-        raise InputError(f"{path} is not a text table; save it as text in UTF-8")
-    return first
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    if "" in header[1:]:
-        raise InputError(
-            f"{path}: column {header.index('', 1) + 1} of the header has no name; name or drop it"
-        )
-    repeated = first_repeat(header)
-    if repeated is not None:
-        raise InputError(f"{path}: the header has the column {repeated!r} twice; keep one of them")
 
 
 def _plain(label: object) -> object:

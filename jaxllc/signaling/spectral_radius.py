@@ -16,10 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.signaling.neighbour_sums import Array, take
-from jaxllc.signaling.steady_state import Wiring, product, transposed_product
+from jaxllc.signaling.steady_state import Wiring, edges_on_loops, product, transposed_product
 
 # Basis vectors: a complex pair, and others to push the next eigenvalues away.
 BASIS = 6
+# One eigenvalue alone converges to a smaller one in a trained model now and then.
+_ASKED, _KRYLOV = 6, 40
+_LARGE, _ROUGH = 20_000, 0.1  # nodes, and the tolerance beyond
 
 
 class Eigenspace(NamedTuple):
@@ -119,46 +122,56 @@ def spectral_radius(
     """
     import scipy.sparse
 
-    num_nodes = slopes.shape[0]
-    ends = (np.asarray(wires.receivers), np.asarray(wires.senders))
-    W = scipy.sparse.csr_array(
-        (np.asarray(weights, np.float64), ends), shape=(num_nodes, num_nodes)
-    )
-    inside = _in_loops(W)
-    W = W[inside][:, inside]
+    W, nodes = _between_loops(wires, weights, slopes.shape[0])
     found = [
         _leading(scipy.sparse.diags_array(slope) @ W, tolerance)
-        for slope in np.asarray(slopes, np.float64)[inside].T
+        for slope in np.asarray(slopes, np.float64)[nodes].T
     ]
     value = np.array([value for value, _ in found], dtype=complex)
     return SpectralRadius(np.abs(value), value, np.array([residual for _, residual in found]))
 
 
-def _in_loops(W: Any) -> np.ndarray:
-    """The nodes that lie in a feedback loop of a sparse matrix: they alone have eigenvalues beside 0.
+def radius_of_weights(wires: Wiring, weights: Array, tolerance: float = 1e-8) -> float:
+    """The spectral radius of W, which random weights are scaled by.
 
-    The other nodes would only blur the eigenvalues by rounding: of a chain of 50 nodes by 0.5.
+    Beyond 20,000 nodes it is good to half a percent, whatever the tolerance (the largest error of 44 random
+    networks of 10^4 to 10^5 edges): their eigenvalues lie so close together that more digits take minutes.
     """
-    from scipy.sparse.csgraph import connected_components
+    num_nodes = len(wires.incoming.order)
+    if num_nodes > _LARGE:
+        W, _ = _between_loops(wires, weights, num_nodes)
+        return float(abs(_leading(W.astype(np.float32), _ROUGH, asked=1)[0]))
+    return float(spectral_radius(wires, weights, np.ones((num_nodes, 1)), tolerance).radius[0])
 
-    W.eliminate_zeros()
-    _, component = connected_components(W, directed=True, connection="strong")
-    in_company = np.bincount(component)[component] > 1
-    return np.flatnonzero(in_company | (W.diagonal() != 0))
+
+def _between_loops(wires: Wiring, weights: Array, num_nodes: int) -> tuple[Any, np.ndarray]:
+    """W, sparse, between the nodes that lie on a feedback loop, and these nodes.
+
+    They alone have eigenvalues beside 0. The other nodes would only blur the eigenvalues by rounding: of a
+    chain of 50 nodes by 0.5.
+    """
+    import scipy.sparse
+
+    weights = np.asarray(weights, np.float64)
+    there = weights != 0  # a knock-out leaves edges of weight 0
+    receivers, senders = np.asarray(wires.receivers)[there], np.asarray(wires.senders)[there]
+    nodes = np.unique(receivers[edges_on_loops(senders, receivers, num_nodes)])
+    W = scipy.sparse.csr_array((weights[there], (receivers, senders)), shape=(num_nodes, num_nodes))
+    return W[nodes][:, nodes], nodes
 
 
-def _leading(J: Any, tolerance: float) -> tuple[complex, float]:
-    """The eigenvalue of largest modulus of a sparse matrix, and its residual."""
+def _leading(J: Any, tolerance: float, asked: int = _ASKED) -> tuple[complex, float]:
+    """The eigenvalue of largest modulus of a sparse matrix among as many as asked for, and its residual."""
     import scipy.sparse.linalg
 
     num_nodes = J.shape[0]
     if num_nodes == 0:
         return 0j, 0.0
-    if num_nodes > 4 * _ASKED:
-        start = np.random.default_rng(0).standard_normal(num_nodes)
+    if num_nodes > 4 * asked:
+        start = np.random.default_rng(0).standard_normal(num_nodes).astype(J.dtype)
         try:
             values, vectors = scipy.sparse.linalg.eigs(
-                J, k=_ASKED, ncv=min(_KRYLOV, num_nodes - 1), tol=tolerance / 10, v0=start
+                J, k=asked, ncv=min(_KRYLOV, num_nodes - 1), tol=tolerance / 10, v0=start
             )
         except (
             scipy.sparse.linalg.ArpackError
@@ -170,7 +183,3 @@ def _leading(J: Any, tolerance: float) -> tuple[complex, float]:
     value, vector = values[leading], vectors[:, leading]
     size = max(abs(value), np.finfo(float).tiny)
     return value, float(np.linalg.norm(J @ vector - value * vector) / size)
-
-
-# One eigenvalue alone converges to a smaller one in a trained model now and then.
-_ASKED, _KRYLOV = 6, 40

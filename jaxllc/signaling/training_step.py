@@ -18,6 +18,7 @@ from jaxllc.signaling.spectral_radius import Eigenspace, differentiable_radius, 
 from jaxllc.signaling.steady_state import Solver, SteadyState, steady_state
 from jaxllc.signaling.structure import Data, Parameters, Structure, drive_of, outputs_of
 from jaxllc.signaling.training_state import (
+    Best,
     Rates,
     Record,
     Shape,
@@ -33,13 +34,13 @@ def training_step(
     data: Data,
     rates: Rates,
     state: TrainingState,
-    number: int | jax.Array = 0,
+    anew: bool | jax.Array = True,
 ) -> tuple[TrainingState, Record]:
     """One step on one batch of conditions.
 
-    number: of the step. In every `refresh_every`-th epoch the steady states are found anew from zero, with
-    more iterations. A network with positive feedback may have several steady states: predictions begin
-    at zero, so the states that are carried along must not settle elsewhere.
+    anew: whether steady states are found from zero, with more iterations. A network with positive feedback
+    may have several steady states: predictions begin at zero, so the states that are carried along must not
+    settle elsewhere. It has no effect without a warm start.
     """
     key, order_key, noise_key, gradient_key, condition_key = jax.random.split(state.key, 5)
     part = state.step % shape.steps_per_epoch
@@ -53,9 +54,6 @@ def training_step(
         size = rates.input_noise + rates.input_noise_per_rate * rate
         noise = size * _unit_noise(noise_key, start.shape, start.dtype)
 
-    anew = None
-    if shape.refresh_every:
-        anew = (jnp.asarray(number) // shape.steps_per_epoch) % shape.refresh_every == 0
     objective = partial(_objective, shape, structure, data, batch, rates, state, rows, anew)
     # The gradient by the disturbance of the drive is the adjoint, which the next step begins with.
     (loss, (mse, found)), (gradient, adjoint) = jax.value_and_grad(
@@ -88,12 +86,28 @@ def training_step(
     if rows is not None:
         steady = state.steady.at[:, rows].set(steady)
         adjoint = state.adjoint.at[:, rows].set(adjoint)
-    after = TrainingState(
-        parameters, moments, steady, adjoint, spaces, radii, order, key, state.step + 1
-    )
     unsteady = jnp.sum(batch.present * ~_at_rest(found))
+    # A condition without a steady state is as bad as one of which everything is wrong.
+    score = loss + unsteady / jnp.sum(batch.present)
+    best = _best(shape, state, jnp.where(refused, jnp.inf, score), anew, part)
+    after = TrainingState(
+        parameters, moments, steady, adjoint, spaces, radii, order, key, state.step + 1, best
+    )
     record = Record(loss, mse, jnp.max(radii), jnp.max(found.residual), rate, unsteady, refused)
     return after, record
+
+
+def _best(
+    shape: Shape, state: TrainingState, score: jax.Array, anew: bool | jax.Array, part: jax.Array
+) -> Best:
+    """The parameters of the best epoch so far; of those at the begin of its last step, which were seen."""
+    best = state.best
+    epoch_loss = jnp.where(part == 0, 0, best.epoch_loss) + score / shape.steps_per_epoch
+    better = (part == shape.steps_per_epoch - 1) & (epoch_loss < best.loss)
+    if shape.warm_start:
+        better &= anew
+    parameters = jax.tree.map(partial(jnp.where, better), state.parameters, best.parameters)
+    return Best(parameters, jnp.where(better, epoch_loss, best.loss), epoch_loss)
 
 
 def _rows(
@@ -117,7 +131,7 @@ def _objective(
     rates: Rates,
     state: TrainingState,
     rows: jax.Array | None,
-    anew: jax.Array | None,
+    anew: bool | jax.Array,
     parameters: Parameters,
     disturbance: jax.Array,
 ) -> tuple[jax.Array, tuple[jax.Array, SteadyState]]:
@@ -129,7 +143,7 @@ def _objective(
         steady_start, adjoint_start = state.steady, state.adjoint
         if rows is not None:
             steady_start, adjoint_start = steady_start[:, rows], adjoint_start[:, rows]
-    if anew is not None and steady_start is not None:
+    if shape.refresh_every and steady_start is not None:
         steady_start = jnp.where(anew, 0, steady_start)
         steps = jnp.where(anew, shape.refresh_iterations, shape.iterations)
     found = steady_state(
@@ -213,8 +227,11 @@ def training_steps(
         number: jax.Array, carry: tuple[TrainingState, Record]
     ) -> tuple[TrainingState, Record]:
         state, records = carry
-        state, record = training_step(shape, structure, data, rates, state, number)
         epoch = number // per_epoch
+        # By the number in this call, which is one for all members of a vmap, as `state.step` is not: their
+        # loops then make the same number of iterations. The last epoch too, to compare it with the best.
+        anew = (epoch % max(shape.refresh_every, 1) == 0) | (epoch == epochs - 1)
+        state, record = training_step(shape, structure, data, rates, state, anew)
         records = jax.tree.map(
             lambda every, one: every.at[epoch].add(one.astype(every.dtype) / per_epoch),
             records,
