@@ -1,7 +1,8 @@
-"""The one error that a user's input can cause, and the nearest match to a name that is not known."""
+"""The one error that a user's input can cause, checks that raise it, and nearest matches to unknown names."""
 
 import difflib
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 
 
 class InputError(ValueError):
@@ -33,3 +34,11 @@ def first_repeat(names: Sequence[str]) -> str | None:
             return name
         seen.add(name)
     return None
+
+
+def check_integer(argument: str, value: object, least: int, what: str = "") -> None:
+    """Raises InputError where the value of an argument is not an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(
+            f"{argument} is {value!r}; give an integer of at least {least}{what and ', '}{what}"
+        )

@@ -242,6 +242,10 @@ def test_nothing_to_learn_is_said(prior, conditions):
     )
     with pytest.raises(InputError, match="measured"):
         train(prior, empty, SETTINGS)
+    with pytest.raises(InputError, match="every condition is held out"):
+        train(prior, conditions, SETTINGS, held_out=conditions)
+    with pytest.raises(InputError, match="seed is 'a'"):
+        train(prior, conditions, SETTINGS, seed="a")
 
 
 def test_a_model_is_the_same_after_saving_and_loading(fit, conditions, tmp_path):
@@ -347,6 +351,10 @@ def test_settings_are_checked_and_read_back(tmp_path):
     assert SignalingSettings.read(path) == PRESETS["ligand"]
     with pytest.raises(InputError, match=r"learning_rat' .did you mean 'learning_rate'"):
         SignalingSettings.from_dict({"learning_rat": 1.0})
+    for wrong in ({"epochs": 2.5}, {"batch_size": True}, {"warm_start": 1}, {"l2": "small"}):
+        (name,) = wrong
+        with pytest.raises(InputError, match=f"{name} is .* but it must be"):
+            dataclasses.replace(SETTINGS, **wrong)
     with pytest.raises(InputError, match="epochs is '5'"):
         SignalingSettings.from_dict({"epochs": "5"})
     with pytest.raises(InputError, match="at least 1"):

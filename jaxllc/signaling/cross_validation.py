@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_integer
 from jaxllc.output_file import output_file
 from jaxllc.signaling.checkpoint import fingerprint
 from jaxllc.signaling.conditions import Conditions
@@ -132,6 +132,8 @@ def cross_validate(
     seeds = (seed,) if seeds is None else tuple(seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(f"seeds must be different numbers, at least one, not {seeds}")
+    for one in seeds:
+        check_integer("a seed", one, 0)
     conditions, structure, data = prepare(prior, conditions, settings)
     folds = published_folds(conditions) if folds is None else tuple(tuple(fold) for fold in folds)
     check_folds(folds, conditions)

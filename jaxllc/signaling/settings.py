@@ -70,11 +70,16 @@ class SignalingSettings:
 
         activation(self.activation)
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "activation" or isinstance(value, bool):
+            value, wanted = getattr(self, field.name), type(field.default)
+            if field.name == "activation":
                 continue
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise InputError(f"{field.name} is {value!r}, but it must be a number")
+            if wanted is bool or isinstance(value, bool):
+                if wanted is not bool or not isinstance(value, bool):
+                    raise InputError(f"{field.name} is {value!r}, but it must be {_KINDS[wanted]}")
+                continue
+            whole = wanted is float or isinstance(value, int)
+            if not whole or not isinstance(value, int | float) or not math.isfinite(value):
+                raise InputError(f"{field.name} is {value!r}, but it must be {_KINDS[wanted]}")
             low = _LOWEST.get(field.name, 0)
             if value < low:
                 raise InputError(f"{field.name} is {value}, but it must be at least {low}")
@@ -121,6 +126,7 @@ class SignalingSettings:
         return cls.from_dict(values, str(path))
 
 
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number"}
 _LOWEST = {"epochs": 1, "iterations": 1, "spectral_steepness": 1e-6, "uniform_high": 1e-6}
 
 _PUBLISHED = SignalingSettings(

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, listed
+from jaxllc.errors import InputError, check_integer, listed
 from jaxllc.signaling.activations import activation as activation_named
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
@@ -149,7 +149,7 @@ def simulate_conditions(
             f"ligands_at_once must hold integers from 0 to {num_ligands}, the number of ligands, not "
             f"{ligands_at_once!r:.80}"
         )
-    _check_integer("num_conditions", num_conditions, 1)
+    check_integer("num_conditions", num_conditions, 1)
     if not (np.isfinite(noise) and noise >= 0):
         raise InputError(f"noise is {noise!r}; give a standard deviation of 0 or more")
     # One stream per quantity, drawn condition by condition, so that more conditions only add rows.
@@ -193,11 +193,11 @@ def synthetic_problem(
     without feedback loops has a radius of 0, whatever its weights; beyond 20,000 nodes the 0.8 is met to half
     a percent. Raises InputError for numbers that do not fit together.
     """
-    _check_integer("num_ligands", num_ligands, 1)
-    _check_integer("num_tfs", num_tfs, 1)
-    _check_integer("num_nodes", num_nodes, num_ligands + num_tfs, "the ligands and TFs")
+    check_integer("num_ligands", num_ligands, 1)
+    check_integer("num_tfs", num_tfs, 1)
+    check_integer("num_nodes", num_nodes, num_ligands + num_tfs, "the ligands and TFs")
     others = num_nodes - num_ligands
-    _check_integer("num_edges", num_edges, others, "one for each node that is no ligand")
+    check_integer("num_edges", num_edges, others, "one for each node that is no ligand")
     if num_edges > others * (num_nodes - 1):
         raise InputError(
             f"num_edges is {num_edges}, but {num_nodes} nodes of which {num_ligands} are ligands have "
@@ -302,10 +302,3 @@ def _steady_activities(truth: GroundTruth, levels: np.ndarray) -> tuple[np.ndarr
     activities, residual = (np.concatenate(parts) for parts in zip(*found, strict=True))
     # A residual that is not a number is not that of a steady state either.
     return activities, ~(residual <= 10 * _TOLERANCE)
-
-
-def _check_integer(argument: str, value: object, least: int, what: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(
-            f"{argument} is {value!r}; give an integer of at least {least}{what and ', '}{what}"
-        )

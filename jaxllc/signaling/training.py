@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_integer
 from jaxllc.output_file import output_file
 from jaxllc.signaling.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from jaxllc.signaling.conditions import Conditions
@@ -154,6 +154,7 @@ def train(
         fit.predict(new_ligands).tfs
     """
     settings = settings_of(settings)
+    check_integer("seed", seed, 0)
     if held_out is not None:
         conditions = without(conditions, held_out.names)
     start = time.perf_counter()
@@ -202,7 +203,10 @@ def without(conditions: Conditions, names: Sequence[str]) -> Conditions:
     """The conditions but for those of these names; raises InputError for a name that is not there."""
     conditions.select(list(names))
     left_out = set(names)
-    return conditions.select([name for name in conditions.names if name not in left_out])
+    left = [name for name in conditions.names if name not in left_out]
+    if not left:
+        raise InputError("every condition is held out; leave some to train on")
+    return conditions.select(left)
 
 
 def prepare(
