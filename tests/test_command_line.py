@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -229,8 +230,11 @@ def test_a_real_signal_stops_the_demo_with_nothing_half_written(tmp_path, number
     command = [sys.executable, "-m", "jaxllc", "demo", "--nodes", "30", "--out", "out"]
     root = os.path.dirname(os.path.dirname(jaxllc.__file__))
     environment = {**os.environ, "PYTHONPATH": root}
+    # A shell without job control starts what runs in its background deaf to SIGINT, and children inherit it.
+    hear = partial(signal.signal, number, signal.SIG_DFL)
+    pipe = subprocess.PIPE
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        command, cwd=tmp_path, env=environment, stderr=pipe, stdout=pipe, preexec_fn=hear
     )
     try:
         edges, deadline = tmp_path / "out" / "edges.csv", time.monotonic() + 60

@@ -156,6 +156,7 @@ PRESETS = {
         batch_size=20,
         iterations=16,
         refresh_every=5,
+        refresh_iterations=150,
         input_noise_per_rate=0.0,
         l2=1e-8,
         train_output_scale=False,
