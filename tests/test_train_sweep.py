@@ -21,7 +21,7 @@ from jaxllc.signaling.spectral_radius import edges_on_loops
 from jaxllc.signaling.steady_state import product, transposed_product
 from jaxllc.signaling.structure import structure_of
 from jaxllc.signaling.training import correlation, initial_state, prepare
-from jaxllc.sweeps import Grid, grid, read_records, read_snapshots, train_sweep, zipped
+from jaxllc.sweeps import Grid, grid, read_records, read_snapshots, train_sweep, training, zipped
 from jaxllc.sweeps.figures import divergence
 from jaxllc.sweeps.members import Problem, members_of
 from jaxllc.sweeps.padding import of_one_shape
@@ -53,7 +53,8 @@ def assert_same_parameters(found, wanted, tolerance=1e-5):
 
 
 def same(one, two):
-    pd.testing.assert_frame_equal(one.drop(columns="seconds"), two.drop(columns="seconds"))
+    one, two = one.drop(columns="seconds"), two.drop(columns="seconds")
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
 class Sweep:
@@ -114,7 +115,7 @@ def test_what_is_done_is_not_trained_again(swept, tmp_path):
     kept, said = Kept(), []
     again = swept.run(kept, said)
     assert not kept
-    assert not said
+    assert said == [(5, 5, "5 of 5 runs were done before")]
     same(again.table, swept.result.table)
     path = tmp_path / "records.jsonl"
     lines = swept.records.read_text().splitlines(keepends=True)
@@ -127,6 +128,22 @@ def test_what_is_done_is_not_trained_again(swept, tmp_path):
     assert len(kept) == 3
     same(more.table[:5], swept.result.table)
     same(read_records(path, GRID)[resumed.table.columns], resumed.table)
+
+
+def test_a_chunk_that_does_not_fit_into_the_memory_is_halved(swept, monkeypatch):
+    sizes, real = [], training._Trainer._train
+
+    def small(self, member, arrays):
+        sizes.append(arrays.data.present.shape[0])
+        if sizes[-1] > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return real(self, member, arrays)
+
+    monkeypatch.setattr(training._Trainer, "_train", small)
+    table = train_sweep(PRIOR, CONDITIONS, SETTINGS, GRID, together=5).table
+    assert sizes == [5, 2, 2, 2]
+    wanted = swept.result.table[table.columns]
+    same(table, wanted)
 
 
 def test_records_of_other_settings_or_data_are_refused(swept):

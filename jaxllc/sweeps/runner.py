@@ -130,6 +130,8 @@ def sweep(
     total = len(grid)
     done = sum(kept.is_done(key) for key in identities)
     try:
+        if progress is not None and done:
+            progress(done, total, f"{done} of {total} runs were done before")
         for chunk in _chunks(grid, kept, size or (lambda _: 1), group):
             began = time.perf_counter()
             outcomes = _outcomes(batched, chunk)

@@ -82,6 +82,7 @@ def train_sweep(
     problem = Problem.of(prior, conditions, settings, folds, networks)
     problem.check(list(members.values()))
     folder = _checked_snapshots(snapshots, snapshot_folder, members)
+    snapshots = sorted({int(epoch) for epoch in snapshots})
     if together is not None:
         check_integer("together", together, 1, "the models trained side by side")
     trainer = _Trainer(
@@ -98,7 +99,7 @@ def train_sweep(
     study = [
         problem.study(settings),
         number_format(),
-        sorted(set(snapshots)),
+        snapshots,
         None if metrics is None else name_of(metrics),
     ]
     return sweep(
@@ -131,7 +132,7 @@ class _Trainer:
         self.problem, self.members, self.mesh = problem, members, mesh
         self.together, self.memory = together, memory
         self.metrics, self.progress = metrics, progress
-        self.snapshots, self.folder = sorted(set(snapshots)), folder
+        self.snapshots, self.folder = snapshots, folder
         self.shared = len(problem.priors) == 1 and not any(
             "input_scale" in member.point for member in members.values()
         )
@@ -163,9 +164,23 @@ class _Trainer:
         return self.sizes[group]
 
     def __call__(self, points: Sequence[Point]) -> list[Outcome | Exception]:
-        chosen = [self.members[key_of(point)] for point in points]
+        outcomes: list[Outcome | Exception] = []
+        while len(outcomes) < len(points):
+            size = self.size(points[0])
+            chosen = [self.members[key_of(point)] for point in points[len(outcomes) :][:size]]
+            try:
+                outcomes += self._chunk(chosen, size)
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error) or size <= self.mesh.size:
+                    raise
+                # What the estimate took for enough memory was not: this and all later chunks are halved.
+                group = self.problem.group(chosen[0])
+                self.sizes[group] = padded_to(size // 2, self.mesh)
+        return outcomes
+
+    def _chunk(self, chosen: Sequence[Member], size: int) -> list[Outcome | Exception]:
+        """What became of the members, trained in a program of `size` members."""
         # Filled up with members that are not kept: another size would compile again.
-        size = self.size(points[0])
         members = [chosen[n % len(chosen)] for n in range(size)]
         arrays = self._arrays(members)
         best, best_loss, records, taken = self._train(members[0], arrays)
