@@ -448,3 +448,34 @@ def test_a_sweep_that_was_killed_gives_the_table_of_an_undisturbed_one(tmp_path)
     assert resumed.finished
     same(resumed.table, undisturbed.table)
     same(read_records(path, points)[resumed.table.columns], undisturbed.table)
+
+
+DOUBLE = """
+import jax, numpy as np
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_num_cpu_devices", 2)
+from jaxllc.signaling import train
+from jaxllc.sweeps import grid, train_sweep
+from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
+members = {}
+def keep(member):
+    members[member.point.get("network")] = member
+    return {}
+networks = {"more": PRIOR.with_edges(["T1"], ["R1"])}
+points = grid(network=[None, "more"], seed=[3])
+train_sweep(PRIOR, CONDITIONS, SETTINGS, points, networks=networks, metrics=keep)
+alone = train(networks["more"], CONDITIONS, SETTINGS, 3)
+found = members["more"]
+np.testing.assert_allclose(found.parameters.weights, alone.parameters.weights, atol=1e-12)
+np.testing.assert_allclose(found.spectral_radius, alone.spectral_radius, atol=1e-6)
+print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_members_in_float64_are_the_models_of_single_runs_in_float64():
+    done = subprocess.run(
+        [sys.executable, "-c", DOUBLE], env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "equal"

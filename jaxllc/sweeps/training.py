@@ -60,7 +60,8 @@ def train_sweep(
     so that models differ a little from those without. together: members in one program, over all devices;
     by default as many as fit into `memory`, bytes of each device, by default what is free on an
     accelerator, and one on each device of a CPU. devices: by default all local ones; the members are cut
-    over them. progress: called with models done, models in all, and what was done or which epoch is
+    over them. `jax.config.update("jax_num_cpu_devices", 4)`, before anything else of JAX, makes four
+    devices of a CPU. progress: called with models done, models in all, and what was done or which epoch is
     reached.
 
     The table has, beside the columns that `sweep` says: loss (smallest of an epoch, with penalties),
