@@ -20,7 +20,8 @@ from jaxllc.signaling.neighbour_sums import padded_weights, sum_neighbours
 from jaxllc.signaling.spectral_radius import edges_on_loops
 from jaxllc.signaling.steady_state import product, transposed_product
 from jaxllc.signaling.structure import structure_of
-from jaxllc.signaling.training import correlation, initial_state, prepare
+from jaxllc.signaling.training import advance, correlation, initial_state, most_epochs, prepare
+from jaxllc.signaling.training_state import Rates, Shape
 from jaxllc.sweeps import Grid, grid, read_records, read_snapshots, train_sweep, training, zipped
 from jaxllc.sweeps.figures import divergence
 from jaxllc.sweeps.members import Problem, members_of
@@ -174,6 +175,26 @@ def test_snapshots_hold_the_weights_on_the_way(swept):
     bad.write_bytes(b"no arrays")
     with pytest.raises(InputError, match="not a file of snapshots"):
         read_snapshots(bad)
+
+
+def test_a_snapshot_on_the_way_is_the_state_of_a_run_cut_there(tmp_path):
+    result = train_sweep(
+        PRIOR, CONDITIONS, SETTINGS, GRID[:1], snapshots=np.array([40, 15]),
+        snapshot_folder=tmp_path / "new" / "folder", together=2,
+    )  # fmt: skip
+    found = read_snapshots(tmp_path / "new" / "folder" / result.table["snapshots"][0])
+    assert found.epochs.tolist() == [15, 40]
+    settings = settings_of(GRID.points[0])
+    _, structure, data = prepare(PRIOR, CONDITIONS, settings)
+    shape, rates = Shape.of(settings, 6), Rates.of(settings)
+    state = initial_state(structure, data, settings, 0)
+    for number, count in enumerate((15, 25)):
+        most = most_epochs(shape)
+        state, _ = advance(shape, most, structure, data, rates, state, jnp.asarray(count))
+        np.testing.assert_allclose(found.weights[number], state.parameters.weights, atol=1e-5)
+        np.testing.assert_allclose(found.bias[number], state.parameters.bias, atol=1e-5)
+    assert len(found.history) == 40
+    assert (np.diff(found.history["epoch"]) == 1).all()
 
 
 def test_a_member_that_diverges_says_so_and_leaves_the_others_as_they_are(swept):
