@@ -20,7 +20,7 @@ _HOMES = {
     "read_states": "tables",
     "simulate": "simulate",
 }
-_MODULES = ("generators", "known_laws", "metrics", "plotting", "signaling")
+_MODULES = ("generators", "known_laws", "metrics", "plotting", "signaling", "sweeps")
 
 __all__ = [*sorted(_HOMES), *_MODULES, "__version__"]
 

@@ -30,6 +30,7 @@ PUBLIC = [
     "read_states",
     "signaling",
     "simulate",
+    "sweeps",
 ]
 SIGNALING = [
     "Conditions",
@@ -49,6 +50,26 @@ SIGNALING = [
     "simulate_conditions",
     "simulate_signaling",
     "train",
+]
+SWEEPS = [
+    "Choice",
+    "Grid",
+    "Integers",
+    "LogUniform",
+    "Outcome",
+    "Snapshots",
+    "SweepResult",
+    "TrainedMember",
+    "Uniform",
+    "grid",
+    "log_range",
+    "points",
+    "random_draws",
+    "read_records",
+    "read_snapshots",
+    "sweep",
+    "train_sweep",
+    "zipped",
 ]
 HEAVY = [
     "optax",
@@ -72,7 +93,7 @@ def test_public_names_are_pinned():
 def test_every_public_name_is_there(name):
     value = getattr(jaxllc, name)
     assert isinstance(value, ModuleType) == (
-        name in ("generators", "known_laws", "metrics", "plotting", "signaling")
+        name in ("generators", "known_laws", "metrics", "plotting", "signaling", "sweeps")
     )
 
 
@@ -81,6 +102,13 @@ def test_public_names_of_signaling_are_pinned():
     assert dir(jaxllc.signaling) == SIGNALING
     for name in SIGNALING:
         assert getattr(jaxllc.signaling, name) is not None
+
+
+def test_public_names_of_sweeps_are_pinned():
+    assert sorted(jaxllc.sweeps.__all__) == SWEEPS
+    assert dir(jaxllc.sweeps) == SWEEPS
+    for name in SWEEPS:
+        assert callable(getattr(jaxllc.sweeps, name))
 
 
 def test_unknown_names_raise_attribute_error():

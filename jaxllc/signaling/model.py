@@ -93,7 +93,7 @@ class SignalingModel:
         names, levels = self._levels(ligands)
         model = self._without(knock_out) if knock_out else self
         found, activities = model._solve(levels, tolerance, max_steps)
-        state = np.asarray(found.state, np.float64).T
+        state = np.array(found.state, np.float64).T  # a copy: that of a float64 array is read-only
         removed = [self.prior.position[name] for name in knock_out]
         state[:, removed] = 0.0
         activities[:, np.isin(np.asarray(self.structure.outputs), removed)] = 0.0

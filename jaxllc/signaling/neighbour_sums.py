@@ -8,6 +8,7 @@ program: networks whose lists have equal shapes share one compilation, and vmap 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -37,30 +38,52 @@ class NeighbourLists(NamedTuple):
     place: Array
 
 
-def neighbour_lists(rows: np.ndarray, columns: np.ndarray, num_nodes: int) -> NeighbourLists:
-    """Lists for the product sum_e w_e x[columns_e] into rows_e, from the two ends of each edge (E,)."""
+class Layout(NamedTuple):
+    """The shapes of neighbour lists: the length and the number of rows of each bucket, and E."""
+
+    lengths: tuple[int, ...]
+    sizes: tuple[int, ...]
+    num_edges: int
+
+
+def common_layout(rows: Sequence[np.ndarray], num_nodes: int) -> Layout:
+    """The smallest layout for several networks of these nodes, each given by one end of its edges (E,)."""
+    degrees = np.stack([np.bincount(ends, minlength=num_nodes) for ends in rows])
+    lengths = np.asarray(_lengths(int(degrees.max(initial=0))))
+    bucket = np.searchsorted(lengths, degrees)
+    # A node may stand in a longer list than it needs: of each length, as many as any network asks for.
+    asked = [int((bucket >= n).sum(axis=1).max()) for n in range(len(lengths))]
+    sizes = -np.diff([*asked, 0])
+    return Layout(tuple(lengths.tolist()), tuple(sizes.tolist()), max(len(ends) for ends in rows))
+
+
+def neighbour_lists(
+    rows: np.ndarray, columns: np.ndarray, num_nodes: int, layout: Layout | None = None
+) -> NeighbourLists:
+    """Lists for the product sum_e w_e x[columns_e] into rows_e, from the two ends of each edge (E,).
+
+    layout: a common one, so that the lists of several networks have equal shapes.
+    """
     rows, columns = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
-    num_edges = len(rows)
+    layout = layout or common_layout([rows], num_nodes)
     degree = np.bincount(rows, minlength=num_nodes)
-    lengths = np.asarray(_lengths(int(degree.max(initial=0))))
-    bucket = np.searchsorted(lengths, degree)
-    order = np.lexsort((np.arange(num_nodes), degree, bucket))
+    order = np.lexsort((np.arange(num_nodes), degree))
     place = np.empty(num_nodes, np.int64)
     place[order] = np.arange(num_nodes)
     by_row = np.lexsort((columns, place[rows]))
     starts = np.concatenate([[0], np.cumsum(degree[order])])
-    position = np.arange(num_edges) - starts[place[rows[by_row]]]
+    position = np.arange(len(rows)) - starts[place[rows[by_row]]]
     neighbours, edges = [], []
-    for number, length in enumerate(lengths):
-        members = np.flatnonzero(bucket[order] == number)
-        if len(members) == 0:
+    last = 0
+    for length, size in zip(layout.lengths, layout.sizes, strict=True):
+        if size == 0:
             continue
-        first, last = members[0], members[-1] + 1
+        first, last = last, last + size
         span = slice(starts[first], starts[last])
         here = by_row[span]
         row = place[rows[here]] - first
-        neighbour = np.zeros((len(members), length), np.int32)
-        edge = np.full((len(members), length), num_edges, np.int32)
+        neighbour = np.zeros((size, length), np.int32)
+        edge = np.full((size, length), layout.num_edges, np.int32)
         neighbour[row, position[span]] = place[columns[here]]
         edge[row, position[span]] = here
         neighbours.append(neighbour)

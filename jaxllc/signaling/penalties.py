@@ -33,9 +33,10 @@ def squares(weights: jax.Array, bias: jax.Array) -> jax.Array:
     return jnp.sum(jnp.square(weights)) + jnp.sum(jnp.square(bias))
 
 
-def spread_penalty(weights: jax.Array) -> jax.Array:
-    """sum 1 / (w^2 + 1/2): keeps weights from all fading away."""
-    return jnp.sum(1 / (jnp.square(weights) + 0.5))
+def spread_penalty(weights: jax.Array, real: jax.Array | None = None) -> jax.Array:
+    """sum 1 / (w^2 + 1/2): keeps weights from all fading away. real: (E,), 0 for edges that do not count."""
+    each = 1 / (jnp.square(weights) + 0.5)
+    return jnp.sum(each if real is None else each * real)
 
 
 def uniform_penalty(

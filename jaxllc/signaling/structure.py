@@ -30,13 +30,18 @@ class Parameters(NamedTuple):
 
 
 class Structure(NamedTuple):
-    """What stays: wiring, signs (E,) with 0 for unknown, nodes of inputs and outputs, s_in (inputs,)."""
+    """What stays: wiring, signs (E,) with 0 for unknown, nodes of inputs and outputs, s_in (inputs,).
+
+    real: (E,), 0 for an edge that only fills up the shape, else 1; None where all edges are real. Such an
+    edge stands in no neighbour list, begins with the weight 0 and keeps it.
+    """
 
     wires: Wiring
     signs: Array
     inputs: Array
     outputs: Array
     input_scale: Array
+    real: Array | None = None
 
 
 class Data(NamedTuple):

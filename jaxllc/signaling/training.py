@@ -165,7 +165,7 @@ def train(
     if checkpoint is not None and Path(checkpoint).exists():
         state, rows = read_checkpoint(checkpoint, state, mark)
     shape, rates = Shape.of(settings, conditions.num_conditions), Rates.of(settings, dtype())
-    most = max(1, _MOST_STEPS // shape.steps_per_epoch)
+    most = most_epochs(shape)
     data, structure = jax.device_put((data, structure))
     reported, kept = 0.0, len(rows)
     finished = True
@@ -278,6 +278,11 @@ def advance(
 ) -> tuple[TrainingState, Record]:
     """`epochs` epochs in one compiled program; see `training_steps`."""
     return training_steps(shape, structure, data, rates, state, most_epochs, epochs)
+
+
+def most_epochs(shape: Shape) -> int:
+    """The epochs of one call of a compiled loop; the last one of each call finds steady states anew."""
+    return max(1, _MOST_STEPS // shape.steps_per_epoch)
 
 
 def history_rows(records: Record, first_epoch: int, count: int) -> np.ndarray:

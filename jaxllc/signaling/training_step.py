@@ -71,6 +71,9 @@ def training_step(
     gradient = gradient._replace(output_scale=gradient.output_scale * rates.train_output_scale)
     if shape.gradient_noise:
         gradient = _with_noise(gradient, gradient_key, rates.gradient_noise)
+    if structure.real is not None:
+        weights = jnp.where(structure.real > 0, gradient.weights, 0)
+        gradient = gradient._replace(weights=weights)
     norm = optax.tree.norm(gradient)
     limit = jnp.where(rates.gradient_limit > 0, rates.gradient_limit, jnp.inf)
     gradient = jax.tree.map(lambda g: g * jnp.minimum(1, limit / norm), gradient)
@@ -249,7 +252,7 @@ def _parameter_penalties(structure: Structure, rates: Rates, parameters: Paramet
         rates.sign_penalty * penalties.sign_penalty(weights, structure.signs)
         + rates.l2 * penalties.squares(weights, bias)
         + rates.l1 * jnp.sum(jnp.abs(weights))
-        + rates.spread_penalty * penalties.spread_penalty(weights)
+        + rates.spread_penalty * penalties.spread_penalty(weights, structure.real)
         + rates.ligand_bias_penalty * jnp.sum(jnp.square(take(bias, structure.inputs)))
         + rates.output_scale_penalty * scale_change
     )

@@ -1,0 +1,145 @@
+"""What is said of a trained member of a sweep: fit, held-out fit, convergence, stability, signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.signaling.conditions import Conditions
+from jaxllc.signaling.model import SignalingModel
+from jaxllc.signaling.penalties import wrong_signs
+from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.settings import SignalingSettings
+from jaxllc.signaling.spectral_radius import spectral_radius
+from jaxllc.signaling.structure import Parameters, Structure
+from jaxllc.signaling.training import HISTORY, correlation, model_of
+from jaxllc.sweeps.grids import Point
+from jaxllc.sweeps.records import DIVERGED, DONE
+from jaxllc.sweeps.runner import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOLERANCE = 1e-5  # relative change below which a state is steady, as predictions have it
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainedMember:
+    """One trained model of a sweep, with all that a metric may ask of it.
+
+    prior: its network; parameters: weights (E,) in the order of its edges, bias (N,), output_scale (TFs,).
+    conditions: all of them, matched to the network; train, held_out: their indices. activities: predicted,
+    (B, TFs). residual: (B,), relative change of the steady states. slope: phi' there, (N, B). history_rows:
+    (epochs, columns of HISTORY). best_loss: of the epoch whose parameters were kept.
+    """
+
+    point: Point
+    settings: SignalingSettings
+    seed: int
+    prior: PriorNetwork
+    structure: Structure
+    conditions: Conditions
+    train: np.ndarray
+    held_out: np.ndarray
+    parameters: Parameters
+    activities: np.ndarray
+    residual: np.ndarray
+    slope: np.ndarray
+    history_rows: np.ndarray
+    best_loss: float
+
+    @property
+    def model(self) -> SignalingModel:
+        """The model, to predict or to save."""
+        return model_of(self.prior, self.conditions, self.settings, self.parameters)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row per epoch, as the history of a SignalingFit."""
+        import pandas as pd
+
+        frame = pd.DataFrame(self.history_rows, columns=list(HISTORY))
+        frame["epoch"] = frame["epoch"].astype(int)
+        return frame
+
+    @property
+    def converged(self) -> np.ndarray:
+        """Whether the steady state of each condition was reached, bool (B,)."""
+        return self.residual <= TOLERANCE
+
+    @cached_property
+    def spectral_radius(self) -> float:
+        """The largest spectral radius of the conditions of the training; nan where a state is not finite."""
+        slope = self.slope[:, self.train]
+        if not np.isfinite(slope).all():
+            return float("nan")
+        return float(
+            spectral_radius(self.structure.wires, self.parameters.weights, slope).radius.max()
+        )
+
+
+def figures_of(member: TrainedMember) -> dict[str, Any]:
+    """The metrics of every row; those of held-out conditions only where some are held out."""
+    converged, train, out = member.converged, member.train, member.held_out
+    figures = {
+        "loss": member.best_loss,
+        "train_correlation": _correlation(member, train),
+        "train_mse": _mse(member, train),
+        "train_converged": int(converged[train].sum()),
+        "train_conditions": len(train),
+        "spectral_radius": member.spectral_radius,
+        "sign_violations": int(
+            wrong_signs(member.parameters.weights, member.structure.signs).sum()
+        ),
+    }
+    if len(out):
+        figures["held_out_correlation"] = _correlation(member, out)
+        figures["held_out_mse"] = _mse(member, out)
+        figures["held_out_converged"] = int(converged[out].sum())
+        figures["held_out_conditions"] = len(out)
+    return figures
+
+
+def outcome_of(
+    member: TrainedMember,
+    more: Callable[[TrainedMember], Mapping[str, Any]] | None,
+    extra: Mapping[str, Any],
+) -> Outcome:
+    """The row of a member: its figures, what `more` adds to them, and whether it diverged."""
+    metrics = {**figures_of(member), **({} if more is None else more(member)), **extra}
+    note = divergence(member)
+    return Outcome(metrics, DIVERGED if note else DONE, note, member.settings.to_dict())
+
+
+def divergence(member: TrainedMember) -> str:
+    """The sentence on how a training diverged, or an empty text."""
+    rows = member.history_rows
+    loss, refused = (rows[:, HISTORY.index(name)] for name in ("loss", "refused"))
+    mend = "train with a lower learning_rate or a larger spectral_penalty"
+    if refused[-1] > 0 or not np.isfinite(loss[-1]):
+        bad = (refused > 0) | ~np.isfinite(loss)
+        first = len(bad) - int(np.argmin(bad[::-1])) if not bad.all() else 0
+        return f"the loss was not finite from epoch {first + 1} of {len(bad)} to the end; {mend}"
+    if not np.isfinite(member.best_loss):
+        return f"no epoch had a finite loss; {mend}"
+    if not member.converged[member.train].any():
+        return (
+            f"none of {len(member.train)} conditions of the training reaches a steady state at the end, "
+            f"where the spectral radius is {member.spectral_radius:.3g}; {mend}"
+        )
+    return ""
+
+
+def _correlation(member: TrainedMember, rows: np.ndarray) -> float:
+    return correlation(member.activities[rows], member.conditions.tf_activities[rows])
+
+
+def _mse(member: TrainedMember, rows: np.ndarray) -> float:
+    """The mean of (y - Y)^2 over measured activities; nan where none was measured."""
+    measured = member.conditions.tf_activities[rows]
+    error = (member.activities[rows] - measured)[np.isfinite(measured)]
+    return float(np.mean(np.square(error))) if error.size else float("nan")

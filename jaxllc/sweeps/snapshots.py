@@ -1,0 +1,100 @@
+"""The weights of one member of a sweep at several epochs of its training, in an .npz file without pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.errors import InputError
+from jaxllc.output_file import output_file
+from jaxllc.signaling.structure import Parameters
+from jaxllc.signaling.training import HISTORY
+from jaxllc.sweeps.grids import Point, key_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMAT = "jaxllc sweep snapshots 1"
+_ARRAYS = ("epochs", "weights", "bias", "output_scale", "senders", "receivers", "signs", "history")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Snapshots:
+    """A member of a sweep on its way.
+
+    point: its point of the grid. epochs: (S,). weights (S, E), bias (S, N), output_scale (S, TFs): after so
+    many epochs. best: the parameters that the training kept, as its figures are of. senders, receivers,
+    signs: (E,), the edges that the weights are of, 0 for an unknown sign. history: DataFrame, a row per
+    epoch, as that of a SignalingFit.
+    """
+
+    point: Point
+    epochs: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+    output_scale: np.ndarray
+    best: Parameters
+    senders: np.ndarray
+    receivers: np.ndarray
+    signs: np.ndarray
+    history: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return (
+            f"Snapshots({key_of(self.point)}, {len(self.epochs)} of {self.weights.shape[1]} edges)"
+        )
+
+
+def snapshot_name(point: Point) -> str:
+    """The file name of a point's snapshots: a hash of its key."""
+    return f"{hashlib.sha256(key_of(point).encode()).hexdigest()[:20]}.npz"
+
+
+def write_snapshots(path: str | os.PathLike, snapshots: Snapshots) -> None:
+    """Write what `read_snapshots` reads, whole or not at all."""
+    arrays: dict[str, Any] = {name: np.asarray(getattr(snapshots, name)) for name in _ARRAYS[:-1]}
+    arrays["history"] = snapshots.history[list(HISTORY)].to_numpy(np.float64)
+    for name, values in zip(Parameters._fields, snapshots.best, strict=True):
+        arrays[f"best_{name}"] = np.asarray(values)
+    content = json.dumps({"format": _FORMAT, "point": snapshots.point})
+    with output_file(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, description=np.array(content), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_snapshots(path: str | os.PathLike) -> Snapshots:
+    """Read a file that a sweep wrote; raises InputError for any other.
+
+    Example: `read_snapshots(folder / table["snapshots"].iloc[0]).weights`.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        content = json.loads(str(arrays["description"]))
+        if content["format"] != _FORMAT:
+            raise ValueError(f"its format is {content['format']!r}")
+        values = {name: arrays[name] for name in _ARRAYS}
+        best = Parameters(*(arrays[f"best_{name}"] for name in Parameters._fields))
+        history = pd.DataFrame(values.pop("history"), columns=list(HISTORY))
+        point = content["point"]
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} does not exist; give a file of the folder of snapshots"
+        ) from error
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} is not a file of snapshots ({error}); give one that train_sweep wrote"
+        ) from error
+    history["epoch"] = history["epoch"].astype(int)
+    return Snapshots(point=point, best=best, history=history, **values)

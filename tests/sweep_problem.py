@@ -1,0 +1,23 @@
+"""The small network and conditions that tests of train_sweep share, also in processes of their own."""
+
+import numpy as np
+
+from jaxllc.signaling import Conditions, PriorNetwork, SignalingSettings
+
+EDGES = [
+    ("L1", "R1", 1), ("L2", "R2", 1), ("R1", "S1", 1), ("R2", "S2", 1), ("S1", "S2", -1),
+    ("S1", "R1", 1), ("R2", "S1", None), ("S2", "T1", 1), ("S1", "T2", 1),
+]  # fmt: skip
+SETTINGS = SignalingSettings(epochs=40, learning_rate=1e-2, iterations=8)
+PRIOR = PriorNetwork.from_edges(*zip(*EDGES, strict=True))
+
+_LEVELS = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.5], [0.2, 0.9]], float)
+CONDITIONS = Conditions(
+    tuple(f"c{n}" for n in range(len(_LEVELS))),
+    ("L1", "L2"),
+    ("T1", "T2"),
+    _LEVELS,
+    np.stack(
+        [0.1 + 0.6 * _LEVELS[:, 1] * (1 - 0.7 * _LEVELS[:, 0]), 0.2 + 0.5 * _LEVELS[:, 0]], axis=1
+    ),
+)
