@@ -152,7 +152,7 @@ PRESETS = {
     "close_fit": replace(_DEFAULT, epochs=10000, l2=1e-6, spectral_target=0.8),
     "many_conditions": replace(
         _DEFAULT,
-        epochs=500,
+        epochs=1500,
         batch_size=20,
         iterations=16,
         refresh_every=5,
