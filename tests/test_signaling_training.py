@@ -339,6 +339,12 @@ def test_cross_validation_by_vmap_equals_one_model_at_a_time_and_resumes(
     np.testing.assert_allclose(
         resumed.ensemble.to_numpy(), side_by_side.ensemble.to_numpy(), atol=2e-3
     )
+    best, other = resumed.best_trained(2)
+    train_r = resumed.correlations.set_index("seed")["train"]
+    assert train_r[best] >= train_r[other]
+    assert resumed.ensemble_of([best]).equals(resumed.predicted[best])
+    with pytest.raises(InputError, match="some of"):
+        resumed.ensemble_of([7])
     with pytest.raises(InputError, match="belongs to another network"):
         cross_validation.cross_validate(
             prior, conditions, folds, dataclasses.replace(settings, l2=1.0), records=records

@@ -1,17 +1,10 @@
 """Sweeps of trainings: each member is the model of a single run, whatever it is trained beside."""
 
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import pytest
 
 from jaxllc.errors import InputError
@@ -27,9 +20,8 @@ from jaxllc.sweeps.figures import divergence
 from jaxllc.sweeps.members import Problem, members_of
 from jaxllc.sweeps.padding import of_one_shape
 from jaxllc.sweeps.vmapped import advance_program
-from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
+from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
 
-ROOT = Path(__file__).resolve().parent.parent
 GRID = grid(l2=[1e-6, 1e-2], seed=range(2)) + grid(learning_rate=[3e-3], seed=[5])
 
 
@@ -51,11 +43,6 @@ def settings_of(point):
 def assert_same_parameters(found, wanted, tolerance=1e-5):
     for one, two in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, two, atol=tolerance)
-
-
-def same(one, two):
-    one, two = one.drop(columns="seconds"), two.drop(columns="seconds")
-    pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
 class Sweep:
@@ -395,108 +382,3 @@ def test_arguments_that_do_not_fit_are_refused(arguments, said, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=said):
         train_sweep(PRIOR, CONDITIONS, SETTINGS, GRID, **arguments)
-
-
-SHARDED = """
-import numpy as np
-import jax
-from jaxllc.sweeps import grid, train_sweep
-from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
-assert len(jax.local_devices()) == 8
-def weights(member):
-    return {"weights": member.parameters.weights, "bias": member.parameters.bias}
-points = grid(l2=[1e-6, 1e-3], seed=range(5))
-networks = {"more": PRIOR.with_edges(["T1"], ["R1"])}
-points = points + grid(seed=[0], network=["more"])
-def run(**arguments):
-    said = []
-    arguments = dict(arguments, networks=networks, metrics=weights)
-    result = train_sweep(PRIOR, CONDITIONS, SETTINGS, points, progress=lambda *x: said.append(x), **arguments)
-    return result.table, said
-sharded, said = run()
-assert [x[0] for x in said] == [8, 11], said
-alone, said = run(devices=jax.local_devices()[:1], together=11)
-assert [x[0] for x in said] == [11], said
-assert (sharded["status"] == "done").all()
-for name in ("weights", "bias"):
-    for one, two in zip(sharded[name], alone[name]):
-        np.testing.assert_allclose(one, two, atol=1e-5)
-for name in ("train_correlation", "train_mse", "spectral_radius"):
-    np.testing.assert_allclose(sharded[name], alone[name], atol=1e-4)
-print("equal")
-"""
-
-
-def environment(**more):
-    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
-
-
-@pytest.mark.slow
-def test_members_cut_over_eight_devices_are_those_of_one():
-    done = subprocess.run(
-        [sys.executable, "-c", SHARDED],
-        env=environment(XLA_FLAGS="--xla_force_host_platform_device_count=8"),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "equal"
-
-
-KILLED = """
-import sys
-from jaxllc.sweeps import grid, train_sweep
-from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
-train_sweep(PRIOR, CONDITIONS, SETTINGS, grid(l2=[1e-6, 1e-3], seed=range(40)), records=sys.argv[1])
-"""
-
-
-@pytest.mark.slow
-def test_a_sweep_that_was_killed_gives_the_table_of_an_undisturbed_one(tmp_path):
-    path, points = tmp_path / "killed.jsonl", grid(l2=[1e-6, 1e-3], seed=range(40))
-    words = [sys.executable, "-c", KILLED, str(path)]
-    with subprocess.Popen(words, env=environment()) as process:
-        deadline = time.monotonic() + 300
-        while not path.exists() or path.read_bytes().count(b"\n") < 3:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    done = path.read_bytes().count(b"\n")
-    assert 3 <= done < 80
-    resumed = train_sweep(PRIOR, CONDITIONS, SETTINGS, points, records=path)
-    undisturbed = train_sweep(PRIOR, CONDITIONS, SETTINGS, points)
-    assert resumed.finished
-    same(resumed.table, undisturbed.table)
-    same(read_records(path, points)[resumed.table.columns], undisturbed.table)
-
-
-DOUBLE = """
-import jax, numpy as np
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_num_cpu_devices", 2)
-from jaxllc.signaling import train
-from jaxllc.sweeps import grid, train_sweep
-from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
-members = {}
-def keep(member):
-    members[member.point.get("network")] = member
-    return {}
-networks = {"more": PRIOR.with_edges(["T1"], ["R1"])}
-points = grid(network=[None, "more"], seed=[3])
-train_sweep(PRIOR, CONDITIONS, SETTINGS, points, networks=networks, metrics=keep)
-alone = train(networks["more"], CONDITIONS, SETTINGS, 3)
-found = members["more"]
-np.testing.assert_allclose(found.parameters.weights, alone.parameters.weights, atol=1e-12)
-np.testing.assert_allclose(found.spectral_radius, alone.spectral_radius, atol=1e-6)
-print("equal")
-"""
-
-
-@pytest.mark.slow
-def test_members_in_float64_are_the_models_of_single_runs_in_float64():
-    done = subprocess.run(
-        [sys.executable, "-c", DOUBLE], env=environment(), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "equal"

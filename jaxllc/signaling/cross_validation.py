@@ -61,7 +61,24 @@ class CrossValidation:
     @cached_property
     def ensemble(self) -> pd.DataFrame:
         """The mean of the predictions over seeds."""
-        return sum(self.predicted.values()) / len(self.predicted)
+        return self.ensemble_of(self.seeds)
+
+    def ensemble_of(self, seeds: Sequence[int]) -> pd.DataFrame:
+        """The mean of the predictions over these seeds; raises InputError for one that was not trained."""
+        unknown = [seed for seed in seeds if seed not in self.predicted]
+        if unknown or not len(seeds):
+            raise InputError(f"seeds is {seeds}, but it must be some of {self.seeds}")
+        return sum(self.predicted[seed] for seed in seeds) / len(seeds)
+
+    def best_trained(self, count: int) -> tuple[int, ...]:
+        """The seeds whose models fit their own training conditions best, best first.
+
+        Where the data decide the model (hundreds of conditions, little noise), a poor fit is a poor local
+        minimum, and `ensemble_of(best_trained(n))` leaves it out without a look at held-out conditions.
+        """
+        check_integer("count", count, 1)
+        table = self.correlations.sort_values("train", ascending=False, kind="stable")
+        return tuple(int(seed) for seed in table["seed"].iloc[:count])
 
     @property
     def ensemble_correlation(self) -> float:
