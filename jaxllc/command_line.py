@@ -20,7 +20,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 from jaxllc.errors import InputError, nearest_match
@@ -175,7 +175,20 @@ class _Version(argparse.Action):
 def _interrupt_on_termination() -> None:
     """Being terminated cleans up as Ctrl-C does; only the main thread may say so."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raises KeyboardInterrupt; where Python would drop it, the signal comes once more."""
+    # Exceptions in callbacks of the garbage collector are lost, and JAX registers such a callback.
+    if frame is not None and frame.f_code.co_name == "_xla_gc_callback":
+        again = threading.Timer(0.01, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        return
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import jaxllc
+from jaxllc import command_line
 from jaxllc.command_line import main
 
 WORDS = ["--max-terms", "3"]
@@ -247,6 +248,23 @@ def test_a_real_signal_stops_the_demo_with_nothing_half_written(tmp_path, number
     assert process.returncode == 130, errors
     assert (output, b"Traceback" in errors) == (b"", False)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"states.csv", "edges.csv"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost(monkeypatch):
+    calls = []
+
+    def _xla_gc_callback():
+        command_line._interrupt(signal.SIGTERM, sys._getframe())
+
+    monkeypatch.setattr(command_line.os, "kill", lambda *words: calls.append(words))
+    _xla_gc_callback()
+    deadline = time.monotonic() + 10
+    while not calls and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert calls == [(os.getpid(), signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt):
+        command_line._interrupt(signal.SIGTERM, sys._getframe())
 
 
 def test_an_unexpected_failure_is_one_line_and_exit_code_one(tables, monkeypatch, capsys):
