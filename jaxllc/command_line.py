@@ -173,7 +173,7 @@ class _Version(argparse.Action):
 
 
 def _interrupt_on_termination() -> None:
-    """Being terminated cleans up as Ctrl-C does; only the main thread may say so."""
+    """Being terminated cleans up as Ctrl-C does, and neither is lost; only the main thread may say so."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxllc.command_line import INTERRUPTED
 from jaxllc.commands.output import output_folder, print_json
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling import (
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from jaxllc.signaling.folds import Folds
 
 RECORDS = "records.jsonl"
-_INTERRUPTED = 130
 _MOST_SEEDS = 10_000
 
 
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             if records.exists():
                 say(f"interrupted: {records} holds what is done; the same command goes on")
-                return _INTERRUPTED
+                return INTERRUPTED
             raise
         files = [*_write(found, folder), records]
     if not options.quiet:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.command_line import INTERRUPTED
 from jaxllc.commands.output import output_folder, print_json
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling import (
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from jaxllc.signaling.training import SignalingFit
 
 CHECKPOINT = "checkpoint.npz"
-_INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
         )
     for remark in remarks if not options.quiet or not fit.finished else []:
         say(remark)
-    return 0 if fit.finished else _INTERRUPTED
+    return 0 if fit.finished else INTERRUPTED
 
 
 def _held_out(conditions: Conditions, names: list[str]) -> Conditions | None:

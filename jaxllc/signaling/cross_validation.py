@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.errors import InputError, check_integer
-from jaxllc.output_file import output_file
+from jaxllc.json_lines import append_lines, read_rows
 from jaxllc.signaling.checkpoint import fingerprint
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.folds import Folds, check_folds, published_folds
@@ -180,8 +180,7 @@ def cross_validate(
             row["seconds"] = (time.perf_counter() - began) / len(group)
             rows[job] = row
             if records is not None:
-                with Path(records).open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+                append_lines(Path(records), [json.dumps(row)])
         if progress is not None:
             last = group[-1]
             progress(len(rows), len(jobs), f"seed {last.seed}, fold {last.fold + 1}")
@@ -272,16 +271,10 @@ def _record(
     }
 
 
-def _read_records(path: Path, mark: str) -> Iterator[dict[str, Any]]:
-    """The rows of a records file; a last line that was cut off while being written is passed over."""
-    if not path.exists():
-        return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
-        with output_file(path) as temporary:
-            temporary.write_text("".join(lines), encoding="utf-8")
-    for number, line in enumerate(lines, start=1):
+def _read_records(path: Path, mark: str) -> list[dict[str, Any]]:
+    """The rows of a records file; a last line that was cut off while being written is dropped."""
+
+    def row_of(number: int, line: bytes) -> dict[str, Any]:
         try:
             row = json.loads(line)
             of_this = row["mark"] == mark
@@ -289,13 +282,14 @@ def _read_records(path: Path, mark: str) -> Iterator[dict[str, Any]]:
             raise InputError(
                 f"{path}, row {number} is not a record of a cross-validation; remove the file to start anew"
             ) from error
-        if of_this:
-            yield row
-        else:
+        if not of_this:
             raise InputError(
                 f"{path}, row {number} belongs to another network, other conditions or settings; choose "
                 "another file for the records"
             )
+        return row
+
+    return read_rows(path, row_of, "records of a cross-validation")
 
 
 def _validation(

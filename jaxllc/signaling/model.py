@@ -7,7 +7,7 @@ import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +20,16 @@ from jaxllc.output_file import output_file
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.spectral_radius import SpectralRadius, spectral_radius
-from jaxllc.signaling.steady_state import Solver, SteadyState, steady_state
-from jaxllc.signaling.structure import (
-    Parameters,
-    Structure,
-    drive_of,
-    outputs_of,
-    structure_of,
-)
+from jaxllc.signaling.steady_state import Solver, SteadyState
+from jaxllc.signaling.structure import Parameters, Structure, settle, structure_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FORMAT = "jaxllc signaling model 1"
-_MEMORY = 10  # plain steps before each extrapolation
+TOLERANCE = 1e-5  # relative change below which a state is steady
+MAX_STEPS = 5000
+MEMORY = 10  # plain steps before each extrapolation
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,8 +75,8 @@ class SignalingModel:
         self,
         ligands: Conditions | pd.DataFrame | np.ndarray,
         knock_out: Sequence[str] = (),
-        tolerance: float = 1e-5,
-        max_steps: int = 5000,
+        tolerance: float = TOLERANCE,
+        max_steps: int = MAX_STEPS,
     ) -> Prediction:
         """The steady state of every condition, with the nodes `knock_out` removed from the network.
 
@@ -116,7 +112,7 @@ class SignalingModel:
     ) -> SpectralRadius:
         """The eigenvalue of largest modulus of each condition, with its residual."""
         _, levels = self._levels(ligands)
-        found, _ = self._solve(levels, 1e-6, 5000)
+        found, _ = self._solve(levels, 1e-6, MAX_STEPS)
         return spectral_radius(self.structure.wires, self.parameters.weights, found.slope)
 
     def save(self, path: str | os.PathLike) -> None:
@@ -207,16 +203,14 @@ class SignalingModel:
         padded[:count] = levels
         dtype = jnp.zeros(()).dtype
         parameters = jax.tree.map(lambda x: jnp.asarray(x, dtype), self.parameters)
-        solver = Solver(steps=max_steps, memory=_MEMORY)
-        # Residuals of float32 cannot be smaller than a few roundings.
-        reachable = max(tolerance / 2, 4 * float(jnp.finfo(dtype).eps))
-        found, outputs = _steady(
+        solver = Solver(steps=max_steps, memory=MEMORY)
+        found, outputs = settle(
             self.activation,
             solver,
             self.structure,
             parameters,
             jnp.asarray(padded, dtype),
-            reachable,
+            reachable(tolerance / 2, dtype),
         )
         found = found._replace(
             state=found.state[:, :count],
@@ -289,18 +283,9 @@ def _numbers(frame: pd.DataFrame) -> np.ndarray:
         return np.stack([table.numbers(name) for name in table.header], axis=1)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _steady(
-    activation: str,
-    solver: Solver,
-    structure: Structure,
-    parameters: Parameters,
-    levels: jax.Array,
-    tolerance: float,
-) -> tuple[SteadyState, jax.Array]:
-    drive = drive_of(structure, parameters.bias, levels)
-    found = steady_state(structure.wires, parameters.weights, drive, activation, solver, tolerance)
-    return found, outputs_of(structure, parameters.output_scale, found.state)
+def reachable(tolerance: float, dtype: Any) -> float:
+    """The tolerance, or a few roundings of the numbers, which residuals cannot fall below."""
+    return max(tolerance, 4 * float(jnp.finfo(dtype).eps))
 
 
 def _padded(count: int) -> int:

@@ -73,12 +73,7 @@ class SignalingSettings:
             value, wanted = getattr(self, field.name), type(field.default)
             if field.name == "activation":
                 continue
-            if wanted is bool or isinstance(value, bool):
-                if wanted is not bool or not isinstance(value, bool):
-                    raise InputError(f"{field.name} is {value!r}, but it must be {_KINDS[wanted]}")
-                continue
-            whole = wanted is float or isinstance(value, int)
-            if not whole or not isinstance(value, int | float) or not math.isfinite(value):
+            if not _is(value, wanted):
                 raise InputError(f"{field.name} is {value!r}, but it must be {_KINDS[wanted]}")
             low = _LOWEST.get(field.name, 0)
             if value < low:
@@ -124,6 +119,13 @@ class SignalingSettings:
         if not isinstance(values, dict):
             raise InputError(f"{path} must hold one JSON object with a value for each setting")
         return cls.from_dict(values, str(path))
+
+
+def _is(value: object, wanted: type) -> bool:
+    """Whether a value is of the type of a setting; True and False are no numbers, whole numbers are."""
+    if wanted is bool or isinstance(value, bool):
+        return wanted is bool and isinstance(value, bool)
+    return isinstance(value, int if wanted is int else int | float) and math.isfinite(value)
 
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number"}

@@ -8,6 +8,7 @@ Nilsson et al., Nature Communications 13 (2022).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from jaxllc.errors import InputError, listed
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.neighbour_sums import Array
 from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.steady_state import Wiring, wiring
+from jaxllc.signaling.steady_state import Solver, SteadyState, Wiring, steady_state, wiring
 
 
 class Parameters(NamedTuple):
@@ -96,6 +97,21 @@ def drive_of(structure: Structure, bias: jax.Array, ligands: jax.Array) -> jax.A
 def outputs_of(structure: Structure, output_scale: jax.Array, state: jax.Array) -> jax.Array:
     """y (B, outputs) from the state (N, B)."""
     return (output_scale[:, None] * state[structure.outputs]).T
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def settle(
+    activation: str,
+    solver: Solver,
+    structure: Structure,
+    parameters: Parameters,
+    ligands: jax.Array,
+    tolerance: float | jax.Array,
+) -> tuple[SteadyState, jax.Array]:
+    """The steady states for ligand levels (B, inputs), and the outputs there (B, outputs)."""
+    drive = drive_of(structure, parameters.bias, ligands)
+    found = steady_state(structure.wires, parameters.weights, drive, activation, solver, tolerance)
+    return found, outputs_of(structure, parameters.output_scale, found.state)
 
 
 def initial_parameters(

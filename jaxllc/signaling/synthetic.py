@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,8 @@ from jaxllc.signaling.activations import activation as activation_named
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.spectral_radius import radius_of_weights
-from jaxllc.signaling.steady_state import Solver, steady_state
-from jaxllc.signaling.structure import Parameters, Structure, drive_of, outputs_of, structure_of
+from jaxllc.signaling.steady_state import Solver
+from jaxllc.signaling.structure import Parameters, Structure, settle, structure_of
 
 # Conditions solved at once, always so many: digits must not depend on how many are asked for.
 _CHUNK = 32
@@ -276,29 +276,17 @@ def _random_edges(
     return edges, np.isin(edges, tree)
 
 
-@partial(jax.jit, static_argnums=0)
-def _solve(
-    activation_name: str, structure: Structure, parameters: Parameters, ligands: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    found = steady_state(
-        structure.wires,
-        parameters.weights,
-        drive_of(structure, parameters.bias, ligands),
-        activation_name,
-        Solver(_MAX_STEPS),
-        _TOLERANCE,
-    )
-    return outputs_of(structure, parameters.output_scale, found.state), found.residual
-
-
 def _steady_activities(truth: GroundTruth, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """TF activities (B, TFs), and where no steady state was reached, bool (B,); B in whole chunks."""
-    found = []
+    solver, found = Solver(_MAX_STEPS), []
     with jax.enable_x64(True):
         structure, parameters = jax.tree.map(jnp.asarray, (truth.structure, truth.parameters))
         for first in range(0, len(levels), _CHUNK):
-            solved = _solve(truth.activation, structure, parameters, levels[first : first + _CHUNK])
-            found.append([np.asarray(x) for x in solved])
+            chunk = levels[first : first + _CHUNK]
+            steady, outputs = settle(
+                truth.activation, solver, structure, parameters, chunk, _TOLERANCE
+            )
+            found.append([np.asarray(outputs), np.asarray(steady.residual)])
     activities, residual = (np.concatenate(parts) for parts in zip(*found, strict=True))
     # A residual that is not a number is not that of a steady state either.
     return activities, ~(residual <= 10 * _TOLERANCE)

@@ -291,6 +291,13 @@ def history_rows(records: Record, first_epoch: int, count: int) -> np.ndarray:
     return np.column_stack([np.arange(first_epoch + 1, first_epoch + count + 1), *columns])
 
 
+def history_of(rows: np.ndarray) -> pd.DataFrame:
+    """The history, a row per epoch, of rows (epochs, columns of HISTORY)."""
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=list(HISTORY)).astype({"epoch": int})
+
+
 def fit_of(
     prior: PriorNetwork,
     conditions: Conditions,
@@ -302,12 +309,8 @@ def fit_of(
     seconds: float,
 ) -> SignalingFit:
     """The result of a training."""
-    import pandas as pd
-
     model = model_of(prior, conditions, settings, parameters)
-    history = pd.DataFrame(rows, columns=list(HISTORY))
-    history["epoch"] = history["epoch"].astype(int)
-    fitted = model.predict(conditions)
+    fitted, history = model.predict(conditions), history_of(rows)
     return SignalingFit(model, settings, seed, conditions, fitted, history, finished, seconds)
 
 

@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.model import SignalingModel
+from jaxllc.signaling.model import TOLERANCE, SignalingModel
 from jaxllc.signaling.penalties import wrong_signs
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.signaling.spectral_radius import spectral_radius
 from jaxllc.signaling.structure import Parameters, Structure
-from jaxllc.signaling.training import HISTORY, correlation, model_of
+from jaxllc.signaling.training import HISTORY, correlation, history_of, model_of
 from jaxllc.sweeps.grids import Point
 from jaxllc.sweeps.records import DIVERGED, DONE
 from jaxllc.sweeps.runner import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TOLERANCE = 1e-5  # relative change below which a state is steady, as predictions have it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,11 +58,7 @@ class TrainedMember:
     @property
     def history(self) -> pd.DataFrame:
         """A row per epoch, as the history of a SignalingFit."""
-        import pandas as pd
-
-        frame = pd.DataFrame(self.history_rows, columns=list(HISTORY))
-        frame["epoch"] = frame["epoch"].astype(int)
-        return frame
+        return history_of(self.history_rows)
 
     @property
     def converged(self) -> np.ndarray:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.errors import InputError
-from jaxllc.output_file import output_file
+from jaxllc.json_lines import append_lines, read_rows
 from jaxllc.sweeps.grids import Grid, key_of
 
 if TYPE_CHECKING:
@@ -96,14 +96,7 @@ class Records:
             for row in rows
         ]
         if self.path is not None and rows:
-            text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-            try:
-                with self.path.open("a", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-            except OSError as error:
-                raise InputError(f"cannot write {self.path}: {error.strerror}") from error
+            append_lines(self.path, [json.dumps(row, allow_nan=False) for row in rows])
         for row in rows:
             self.rows[key_of(row["point"])] = row
 
@@ -208,15 +201,8 @@ def _is_number(value: Any) -> bool:
 
 def _rows_in(path: Path, repair: bool = True) -> list[Row]:
     """The rows of a file; a last line that was cut off is dropped, from the file as well if `repair`."""
-    if not path.exists():
-        return []
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    whole = content[: content.rfind(b"\n") + 1]
-    rows = []
-    for number, line in enumerate(whole.splitlines(), start=1):
+
+    def row_of(number: int, line: bytes) -> Row:
         try:
             row = json.loads(line)
             missing = [name for name in _FIELDS if name not in row]
@@ -231,11 +217,6 @@ def _rows_in(path: Path, repair: bool = True) -> list[Row]:
                 f"{path}, row {number} is not a record of a sweep ({error}); choose another file, or remove "
                 "that row"
             ) from error
-        rows.append(row)
-    if len(whole) < len(content):
-        if not rows and not content.lstrip().startswith(b"{"):
-            raise InputError(f"{path} is not a file of records of a sweep; choose another file")
-        if repair:
-            with output_file(path) as temporary:
-                temporary.write_bytes(whole)
-    return rows
+        return row
+
+    return read_rows(path, row_of, "records of a sweep", repair)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxllc.errors import InputError
 from jaxllc.output_file import output_file
 from jaxllc.signaling.structure import Parameters
-from jaxllc.signaling.training import HISTORY
+from jaxllc.signaling.training import HISTORY, history_of
 from jaxllc.sweeps.grids import Point, key_of
 
 if TYPE_CHECKING:
@@ -75,8 +75,6 @@ def read_snapshots(path: str | os.PathLike) -> Snapshots:
 
     Example: `read_snapshots(folder / table["snapshots"].iloc[0]).weights`.
     """
-    import pandas as pd
-
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -86,7 +84,7 @@ def read_snapshots(path: str | os.PathLike) -> Snapshots:
             raise ValueError(f"its format is {content['format']!r}")
         values = {name: arrays[name] for name in _ARRAYS}
         best = Parameters(*(arrays[f"best_{name}"] for name in Parameters._fields))
-        history = pd.DataFrame(values.pop("history"), columns=list(HISTORY))
+        history = history_of(values.pop("history"))
         point = content["point"]
     except FileNotFoundError as error:
         raise InputError(
@@ -96,5 +94,4 @@ def read_snapshots(path: str | os.PathLike) -> Snapshots:
         raise InputError(
             f"{path} is not a file of snapshots ({error}); give one that train_sweep wrote"
         ) from error
-    history["epoch"] = history["epoch"].astype(int)
     return Snapshots(point=point, best=best, history=history, **values)

@@ -14,13 +14,14 @@ from jax.sharding import Mesh
 
 from jaxllc.errors import InputError, check_integer
 from jaxllc.signaling.conditions import Conditions
+from jaxllc.signaling.model import TOLERANCE, reachable
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SignalingSettings, settings_of
 from jaxllc.signaling.structure import Parameters
 from jaxllc.signaling.training import dtype, history_rows, most_epochs
 from jaxllc.signaling.training_state import Record
 from jaxllc.sweeps.devices import member_mesh, members_per_device, padded_to
-from jaxllc.sweeps.figures import TOLERANCE, TrainedMember, outcome_of
+from jaxllc.sweeps.figures import TrainedMember, outcome_of
 from jaxllc.sweeps.grids import Grid, Point, key_of
 from jaxllc.sweeps.members import Member, Problem, members_of, number_format
 from jaxllc.sweeps.runner import Outcome, Progress, SweepResult, name_of, sweep
@@ -262,9 +263,8 @@ class _Trainer:
         """Activities (M, B, TFs), residuals (M, B) and slopes (M, N, B) of all conditions."""
         program = judge_program(member.settings.activation, self.shared, self.mesh)
         levels = copied(np.asarray(self.problem.data.ligands), self.mesh)
-        # Residuals of float32 cannot be smaller than a few roundings.
-        reachable = max(TOLERANCE / 20, 4 * float(jnp.finfo(dtype()).eps))
-        judged = program(arrays.structure, best, levels, jnp.asarray(reachable, dtype()))
+        tolerance = jnp.asarray(reachable(TOLERANCE / 20, dtype()), dtype())
+        judged = program(arrays.structure, best, levels, tolerance)
         return [np.asarray(x, np.float64) for x in judged]
 
     def _trained(

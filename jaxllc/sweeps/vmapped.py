@@ -14,13 +14,14 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxllc.signaling.steady_state import Solver, steady_state
-from jaxllc.signaling.structure import Data, Parameters, Structure, drive_of, outputs_of
+from jaxllc.signaling.model import MAX_STEPS, MEMORY
+from jaxllc.signaling.steady_state import Solver
+from jaxllc.signaling.structure import Data, Parameters, Structure, settle
 from jaxllc.signaling.training_state import Rates, Record, Shape, TrainingState
 from jaxllc.signaling.training_step import training_steps
 from jaxllc.sweeps.devices import MEMBER, by_member, everywhere
 
-_SOLVER = Solver(steps=5000, memory=10)
+_SOLVER = Solver(steps=MAX_STEPS, memory=MEMORY)
 
 
 class Members(NamedTuple):
@@ -59,11 +60,7 @@ def judge_program(activation: str, shared: bool, mesh: Mesh) -> Any:
     def member(
         structure: Structure, parameters: Parameters, levels: jax.Array, tolerance: jax.Array
     ) -> Judged:
-        drive = drive_of(structure, parameters.bias, levels)
-        found = steady_state(
-            structure.wires, parameters.weights, drive, activation, _SOLVER, tolerance
-        )
-        activities = outputs_of(structure, parameters.output_scale, found.state)
+        found, activities = settle(activation, _SOLVER, structure, parameters, levels, tolerance)
         return Judged(activities, found.residual, found.slope)
 
     return _over_members(member, (not shared, True, False, False), mesh)
