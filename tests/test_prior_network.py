@@ -299,7 +299,7 @@ def test_nodes_and_edges_can_be_added_and_removed():
         prior.with_edges(["L"], ["R"])
     with pytest.raises(InputError, match="senders holds 'Q'"):
         prior.with_edges(["Q"], ["R"])
-    with pytest.raises(InputError, match="one length, not 1 and 2"):
+    with pytest.raises(InputError, match="one length, not 1, 2 and 1"):
         prior.with_edges(["L"], ["R", "S"])
     for wrong in ([3], [-1], [0.5], [True, False]):
         with pytest.raises(InputError, match="integers from 0 to 2"):

@@ -37,6 +37,7 @@ _HELP = {
     "end_at": "part of the training from which it stays at its end",
     "reset_every": "epochs between two resets of Adam, 0 for none",
     "input_noise_per_rate": "noise on the input of every node, per learning rate",
+    "gradient_noise_per_rate": "noise on the gradient, per learning rate",
     "gradient_limit": "largest norm of the gradient, 0 for none",
     "input_scale": "factor of every ligand level",
     "output_scale": "factor of every TF at the start",

@@ -17,7 +17,10 @@ _HOMES = {
     "leave_out_folds": "folds",
     "preset": "settings",
     "published_folds": "folds",
+    "add_spurious_edges": "spurious_edges",
+    "is_spurious": "spurious_edges",
     "read_folds": "folds",
+    "self_pruning_study": "jaxllc.self_pruning.study",  # it stands on the sweeps, and they on this package
     "simulate_conditions": "synthetic",
     "simulate_signaling": "continuous_time",
     "train": "training",
@@ -29,7 +32,9 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'jaxllc.signaling' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"jaxllc.signaling.{_HOMES[name]}"), name)
+    home = _HOMES[name]
+    module = home if home.startswith("jaxllc.") else f"jaxllc.signaling.{home}"
+    value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value
 

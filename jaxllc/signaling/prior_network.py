@@ -173,15 +173,21 @@ class PriorNetwork:
         return self._with_nodes(kept)
 
     def with_edges(
-        self, senders: Sequence[str] | np.ndarray, receivers: Sequence[str] | np.ndarray
+        self,
+        senders: Sequence[str] | np.ndarray,
+        receivers: Sequence[str] | np.ndarray,
+        signs: Sequence | np.ndarray | None = None,
     ) -> "PriorNetwork":
-        """The network with more edges, of unknown sign, between nodes it has; self-loops are allowed.
+        """The network with more edges between nodes it has; self-loops are allowed.
 
-        Raises InputError for a name that is not a node, and for an edge that is there already.
+        signs: as `from_edges` takes them; unknown if left out. Raises InputError for a name that is not a
+        node, a sign that is none, and for an edge that is there already.
         """
-        if len(senders) != len(receivers):
+        given = np.zeros(len(senders)) if signs is None else _signs_given(signs)
+        if not len(senders) == len(receivers) == len(given):
             raise InputError(
-                f"senders and receivers must have one length, not {len(senders)} and {len(receivers)}"
+                f"senders, receivers and signs must have one length, not {len(senders)}, {len(receivers)} "
+                f"and {len(given)}"
             )
         added = len(senders)
         sender_indices = np.append(self.senders, self._indices(senders, "senders"))
@@ -199,8 +205,8 @@ class PriorNetwork:
         return _network(
             sender_indices,
             receiver_indices,
-            np.append(self.signs, np.zeros(added))[order],
-            np.append(self.sign_known, np.zeros(added, dtype=bool))[order],
+            np.append(self.signs, given)[order],
+            np.append(self.sign_known, given != 0)[order],
             self.names,
             tuple(sources),
             self.notes,

@@ -1,6 +1,7 @@
 """Settings of a training, as a frozen dataclass whose fields are also flags, and the published presets.
 
-Source of the presets: Nilsson et al., Nature Communications 13 (2022), and its supplement.
+Sources of the presets: Nilsson et al., Nature Communications 13 (2022), and its supplement; for the
+self-pruning study doi 10.1101/2025.10.24.684155 (2025).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class SignalingSettings:
     input_noise: float = 0.0
     input_noise_per_rate: float = 1.0
     gradient_noise: float = 0.0
+    gradient_noise_per_rate: float = 0.0
     gradient_limit: float = 0.0
     # start
     input_scale: float = 3.0
@@ -149,6 +151,21 @@ _PUBLISHED = SignalingSettings(
 
 _DEFAULT = SignalingSettings()
 
+# The published rates, noise and penalties of the self-pruning study, with our solver of steady states. Its
+# L2 is what the study varies. There is no spread penalty, which keeps weights from fading away.
+_SELF_PRUNING = replace(
+    _DEFAULT,
+    epochs=5000,
+    learning_rate=1e-3,
+    peak_at=0.1,
+    input_noise_per_rate=0.0,
+    gradient_noise=1e-9,
+    initial_radius=0.9,
+    l2=1e-5,
+    uniform_penalty=0.0,
+    spectral_target=0.871,
+)
+
 PRESETS = {
     "default": _DEFAULT,
     "close_fit": replace(_DEFAULT, epochs=10000, l2=1e-6, spectral_target=0.8),
@@ -198,6 +215,26 @@ PRESETS = {
         uniform_penalty=1e-4,
         spectral_target=0.94,
     ),
+    "self_pruning": _SELF_PRUNING,
+    "self_pruning_ligand": replace(
+        _SELF_PRUNING,
+        adjoint_limit=5.0,
+        epochs=16000,
+        input_noise=1e-2,
+        gradient_noise=0.0,
+        gradient_noise_per_rate=1e-2,
+        gradient_limit=1.0,
+        ligand_bias_penalty=1e-4,
+        output_scale_penalty=1e-4,
+        spectral_steepness=10.0,
+        spectral_target=0.9,
+    ),
+    "self_pruning_synthetic": replace(
+        _SELF_PRUNING,
+        ligand_bias_penalty=1e-5,
+        train_output_scale=False,
+        spectral_target=0.94,
+    ),
 }
 
 
@@ -206,7 +243,8 @@ def preset(name: str) -> SignalingSettings:
 
     default: measured best on conditions that were held out. close_fit: nearer to the data, but not to other
     data. many_conditions: mini-batches, for hundreds of conditions with little noise. macrophage, ligand
-    and synthetic: as published.
+    and synthetic: as published. self_pruning, self_pruning_ligand, self_pruning_synthetic: as the
+    self-pruning study trains on these data.
     """
     if name not in PRESETS:
         raise InputError(

@@ -49,7 +49,7 @@ class Shape(NamedTuple):
             settings.uniform_penalty > 0,
             settings.spectral_penalty > 0,
             settings.input_noise > 0 or settings.input_noise_per_rate > 0,
-            settings.gradient_noise > 0,
+            settings.gradient_noise > 0 or settings.gradient_noise_per_rate > 0,
         )
 
 
@@ -66,6 +66,7 @@ class Rates(NamedTuple):
     input_noise: Any
     input_noise_per_rate: Any
     gradient_noise: Any
+    gradient_noise_per_rate: Any
     gradient_limit: Any
     train_output_scale: Any
     output_scale: Any

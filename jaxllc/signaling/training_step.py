@@ -70,7 +70,8 @@ def training_step(
 
     gradient = gradient._replace(output_scale=gradient.output_scale * rates.train_output_scale)
     if shape.gradient_noise:
-        gradient = _with_noise(gradient, gradient_key, rates.gradient_noise)
+        size = rates.gradient_noise + rates.gradient_noise_per_rate * rate
+        gradient = _with_noise(gradient, gradient_key, size)
     if structure.real is not None:
         weights = jnp.where(structure.real > 0, gradient.weights, 0)
         gradient = gradient._replace(weights=weights)

@@ -82,7 +82,7 @@ def figures_of(member: TrainedMember) -> dict[str, Any]:
     figures = {
         "loss": member.best_loss,
         "train_correlation": _correlation(member, train),
-        "train_mse": _mse(member, train),
+        "train_mse": mean_squared_error(member, member.activities, train),
         "train_converged": int(converged[train].sum()),
         "train_conditions": len(train),
         "spectral_radius": member.spectral_radius,
@@ -92,7 +92,7 @@ def figures_of(member: TrainedMember) -> dict[str, Any]:
     }
     if len(out):
         figures["held_out_correlation"] = _correlation(member, out)
-        figures["held_out_mse"] = _mse(member, out)
+        figures["held_out_mse"] = mean_squared_error(member, member.activities, out)
         figures["held_out_converged"] = int(converged[out].sum())
         figures["held_out_conditions"] = len(out)
     return figures
@@ -132,8 +132,8 @@ def _correlation(member: TrainedMember, rows: np.ndarray) -> float:
     return correlation(member.activities[rows], member.conditions.tf_activities[rows])
 
 
-def _mse(member: TrainedMember, rows: np.ndarray) -> float:
-    """The mean of (y - Y)^2 over measured activities; nan where none was measured."""
+def mean_squared_error(member: TrainedMember, activities: np.ndarray, rows: np.ndarray) -> float:
+    """The mean of (y - Y)^2 over measured activities of these rows; nan where none was measured."""
     measured = member.conditions.tf_activities[rows]
-    error = (member.activities[rows] - measured)[np.isfinite(measured)]
+    error = (activities[rows] - measured)[np.isfinite(measured)]
     return float(np.mean(np.square(error))) if error.size else float("nan")

@@ -46,7 +46,7 @@ class Problem:
 
     conditions: Conditions
     data: Data
-    folds: tuple[tuple[str, ...], ...]
+    folds: dict[int, tuple[str, ...]]
     priors: dict[str | None, PriorNetwork]
     structures: dict[str | None, Structure]
     padded: dict[str | None, Structure]
@@ -57,7 +57,7 @@ class Problem:
         prior: PriorNetwork,
         conditions: Conditions,
         settings: SignalingSettings,
-        folds: Sequence[Sequence[str]] | None,
+        folds: Sequence[Sequence[str]] | Mapping[int, Sequence[str]] | None,
         networks: Mapping[str, PriorNetwork] | None,
     ) -> Problem:
         """The problem in arrays; raises InputError where nothing can be learned or names do not fit."""
@@ -71,9 +71,11 @@ class Problem:
                 )
         prepared = {name: prepare(one, conditions, settings) for name, one in priors.items()}
         conditions, _, data = prepared[None]
-        chosen = tuple(tuple(fold) for fold in folds or ())
+        numbered = folds.items() if isinstance(folds, Mapping) else enumerate(folds or ())
+        given = dict(numbered)
         if folds is not None:
-            check_folds(chosen, conditions)
+            check_folds([*given.values()], conditions)
+        chosen = {number: tuple(names) for number, names in given.items()}
         structures = {name: structure for name, (_, structure, _) in prepared.items()}
         shaped = structures
         if networks:
@@ -131,10 +133,10 @@ class Problem:
         """Raises InputError for a fold that is not there, or that leaves no measured activity."""
         for fold in dict.fromkeys(member.fold for member in members):
             member = next(one for one in members if one.fold == fold)
-            if fold is not None and fold >= len(self.folds):
+            if fold is not None and fold not in self.folds:
                 raise InputError(
-                    f"fold is {fold} in the point {key_of(member.point)}, but folds has {len(self.folds)}; "
-                    "give the folds of held-out conditions as folds, numbered from 0"
+                    f"fold is {fold} in the point {key_of(member.point)}, but folds has {len(self.folds)}, "
+                    "of other numbers; give the folds of held-out conditions as folds, numbered from 0"
                 )
             if not np.asarray(self.data.observed)[self.kept(member)].any():
                 raise InputError(

@@ -21,8 +21,9 @@ from jaxllc.sweeps.grids import Point, key_of
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMAT = "jaxllc sweep snapshots 1"
-_ARRAYS = ("epochs", "weights", "bias", "output_scale", "senders", "receivers", "signs", "history")
+_FORMAT = "jaxllc sweep snapshots 2"
+_ARRAYS = ("epochs", "weights", "bias", "output_scale", "mse", "held_out_mse")
+_EDGES = ("senders", "receivers", "signs")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,9 +31,10 @@ class Snapshots:
     """A member of a sweep on its way.
 
     point: its point of the grid. epochs: (S,). weights (S, E), bias (S, N), output_scale (S, TFs): after so
-    many epochs. best: the parameters that the training kept, as its figures are of. senders, receivers,
-    signs: (E,), the edges that the weights are of, 0 for an unknown sign. history: DataFrame, a row per
-    epoch, as that of a SignalingFit.
+    many epochs. mse, held_out_mse: (S,), their errors on the conditions of the training and on those held
+    out, nan if none are. best: the parameters that the training kept, as its figures are of. senders,
+    receivers, signs: (E,), the edges that the weights are of, 0 for an unknown sign. history: DataFrame, a
+    row per epoch, as that of a SignalingFit.
     """
 
     point: Point
@@ -40,6 +42,8 @@ class Snapshots:
     weights: np.ndarray
     bias: np.ndarray
     output_scale: np.ndarray
+    mse: np.ndarray
+    held_out_mse: np.ndarray
     best: Parameters
     senders: np.ndarray
     receivers: np.ndarray
@@ -59,13 +63,15 @@ def snapshot_name(point: Point) -> str:
 
 def write_snapshots(path: str | os.PathLike, snapshots: Snapshots) -> None:
     """Write what `read_snapshots` reads, whole or not at all."""
-    arrays: dict[str, Any] = {name: np.asarray(getattr(snapshots, name)) for name in _ARRAYS[:-1]}
+    arrays: dict[str, Any] = {
+        name: np.asarray(getattr(snapshots, name)) for name in (*_ARRAYS, *_EDGES)
+    }
     arrays["history"] = snapshots.history[list(HISTORY)].to_numpy(np.float64)
     for name, values in zip(Parameters._fields, snapshots.best, strict=True):
         arrays[f"best_{name}"] = np.asarray(values)
     content = json.dumps({"format": _FORMAT, "point": snapshots.point})
     with output_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, description=np.array(content), **arrays)
+        np.savez_compressed(file, description=np.array(content), **arrays)
         file.flush()
         os.fsync(file.fileno())
 
@@ -82,9 +88,9 @@ def read_snapshots(path: str | os.PathLike) -> Snapshots:
         content = json.loads(str(arrays["description"]))
         if content["format"] != _FORMAT:
             raise ValueError(f"its format is {content['format']!r}")
-        values = {name: arrays[name] for name in _ARRAYS}
+        values = {name: arrays[name] for name in (*_ARRAYS, *_EDGES)}
         best = Parameters(*(arrays[f"best_{name}"] for name in Parameters._fields))
-        history = history_of(values.pop("history"))
+        history = history_of(arrays["history"])
         point = content["point"]
     except FileNotFoundError as error:
         raise InputError(

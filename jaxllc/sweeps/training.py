@@ -17,16 +17,25 @@ from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.model import TOLERANCE, reachable
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SignalingSettings, settings_of
+from jaxllc.signaling.steady_state import Solver
 from jaxllc.signaling.structure import Parameters
 from jaxllc.signaling.training import dtype, history_rows, most_epochs
 from jaxllc.signaling.training_state import Record
 from jaxllc.sweeps.devices import member_mesh, members_per_device, padded_to
-from jaxllc.sweeps.figures import TrainedMember, outcome_of
+from jaxllc.sweeps.figures import TrainedMember, mean_squared_error, outcome_of
 from jaxllc.sweeps.grids import Grid, Point, key_of
 from jaxllc.sweeps.members import Member, Problem, members_of, number_format
 from jaxllc.sweeps.runner import Outcome, Progress, SweepResult, name_of, sweep
 from jaxllc.sweeps.snapshots import Snapshots, snapshot_name, write_snapshots
-from jaxllc.sweeps.vmapped import Members, advance_program, copied, judge_program, stacked
+from jaxllc.sweeps.vmapped import (
+    COARSE,
+    WHOLE,
+    Members,
+    advance_program,
+    copied,
+    judge_program,
+    stacked,
+)
 
 
 def train_sweep(
@@ -36,7 +45,7 @@ def train_sweep(
     grid: Grid,
     *,
     records: str | os.PathLike | None = None,
-    folds: Sequence[Sequence[str]] | None = None,
+    folds: Sequence[Sequence[str]] | Mapping[int, Sequence[str]] | None = None,
     networks: Mapping[str, PriorNetwork] | None = None,
     metrics: Callable[[TrainedMember], Mapping[str, Any]] | None = None,
     snapshots: Sequence[int] = (),
@@ -50,13 +59,13 @@ def train_sweep(
 
     settings: those that points start from, as `train` takes them. grid: points whose fields are fields of
     SignalingSettings, `seed` (0 if left out), `fold` (the number of one of `folds`, whose conditions are held
-    out) and `network` (the name of one of `networks`, which have the nodes of the prior network and other
-    edges). Members that differ in numbers, seeds, folds of one size and networks are trained side by side in
-    one vmapped program; a field that shapes the program, such as `activation` or `epochs`, makes a program
-    for each of its values. records: see `sweep`.
+    out; in a list they are numbered from 0) and `network` (the name of one of `networks`, which have the
+    nodes of the prior network and other edges). Members that differ in numbers, seeds, folds of one size and
+    networks are trained side by side in one vmapped program; a field that shapes the program, such as
+    `activation` or `epochs`, makes a program for each of its values. records: see `sweep`.
 
     metrics: what to add to the row of a member, from a TrainedMember. snapshots: epochs after which the
-    weights are kept, 0 for the begin, written into `snapshot_folder`, a file per member that
+    weights and their errors are kept, 0 for the begin, written into `snapshot_folder`, a file per member that
     `read_snapshots` reads and the column `snapshots` names; at these epochs steady states are found anew,
     so that models differ a little from those without. together: members in one program, over all devices;
     by default as many as fit into `memory`, bytes of each device, by default what is free on an
@@ -187,6 +196,7 @@ class _Trainer:
         arrays = self._arrays(members)
         best, best_loss, records, taken = self._train(members[0], arrays)
         judged = self._judge(members[0], arrays, best)
+        on_the_way = [self._judge(members[0], arrays, one, COARSE)[0] for one in taken]
         best = Parameters(*(np.asarray(x, np.float64) for x in best))
         outcomes: list[Outcome | Exception] = []
         for n, member in enumerate(chosen):
@@ -199,7 +209,9 @@ class _Trainer:
             )
             try:
                 extra = self._kept_snapshots(
-                    trained, [Parameters(*(x[n] for x in p)) for p in taken]
+                    trained,
+                    [Parameters(*(x[n] for x in p)) for p in taken],
+                    [activities[n] for activities in on_the_way],
                 )
                 outcomes.append(outcome_of(trained, self.metrics, extra))
             except Exception as error:
@@ -259,12 +271,18 @@ class _Trainer:
                 self.progress(self.done, self.total, what)
         return state.best.parameters, np.asarray(state.best.loss), records, taken
 
-    def _judge(self, member: Member, arrays: Members, best: Parameters) -> list[np.ndarray]:
+    def _judge(
+        self,
+        member: Member,
+        arrays: Members,
+        parameters: Parameters,
+        solver: Solver = WHOLE,
+    ) -> list[np.ndarray]:
         """Activities (M, B, TFs), residuals (M, B) and slopes (M, N, B) of all conditions."""
-        program = judge_program(member.settings.activation, self.shared, self.mesh)
+        program = judge_program(member.settings.activation, solver, self.shared, self.mesh)
         levels = copied(np.asarray(self.problem.data.ligands), self.mesh)
-        tolerance = jnp.asarray(reachable(TOLERANCE / 20, dtype()), dtype())
-        judged = program(arrays.structure, best, levels, tolerance)
+        within = jnp.asarray(reachable(TOLERANCE / 20, dtype()), dtype())
+        judged = program(arrays.structure, parameters, levels, within)
         return [np.asarray(x, np.float64) for x in judged]
 
     def _trained(
@@ -296,13 +314,20 @@ class _Trainer:
         )
 
     def _kept_snapshots(
-        self, trained: TrainedMember, taken: Sequence[Parameters]
+        self,
+        trained: TrainedMember,
+        taken: Sequence[Parameters],
+        activities: Sequence[np.ndarray],
     ) -> dict[str, Any]:
         """Write the snapshots of a member; the column that names their file, if any are asked for."""
         if self.folder is None:
             return {}
         name, prior = snapshot_name(trained.point), trained.prior
         weights, bias, output_scale = (np.stack(x) for x in zip(*taken, strict=True))
+        mse, held_out_mse = (
+            np.array([mean_squared_error(trained, one, rows) for one in activities])
+            for rows in (trained.train, trained.held_out)
+        )
         write_snapshots(
             self.folder / name,
             Snapshots(
@@ -311,6 +336,8 @@ class _Trainer:
                 weights[:, : prior.num_edges],
                 bias,
                 output_scale,
+                mse,
+                held_out_mse,
                 trained.parameters,
                 prior.senders,
                 prior.receivers,

@@ -21,7 +21,9 @@ from jaxllc.signaling.training_state import Rates, Record, Shape, TrainingState
 from jaxllc.signaling.training_step import training_steps
 from jaxllc.sweeps.devices import MEMBER, by_member, everywhere
 
-_SOLVER = Solver(steps=MAX_STEPS, memory=MEMORY)
+WHOLE = Solver(steps=MAX_STEPS, memory=MEMORY)
+# Of weights on their way, of which only the error is told; some swing and would take all steps.
+COARSE = Solver(steps=300, memory=MEMORY)
 
 
 class Members(NamedTuple):
@@ -54,13 +56,13 @@ def advance_program(shape: Shape, most_epochs: int, shared: bool, mesh: Mesh) ->
 
 
 @lru_cache(maxsize=64)
-def judge_program(activation: str, shared: bool, mesh: Mesh) -> Any:
+def judge_program(activation: str, solver: Solver, shared: bool, mesh: Mesh) -> Any:
     """(structure, parameters, ligand levels (B, inputs), tolerance) -> Judged, for all members."""
 
     def member(
         structure: Structure, parameters: Parameters, levels: jax.Array, tolerance: jax.Array
     ) -> Judged:
-        found, activities = settle(activation, _SOLVER, structure, parameters, levels, tolerance)
+        found, activities = settle(activation, solver, structure, parameters, levels, tolerance)
         return Judged(activities, found.residual, found.slope)
 
     return _over_members(member, (not shared, True, False, False), mesh)

@@ -1,0 +1,1 @@
+"""The self-pruning study: which edges of a prior network does a signaling model let go of?"""

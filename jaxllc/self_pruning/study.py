@@ -1,0 +1,272 @@
+"""self_pruning_study(): which edges does a signaling model let go of? Spurious ones are added to find out.
+
+Protocol: "Biologically informed neural network models are robust to spurious interactions via self-pruning",
+doi 10.1101/2025.10.24.684155 (2025).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.errors import InputError, check_integer
+from jaxllc.signaling.conditions import Conditions
+from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.settings import SignalingSettings, preset
+from jaxllc.signaling.settings import settings_of as settings_named
+from jaxllc.signaling.spurious_edges import add_spurious_edges, is_spurious
+from jaxllc.sweeps.grids import Grid, grid, zipped
+from jaxllc.sweeps.runner import Progress
+from jaxllc.sweeps.snapshots import Snapshots, read_snapshots
+from jaxllc.sweeps.training import train_sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+L2 = (1e-6, 1e-5, 1e-4)
+SEEDS = range(50)
+RECORDS, SNAPSHOTS = "records.jsonl", "snapshots"
+_HELD_OUT = 0.05
+_TIMES = 21
+
+
+@dataclass(frozen=True, eq=False)
+class StudyModel:
+    """One model of a study: its penalties and seed, its weights on the way, and which edges are spurious."""
+
+    penalties: dict[str, float]
+    seed: int
+    snapshots: Snapshots
+    spurious: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """|w| at the end of the training, (E,)."""
+        return np.abs(self.snapshots.weights[-1])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SelfPruningStudy:
+    """The models of a study, and what can be asked of them.
+
+    table: DataFrame, a row per model: l2 (and l1), seed, status, note, errors and correlations of the
+    conditions of the training and of those held out, seconds. networks: by the number of the spurious set,
+    the prior network with its spurious edges. held_out: the conditions that each seed holds out. folder:
+    where the records and snapshots are. finished: whether every model is trained. seconds: time spent now.
+    """
+
+    prior: PriorNetwork
+    conditions: Conditions
+    settings: SignalingSettings
+    grid: Grid
+    table: pd.DataFrame
+    networks: dict[str, PriorNetwork]
+    held_out: dict[int, tuple[str, ...]]
+    folder: Path
+    finished: bool
+    seconds: float
+    notes: tuple[str, ...]
+    temporary: TemporaryDirectory | None = None
+
+    @property
+    def groups(self) -> list[dict[str, float]]:
+        """The penalties that were studied, from the smallest: what the models of a group have in common."""
+        columns = self._penalties
+        each = self.table[columns].drop_duplicates().sort_values(columns)
+        return each.to_dict("records")
+
+    def models(self, group: Mapping[str, float] | None = None) -> Iterator[StudyModel]:
+        """The models that came to an end, one after the other, of one group or of all."""
+        for row in self._ended(group).itertuples(index=False):
+            snapshots = read_snapshots(self.folder / SNAPSHOTS / row.snapshots)
+            spurious = self._spurious[snapshots.point["network"]]
+            penalties = {name: float(getattr(row, name)) for name in self._penalties}
+            yield StudyModel(penalties, int(row.seed), snapshots, spurious)
+
+    def count(self, group: Mapping[str, float] | None = None) -> int:
+        """How many models came to an end, in one group or in all."""
+        return len(self._ended(group))
+
+    @cached_property
+    def over_training(self) -> pd.DataFrame:
+        """What becomes of spurious and prior edges on the way; see `separation.over_training`."""
+        from jaxllc.self_pruning.separation import over_training
+
+        return over_training(self)
+
+    @cached_property
+    def separation(self) -> pd.DataFrame:
+        """How spurious and prior edges differ at the end; see `separation.at_the_end`."""
+        from jaxllc.self_pruning.separation import at_the_end
+
+        return at_the_end(self)
+
+    def summary(self) -> str:
+        """A few lines: how many models, and the finding for each penalty."""
+        from jaxllc.self_pruning.separation import sentences
+
+        counts = self.table["status"].value_counts()
+        head = (
+            f"{len(self.table)} of {len(self.grid)} models trained, {counts.get('diverged', 0)} diverged, "
+            f"{counts.get('failed', 0)} failed; {self.seconds:.1f} s"
+        )
+        return "\n".join([head, *sentences(self.separation), *self.notes])
+
+    def __repr__(self) -> str:
+        return f"SelfPruningStudy({len(self.table)} of {len(self.grid)} models of {self.prior!r})"
+
+    @property
+    def _penalties(self) -> list[str]:
+        return [name for name in ("l2", "l1") if name in self.grid.axes]
+
+    @cached_property
+    def _spurious(self) -> dict[str, np.ndarray]:
+        return {name: is_spurious(one, self.prior) for name, one in self.networks.items()}
+
+    def _ended(self, group: Mapping[str, float] | None) -> pd.DataFrame:
+        rows = self.table[self.table["status"] == "done"]
+        for name, value in (group or {}).items():
+            rows = rows[rows[name] == value]
+        return rows
+
+
+def self_pruning_study(
+    prior: PriorNetwork,
+    conditions: Conditions,
+    l2: Iterable[float] = L2,
+    seeds: Iterable[int] = SEEDS,
+    spurious_edges: int = 100,
+    *,
+    settings: SignalingSettings | str | None = None,
+    l1: Iterable[float] | None = None,
+    kind: str = "uniform",
+    signs: str = "unknown",
+    held_out: float = _HELD_OUT,
+    seeds_per_network: int = 1,
+    times: int = _TIMES,
+    folder: str | os.PathLike | None = None,
+    together: int | None = None,
+    memory: float | None = None,
+    devices: Sequence[Any] | None = None,
+    progress: Progress | None = None,
+) -> SelfPruningStudy:
+    """Add spurious edges to a network, train models with penalties on the weights, see which edges fade.
+
+    A model is trained for every seed and penalty; by default as published, 50 seeds and three L2. The seed
+    draws the spurious edges, the initial values, the conditions held out and the noise. settings: of the
+    training, "self_pruning" by default; their l2 and l1 are replaced. l1: penalties on |w| to combine with
+    every L2. kind, signs: of the spurious edges, as `add_spurious_edges` takes them. held_out: the part of
+    the conditions that each seed holds out, at least one, or 0 for none. seeds_per_network: so many seeds in
+    a row share their spurious edges. times: how many times, evenly over the training, weights are kept.
+
+    folder: gets the records and the weights on the way; the same call with the same folder goes on where it
+    ended, or opens a finished study. Without it they are in a temporary folder, for as long as the study.
+    together, memory, devices, progress: as in `train_sweep`.
+
+    Raises InputError for arguments that do not fit, and where `train_sweep` would.
+
+    Example:
+        study = self_pruning_study(prior, conditions, l2=[1e-5], seeds=range(10), folder="study")
+        print(study.summary())
+    """
+    settings = preset("self_pruning") if settings is None else settings_named(settings)
+    seeds = _checked_seeds(seeds)
+    check_integer("spurious_edges", spurious_edges, 0, "the edges added for each seed")
+    check_integer("seeds_per_network", seeds_per_network, 1, "the seeds that share spurious edges")
+    check_integer("times", times, 2, "the begin and the end of the training")
+    conditions = conditions.matched(prior)
+    folds = _held_out(conditions, seeds, held_out)
+    numbers = {seed: str(seed // seeds_per_network) for seed in seeds}
+    networks = {
+        number: add_spurious_edges(prior, spurious_edges, int(number), kind, signs)
+        for number in dict.fromkeys(numbers.values())
+    }
+    axes: dict[str, list[Any]] = {"seed": seeds, "network": [numbers[seed] for seed in seeds]}
+    if folds:
+        axes["fold"] = seeds
+    penalties = {"l2": _checked_penalties("l2", l2)}
+    if l1 is not None:
+        penalties["l1"] = _checked_penalties("l1", l1)
+    # Seed by seed: a study that is interrupted has about as many models of each penalty.
+    points = zipped(**axes) * grid(**penalties)
+    epochs = np.unique(np.linspace(0, settings.epochs, times).round().astype(int))
+    temporary = TemporaryDirectory(prefix="jaxllc-study-") if folder is None else None
+    place = Path(folder if temporary is None else temporary.name)  # type: ignore[arg-type]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"folder is {place}, which cannot be made: {error.strerror}") from error
+    result = train_sweep(
+        prior,
+        conditions,
+        settings,
+        points,
+        records=place / RECORDS,
+        folds=folds or None,
+        networks=networks,
+        snapshots=epochs.tolist(),
+        snapshot_folder=place / SNAPSHOTS,
+        together=together,
+        memory=memory,
+        devices=devices,
+        progress=progress,
+    )
+    return SelfPruningStudy(
+        prior,
+        conditions,
+        settings,
+        points,
+        result.table.drop(columns=["network", "fold"], errors="ignore"),
+        networks,
+        folds,
+        place,
+        result.finished,
+        result.seconds,
+        result.notes,
+        temporary,
+    )
+
+
+def _checked_seeds(seeds: Iterable[int]) -> list[int]:
+    found = list(seeds)
+    if not found:
+        raise InputError("seeds is empty; give at least one, such as range(10)")
+    for seed in found:
+        check_integer("a seed of seeds", seed, 0)
+    return [int(seed) for seed in found]
+
+
+def _checked_penalties(name: str, values: Iterable[float]) -> list[float]:
+    found = [values] if isinstance(values, int | float) else list(values)
+    if not found:
+        raise InputError(f"{name} is empty; give at least one penalty, such as 1e-5")
+    return [float(value) for value in found]
+
+
+def _held_out(
+    conditions: Conditions, seeds: Sequence[int], part: float
+) -> dict[int, tuple[str, ...]]:
+    """The conditions that each seed holds out, drawn at random; none where the part is 0."""
+    if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part < 1:
+        raise InputError(f"held_out is {part!r}; give a part of the conditions, from 0 to below 1")
+    if part == 0:
+        return {}
+    total = conditions.num_conditions
+    count = max(1, round(part * total))
+    if count >= total:
+        raise InputError(
+            f"held_out is {part:g}, but of {total} conditions that leaves none to train on; give less"
+        )
+    drawn = {}
+    for seed in seeds:
+        # Not the stream that the spurious edges are drawn from.
+        rows = np.random.default_rng([seed, 1]).choice(total, count, replace=False)
+        drawn[seed] = tuple(conditions.names[n] for n in sorted(rows))
+    return drawn
