@@ -20,7 +20,15 @@ _HOMES = {
     "read_states": "tables",
     "simulate": "simulate",
 }
-_MODULES = ("generators", "known_laws", "metrics", "plotting", "signaling", "sweeps")
+_MODULES = (
+    "generators",
+    "known_laws",
+    "metrics",
+    "plotting",
+    "self_pruning",
+    "signaling",
+    "sweeps",
+)
 
 __all__ = [*sorted(_HOMES), *_MODULES, "__version__"]
 

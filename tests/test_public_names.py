@@ -28,6 +28,7 @@ PUBLIC = [
     "read_edges",
     "read_features",
     "read_states",
+    "self_pruning",
     "signaling",
     "simulate",
     "sweeps",
@@ -74,6 +75,21 @@ SWEEPS = [
     "train_sweep",
     "zipped",
 ]
+SELF_PRUNING = [
+    "EdgeScores",
+    "SelfPruningStudy",
+    "edge_scores",
+    "plot_distributions",
+    "plot_errors",
+    "plot_removal",
+    "plot_scores",
+    "plot_shares",
+    "removable",
+    "removal_curves",
+    "retrained_curves",
+    "self_pruning_study",
+    "summary_of",
+]
 HEAVY = [
     "optax",
     "flax",
@@ -84,6 +100,8 @@ HEAVY = [
     "networkx",
     "scipy.sparse",
     "juliacall",
+    "dask",
+    "distributed",
 ]
 
 
@@ -96,7 +114,16 @@ def test_public_names_are_pinned():
 def test_every_public_name_is_there(name):
     value = getattr(jaxllc, name)
     assert isinstance(value, ModuleType) == (
-        name in ("generators", "known_laws", "metrics", "plotting", "signaling", "sweeps")
+        name
+        in (
+            "generators",
+            "known_laws",
+            "metrics",
+            "plotting",
+            "self_pruning",
+            "signaling",
+            "sweeps",
+        )
     )
 
 
@@ -112,6 +139,15 @@ def test_public_names_of_sweeps_are_pinned():
     assert dir(jaxllc.sweeps) == SWEEPS
     for name in SWEEPS:
         assert callable(getattr(jaxllc.sweeps, name))
+
+
+def test_public_names_of_self_pruning_are_pinned():
+    assert sorted(jaxllc.self_pruning.__all__) == SELF_PRUNING
+    assert dir(jaxllc.self_pruning) == SELF_PRUNING
+    for name in SELF_PRUNING:
+        assert callable(getattr(jaxllc.self_pruning, name))
+    with pytest.raises(AttributeError, match="self_pruning' has no attribute 'edge_score'"):
+        jaxllc.self_pruning.edge_score  # noqa: B018
 
 
 def test_unknown_names_raise_attribute_error():
@@ -138,6 +174,14 @@ def run_python(program: str) -> str:
 def test_importing_jaxllc_loads_no_heavy_library():
     program = "import jaxllc, sys; print([name for name in {} if name in sys.modules])"
     assert run_python(program.format(HEAVY)) == "[]"
+
+
+def test_sweeps_load_no_cluster_library_before_one_is_asked_for():
+    program = (
+        "import sys, jaxllc.self_pruning.study; from jaxllc.sweeps import *; "
+        "print([name for name in ('dask', 'distributed') if name in sys.modules])"
+    )
+    assert run_python(program) == "[]"
 
 
 def test_the_function_simulate_is_not_hidden_by_its_file():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jaxllc.signaling.conditions import Conditions
     from jaxllc.signaling.prior_network import PriorNetwork
 
+_MOST_SEEDS = 10_000
 _HELP = {
     "activation": "activation of the nodes: mml, leaky_relu or sigmoid",
     "epochs": "epochs; each shows every condition once",
@@ -59,12 +60,18 @@ _HELP = {
 
 def modules() -> list[tuple[str, ModuleType]]:
     """Name and module of every command of the group."""
-    from jaxllc.commands import signaling_cross_validate, signaling_predict, signaling_train
+    from jaxllc.commands import (
+        signaling_cross_validate,
+        signaling_predict,
+        signaling_self_prune,
+        signaling_train,
+    )
 
     return [
         ("train", signaling_train),
         ("cross-validate", signaling_cross_validate),
         ("predict", signaling_predict),
+        ("self-prune", signaling_self_prune),
     ]
 
 
@@ -117,18 +124,27 @@ def read_problem(options: argparse.Namespace) -> tuple[PriorNetwork, Conditions]
     return prior, replace(conditions, notes=tuple(remarks))
 
 
-def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
-    """A flag for each of `SignalingSettings`; one that is left out keeps the value of the preset."""
+def add_settings_arguments(
+    parser: argparse.ArgumentParser, base: str = "default", without: Sequence[str] = ()
+) -> None:
+    """A flag for each of `SignalingSettings`; one that is left out keeps the value of the preset.
+
+    base: the preset where none is chosen. without: settings that the command has flags of its own for.
+    """
     group = parser.add_argument_group(
         "settings of the training",
-        "Each flag overrides the preset or the file of settings; in brackets the default preset.",
+        f"Each flag overrides the preset or the file of settings; in brackets the preset {base}.",
     )
     group.add_argument(
-        "--preset", metavar="NAME", help=f"{', '.join(PRESETS)}: the settings to start from"
+        "--preset",
+        metavar="NAME",
+        help=f"{', '.join(PRESETS)}: the settings to start from ({base})",
     )
     group.add_argument("--settings", metavar="FILE.json", help="a settings.json to start from")
     for field in fields(SignalingSettings):
-        default: Any = field.default
+        if field.name in without:
+            continue
+        default: Any = getattr(preset(base), field.name)
         flag = f"--{field.name.replace('_', '-')}"
         shown = default if isinstance(default, str | bool) else f"{default:g}"
         text = f"{_HELP.get(field.name, field.name.replace('_', ' '))} ({shown})"
@@ -138,16 +154,35 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag, type=type(default), help=text, metavar="VALUE")
 
 
-def settings_of(options: argparse.Namespace) -> SignalingSettings:
-    """The preset or the file of settings, with the flags that were given."""
+def settings_of(
+    options: argparse.Namespace, base: str = "default", without: Sequence[str] = ()
+) -> SignalingSettings:
+    """The preset or the file of settings, with the flags that were given; see `add_settings_arguments`."""
     if options.preset is not None and options.settings is not None:
         raise InputError("give either --preset or --settings, not both")
-    settings = preset(options.preset or "default")
+    settings = preset(options.preset or base)
     if options.settings is not None:
         settings = SignalingSettings.read(options.settings)
-    names = [field.name for field in fields(SignalingSettings)]
+    names = [field.name for field in fields(SignalingSettings) if field.name not in without]
     given = {name: getattr(options, name) for name in names}
     return replace(settings, **{name: x for name, x in given.items() if x is not None})
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """The seeds in a text such as 0,1,2 or 0:10, as a type of an argument."""
+    parts = text.split(":") if ":" in text else text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a list such as 0,1,2 nor a range 0:10"
+        )
+    numbers = tuple(int(part) for part in parts)
+    if ":" in text:
+        if len(numbers) != 2 or not 0 < numbers[1] - numbers[0] <= _MOST_SEEDS:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a range of seeds such as 0:10")
+        numbers = tuple(range(*numbers))
+    if len(set(numbers)) < len(numbers) or max(numbers) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} names a seed twice, or one beyond {2**32 - 1}")
+    return numbers
 
 
 def write_figures(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> list[Path]:

@@ -22,6 +22,7 @@ from jaxllc.commands.signaling import (
     add_table_arguments,
     files_line,
     read_problem,
+    seeds,
     settings_of,
     write_figures,
 )
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from jaxllc.signaling.folds import Folds
 
 RECORDS = "records.jsonl"
-_MOST_SEEDS = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seeds",
-        type=_seeds,
+        type=seeds,
         metavar="LIST",
         help="seeds of the ensemble: 0,1,2 or 0:10 for 0 to 9 (--seed alone)",
     )
@@ -61,22 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fresh", action="store_true", help="start anew, whatever the records in DIR hold"
     )
     add_settings_arguments(parser)
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    parts = text.split(":") if ":" in text else text.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a list such as 0,1,2 nor a range 0:10"
-        )
-    numbers = tuple(int(part) for part in parts)
-    if ":" in text:
-        if len(numbers) != 2 or not 0 < numbers[1] - numbers[0] <= _MOST_SEEDS:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a range of seeds such as 0:10")
-        numbers = tuple(range(*numbers))
-    if len(set(numbers)) < len(numbers) or max(numbers) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} names a seed twice, or one beyond {2**32 - 1}")
-    return numbers
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,11 +7,14 @@ doi 10.1101/2025.10.24.684155 (2025).
 from __future__ import annotations
 
 import os
+import shutil
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SignalingSettings, preset
 from jaxllc.signaling.settings import settings_of as settings_named
 from jaxllc.signaling.spurious_edges import add_spurious_edges, is_spurious
+from jaxllc.sweeps.cluster import check_cluster, is_local
 from jaxllc.sweeps.grids import Grid, grid, zipped
 from jaxllc.sweeps.runner import Progress
 from jaxllc.sweeps.snapshots import Snapshots, read_snapshots
@@ -33,8 +37,8 @@ if TYPE_CHECKING:
 L2 = (1e-6, 1e-5, 1e-4)
 SEEDS = range(50)
 RECORDS, SNAPSHOTS = "records.jsonl", "snapshots"
-_HELD_OUT = 0.05
-_TIMES = 21
+HELD_OUT = 0.05
+TIMES = 21
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +77,14 @@ class SelfPruningStudy:
     finished: bool
     seconds: float
     notes: tuple[str, ...]
-    temporary: TemporaryDirectory | None = None
+    temporary: _TemporaryFolder | None = None
 
     @property
     def groups(self) -> list[dict[str, float]]:
         """The penalties that were studied, from the smallest: what the models of a group have in common."""
         columns = self._penalties
+        if self.table.empty:
+            return []
         each = self.table[columns].drop_duplicates().sort_values(columns)
         return each.to_dict("records")
 
@@ -86,7 +92,7 @@ class SelfPruningStudy:
         """The models that came to an end, one after the other, of one group or of all."""
         for row in self._ended(group).itertuples(index=False):
             snapshots = read_snapshots(self.folder / SNAPSHOTS / row.snapshots)
-            spurious = self._spurious[snapshots.point["network"]]
+            spurious = self.spurious[snapshots.point["network"]]
             penalties = {name: float(getattr(row, name)) for name in self._penalties}
             yield StudyModel(penalties, int(row.seed), snapshots, spurious)
 
@@ -127,11 +133,14 @@ class SelfPruningStudy:
         return [name for name in ("l2", "l1") if name in self.grid.axes]
 
     @cached_property
-    def _spurious(self) -> dict[str, np.ndarray]:
+    def spurious(self) -> dict[str, np.ndarray]:
+        """Which edges of each network are spurious, (E,)."""
         return {name: is_spurious(one, self.prior) for name, one in self.networks.items()}
 
     def _ended(self, group: Mapping[str, float] | None) -> pd.DataFrame:
         rows = self.table[self.table["status"] == "done"]
+        if rows.empty:
+            return rows  # without the columns of penalties, if not one model is trained
         for name, value in (group or {}).items():
             rows = rows[rows[name] == value]
         return rows
@@ -148,13 +157,14 @@ def self_pruning_study(
     l1: Iterable[float] | None = None,
     kind: str = "uniform",
     signs: str = "unknown",
-    held_out: float = _HELD_OUT,
+    held_out: float = HELD_OUT,
     seeds_per_network: int = 1,
-    times: int = _TIMES,
+    times: int = TIMES,
     folder: str | os.PathLike | None = None,
     together: int | None = None,
     memory: float | None = None,
     devices: Sequence[Any] | None = None,
+    cluster: Any = None,
     progress: Progress | None = None,
 ) -> SelfPruningStudy:
     """Add spurious edges to a network, train models with penalties on the weights, see which edges fade.
@@ -168,7 +178,8 @@ def self_pruning_study(
 
     folder: gets the records and the weights on the way; the same call with the same folder goes on where it
     ended, or opens a finished study. Without it they are in a temporary folder, for as long as the study.
-    together, memory, devices, progress: as in `train_sweep`.
+    together, memory, devices, cluster, progress: as in `train_sweep`; on a cluster that is not local, folder
+    is needed, a place that all workers see.
 
     Raises InputError for arguments that do not fit, and where `train_sweep` would.
 
@@ -197,8 +208,13 @@ def self_pruning_study(
     # Seed by seed: a study that is interrupted has about as many models of each penalty.
     points = zipped(**axes) * grid(**penalties)
     epochs = np.unique(np.linspace(0, settings.epochs, times).round().astype(int))
-    temporary = TemporaryDirectory(prefix="jaxllc-study-") if folder is None else None
-    place = Path(folder if temporary is None else temporary.name)  # type: ignore[arg-type]
+    if folder is None and cluster is not None and not is_local(cluster):
+        check_cluster(cluster)
+        raise InputError(
+            "folder is left out; on a cluster name a folder that its workers see, for weights on the way"
+        )
+    temporary = _TemporaryFolder() if folder is None else None
+    place = Path(folder) if temporary is None else temporary.path  # type: ignore[arg-type]
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -216,6 +232,7 @@ def self_pruning_study(
         together=together,
         memory=memory,
         devices=devices,
+        cluster=cluster,
         progress=progress,
     )
     return SelfPruningStudy(
@@ -234,7 +251,17 @@ def self_pruning_study(
     )
 
 
+class _TemporaryFolder:
+    """A new folder that is removed with this object; unlike TemporaryDirectory's, that is no warning."""
+
+    def __init__(self) -> None:
+        self.path = Path(mkdtemp(prefix="jaxllc-study-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
 def _checked_seeds(seeds: Iterable[int]) -> list[int]:
+    if not isinstance(seeds, Iterable):
+        raise InputError(f"seeds is {seeds!r}; give a list of them, such as range(10)")
     found = list(seeds)
     if not found:
         raise InputError("seeds is empty; give at least one, such as range(10)")
@@ -244,9 +271,12 @@ def _checked_seeds(seeds: Iterable[int]) -> list[int]:
 
 
 def _checked_penalties(name: str, values: Iterable[float]) -> list[float]:
-    found = [values] if isinstance(values, int | float) else list(values)
+    found = list(values) if isinstance(values, Iterable) else [values]
     if not found:
         raise InputError(f"{name} is empty; give at least one penalty, such as 1e-5")
+    for value in found:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise InputError(f"{name} holds {value!r}; give numbers, such as 1e-5")
     return [float(value) for value in found]
 
 

@@ -1,7 +1,6 @@
 """Signaling models: a recurrent network on a signed prior network that predicts TFs from ligands (LEMBAS)."""
 
-import importlib
-from typing import Any
+from jaxllc.lazy_names import lazy_names
 
 _HOMES = {
     "Conditions": "conditions",
@@ -28,16 +27,4 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'jaxllc.signaling' has no attribute {name!r}")
-    home = _HOMES[name]
-    module = home if home.startswith("jaxllc.") else f"jaxllc.signaling.{home}"
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -50,7 +50,7 @@ class LeadingEigenvalue(NamedTuple):
 def random_eigenspace(key: jax.Array, num_nodes: int, size: int = BASIS, dtype=None) -> Eigenspace:
     """Bases to start from."""
     size = min(size, num_nodes)
-    bases = jax.random.normal(key, (2, num_nodes, size), dtype or jnp.float32)
+    bases = jax.random.normal(key, (2, num_nodes, size), jnp.float32).astype(dtype or jnp.float32)
     return Eigenspace(*(jnp.linalg.qr(basis)[0] for basis in bases))
 
 

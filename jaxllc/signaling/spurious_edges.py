@@ -11,7 +11,7 @@ from jaxllc.errors import InputError, check_integer, listed, nearest_match
 from jaxllc.signaling.prior_network import PriorNetwork
 
 KINDS = ("uniform", "degree_preserving")
-SIGNS = ("unknown", "known")
+SIGNS = ("unknown", "known", "like_prior")
 _ROUNDS = 200
 
 
@@ -25,9 +25,10 @@ def add_spurious_edges(
     """The network with `number` more edges, drawn at random among ordered pairs of nodes without an edge.
 
     kind: "uniform" draws every such pair alike, self-loops and reversed edges included;
-    "degree_preserving" draws senders and receivers as often as they send and receive in the network. signs:
-    "unknown", or "known", which gives each edge a sign, as often stimulating as known signs of the network
-    are. The same seed gives the same edges. Raises InputError where there are not so many pairs to draw.
+    "degree_preserving" draws senders and receivers as often as they send and receive in the network.
+    signs: "unknown"; "known", which gives each edge a sign, as often stimulating as the known signs are; or
+    "like_prior", which makes as many of them unknown as are in the network. The same seed gives the same
+    edges. Raises InputError where there are not so many pairs to draw.
 
     Example: `noisy = add_spurious_edges(prior, 100, seed=1); is_spurious(noisy, prior).sum()`.
     """
@@ -37,18 +38,19 @@ def add_spurious_edges(
                 f"{name} is {value!r}{nearest_match(str(value), known)}; choose {listed(known)}"
             )
     check_integer("number", number, 0, "the spurious edges")
+    check_integer("seed", seed, 0)
     random = np.random.default_rng(seed)
     N, there = prior.num_nodes, _keys(prior)
     free = N * N - len(there)
     if number > free:
         raise InputError(
-            f"number is {number}, but {N} nodes with {len(there)} edges leave {free} pairs without an edge; "
-            "add fewer"
+            f"{number} spurious edges are asked for, but {N} nodes with {len(there)} edges leave {free} "
+            "pairs without an edge; add fewer"
         )
     drawn = np.zeros(0, np.int64)
     for _ in range(_ROUNDS):
         missing = number - len(drawn)
-        if missing == 0:
+        if missing == 0 or (kind == "degree_preserving" and len(there) == 0):
             break
         if kind == "uniform":
             new = random.integers(0, N * N, 2 * missing)
@@ -71,13 +73,14 @@ def add_spurious_edges(
         )
     receivers, senders = np.divmod(drawn, N)
     given = None
-    if signs == "known":
-        known = prior.signs[prior.sign_known]
-        if len(known) == 0:
+    if signs != "unknown":
+        every = np.where(prior.sign_known, prior.signs, 0)
+        pool = every[prior.sign_known] if signs == "known" else every
+        if len(pool) == 0:
             raise InputError(
                 "signs is 'known', but the prior network has no known signs to draw from; choose 'unknown'"
             )
-        given = random.choice(known, number)
+        given = random.choice(pool, number)
     names = np.array(prior.names, dtype=object)
     return prior.with_edges(names[senders], names[receivers], given)
 

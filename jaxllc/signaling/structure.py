@@ -124,7 +124,8 @@ def initial_parameters(
     """
     signs, receivers = np.asarray(structure.signs), np.asarray(structure.wires.receivers)
     num_nodes = len(structure.wires.incoming.order)
-    size = jax.random.uniform(key, signs.shape, dtype, 0.1, 0.2)
+    # Drawn alike whatever the precision, so that a run in float64 tells what float32 costs.
+    size = jax.random.uniform(key, signs.shape, jnp.float32, 0.1, 0.2).astype(dtype)
     weights = jnp.where(signs < 0, -size, size)
     incoming = np.bincount(receivers, minlength=num_nodes)
     negative = np.bincount(receivers, weights=signs < 0, minlength=num_nodes)

@@ -194,7 +194,9 @@ def _spectral(
     """
     weights, wires = state.parameters.weights, structure.wires
     known = state.radii if rows is None else state.radii[rows]
-    scores = jnp.stack([known, jax.random.uniform(key, known.shape)])
+    scores = jnp.stack(
+        [known, jax.random.uniform(key, known.shape, jnp.float32).astype(known.dtype)]
+    )
     columns = jnp.argmax(jnp.where(batch.present[None] > 0, scores, -1), axis=1)
     conditions = columns if rows is None else rows[columns]
     seen = slopes.T[columns]
@@ -286,7 +288,7 @@ def _with_noise(gradient: Parameters, key: jax.Array, size: jax.Array) -> Parame
     keys = jax.random.split(key, len(gradient))
     return Parameters(
         *(
-            g + size * jax.random.normal(k, g.shape, g.dtype)
+            g + size * jax.random.normal(k, g.shape, jnp.float32).astype(g.dtype)
             for g, k in zip(gradient, keys, strict=True)
         )
     )

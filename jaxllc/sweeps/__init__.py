@@ -1,7 +1,6 @@
 """Sweeps: many runs over a grid, recorded one by one, trained side by side, resumed where they ended."""
 
-import importlib
-from typing import Any
+from jaxllc.lazy_names import lazy_names
 
 _HOMES = {
     "Choice": "grids",
@@ -26,14 +25,4 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'jaxllc.sweeps' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"jaxllc.sweeps.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from jaxllc.sweeps.records import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from jaxllc.sweeps.cluster import Workers
 
 Progress = Callable[[int, int, str], None]
 
@@ -88,6 +91,7 @@ def sweep(
     bytes_per_member: float | None = None,
     group: Callable[[Point], Hashable] | None = None,
     identity: Callable[[Point], Any] | None = None,
+    cluster: Any = None,
     progress: Progress | None = None,
 ) -> SweepResult:
     """Run a function once for every point of a grid, and keep what it gives in records.
@@ -102,12 +106,15 @@ def sweep(
     hashable value; only points of equal values share a chunk, and `together` may be a function from the
     first point of such a group to its number. identity: from a point to plain data that tell what its
     values stand for, such as a hash of the network that it names; a record of other data is refused.
+    cluster: "local" for a process on each core, "local:4" for four, the address of a Dask scheduler such as
+    "tcp://host:8786", or a distributed.Client: the same chunks are run by its workers, and those of a worker
+    that dies by others; see `jaxllc.sweeps.cluster`. A function `together` is asked on a worker.
     progress: called with runs done, runs in all and what was done.
 
     An interrupt ends early: the rows so far are returned, with `finished` False.
 
-    Raises InputError for records of another study, a metric with the name of another column, and a batched
-    function that does not give one result for each point.
+    Raises InputError for records of another study, a metric with the name of another column, a batched
+    function that does not give one result for each point, and a cluster that is not there.
 
     Example:
         def recovered(point):
@@ -118,35 +125,67 @@ def sweep(
     """
     if not isinstance(grid, Grid):
         raise InputError(f"grid is {grid!r:.60}; make one by grid, zipped, points or random_draws")
+    if cluster is not None:
+        from jaxllc.sweeps.cluster import check_cluster, workers_on
+
+        check_cluster(cluster)
     size = _chunk_size(together, memory, bytes_per_member)
     identities = {
         key_of(point): None if identity is None else fingerprint_of(identity(point))
         for point in grid
     }
     kept = Records(records, fingerprint_of(name_of(function), study), identities)
-    batched = function if size is not None else lambda chunk: [function(chunk[0])]
+    one_by_one = Work(lambda chunk: [function(chunk[0])], lambda _: 1)
+    work = one_by_one if size is None else Work(function, size)
     start = time.perf_counter()
     finished = True
     total = len(grid)
-    done = sum(kept.is_done(key) for key in identities)
+    left = [point for point in grid if not kept.is_done(key_of(point))]
+    done = total - len(left)
     try:
         if progress is not None and done:
             progress(done, total, f"{done} of {total} runs were done before")
-        for chunk in _chunks(grid, kept, size or (lambda _: 1), group):
-            began = time.perf_counter()
-            outcomes = _outcomes(batched, chunk)
-            seconds = (time.perf_counter() - began) / len(chunk)
-            rows = [_row(p, o, seconds) for p, o in zip(chunk, outcomes, strict=True)]
-            kept.add(rows)
-            done += len(chunk)
-            if progress is not None:
-                progress(done, total, _said(rows))
+        # Without a run left no workers are started.
+        away = cluster is not None and left
+        with workers_on(cluster, work, len(left)) if away else nullcontext(work) as place:
+            for rows in place.ended(_chunks(left, place, group)):
+                kept.add(rows)
+                done += len(rows)
+                if progress is not None:
+                    progress(done, total, _said(rows))
     except KeyboardInterrupt:
         finished = False
     table = kept.table(grid)
     return SweepResult(
         grid, table, finished, time.perf_counter() - start, _notes(table, total, finished)
     )
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a sweep does with its points, here or on a worker: a batched function, and points in a chunk."""
+
+    function: Callable[[list[Point]], Any]
+    size: Callable[[Point], int]
+
+    def sizes(self, points: Sequence[Point]) -> Iterable[int]:
+        """The points in a chunk, for the first point of each group."""
+        return map(self.size, points)
+
+    def ended(self, chunks: Iterable[list[Point]]) -> Iterator[list[Row]]:
+        """The rows of each chunk, as it ends."""
+        return map(self.rows, chunks)
+
+    def rows(self, chunk: list[Point]) -> list[Row]:
+        """Run a chunk; the row of each of its points."""
+        began = time.perf_counter()
+        outcomes = _outcomes(self.function, chunk)
+        seconds = (time.perf_counter() - began) / len(chunk)
+        return [_row(p, o, seconds) for p, o in zip(chunk, outcomes, strict=True)]
+
+    def failed(self, chunk: list[Point], error: Exception) -> list[Row]:
+        """The rows of a chunk that could not be run."""
+        return [_row(point, error, 0.0) for point in chunk]
 
 
 def _chunk_size(
@@ -170,17 +209,15 @@ def _chunk_size(
 
 
 def _chunks(
-    grid: Grid,
-    kept: Records,
-    size: Callable[[Point], int],
+    left: Sequence[Point],
+    place: Work | Workers,
     group: Callable[[Point], Hashable] | None,
 ) -> Iterator[list[Point]]:
     groups: dict[Hashable, list[Point]] = {}
-    for point in grid:
-        if not kept.is_done(key_of(point)):
-            groups.setdefault(None if group is None else group(point), []).append(point)
-    for points in groups.values():
-        count = size(points[0])
+    for point in left:
+        groups.setdefault(None if group is None else group(point), []).append(point)
+    counts = place.sizes([points[0] for points in groups.values()])
+    for points, count in zip(groups.values(), counts, strict=True):
         for first in range(0, len(points), count):
             yield points[first : first + count]
 

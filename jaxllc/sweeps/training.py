@@ -53,6 +53,7 @@ def train_sweep(
     together: int | None = None,
     memory: float | None = None,
     devices: Sequence[Any] | None = None,
+    cluster: Any = None,
     progress: Progress | None = None,
 ) -> SweepResult:
     """Train a signaling model for every point of a grid; each is the model that `train` would give.
@@ -71,7 +72,10 @@ def train_sweep(
     by default as many as fit into `memory`, bytes of each device, by default what is free on an
     accelerator, and one on each device of a CPU. devices: by default all local ones; the members are cut
     over them. `jax.config.update("jax_num_cpu_devices", 4)`, before anything else of JAX, makes four
-    devices of a CPU. progress: called with models done, models in all, and what was done or which epoch is
+    devices of a CPU. cluster: see `sweep`; a worker takes all its devices, and the first that is asked tells
+    how many members share a program, so that on workers with the devices of the caller models are those
+    without a cluster. There `metrics` runs too, and snapshot_folder must be a place that all of them see.
+    progress: called with models done, models in all, and what was done or, without a cluster, which epoch is
     reached.
 
     The table has, beside the columns that `sweep` says: loss (smallest of an epoch, with penalties),
@@ -96,16 +100,13 @@ def train_sweep(
     snapshots = sorted({int(epoch) for epoch in snapshots})
     if together is not None:
         check_integer("together", together, 1, "the models trained side by side")
+    if cluster is not None and devices is not None:
+        raise InputError(
+            "devices is given with cluster, whose workers take all they have; leave it out"
+        )
+    mesh = member_mesh(devices)
     trainer = _Trainer(
-        problem,
-        members,
-        member_mesh(devices),
-        together,
-        memory,
-        metrics,
-        snapshots,
-        folder,
-        progress,
+        problem, members, mesh, together, memory, metrics, snapshots, folder, progress
     )
     study = [
         problem.study(settings),
@@ -121,6 +122,7 @@ def train_sweep(
         together=trainer.size,
         group=lambda point: problem.group(members[key_of(point)]),
         identity=lambda point: problem.identity(members[key_of(point)]),
+        cluster=cluster,
         progress=trainer.report,
     )
 
@@ -150,6 +152,19 @@ class _Trainer:
         self.sizes: dict[Hashable, int] = {}
         self.per_device: dict[Hashable, int] = {}
         self.done, self.total = 0, len(members)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a worker of a cluster needs: it has devices of its own, and no caller to report to.
+        return {**vars(self), "mesh": None, "progress": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        mesh = member_mesh()
+        sizes = {group: padded_to(size, mesh) for group, size in state["sizes"].items()}
+        vars(self).update(state, mesh=mesh, sizes=sizes)
+
+    def agree(self, point: Point, size: int) -> None:
+        """Take the size that chunks of the group of a point have on all workers of a cluster."""
+        self.sizes[self.problem.group(self.members[key_of(point)])] = size
 
     def report(self, done: int, total: int, what: str) -> None:
         """Tell the caller's `progress`; called after each chunk."""
@@ -372,7 +387,7 @@ def _checked_snapshots(
                 f"snapshots holds {epoch}, but a training of the grid ends after {shortest} epochs; leave "
                 "it out or train longer"
             )
-    path = Path(folder)
+    path = Path(folder).absolute()  # a worker of a cluster may be in another folder
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,0 +1,257 @@
+"""Add spurious edges to a prior network, train, and see which edges the models let go of.
+
+A model is trained for each seed and penalty. The seed draws the spurious edges, the initial values, the
+conditions held out and the noise. Edges of NETWORK that fade as spurious ones do look spurious themselves.
+
+DIR receives models.csv, separation.csv, over_training.csv, removal.csv, edges.csv (every edge of NETWORK,
+the most suspicious first), figures of each, and records.jsonl with snapshots/: the same command goes on
+from these, after an interrupt too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxllc.command_line import INTERRUPTED
+from jaxllc.commands.output import output_folder, print_json
+from jaxllc.commands.progress import say
+from jaxllc.commands.signaling import (
+    add_settings_arguments,
+    add_table_arguments,
+    files_line,
+    read_problem,
+    seeds,
+    settings_of,
+    write_figures,
+)
+from jaxllc.commands.signaling_progress import ProgressBar
+from jaxllc.errors import InputError
+from jaxllc.output_file import output_file
+from jaxllc.signaling.spurious_edges import KINDS, SIGNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from jaxllc.self_pruning.scoring import EdgeScores
+    from jaxllc.self_pruning.study import SelfPruningStudy
+
+_BASE = "self_pruning"
+_SWEPT = ("l2", "l1")
+_SHOWN = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `jaxllc signaling self-prune`."""
+    from jaxllc.self_pruning.study import HELD_OUT, L2, SEEDS, TIMES
+
+    add_table_arguments(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results")
+    parser.add_argument(
+        "--l2",
+        type=float,
+        nargs="+",
+        default=list(L2),
+        metavar="VALUE",
+        help=f"penalties on the squares of the weights ({' '.join(f'{x:g}' for x in L2)})",
+    )
+    parser.add_argument(
+        "--l1",
+        type=float,
+        nargs="+",
+        metavar="VALUE",
+        help="penalties on the absolute weights, each with every L2 (none)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=seeds,
+        default=tuple(SEEDS),
+        metavar="LIST",
+        help=f"0,1,2 or 0:10 for 0 to 9 ({SEEDS.start}:{SEEDS.stop})",
+    )
+    parser.add_argument(
+        "--spurious-edges", type=int, default=100, metavar="N", help="edges added (100)"
+    )
+    parser.add_argument(
+        "--kind",
+        choices=KINDS,
+        default=KINDS[0],
+        help="which pairs of nodes they join: any, or as often as nodes have edges (uniform)",
+    )
+    parser.add_argument("--signs", choices=SIGNS, default=SIGNS[0], help="their signs (unknown)")
+    parser.add_argument(
+        "--seeds-per-network",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seeds in a row that share their spurious edges (1); more make the scores of edges sharper",
+    )
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        default=HELD_OUT,
+        metavar="PART",
+        help=f"part of the conditions that each seed holds out ({HELD_OUT:g})",
+    )
+    parser.add_argument(
+        "--times", type=int, default=TIMES, metavar="N", help=f"times of the snapshots ({TIMES})"
+    )
+    parser.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="parts that a CPU is cut into, a model on each (its cores); accelerators are all used",
+    )
+    parser.add_argument(
+        "--cluster",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="hand the models to Dask workers: of a scheduler such as tcp://host:8786, or local ones",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="start anew, whatever the records in DIR hold"
+    )
+    add_settings_arguments(parser, _BASE, _SWEPT)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, train, analyse, write, report; 130 if interrupted."""
+    from jaxllc.self_pruning.study import RECORDS, self_pruning_study
+
+    settings = settings_of(options, _BASE, _SWEPT)
+    if options.seed:
+        raise InputError("--seed is given, but the study has many; give --seeds")
+    if options.cluster is None:
+        _cut_cpu(options.devices)
+    elif options.devices is not None:
+        raise InputError("give either --devices or --cluster, not both")
+    with output_folder(options.out) as folder:
+        prior, conditions = read_problem(options)
+        records = folder / RECORDS
+        if options.fresh:
+            records.unlink(missing_ok=True)
+        elif records.exists() and not options.quiet:
+            say(f"going on from {records}; --fresh starts anew")
+        try:
+            with ProgressBar(options.quiet, "models") as progress:
+                study = self_pruning_study(
+                    prior,
+                    conditions,
+                    options.l2,
+                    options.seeds,
+                    options.spurious_edges,
+                    settings=settings,
+                    l1=options.l1,
+                    kind=options.kind,
+                    signs=options.signs,
+                    held_out=options.held_out,
+                    seeds_per_network=options.seeds_per_network,
+                    times=options.times,
+                    folder=folder,
+                    cluster=options.cluster,
+                    progress=progress,
+                )
+        except InputError as error:
+            if str(records) in str(error):
+                raise InputError(f"{error}; --fresh removes it and starts anew") from error
+            raise
+        if not study.finished:
+            say(f"interrupted: {records} holds what is done; the same command goes on")
+            return INTERRUPTED
+        if study.count() == 0:
+            raise InputError(
+                f"none of {len(study.table)} models came to an end, the first: "
+                f"{study.table['note'].iloc[0]}"
+            )
+        if not options.quiet:
+            say("looking at the edges")
+        tables, figures, scores = _results(study)
+        files = [_write_table(folder / name, table) for name, table in tables.items()]
+        files += [*write_figures(folder, figures), records]
+    if options.json:
+        print_json(_record(study, scores, conditions.notes, files))
+    else:
+        _print(study, scores)
+        print(f"\n{files_line(folder, files)}\n\n{study.seconds:.1f} seconds of training")
+    return 0
+
+
+def _cut_cpu(devices: int | None) -> None:
+    """A device for each core: a CPU trains models fastest one beside the other."""
+    import jax
+
+    if devices is not None and devices < 1:
+        raise InputError(f"--devices is {devices}, but at least 1 is needed")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        jax.config.update("jax_num_cpu_devices", devices or cores or 1)
+    except RuntimeError as error:
+        # JAX has begun before this command, so its devices are what they are.
+        if devices is not None and len(jax.local_devices()) != devices:
+            raise InputError(
+                f"--devices is {devices}, but JAX runs on {len(jax.local_devices())} already; start a "
+                "process of its own"
+            ) from error
+
+
+def _results(
+    study: SelfPruningStudy,
+) -> tuple[dict[str, pd.DataFrame], Mapping[str, Callable[[], Figure]], EdgeScores | None]:
+    from jaxllc.self_pruning import figures
+    from jaxllc.self_pruning.pruned_models import removal_curves
+    from jaxllc.self_pruning.score_figures import plot_scores
+    from jaxllc.self_pruning.scoring import edge_scores
+
+    removal = removal_curves(study)
+    tables = {
+        "models.csv": study.table,
+        "separation.csv": study.separation,
+        "over_training.csv": study.over_training,
+        "removal.csv": removal,
+    }
+    drawn: dict[str, Callable[[], Figure]] = {
+        "errors.png": partial(figures.plot_errors, study),
+        "shares.png": partial(figures.plot_shares, study),
+        "distributions.png": partial(figures.plot_distributions, study),
+        "removal.png": partial(figures.plot_removal, removal),
+    }
+    scores = None
+    if any(spurious.any() for spurious in study.spurious.values()):
+        scores = edge_scores(study)
+        tables["edges.csv"] = scores.table
+        drawn["scores.png"] = partial(plot_scores, scores)
+    return tables, drawn, scores
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> Path:
+    with output_file(path) as temporary:
+        table.to_csv(temporary, index=False)
+    return path
+
+
+def _record(
+    study: SelfPruningStudy, scores: EdgeScores | None, notes: tuple[str, ...], files: list[Path]
+) -> dict[str, Any]:
+    return {
+        "models": len(study.table),
+        "diverged": int((study.table["status"] == "diverged").sum()),
+        "failed": int((study.table["status"] == "failed").sum()),
+        "separation": study.separation.to_dict("records"),
+        "auroc_of_scores": None if scores is None else scores.auroc,
+        "suspicious": [] if scores is None else scores.table.head(_SHOWN).to_dict("records"),
+        "seconds": study.seconds,
+        "notes": [*notes, *study.notes],
+        "files": files,
+    }
+
+
+def _print(study: SelfPruningStudy, scores: EdgeScores | None) -> None:
+    print(study.summary())
+    if scores is not None:
+        print(f"\n{scores.summary(_SHOWN)}")

@@ -1,0 +1,30 @@
+"""Public names of a package, imported when first asked for, so that importing the package is light."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def lazy_names(
+    package: str, homes: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a package whose public names live in modules of it.
+
+    homes: the module of each name, within the package, or its whole name where that begins with "jaxllc.".
+    """
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        home = homes[name]
+        module = importlib.import_module(
+            home if home.startswith("jaxllc.") else f"{package}.{home}"
+        )
+        value = getattr(module, name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get, lambda: sorted(homes)
