@@ -27,6 +27,7 @@ bench: $(BENCH_READY)
 	$(BIN)/python benchmarks/real_epidemics.py
 	$(BIN)/python benchmarks/signaling.py --json benchmarks/results/signaling.json
 	$(BIN)/python benchmarks/signaling_accuracy.py --json benchmarks/results/signaling_accuracy.json
+	$(BIN)/python benchmarks/self_pruning.py --json benchmarks/results/self_pruning.json
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

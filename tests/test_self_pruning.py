@@ -184,13 +184,23 @@ def test_the_separation_is_that_of_plain_loops(study):
         expected["auroc_unknown"] = statistics.median(slow_auroc(*pair) for pair in alike)
         expected["ks_unknown"] = slow_ks(prior, spurious)
         expected["p_unknown"] = ks_2samp(prior, spurious, method="asymp")[1]
+        middle = statistics.median(prior)
+        expected["spurious_below_unknown"] = statistics.mean(w < middle for w in spurious)
+        signed: dict = {"prior": [], "spurious": []}
+        for model in study.models(group):
+            for weight, added in zip(model.snapshots.weights[-1], model.spurious, strict=True):
+                signed["spurious" if added else "prior"].append(float(weight))
+        middle = statistics.median([*signed["prior"], *signed["spurious"]])
+        for name, values in signed.items():
+            expected[f"{name}_below_signed"] = statistics.mean(w < middle for w in values)
         assert_row(row, expected)
 
 
 def test_the_summary_says_a_sentence_for_each_penalty(study):
     lines = study.summary().splitlines()
     assert lines[0].startswith("6 of 6 models trained, 0 diverged, 0 failed; ")
-    assert [line.split(":")[0] for line in lines[1:]] == ["l2 1e-06", "l2 0.01"]
+    assert [line.split(":")[0] for line in lines[1::2]] == ["l2 1e-06", "l2 0.01"]
+    assert all(line.startswith("  beside prior edges of unknown sign: ") for line in lines[2::2])
     row = study.separation.iloc[0]
     assert f"{row['spurious_below_median']:.1%} of spurious" in lines[1]
     assert f"AUROC {row['auroc']:.3f}; 3 models" in lines[1]

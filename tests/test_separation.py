@@ -1,6 +1,7 @@
 """How spurious and prior edges differ, for weights that are planted: the answer is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from jaxllc.self_pruning import separation
@@ -69,10 +70,22 @@ def test_edges_of_unknown_sign_are_compared_alone():
     row = planted(planted_model([10, 20, 30, 1, 3], [1, 3], signs=signs))
     assert row["auroc"] > 0.7
     assert (row["auroc_unknown"], row["ks_unknown"]) == (0.5, 0)
+    assert row["spurious_below_unknown"] == 0.5
+    (_, sentence) = separation.sentences(pd.DataFrame([row]))
+    assert sentence.startswith("  beside prior edges of unknown sign: 50.0% below their median")
     signed = planted(planted_model([10, 20, 30, 1, 3], [1, 3], signs=[1, -1, 1, 0, 0, 1, 1]))
     all_known = planted(planted_model([10, 20], [1, 3], signs=[1, 1, 0, 0]))
     for row in (signed, all_known):
         assert np.isnan([row["auroc_unknown"], row["ks_unknown"], row["p_unknown"]]).all()
+
+
+def test_published_figures_are_of_weights_with_their_signs():
+    row = planted(planted_model([-4, -3, 1, 2], [-0.1, 3]))
+    # The median of w is 0.45, that of |w| 2.5.
+    assert (row["prior_below_signed"], row["spurious_below_signed"]) == (0.5, 0.5)
+    row = planted(planted_model([-4, -3, -2, 1], [0.1, 0.2]))
+    assert (row["prior_below_signed"], row["spurious_below_signed"]) == (0.75, 0)
+    assert (row["prior_below_median"], row["spurious_below_median"]) == (0.25, 1)
 
 
 def test_without_spurious_edges_there_is_nothing_to_compare():

@@ -180,7 +180,7 @@ def test_arguments_that_do_not_fit_are_named(arguments, said):
 
 def test_known_signs_need_some_in_the_network():
     unsigned = PriorNetwork.from_edges(["A", "B"], ["B", "C"])
-    with pytest.raises(InputError, match="no known signs to draw from"):
+    with pytest.raises(InputError, match="no signs to draw from"):
         add_spurious_edges(unsigned, 2, signs="known")
 
 

@@ -49,6 +49,7 @@ _SHOWN = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `jaxllc signaling self-prune`."""
     from jaxllc.self_pruning.study import HELD_OUT, L2, SEEDS, TIMES
+    from jaxllc.sweeps.cluster import add_cluster_option
 
     add_table_arguments(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results")
@@ -107,13 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="parts that a CPU is cut into, a model on each (its cores); accelerators are all used",
     )
-    parser.add_argument(
-        "--cluster",
-        nargs="?",
-        const="local",
-        metavar="ADDRESS",
-        help="hand the models to Dask workers: of a scheduler such as tcp://host:8786, or local ones",
-    )
+    add_cluster_option(parser)
     parser.add_argument(
         "--fresh", action="store_true", help="start anew, whatever the records in DIR hold"
     )
@@ -161,6 +156,8 @@ def run(options: argparse.Namespace) -> int:
             if str(records) in str(error):
                 raise InputError(f"{error}; --fresh removes it and starts anew") from error
             raise
+        except ConnectionError as error:
+            raise InputError(str(error)) from error
         if not study.finished:
             say(f"interrupted: {records} holds what is done; the same command goes on")
             return INTERRUPTED

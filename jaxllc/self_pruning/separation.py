@@ -23,8 +23,8 @@ LEAST = 1e-300  # p-values below it are 0 as numbers
 class Pooled:
     """|w| of all models of a group, at all times (S, edges of all models), and what is known of the edges.
 
-    spurious, signed: bool, for each edge; signed: its sign is known. model: the number of its model. mse,
-    held_out_mse: (models, S). epochs: (S,).
+    with_sign: w at the end. spurious, signed: bool, for each edge; signed: its sign is known. model: the
+    number of its model. mse, held_out_mse: (models, S). epochs: (S,).
     """
 
     def __init__(self, study: SelfPruningStudy, group: Mapping[str, float], last: bool = False):
@@ -32,6 +32,7 @@ class Pooled:
         which = slice(-1, None) if last else slice(None)
         self.epochs = models[0].snapshots.epochs[which]
         self.weights = np.concatenate([np.abs(m.snapshots.weights[which]) for m in models], axis=1)
+        self.with_sign = np.concatenate([m.snapshots.weights[-1] for m in models])
         self.spurious = np.concatenate([m.spurious for m in models])
         self.signed = np.concatenate([m.snapshots.signs != 0 for m in models])
         self.model = np.repeat(np.arange(len(models)), [len(m.spurious) for m in models])
@@ -70,9 +71,10 @@ def at_the_end(study: SelfPruningStudy) -> pd.DataFrame:
     Columns: the penalties, models, the shares and means of `over_training`, and ks and p, the statistic of
     the two-sample Kolmogorov-Smirnov test and its p-value, which takes edges for independent; auroc, the
     probability that a prior edge has a larger |w| than a spurious one of the same model, the median of the
-    models; auroc_low and auroc_high, the quartiles; and auroc_unknown, ks_unknown and p_unknown of the prior
-    edges of unknown sign alone, which the training treats as it treats spurious ones. nan where there are
-    none to compare.
+    models; auroc_low and auroc_high, the quartiles. Of the prior edges of unknown sign alone, which the
+    training treats as it treats spurious ones: spurious_below_unknown, the part of spurious edges below their
+    median, auroc_unknown, ks_unknown and p_unknown. prior_below_signed and spurious_below_signed: the parts
+    below the median of w with its sign, as the published figures are. nan where there are none to compare.
     """
     import pandas as pd
 
@@ -87,12 +89,22 @@ def at_the_end(study: SelfPruningStudy) -> pd.DataFrame:
         each = _aurocs(pooled, np.ones_like(spurious))
         row |= dict(zip(("auroc_low", "auroc", "auroc_high"), _quartiles(each), strict=True))
         alike = spurious | ~pooled.signed
-        if not pooled.signed[spurious].any() and (alike & ~spurious).any():
+        unknown = spurious.any() and not pooled.signed[spurious].any()
+        if unknown and (alike & ~spurious).any():
             test = _kolmogorov_smirnov(weights[alike], spurious[alike])
-            row |= {"auroc_unknown": _quartiles(_aurocs(pooled, alike))[1]}
+            of_prior = weights[alike & ~spurious]
+            row |= {
+                "spurious_below_unknown": float((weights[spurious] < np.median(of_prior)).mean()),
+                "auroc_unknown": _quartiles(_aurocs(pooled, alike))[1],
+            }
             row |= dict(zip(("ks_unknown", "p_unknown"), test, strict=True))
         else:
-            row |= dict.fromkeys(("auroc_unknown", "ks_unknown", "p_unknown"), float("nan"))
+            names = ("spurious_below_unknown", "auroc_unknown", "ks_unknown", "p_unknown")
+            row |= dict.fromkeys(names, float("nan"))
+        median = np.median(pooled.with_sign)
+        for name, chosen in (("prior", ~spurious), ("spurious", spurious)):
+            below = pooled.with_sign[chosen] < median
+            row[f"{name}_below_signed"] = float(below.mean()) if len(below) else float("nan")
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -122,6 +134,11 @@ def sentences(separation: pd.DataFrame) -> list[str]:
             f"{row['prior_below_median']:.1%} of prior edges below the median |w|, Kolmogorov-Smirnov "
             f"{row['ks']:.3f} ({p}), AUROC {row['auroc']:.3f}; {row['models']} models"
         )
+        if np.isfinite(row["auroc_unknown"]):
+            found.append(
+                f"  beside prior edges of unknown sign: {row['spurious_below_unknown']:.1%} below their "
+                f"median, Kolmogorov-Smirnov {row['ks_unknown']:.3f}, AUROC {row['auroc_unknown']:.3f}"
+            )
     return found
 
 

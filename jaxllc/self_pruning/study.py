@@ -235,6 +235,14 @@ def self_pruning_study(
         cluster=cluster,
         progress=progress,
     )
+    notes = result.notes
+    if temporary is not None and not result.finished:
+        left = len(points) - len(result.table)
+        notes = (
+            f"interrupted with {left} models left, and those that are done go with this study; name a "
+            "folder to keep them and go on",
+            *notes[1:],
+        )
     return SelfPruningStudy(
         prior,
         conditions,
@@ -246,7 +254,7 @@ def self_pruning_study(
         place,
         result.finished,
         result.seconds,
-        result.notes,
+        notes,
         temporary,
     )
 

@@ -78,7 +78,7 @@ def add_spurious_edges(
         pool = every[prior.sign_known] if signs == "known" else every
         if len(pool) == 0:
             raise InputError(
-                "signs is 'known', but the prior network has no known signs to draw from; choose 'unknown'"
+                f"signs is {signs!r}, but the prior network has no signs to draw from; choose 'unknown'"
             )
         given = random.choice(pool, number)
     names = np.array(prior.names, dtype=object)
