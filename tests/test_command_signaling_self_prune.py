@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -29,7 +30,8 @@ def test_a_study_writes_its_tables_and_figures(pruned):
     names = {path.name for path in out.iterdir()}
     assert names == {
         "models.csv", "separation.csv", "over_training.csv", "removal.csv", "edges.csv", "errors.png",
-        "shares.png", "distributions.png", "removal.png", "scores.png", "records.jsonl", "snapshots",
+        "shares.png", "distributions.png", "removal.png", "removal_at_half.png", "scores.png",
+        "records.jsonl", "snapshots",
     }  # fmt: skip
     assert {path.rsplit("/")[-1] for path in record["files"]} == names - {"snapshots"}
     models = pd.read_csv(out / "models.csv")
@@ -61,6 +63,21 @@ def test_the_same_command_goes_on_from_the_records(pruned, toy_tables, tmp_path,
     assert "most suspicious edges" in printed.out
     for name in ("separation.csv", "edges.csv", "removal.csv"):
         assert (out / name).read_text() == (pruned[1] / name).read_text()
+
+
+def test_pruned_networks_are_trained_anew(pruned, toy_tables, tmp_path):
+    shutil.copytree(pruned[1], tmp_path / "out")
+    words = [*WORDS, "--retrain", 0, 0.2]
+    record = printed_json("self-prune", *tables(toy_tables), "--out", tmp_path / "out", *words)
+    assert any(path.endswith("retrained.csv") for path in record["files"])
+    again = pd.read_csv(tmp_path / "out" / "retrained.csv")
+    assert len(again) == 2 * 6
+    assert again["retrained"].all()
+    models = pd.read_csv(tmp_path / "out" / "models.csv")
+    whole = again[again["fraction"] == 0].merge(models, on=["l2", "seed"])
+    assert len(whole) == 6
+    pd.testing.assert_series_equal(whole["mse"], whole["train_mse"], check_names=False)
+    assert set(again[again["fraction"] == 0.2]["edges_removed"]) == {round(0.2 * 18)}
 
 
 def test_a_study_without_spurious_edges_has_no_scores(toy_tables, tmp_path):
@@ -129,6 +146,7 @@ def test_without_flags_it_is_the_published_protocol(toy_tables, tmp_path, monkey
         ),
         (["--held-out", 1], "held_out is 1"),
         (["--times", 1], "times is 1"),
+        (["--retrain", 0.5, 1.5], "--retrain holds 1.5"),
         (["--preset", "self_prunning"], "'self_prunning' .did you mean 'self_pruning'"),
     ],
     ids=str,

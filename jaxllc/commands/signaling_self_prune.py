@@ -3,16 +3,16 @@
 A model is trained for each seed and penalty. The seed draws the spurious edges, the initial values, the
 conditions held out and the noise. Edges of NETWORK that fade as spurious ones do look spurious themselves.
 
-DIR receives models.csv, separation.csv, over_training.csv, removal.csv, edges.csv (every edge of NETWORK,
-the most suspicious first), figures of each, and records.jsonl with snapshots/: the same command goes on
-from these, after an interrupt too.
+DIR receives models.csv, separation.csv, over_training.csv, removal.csv (errors without the weakest edges, at
+half of the training and at its end), edges.csv (every edge of NETWORK, the most suspicious first), figures
+of each, and records.jsonl with snapshots/: the same command goes on from these, after an interrupt too.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +103,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--times", type=int, default=TIMES, metavar="N", help=f"times of the snapshots ({TIMES})"
     )
     parser.add_argument(
+        "--retrain",
+        type=float,
+        nargs="+",
+        metavar="PART",
+        help="also train every model anew without these parts of its edges, the weakest (none)",
+    )
+    parser.add_argument(
         "--devices",
         type=int,
         metavar="N",
@@ -120,6 +127,9 @@ def run(options: argparse.Namespace) -> int:
     from jaxllc.self_pruning.study import RECORDS, self_pruning_study
 
     settings = settings_of(options, _BASE, _SWEPT)
+    for part in options.retrain or ():
+        if not 0 <= part <= 1:
+            raise InputError(f"--retrain holds {part:g}, but a part of the edges is from 0 to 1")
     if options.seed:
         raise InputError("--seed is given, but the study has many; give --seeds")
     if options.cluster is None:
@@ -168,7 +178,8 @@ def run(options: argparse.Namespace) -> int:
             )
         if not options.quiet:
             say("looking at the edges")
-        tables, figures, scores = _results(study)
+        with ProgressBar(options.quiet, "pruned models") as progress:
+            tables, figures, scores = _results(study, options.retrain, progress)
         files = [_write_table(folder / name, table) for name, table in tables.items()]
         files += [*write_figures(folder, figures), records]
     if options.json:
@@ -198,25 +209,31 @@ def _cut_cpu(devices: int | None) -> None:
 
 
 def _results(
-    study: SelfPruningStudy,
+    study: SelfPruningStudy, retrain: Sequence[float] | None, progress: ProgressBar
 ) -> tuple[dict[str, pd.DataFrame], Mapping[str, Callable[[], Figure]], EdgeScores | None]:
+    import pandas as pd
+
     from jaxllc.self_pruning import figures
-    from jaxllc.self_pruning.pruned_models import removal_curves
+    from jaxllc.self_pruning.pruned_models import removal_curves, retrained_curves
     from jaxllc.self_pruning.score_figures import plot_scores
     from jaxllc.self_pruning.scoring import edge_scores
 
-    removal = removal_curves(study)
+    retrained = retrained_curves(study, retrain, progress=progress) if retrain else None
+    half, end = (removal_curves(study, at=at, progress=progress) for at in (0.5, 1.0))
     tables = {
         "models.csv": study.table,
         "separation.csv": study.separation,
         "over_training.csv": study.over_training,
-        "removal.csv": removal,
+        "removal.csv": pd.concat([half, end], ignore_index=True),
     }
+    if retrained is not None:
+        tables["retrained.csv"] = retrained
     drawn: dict[str, Callable[[], Figure]] = {
         "errors.png": partial(figures.plot_errors, study),
         "shares.png": partial(figures.plot_shares, study),
         "distributions.png": partial(figures.plot_distributions, study),
-        "removal.png": partial(figures.plot_removal, removal),
+        "removal.png": partial(figures.plot_removal, end, retrained),
+        "removal_at_half.png": partial(figures.plot_removal, half),
     }
     scores = None
     if any(spurious.any() for spurious in study.spurious.values()):
