@@ -92,15 +92,20 @@ def accuracy(name: str, options: argparse.Namespace) -> dict[str, Any]:
             figures[f"mean_change{kind}"] = float(values.mean() / double.mean() - 1)
             each = np.abs(values / double - 1)
             figures[f"median_difference{kind}"] = float(np.median(each))
+            figures[f"median_change{kind}"] = float(np.median(values / double - 1))
             figures[f"within_2_percent{kind}"] = float(np.mean(each < 0.02))
         result[column] = figures
         print(
-            f"  {column}, {len(ours)} models: float32 beside float64, mean "
-            f"{figures['mean_change']:+.2%}, median difference of a model "
-            f"{figures['median_difference']:.2%}; float64 with initial weights changed by {CHANGE:g}: "
-            f"{figures['mean_change_of_digits']:+.2%} and {figures['median_difference_of_digits']:.2%}",
-            flush=True,
+            f"  {column} of {len(ours)} models beside single runs in float64: change of the mean, median"
         )
+        print("  change of a model, median of its size")
+        for kind, what in (
+            ("", "float32"),
+            ("_of_digits", f"float64, weights changed by {CHANGE:g}"),
+        ):
+            parts = ("mean_change", "median_change", "median_difference")
+            text = ", ".join(f"{figures[name + kind]:+.2%}" for name in parts)
+            print(f"    {what:<36} {text}", flush=True)
     return result
 
 

@@ -227,7 +227,8 @@ def test_a_chunk_that_kills_its_workers_is_a_failed_row_and_the_others_go_on():
 
 
 INTERRUPTED = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore it
 from jaxllc.sweeps import grid, sweep
 def slow(point):
     time.sleep(0.5 if point["x"] < 4 else 600)
