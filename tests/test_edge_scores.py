@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import norm
 
 from jaxllc.errors import InputError
+from jaxllc.self_pruning import scoring
 from jaxllc.self_pruning.score_figures import plot_scores
-from jaxllc.self_pruning.scoring import edge_scores
 from jaxllc.self_pruning.separation import auroc
 from jaxllc.self_pruning.study import StudyModel
 from jaxllc.signaling.prior_network import PriorNetwork
@@ -42,6 +42,11 @@ class Study:
 
     def count(self):
         return 2 * len(self.seeds)
+
+
+def edge_scores(study, leverage=None):
+    """Scores among edges of one leverage, or of the given one."""
+    return scoring.edge_scores(study, leverage or (lambda model: np.ones(len(model.spurious))))
 
 
 def faded(by, only=None):

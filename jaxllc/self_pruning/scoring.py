@@ -2,24 +2,26 @@
 
 A spurious edge that was added on purpose shows what becomes of an edge that does not belong. The score of an
 edge of the prior network is the probability that it is such an edge, judged by its weights alone, if half of
-all edges were.
+all edges were. A weight fades for two reasons, that the edge does not belong and that no transcription factor
+feels it; so edges are compared with spurious ones of the same leverage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxllc.errors import InputError
+from jaxllc.self_pruning.leverage import leverage_in
 from jaxllc.self_pruning.separation import auroc
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jaxllc.self_pruning.study import SelfPruningStudy
+    from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
 
 _FEWEST = 10  # edges that a class or a fold is judged by
 _FOLDS = 10
@@ -72,20 +74,24 @@ class EdgeScores:
         return f"EdgeScores({len(self.table)} edges, AUROC {self.auroc:.3f})"
 
 
-def edge_scores(study: SelfPruningStudy) -> EdgeScores:
+def edge_scores(
+    study: SelfPruningStudy, leverage: Callable[[StudyModel], np.ndarray] | None = None
+) -> EdgeScores:
     """Score every edge of the prior network of a study; see EdgeScores.
 
     What tells are ranks of |w| at the end of the training, among the edges of the prior network, one for each
     penalty, averaged over the seeds that share their spurious edges. Where some added edges have a sign and
-    some have none, ranks are among edges of the same kind. A logistic regression, each class counting half,
-    turns ranks into probabilities; an edge's score is the mean of its log-odds over all sets of spurious
-    edges. Edges on no path from a ligand to a TF are left out.
+    some have none, ranks are among edges of the same kind. Two logistic regressions, each class counting
+    half, turn them into probabilities: one of ranks and leverage, and one of leverage alone, whose log-odds
+    are taken off, so that where an edge lies is no evidence. An edge's score is the mean over all sets of
+    spurious edges. Edges on no path from a ligand to a TF are left out. leverage: from a model to (E,), what
+    weights are compared within; by default that of `leverage_in`.
 
     Raises InputError where too few spurious edges were added to learn from.
 
     Example: `edge_scores(study).table.head(20)`.
     """
-    seen = _Evidence(study)
+    seen = _Evidence(study, leverage_in(study) if leverage is None else leverage)
     networks = seen.networks
     total = sum(len(x) for x in seen.added)
     if total < _FEWEST:
@@ -93,7 +99,7 @@ def edge_scores(study: SelfPruningStudy) -> EdgeScores:
             f"only {total} spurious edges on a path from a ligand to a TF were added, too few to compare "
             f"with; add at least {_FEWEST}, or use more seeds"
         )
-    held_out = _cross_fitted(seen)
+    held_out, by_place = _cross_fitted(seen)
     fitted = _fit(np.concatenate(seen.added), np.concatenate(seen.prior))
     odds = np.stack([_log_odds(fitted, seen.prior[n]) for n in range(networks)])
     scores = np.full((3, study.prior.num_edges), np.nan)
@@ -105,7 +111,7 @@ def edge_scores(study: SelfPruningStudy) -> EdgeScores:
         _table(study, seen, scores),
         auroc(-held_out, labels),
         _by_class(held_out, labels, seen),
-        _calibration(held_out, labels),
+        _calibration(held_out, labels, by_place),
         _roc(held_out, labels),
         total,
         study.count(),
@@ -113,12 +119,13 @@ def edge_scores(study: SelfPruningStudy) -> EdgeScores:
 
 
 class _Evidence:
-    """Ranks of |w|, a column per penalty: of added edges and of those of the prior network, for each set.
+    """Ranks of |w|, a column per penalty, and in the last column of leverage, for each set of added edges.
 
-    added: for each set (edges, penalties). prior: likewise, the same edges in each. Only edges on a path.
+    added: for each set (edges, penalties + 1). prior: likewise, the same edges of the prior network in each.
+    Only edges on a path.
     """
 
-    def __init__(self, study: SelfPruningStudy):
+    def __init__(self, study: SelfPruningStudy, leverage: Callable[[StudyModel], np.ndarray]):
         prior, groups = study.prior, study.groups
         reached, leading = _reached(study)
         self.on_path = reached[prior.senders] & leading[prior.receivers]
@@ -140,15 +147,12 @@ class _Evidence:
                         network.sign_known if self.by_sign else np.ones(len(spurious), bool),
                     )
                 on_path, kind = paths[name]
-                here = np.full(len(spurious), np.nan)
-                for which in (kind & on_path, ~kind & on_path):
-                    there = np.sort(model.weights[which & ~spurious])
-                    if len(there):
-                        here[which] = _rank(there, model.weights[which])
-                ranks.setdefault(name, {}).setdefault(number, []).append(here)
+                for column, values in ((number, model.weights), (len(groups), leverage(model))):
+                    here = _ranks(values, spurious, on_path, kind)
+                    ranks.setdefault(name, {}).setdefault(column, []).append(here)
                 weights[number].append(model.weights[~spurious])
         self.median_weights = [np.median(each, axis=0) for each in weights]
-        complete = [name for name, one in ranks.items() if len(one) == len(groups)]
+        complete = [name for name, one in ranks.items() if len(one) == len(groups) + 1]
         self.added, self.prior, self.known = [], [], []
         for name in complete:
             on_path, spurious = paths[name][0], study.spurious[name]
@@ -170,17 +174,33 @@ def _reached(study: SelfPruningStudy) -> tuple[np.ndarray, np.ndarray]:
     return masks[0], masks[1]
 
 
+def _ranks(
+    values: np.ndarray, spurious: np.ndarray, on_path: np.ndarray, kind: np.ndarray
+) -> np.ndarray:
+    """The rank of each value among those of the prior network on a path and of its kind; else nan."""
+    found = np.full(len(values), np.nan)
+    for which in (kind & on_path, ~kind & on_path):
+        there = np.sort(values[which & ~spurious])
+        if len(there):
+            found[which] = _rank(there, values[which])
+    return found
+
+
 def _rank(there: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The part of the sorted weights `there` below each weight, equal ones counted half; within (0, 1)."""
     both = np.searchsorted(there, weights) + np.searchsorted(there, weights, side="right")
     return (both / 2 + 0.5) / (len(there) + 1)
 
 
-def _cross_fitted(seen: _Evidence) -> np.ndarray:
-    """Scores of all added edges, then of all prior edges of each set, fitted to the other sets."""
+def _cross_fitted(seen: _Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of all added edges, then of all prior edges of each set, fitted to the other sets.
+
+    And the log-odds of being an added edge that their leverage alone gives.
+    """
     folds = min(_FOLDS, seen.networks)
-    added = [np.zeros(len(x)) for x in seen.added]
-    prior = [np.zeros(len(x)) for x in seen.prior]
+    sets = [*seen.added, *seen.prior]
+    scores = [np.zeros(len(x)) for x in sets]
+    by_place = [np.zeros(len(x)) for x in sets]
     for fold in range(folds):
         out = [n for n in range(seen.networks) if n % folds == fold]
         others = [n for n in range(seen.networks) if n not in out] or out
@@ -188,26 +208,42 @@ def _cross_fitted(seen: _Evidence) -> np.ndarray:
             np.concatenate([seen.added[n] for n in others]),
             np.concatenate([seen.prior[n] for n in others]),
         )
-        for n in out:
-            added[n] = _probability(_log_odds(fitted, seen.added[n]))
-            prior[n] = _probability(_log_odds(fitted, seen.prior[n]))
-    return np.concatenate([*added, *prior])
+        for n in (*out, *(seen.networks + n for n in out)):
+            scores[n] = _probability(_log_odds(fitted, sets[n]))
+            by_place[n] = _place(sets[n]) @ fitted[1]
+    return np.concatenate(scores), np.concatenate(by_place)
+
+
+def _logit(ranks: np.ndarray) -> np.ndarray:
+    return np.log(ranks) - np.log1p(-ranks)
 
 
 def _features(ranks: np.ndarray) -> np.ndarray:
-    """Log-odds of the ranks and their squares, with a constant: (edges, 1 + 2 penalties)."""
-    z = np.log(ranks) - np.log1p(-ranks)
-    return np.column_stack([np.ones(len(z)), z, np.square(z)])
+    """Log-odds z of the ranks of |w| with their squares, those of leverage, and products of both."""
+    z, place = _logit(ranks[:, :-1]), _place(ranks)
+    return np.column_stack([place, z, np.square(z), z * place[:, 1:2]])
 
 
-def _fit(added: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """Coefficients of a logistic regression in which each class counts as a half."""
+def _place(ranks: np.ndarray) -> np.ndarray:
+    """A constant, the log-odds of the rank of leverage, and its square."""
+    x = _logit(ranks[:, -1])
+    return np.column_stack([np.ones(len(x)), x, np.square(x)])
+
+
+def _fit(added: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of the regressions on ranks and leverage, and on leverage alone."""
+    both = np.concatenate([added, prior])
+    return tuple(_regression(f(both), len(added)) for f in (_features, _place))  # type: ignore[return-value]
+
+
+def _regression(features: np.ndarray, added: int) -> np.ndarray:
+    """Coefficients of a logistic regression in which each class counts as a half; `added` rows come first."""
     from scipy.optimize import minimize
     from scipy.special import expit
 
-    features = _features(np.concatenate([added, prior]))
-    label = np.repeat([1.0, 0.0], [len(added), len(prior)])
-    each = np.repeat([0.5 / max(len(added), 1), 0.5 / max(len(prior), 1)], [len(added), len(prior)])
+    counts = [added, len(features) - added]
+    label = np.repeat([1.0, 0.0], counts)
+    each = np.repeat([0.5 / max(count, 1) for count in counts], counts)
     penalised = np.append(0.0, np.full(features.shape[1] - 1, _RIDGE))
 
     def loss(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
@@ -220,8 +256,9 @@ def _fit(added: np.ndarray, prior: np.ndarray) -> np.ndarray:
     return minimize(loss, np.zeros(features.shape[1]), jac=True, method="BFGS").x
 
 
-def _log_odds(coefficients: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    return _features(ranks) @ coefficients
+def _log_odds(fitted: tuple[np.ndarray, np.ndarray], ranks: np.ndarray) -> np.ndarray:
+    """Of being an added edge, by its weights, among edges of the same leverage."""
+    return _features(ranks) @ fitted[0] - _place(ranks) @ fitted[1]
 
 
 def _probability(log_odds: np.ndarray) -> np.ndarray:
@@ -241,9 +278,12 @@ def _by_class(scores: np.ndarray, labels: np.ndarray, seen: _Evidence) -> dict[s
     }
 
 
-def _calibration(scores: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+def _calibration(scores: np.ndarray, labels: np.ndarray, by_place: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
+    # Added edges are weighed so that their leverage is distributed as that of prior edges.
+    weigh = np.where(labels, np.exp(np.clip(-by_place, -5, 5)), 1.0)
+    halves = 0.5 * weigh / np.where(labels, weigh[labels].sum(), weigh[~labels].sum())
     # Bins that hold about as many added edges each.
     edges = np.unique(np.quantile(scores[labels], np.linspace(0, 1, _BINS + 1)[1:-1]))
     place = np.searchsorted(edges, scores, side="right")
@@ -252,15 +292,12 @@ def _calibration(scores: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
         here = place == number
         if not here.any():
             continue
-        added = int((here & labels).sum())
-        a, b = added / labels.sum(), (here & ~labels).sum() / (~labels).sum()
-        halves = np.where(labels[here], 0.5 / labels.sum(), 0.5 / (~labels).sum())
         rows.append(
             {
-                "predicted": float(np.average(scores[here], weights=halves)),
-                "observed": float(a / (a + b)),
+                "predicted": float(np.average(scores[here], weights=halves[here])),
+                "observed": float(halves[here & labels].sum() / halves[here].sum()),
                 "edges": int(here.sum()),
-                "spurious": added,
+                "spurious": int((here & labels).sum()),
             }
         )
     return pd.DataFrame(rows)
