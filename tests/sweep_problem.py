@@ -1,5 +1,9 @@
 """The small network and conditions that tests of train_sweep share, also in processes of their own."""
 
+import signal
+import subprocess
+import time
+
 import numpy as np
 import pandas as pd
 
@@ -28,3 +32,15 @@ def same(one, two):
     """Asserts that two tables of a sweep are equal but for the time that the models took."""
     one, two = one.drop(columns="seconds"), two.drop(columns="seconds")
     pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def killed_at(records, rows, words, environment, seconds=300):
+    """Starts a process, kills it once its records have so many rows, and returns how many they have then."""
+    with subprocess.Popen(words, env=environment) as process:
+        deadline = time.monotonic() + seconds
+        while not records.exists() or records.read_bytes().count(b"\n") < rows:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    return records.read_bytes().count(b"\n")

@@ -10,6 +10,7 @@ from jaxllc.self_pruning.separation import auroc
 from jaxllc.self_pruning.study import StudyModel
 from jaxllc.signaling import SignalingSettings, add_spurious_edges, is_spurious, simulate_conditions
 from jaxllc.signaling.synthetic import synthetic_problem
+from jaxllc.sweeps.members import Problem
 from tests.test_edge_scores import TRUTH, Study, edge_scores
 
 SMALL = synthetic_problem(num_nodes=20, num_edges=60, num_ligands=3, num_tfs=14, seed=0)
@@ -17,12 +18,15 @@ SMALL = synthetic_problem(num_nodes=20, num_edges=60, num_ligands=3, num_tfs=14,
 
 def study_of(truth, networks=2):
     """What leverage asks of a study: two networks with different numbers of spurious edges."""
+    prior, settings = truth.prior, SignalingSettings()
+    conditions = simulate_conditions(truth, 12, ligands_at_once=(1, 2))
+    noisy = {str(n): add_spurious_edges(prior, 4 + 3 * n, n) for n in range(networks)}
     return SimpleNamespace(
-        prior=truth.prior,
-        conditions=simulate_conditions(truth, 12, ligands_at_once=(1, 2)),
-        settings=SignalingSettings(),
-        held_out={},
-        networks={str(n): add_spurious_edges(truth.prior, 4 + 3 * n, n) for n in range(networks)},
+        prior=prior,
+        conditions=conditions,
+        settings=settings,
+        networks=noisy,
+        problem=Problem.of(prior, conditions, settings, None, noisy),
     )
 
 

@@ -1,17 +1,14 @@
 """A self-pruning study whose process is killed goes on to what an undisturbed study finds."""
 
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from jaxllc.self_pruning.study import RECORDS, SNAPSHOTS, self_pruning_study
-from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
+from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, killed_at, same
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,14 +38,7 @@ def test_a_study_that_was_killed_is_in_the_end_that_of_an_undisturbed_one(tmp_pa
     folder = tmp_path / "killed"
     records = folder / RECORDS
     words = [sys.executable, "-c", KILLED, str(folder)]
-    with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
-        deadline = time.monotonic() + 300
-        while not records.exists() or records.read_bytes().count(b"\n") < 3:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    done = records.read_bytes().count(b"\n")
+    done = killed_at(records, 3, words, {**os.environ, "PYTHONPATH": str(ROOT)})
     assert 3 <= done < 40
     said = []
     resumed = run(folder, progress=lambda *what: said.append(what))

@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import jaxllc
 from jaxllc.errors import InputError
 from jaxllc.sweeps import Outcome, grid, points, read_records, sweep
 from jaxllc.sweeps.devices import members_within
+from tests.sweep_problem import killed_at
 
 ROOT = Path(__file__).resolve().parent.parent
 GRID = grid(x=[3, 1, 2], seed=[0, 1])
@@ -255,14 +254,7 @@ def test_a_kill_in_the_middle_loses_nothing_but_the_chunk_in_progress(tmp_path):
     path, untouched = tmp_path / "killed.jsonl", tmp_path / "whole.jsonl"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", SLOW]
-    with subprocess.Popen([*words, str(path)], env=environment) as process:
-        deadline = time.monotonic() + 120
-        while not path.exists() or path.read_bytes().count(b"\n") < 4:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    done = path.read_bytes().count(b"\n")
+    done = killed_at(path, 4, [*words, str(path)], environment, seconds=120)
     assert 4 <= done < 9
     for file in (path, untouched):
         subprocess.run([*words, str(file)], env=environment, check=True)

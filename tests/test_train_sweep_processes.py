@@ -1,16 +1,14 @@
 """Sweeps of trainings in processes of their own: several devices, a kill, double precision."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from jaxllc.sweeps import grid, read_records, train_sweep
-from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
+from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, killed_at, same
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -73,14 +71,7 @@ train_sweep(PRIOR, CONDITIONS, SETTINGS, grid(l2=[1e-6, 1e-3], seed=range(40)), 
 def test_a_sweep_that_was_killed_gives_the_table_of_an_undisturbed_one(tmp_path):
     path, points = tmp_path / "killed.jsonl", grid(l2=[1e-6, 1e-3], seed=range(40))
     words = [sys.executable, "-c", KILLED, str(path)]
-    with subprocess.Popen(words, env=environment()) as process:
-        deadline = time.monotonic() + 300
-        while not path.exists() or path.read_bytes().count(b"\n") < 3:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    done = path.read_bytes().count(b"\n")
+    done = killed_at(path, 3, words, environment())
     assert 3 <= done < 80
     resumed = train_sweep(PRIOR, CONDITIONS, SETTINGS, points, records=path)
     undisturbed = train_sweep(PRIOR, CONDITIONS, SETTINGS, points)

@@ -7,7 +7,8 @@ steady state, from the ligands that a cell is given.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
@@ -183,6 +184,21 @@ def seeds(text: str) -> tuple[int, ...]:
     if len(set(numbers)) < len(numbers) or max(numbers) >= 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} names a seed twice, or one beyond {2**32 - 1}")
     return numbers
+
+
+@contextmanager
+def going_on_from(path: Path, options: argparse.Namespace) -> Iterator[None]:
+    """Work that goes on from what a file holds, which --fresh removes before; an error about it says so."""
+    if options.fresh:
+        path.unlink(missing_ok=True)
+    elif path.exists() and not options.quiet:
+        say(f"going on from {path}; --fresh starts anew")
+    try:
+        yield
+    except InputError as error:
+        if str(path) in str(error):
+            raise InputError(f"{error}; --fresh removes it and starts anew") from error
+        raise
 
 
 def write_figures(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> list[Path]:

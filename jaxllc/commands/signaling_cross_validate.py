@@ -21,6 +21,7 @@ from jaxllc.commands.signaling import (
     add_settings_arguments,
     add_table_arguments,
     files_line,
+    going_on_from,
     read_problem,
     seeds,
     settings_of,
@@ -74,12 +75,8 @@ def run(options: argparse.Namespace) -> int:
         prior, conditions = read_problem(options)
         folds = _folds(options, conditions)
         records = folder / RECORDS
-        if options.fresh:
-            records.unlink(missing_ok=True)
-        elif records.exists() and not options.quiet:
-            say(f"going on from {records}; --fresh starts anew")
         try:
-            with ProgressBar(options.quiet, "models") as progress:
+            with going_on_from(records, options), ProgressBar(options.quiet, "models") as progress:
                 found = cross_validate(
                     prior,
                     conditions,
@@ -89,10 +86,6 @@ def run(options: argparse.Namespace) -> int:
                     records=records,
                     progress=progress,
                 )
-        except InputError as error:
-            if str(records) in str(error):
-                raise InputError(f"{error}; --fresh removes it and starts anew") from error
-            raise
         except KeyboardInterrupt:
             if records.exists():
                 say(f"interrupted: {records} holds what is done; the same command goes on")

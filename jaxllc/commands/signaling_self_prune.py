@@ -24,6 +24,7 @@ from jaxllc.commands.signaling import (
     add_settings_arguments,
     add_table_arguments,
     files_line,
+    going_on_from,
     read_problem,
     seeds,
     settings_of,
@@ -139,12 +140,8 @@ def run(options: argparse.Namespace) -> int:
     with output_folder(options.out) as folder:
         prior, conditions = read_problem(options)
         records = folder / RECORDS
-        if options.fresh:
-            records.unlink(missing_ok=True)
-        elif records.exists() and not options.quiet:
-            say(f"going on from {records}; --fresh starts anew")
         try:
-            with ProgressBar(options.quiet, "models") as progress:
+            with going_on_from(records, options), ProgressBar(options.quiet, "models") as progress:
                 study = self_pruning_study(
                     prior,
                     conditions,
@@ -162,10 +159,6 @@ def run(options: argparse.Namespace) -> int:
                     cluster=options.cluster,
                     progress=progress,
                 )
-        except InputError as error:
-            if str(records) in str(error):
-                raise InputError(f"{error}; --fresh removes it and starts anew") from error
-            raise
         except ConnectionError as error:
             raise InputError(str(error)) from error
         if not study.finished:

@@ -24,6 +24,7 @@ from jaxllc.commands.signaling import (
     add_settings_arguments,
     add_table_arguments,
     files_line,
+    going_on_from,
     read_problem,
     settings_of,
     write_figures,
@@ -64,25 +65,16 @@ def run(options: argparse.Namespace) -> int:
         prior, conditions = read_problem(options)
         held_out = _held_out(conditions, options.held_out)
         checkpoint = folder / CHECKPOINT
-        if options.fresh:
-            checkpoint.unlink(missing_ok=True)
-        elif checkpoint.exists() and not options.quiet:
-            say(f"going on from {checkpoint}; --fresh starts anew")
-        try:
-            with ProgressBar(options.quiet) as progress:
-                fit = train(
-                    prior,
-                    replace(conditions, notes=()),  # they have been said
-                    settings,
-                    options.seed,
-                    held_out=held_out,
-                    checkpoint=checkpoint,
-                    progress=progress,
-                )
-        except InputError as error:
-            if str(checkpoint) in str(error):
-                raise InputError(f"{error}; --fresh removes it and starts anew") from error
-            raise
+        with going_on_from(checkpoint, options), ProgressBar(options.quiet) as progress:
+            fit = train(
+                prior,
+                replace(conditions, notes=()),  # they have been said
+                settings,
+                options.seed,
+                held_out=held_out,
+                checkpoint=checkpoint,
+                progress=progress,
+            )
         record = _record(fit, conditions, held_out)
         record["files"] = [*fit.save(folder), *_write_figures(fit, conditions, held_out, folder)]
     if options.json:

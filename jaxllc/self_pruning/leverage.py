@@ -19,7 +19,6 @@ from jaxllc.signaling.neighbour_sums import take
 from jaxllc.signaling.steady_state import steady_state
 from jaxllc.signaling.structure import Parameters, Structure, drive_of, outputs_of
 from jaxllc.signaling.training import dtype
-from jaxllc.sweeps.members import Problem
 from jaxllc.sweeps.vmapped import COARSE
 
 if TYPE_CHECKING:
@@ -34,9 +33,7 @@ def leverage_in(study: SelfPruningStudy) -> Callable[[StudyModel], np.ndarray]:
     With more than twelve TFs the norm is estimated from twelve random directions, the same for all models.
     One program serves all networks of the study.
     """
-    problem = Problem.of(
-        study.prior, study.conditions, study.settings, study.held_out or None, study.networks
-    )
+    problem = study.problem
     count = len(problem.conditions.tfs)
     rows = np.eye(count)
     if count > _DIRECTIONS:

@@ -23,9 +23,8 @@ from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
 from jaxllc.signaling.model import TOLERANCE, reachable
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.structure import Parameters, settle
-from jaxllc.signaling.training import correlation, dtype
+from jaxllc.signaling.training import correlation, dtype, mean_squared_error
 from jaxllc.sweeps.grids import Grid, Point
-from jaxllc.sweeps.members import Problem
 from jaxllc.sweeps.records import DONE
 from jaxllc.sweeps.runner import Progress
 from jaxllc.sweeps.training import train_sweep
@@ -280,9 +279,7 @@ class _Judge:
 
     def __init__(self, study: SelfPruningStudy):
         self.held_out, self.how = study.held_out, (study.settings.activation, COARSE)
-        self.problem = Problem.of(
-            study.prior, study.conditions, study.settings, study.held_out or None, study.networks
-        )
+        self.problem = study.problem
         self.ligands = jnp.asarray(self.problem.data.ligands)
         # As the errors of the snapshots are found.
         self.tolerance = jnp.asarray(reachable(TOLERANCE / 20, dtype()), dtype())
@@ -307,8 +304,8 @@ class _Judge:
                 return _NONE | {"converged": 0, "note": "the predictions are not finite"}
             measured = conditions.tf_activities
             return {
-                "mse": _mean_squared(values[train], measured[train]),
-                "held_out_mse": _mean_squared(values[out], measured[out]),
+                "mse": mean_squared_error(values[train], measured[train]),
+                "held_out_mse": mean_squared_error(values[out], measured[out]),
                 "correlation": correlation(values[train], measured[train]),
                 "held_out_correlation": correlation(values[out], measured[out]),
                 "converged": int((np.asarray(found.residual) <= TOLERANCE).sum()),
@@ -316,11 +313,6 @@ class _Judge:
             }
 
         return predicted
-
-
-def _mean_squared(predicted: np.ndarray, measured: np.ndarray) -> float:
-    error = (predicted - measured)[np.isfinite(measured)]
-    return float(np.mean(np.square(error))) if error.size else float("nan")
 
 
 def _figures_of(row: Mapping[str, Any]) -> dict[str, Any]:

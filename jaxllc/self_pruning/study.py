@@ -22,11 +22,11 @@ import numpy as np
 from jaxllc.errors import InputError, check_integer
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.settings import SignalingSettings, preset
-from jaxllc.signaling.settings import settings_of as settings_named
+from jaxllc.signaling.settings import SignalingSettings, settings_of
 from jaxllc.signaling.spurious_edges import add_spurious_edges, is_spurious
 from jaxllc.sweeps.cluster import check_cluster, is_local
 from jaxllc.sweeps.grids import Grid, grid, zipped
+from jaxllc.sweeps.members import Problem
 from jaxllc.sweeps.runner import Progress
 from jaxllc.sweeps.snapshots import Snapshots, read_snapshots
 from jaxllc.sweeps.training import train_sweep
@@ -137,6 +137,12 @@ class SelfPruningStudy:
         """Which edges of each network are spurious, (E,)."""
         return {name: is_spurious(one, self.prior) for name, one in self.networks.items()}
 
+    @cached_property
+    def problem(self) -> Problem:
+        """The networks as arrays of one shape, so that one program serves all models."""
+        held_out = self.held_out or None
+        return Problem.of(self.prior, self.conditions, self.settings, held_out, self.networks)
+
     def _ended(self, group: Mapping[str, float] | None) -> pd.DataFrame:
         rows = self.table[self.table["status"] == "done"]
         if rows.empty:
@@ -187,7 +193,7 @@ def self_pruning_study(
         study = self_pruning_study(prior, conditions, l2=[1e-5], seeds=range(10), folder="study")
         print(study.summary())
     """
-    settings = preset("self_pruning") if settings is None else settings_named(settings)
+    settings = settings_of("self_pruning" if settings is None else settings)
     seeds = _checked_seeds(seeds)
     check_integer("spurious_edges", spurious_edges, 0, "the edges added for each seed")
     check_integer("seeds_per_network", seeds_per_network, 1, "the seeds that share spurious edges")

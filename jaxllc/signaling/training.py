@@ -384,3 +384,9 @@ def correlation(predicted: np.ndarray, measured: np.ndarray) -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(x, y)[0, 1])
+
+
+def mean_squared_error(predicted: np.ndarray, measured: np.ndarray) -> float:
+    """The mean of (y - Y)^2 over entries that were measured; nan where none was."""
+    error = (predicted - measured)[np.isfinite(measured)]
+    return float(np.mean(np.square(error))) if error.size else float("nan")

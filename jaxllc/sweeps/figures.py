@@ -16,7 +16,13 @@ from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.signaling.spectral_radius import spectral_radius
 from jaxllc.signaling.structure import Parameters, Structure
-from jaxllc.signaling.training import HISTORY, correlation, history_of, model_of
+from jaxllc.signaling.training import (
+    HISTORY,
+    correlation,
+    history_of,
+    mean_squared_error,
+    model_of,
+)
 from jaxllc.sweeps.grids import Point
 from jaxllc.sweeps.records import DIVERGED, DONE
 from jaxllc.sweeps.runner import Outcome
@@ -82,7 +88,7 @@ def figures_of(member: TrainedMember) -> dict[str, Any]:
     figures = {
         "loss": member.best_loss,
         "train_correlation": _correlation(member, train),
-        "train_mse": mean_squared_error(member, member.activities, train),
+        "train_mse": error_of(member, member.activities, train),
         "train_converged": int(converged[train].sum()),
         "train_conditions": len(train),
         "spectral_radius": member.spectral_radius,
@@ -92,7 +98,7 @@ def figures_of(member: TrainedMember) -> dict[str, Any]:
     }
     if len(out):
         figures["held_out_correlation"] = _correlation(member, out)
-        figures["held_out_mse"] = mean_squared_error(member, member.activities, out)
+        figures["held_out_mse"] = error_of(member, member.activities, out)
         figures["held_out_converged"] = int(converged[out].sum())
         figures["held_out_conditions"] = len(out)
     return figures
@@ -132,8 +138,6 @@ def _correlation(member: TrainedMember, rows: np.ndarray) -> float:
     return correlation(member.activities[rows], member.conditions.tf_activities[rows])
 
 
-def mean_squared_error(member: TrainedMember, activities: np.ndarray, rows: np.ndarray) -> float:
-    """The mean of (y - Y)^2 over measured activities of these rows; nan where none was measured."""
-    measured = member.conditions.tf_activities[rows]
-    error = (activities[rows] - measured)[np.isfinite(measured)]
-    return float(np.mean(np.square(error))) if error.size else float("nan")
+def error_of(member: TrainedMember, activities: np.ndarray, rows: np.ndarray) -> float:
+    """The mean squared error of predicted activities (B, TFs) in these rows."""
+    return mean_squared_error(activities[rows], member.conditions.tf_activities[rows])

@@ -22,7 +22,7 @@ from jaxllc.signaling.structure import Parameters
 from jaxllc.signaling.training import dtype, history_rows, most_epochs
 from jaxllc.signaling.training_state import Record
 from jaxllc.sweeps.devices import member_mesh, members_per_device, padded_to
-from jaxllc.sweeps.figures import TrainedMember, mean_squared_error, outcome_of
+from jaxllc.sweeps.figures import TrainedMember, error_of, outcome_of
 from jaxllc.sweeps.grids import Grid, Point, key_of
 from jaxllc.sweeps.members import Member, Problem, members_of, number_format
 from jaxllc.sweeps.runner import Outcome, Progress, SweepResult, name_of, sweep
@@ -340,7 +340,7 @@ class _Trainer:
         name, prior = snapshot_name(trained.point), trained.prior
         weights, bias, output_scale = (np.stack(x) for x in zip(*taken, strict=True))
         mse, held_out_mse = (
-            np.array([mean_squared_error(trained, one, rows) for one in activities])
+            np.array([error_of(trained, one, rows) for one in activities])
             for rows in (trained.train, trained.held_out)
         )
         write_snapshots(
