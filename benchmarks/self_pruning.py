@@ -10,7 +10,8 @@ study: 150 macrophage and 150 synthetic models (50 seeds, three L2), and the 30 
 Finding: shares of spurious and prior edges below the pooled median |w|, with the Kolmogorov-Smirnov test, and
 where 60 % and p < 1e-6 are not met; edges that can be removed; AUROC of the scores of edges.
 accuracy: errors of models in float32, side by side, beside single runs in float64, and these beside runs in
-float64 whose initial weights were changed by 1e-7: how far a training determines its errors at all.
+float64 whose initial weights were changed by 1e-7: how far a training determines its errors at all. It does
+so more closely with `--settings learning_rate=3e-4`.
 scores: synthetic data whose network lost 50 true edges and got 100 false ones, which edge_scores has to find.
 
 Models that are done stand in --records and are not trained again, so that it can be run in parts. Last line:
@@ -36,6 +37,7 @@ from self_pruning_checks import (
     SCORED_CONDITIONS,
     accuracy,
     problem,
+    records_of,
     said,
     scores,
 )
@@ -61,14 +63,15 @@ def main() -> None:
         if part == "scores":
             names = [str(n) for n in SCORED_CONDITIONS]
         for name in names:
-            print(f"\n{part}, {name}", flush=True)
+            what = ", ".join([name, *comma_list(options.settings)])
+            print(f"\n{part}, {what}", flush=True)
             run = {
                 "throughput": throughput,
                 "study": study,
                 "accuracy": accuracy,
                 "scores": scores,
             }
-            found[name] = run[part](name, options)
+            found[what] = run[part](name, options)
             if options.json:
                 write_json(options.json, record)
     rates = [
@@ -98,6 +101,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="seeds instead of those of each set")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the published tables")
     parser.add_argument("--records", type=Path, default=RECORDS, help="folder of finished models")
+    parser.add_argument(
+        "--settings",
+        default="",
+        metavar="NAME=VALUE,...",
+        help="of the training, in the place of the published ones",
+    )
     parser.add_argument("--quick", action="store_true", help="two seeds and 300 epochs")
     parser.add_argument("--json", metavar="FILE", help="where the record goes")
     return parser.parse_args()
@@ -123,7 +132,7 @@ def _study(name: str, options: argparse.Namespace, seeds: int) -> Any:
         conditions,
         seeds=range(count),
         settings=settings,
-        folder=options.records / f"{name}_{count}_seeds{'_quick' * options.quick}",
+        folder=records_of(f"{name}_{count}_seeds", options),
         progress=said(),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import comma_list
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data" / "lembas"
@@ -28,7 +30,14 @@ def problem(
     name: str, options: argparse.Namespace, count: int = CONDITIONS
 ) -> tuple[Any, Any, Any]:
     """Prior network, conditions and settings of a set."""
-    from jaxllc.signaling import Conditions, GroundTruth, PriorNetwork, preset, simulate_conditions
+    from jaxllc.signaling import (
+        Conditions,
+        GroundTruth,
+        PriorNetwork,
+        SignalingSettings,
+        preset,
+        simulate_conditions,
+    )
 
     if name == "synthetic":
         prior = PriorNetwork.read(options.data / "KEGGnet-Model.tsv")
@@ -39,9 +48,19 @@ def problem(
         prior = PriorNetwork.read(f"{stem}-Model.tsv")
         conditions = Conditions.read(f"{stem}-Ligands.tsv", f"{stem}-TFs.tsv")
     settings = preset(PRESET.get(name, "self_pruning_synthetic"))
+    if options.settings:
+        pairs = (pair.partition("=") for pair in comma_list(options.settings))
+        other = {field: json.loads(value) for field, _, value in pairs}
+        settings = SignalingSettings.from_dict({**settings.to_dict(), **other}, "--settings")
     if options.quick:
         settings = dataclasses.replace(settings, epochs=300)
     return prior, conditions, settings
+
+
+def records_of(what: str, options: argparse.Namespace) -> Path:
+    """The folder of finished models, one for each choice of settings."""
+    parts = [what, *comma_list(options.settings), *(["quick"] if options.quick else [])]
+    return options.records / "_".join(parts)
 
 
 def said() -> Any:
@@ -71,7 +90,7 @@ def accuracy(name: str, options: argparse.Namespace) -> dict[str, Any]:
         seeds=range(2 if options.quick else ACCURACY_SEEDS),
         settings=settings,
         times=2,
-        folder=options.records / f"accuracy_{name}{'_quick' * options.quick}",
+        folder=records_of(f"accuracy_{name}", options),
         progress=said(),
     )
     table = found.table
@@ -175,7 +194,7 @@ def scores(count: str, options: argparse.Namespace) -> dict[str, Any]:
             kind=kind,
             signs="like_prior",
             seeds_per_network=2 if options.quick else SCORED_PER_NETWORK,
-            folder=options.records / f"scores_{count}_{kind}{'_quick' * options.quick}",
+            folder=records_of(f"scores_{count}_{kind}", options),
             progress=said(),
         )
         scored = edge_scores(found)

@@ -1,9 +1,11 @@
 """jaxllc: laws of networked dynamics that a person can read, and signaling models on prior networks."""
 
-import importlib
 import sys
 from types import ModuleType
 from typing import Any
+
+# Under its own name the function would hide the module.
+from jaxllc.lazy_names import lazy_names as _lazy_names
 
 # Where each public name lives; a name is loaded when it is first used, so that importing jaxllc is fast.
 _HOMES = {
@@ -12,6 +14,7 @@ _HOMES = {
     "Network": "network",
     "Trajectories": "trajectories",
     "VectorField": "vector_field",
+    "__version__": "version",
     "discover": "discovery",
     "load_law": "law",
     "match": "tables",
@@ -30,33 +33,9 @@ _MODULES = (
     "sweeps",
 )
 
-__all__ = [*sorted(_HOMES), *_MODULES, "__version__"]
+__all__ = sorted([*_HOMES, *_MODULES])
 
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value: Any = _version()
-    elif name in _HOMES:
-        value = getattr(importlib.import_module(f"jaxllc.{_HOMES[name]}"), name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"jaxllc.{name}")
-    else:
-        raise AttributeError(f"module 'jaxllc' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("jaxllc")
-    except PackageNotFoundError:
-        return "0+source"
+__getattr__, __dir__ = _lazy_names(__name__, _HOMES, _MODULES)
 
 
 class _Package(ModuleType):

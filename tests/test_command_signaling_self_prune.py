@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 
+import jax
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -154,6 +156,7 @@ def test_without_flags_it_is_the_published_protocol(toy_tables, tmp_path, monkey
 def test_bad_choices_are_refused_before_the_long_work(
     toy_tables, tmp_path, monkeypatch, capsys, words, said
 ):
+    jax.local_devices()  # JAX has begun, whichever tests ran before
     monkeypatch.setattr("jaxllc.sweeps.training.advance_program", unreachable)
     assert signaling("self-prune", *tables(toy_tables), "--out", tmp_path / "out", *words) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
@@ -167,4 +170,81 @@ def test_records_of_another_study_are_refused(pruned, toy_tables, tmp_path, caps
     (out / "records.jsonl").write_text((pruned[1] / "records.jsonl").read_text())
     words = [*WORDS, "--epochs", 6]
     assert signaling("self-prune", *tables(toy_tables), "--out", out, *words) == 2
-    assert "--fresh removes it and starts anew" in capsys.readouterr().err
+    assert "--fresh removes records.jsonl and starts anew" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]], ids=["", "fresh"])
+def test_an_interrupt_says_what_is_kept(toy_tables, tmp_path, monkeypatch, capsys, fresh):
+    out, told = tmp_path / "out", []
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    def interrupted_after_a_chunk(self, done, total, what):
+        told.append(done)
+        raise KeyboardInterrupt
+
+    words = ["self-prune", *tables(toy_tables), "--out", out, *WORDS, *fresh]
+    with monkeypatch.context() as patched:
+        patched.setattr("jaxllc.sweeps.training._Trainer._train", interrupted)
+        assert signaling(*words) == 130
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith("before the first model was finished; the same command begins anew")
+    assert not (out / "records.jsonl").exists()
+    monkeypatch.setattr("jaxllc.sweeps.training._Trainer.report", interrupted_after_a_chunk)
+    assert signaling(*words) == 130
+    assert told[0] > 0
+    assert len((out / "records.jsonl").read_text().splitlines()) == told[0]
+    again = "the same command without --fresh" if fresh else "the same command"
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith(f"{out / 'records.jsonl'} holds what is done; {again} goes on")
+
+
+def test_a_lost_snapshot_names_its_model_and_what_trains_it_again(
+    pruned, toy_tables, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "out"
+    shutil.copytree(pruned[1], out)
+    records = out / "records.jsonl"
+    lines = records.read_text().splitlines(keepends=True)
+    lost = json.loads(lines[3])
+    path = out / "snapshots" / lost["metrics"]["snapshots"]
+    whole = path.read_bytes()
+    words = ["self-prune", *tables(toy_tables), "--out", out, *WORDS]
+    model = f"the model of l2 {lost['point']['l2']:g}, seed {lost['point']['seed']} is lost: {path}"
+    mend = (
+        f"; remove the row that names this file from {records}, and the same call trains it again; "
+        "--fresh removes records.jsonl and starts anew"
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr("jaxllc.sweeps.training.advance_program", unreachable)
+        path.write_bytes(whole[: len(whole) // 2])
+        assert signaling(*words) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert f"{model} is not a file of snapshots (File is not a zip file){mend}" in said
+        path.unlink()
+        assert signaling(*words) == 2
+        assert f"{model} does not exist{mend}" in capsys.readouterr().err.splitlines()[-1]
+    records.write_text("".join(line for line in lines if path.name not in line))
+    assert signaling(*words, "--quiet") == 0
+    assert len(records.read_text().splitlines()) == len(lines)
+    with np.load(path) as found, np.load(pruned[1] / "snapshots" / path.name) as first:
+        np.testing.assert_array_equal(found["weights"], first["weights"])
+    for name in ("separation.csv", "edges.csv", "removal.csv"):
+        assert (out / name).read_text() == (pruned[1] / name).read_text()
+
+
+def test_pruned_networks_are_trained_on_the_cluster_too(pruned, toy_tables, tmp_path, monkeypatch):
+    shutil.copytree(pruned[1], tmp_path / "out")
+    asked = {}
+
+    def gone(study, fractions, **more):
+        asked.update(more, fractions=fractions)
+        raise ConnectionError("the scheduler of the cluster is gone")
+
+    monkeypatch.setattr("jaxllc.sweeps.cluster.check_cluster", lambda cluster: None)
+    monkeypatch.setattr("jaxllc.self_pruning.pruned_models.retrained_curves", gone)
+    words = [*WORDS, "--retrain", 0.2, "--cluster", "local:2"]
+    # All models are done, so that no worker is started.
+    assert signaling("self-prune", *tables(toy_tables), "--out", tmp_path / "out", *words) == 2
+    assert (asked["fractions"], asked["cluster"]) == ([0.2], "local:2")

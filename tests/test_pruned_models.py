@@ -3,12 +3,14 @@
 import dataclasses
 import itertools
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from jaxllc.errors import InputError
+from jaxllc.self_pruning import pruned_models
 from jaxllc.self_pruning.pruned_models import (
     FIGURES,
     FOLDER,
@@ -289,6 +291,32 @@ def test_records_of_other_edges_are_refused(study, altered):
     retrained_curves(altered, **arguments)
     with pytest.raises(InputError, match="stood for something else, such as another network"):
         retrained_curves(study, **arguments, folder=altered.folder / FOLDER)
+
+
+def test_what_train_sweep_takes_is_passed_on(study, tmp_path, monkeypatch):
+    asked = []
+
+    def train_sweep(*_, **more):
+        asked.append(more)
+        return SimpleNamespace(finished=True, table=pd.DataFrame())
+
+    monkeypatch.setattr(pruned_models, "train_sweep", train_sweep)
+    given = {"together": 3, "memory": 1e9, "devices": ["one"], "cluster": "local:2"}
+    retrained_curves(study, [0.2, 0.4], folder=tmp_path / "new", **given)
+    assert [{name: one[name] for name in given} for one in asked] == [given, given]
+
+
+def test_parameters_are_those_of_a_snapshot_filled_up(study):
+    model = next(study.models())
+    shots = model.snapshots
+    found = model.parameters(2, EDGES + 4, [1, 3])
+    wanted = np.append(shots.weights[2], np.zeros(4))
+    wanted[[1, 3]] = 0
+    np.testing.assert_array_equal(found.weights, wanted)
+    np.testing.assert_array_equal(model.parameters(2, EDGES).weights, shots.weights[2])
+    np.testing.assert_array_equal(found.bias, shots.bias[2])
+    np.testing.assert_array_equal(found.output_scale, shots.output_scale[2])
+    assert np.count_nonzero(shots.weights[2]) == EDGES
 
 
 def curve(values, order="weakest", retrained=False, l2=1e-5):

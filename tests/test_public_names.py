@@ -176,6 +176,16 @@ def test_importing_jaxllc_loads_no_heavy_library():
     assert run_python(program.format(HEAVY)) == "[]"
 
 
+def test_modules_and_the_version_are_loaded_when_asked_for():
+    program = (
+        "import jaxllc, sys; names = ['jaxllc.generators', 'jaxllc.version']; "
+        "before = [name in sys.modules for name in names]; "
+        "print(before, jaxllc.generators is sys.modules[names[0]], type(jaxllc.__version__).__name__, "
+        "type(jaxllc.lazy_names).__name__)"
+    )
+    assert run_python(program) == "[False, False] True str module"
+
+
 def test_sweeps_load_no_cluster_library_before_one_is_asked_for():
     program = (
         "import sys, jaxllc.self_pruning.study; from jaxllc.sweeps import *; "

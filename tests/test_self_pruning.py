@@ -286,6 +286,15 @@ def test_an_interrupt_before_the_first_model_leaves_a_study_to_go_on_with(study,
     same(run(tmp_path).table, study.table)
 
 
+def test_a_model_whose_snapshots_are_lost_is_named(study):
+    again = run(seeds=[0], l2=[1e-2])
+    name = again.table["snapshots"][0]
+    (again.folder / SNAPSHOTS / name).unlink()
+    said = rf"the model of l2 0\.01, seed 0 is lost: .*{name} does not exist; it was in a temporary"
+    with pytest.raises(InputError, match=said):
+        list(again.models())
+
+
 def test_models_that_diverged_are_left_out(study):
     table = study.table.copy()
     table.loc[(table["seed"] == 0) | (table["l2"] == 1e-2), "status"] = "diverged"

@@ -197,8 +197,14 @@ def going_on_from(path: Path, options: argparse.Namespace) -> Iterator[None]:
         yield
     except InputError as error:
         if str(path) in str(error):
-            raise InputError(f"{error}; --fresh removes it and starts anew") from error
+            raise InputError(f"{error}; --fresh removes {path.name} and starts anew") from error
         raise
+
+
+def interrupted_line(path: Path, options: argparse.Namespace) -> str:
+    """What to say of an interrupt after which a file holds what the command goes on from."""
+    again = "the same command without --fresh" if options.fresh else "the same command"
+    return f"interrupted: {path} holds what is done; {again} goes on"
 
 
 def write_figures(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> list[Path]:

@@ -22,6 +22,7 @@ from jaxllc.commands.signaling import (
     add_table_arguments,
     files_line,
     going_on_from,
+    interrupted_line,
     read_problem,
     seeds,
     settings_of,
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
                 )
         except KeyboardInterrupt:
             if records.exists():
-                say(f"interrupted: {records} holds what is done; the same command goes on")
+                say(interrupted_line(records, options))
                 return INTERRUPTED
             raise
         files = [*_write(found, folder), records]

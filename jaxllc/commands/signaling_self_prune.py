@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from jaxllc.commands.signaling import (
     add_table_arguments,
     files_line,
     going_on_from,
+    interrupted_line,
     read_problem,
     seeds,
     settings_of,
@@ -141,38 +142,40 @@ def run(options: argparse.Namespace) -> int:
         prior, conditions = read_problem(options)
         records = folder / RECORDS
         try:
-            with going_on_from(records, options), ProgressBar(options.quiet, "models") as progress:
-                study = self_pruning_study(
-                    prior,
-                    conditions,
-                    options.l2,
-                    options.seeds,
-                    options.spurious_edges,
-                    settings=settings,
-                    l1=options.l1,
-                    kind=options.kind,
-                    signs=options.signs,
-                    held_out=options.held_out,
-                    seeds_per_network=options.seeds_per_network,
-                    times=options.times,
-                    folder=folder,
-                    cluster=options.cluster,
-                    progress=progress,
-                )
+            # An analysis names the records too, where the weights of a model are lost.
+            with going_on_from(records, options):
+                with ProgressBar(options.quiet, "models") as progress:
+                    study = self_pruning_study(
+                        prior,
+                        conditions,
+                        options.l2,
+                        options.seeds,
+                        options.spurious_edges,
+                        settings=settings,
+                        l1=options.l1,
+                        kind=options.kind,
+                        signs=options.signs,
+                        held_out=options.held_out,
+                        seeds_per_network=options.seeds_per_network,
+                        times=options.times,
+                        folder=folder,
+                        cluster=options.cluster,
+                        progress=progress,
+                    )
+                if not study.finished:
+                    say(_interrupted(study, records, options))
+                    return INTERRUPTED
+                if study.count() == 0:
+                    raise InputError(
+                        f"none of {len(study.table)} models came to an end, the first: "
+                        f"{study.table['note'].iloc[0]}"
+                    )
+                if not options.quiet:
+                    say("looking at the edges")
+                with ProgressBar(options.quiet, "pruned models") as progress:
+                    tables, figures, scores = _results(study, options, progress)
         except ConnectionError as error:
             raise InputError(str(error)) from error
-        if not study.finished:
-            say(f"interrupted: {records} holds what is done; the same command goes on")
-            return INTERRUPTED
-        if study.count() == 0:
-            raise InputError(
-                f"none of {len(study.table)} models came to an end, the first: "
-                f"{study.table['note'].iloc[0]}"
-            )
-        if not options.quiet:
-            say("looking at the edges")
-        with ProgressBar(options.quiet, "pruned models") as progress:
-            tables, figures, scores = _results(study, options.retrain, progress)
         files = [_write_table(folder / name, table) for name, table in tables.items()]
         files += [*write_figures(folder, figures), records]
     if options.json:
@@ -201,8 +204,14 @@ def _cut_cpu(devices: int | None) -> None:
             ) from error
 
 
+def _interrupted(study: SelfPruningStudy, records: Path, options: argparse.Namespace) -> str:
+    if study.table.empty:
+        return "interrupted before the first model was finished; the same command begins anew"
+    return interrupted_line(records, options)
+
+
 def _results(
-    study: SelfPruningStudy, retrain: Sequence[float] | None, progress: ProgressBar
+    study: SelfPruningStudy, options: argparse.Namespace, progress: ProgressBar
 ) -> tuple[dict[str, pd.DataFrame], Mapping[str, Callable[[], Figure]], EdgeScores | None]:
     import pandas as pd
 
@@ -211,7 +220,10 @@ def _results(
     from jaxllc.self_pruning.score_figures import plot_scores
     from jaxllc.self_pruning.scoring import edge_scores
 
-    retrained = retrained_curves(study, retrain, progress=progress) if retrain else None
+    retrained = None
+    if options.retrain:
+        cluster = options.cluster
+        retrained = retrained_curves(study, options.retrain, cluster=cluster, progress=progress)
     half, end = (removal_curves(study, at=at, progress=progress) for at in (0.5, 1.0))
     tables = {
         "models.csv": study.table,

@@ -47,9 +47,7 @@ def leverage_in(study: SelfPruningStudy) -> Callable[[StudyModel], np.ndarray]:
         shots = model.snapshots
         structure = problem.padded[shots.point["network"]]
         num_edges = shots.weights.shape[1]
-        missing = len(structure.signs) - num_edges
-        learned = (np.pad(shots.weights[-1], (0, missing)), shots.bias[-1], shots.output_scale[-1])
-        parameters = Parameters(*(jnp.asarray(x, dtype()) for x in learned))
+        parameters = model.parameters(-1, len(structure.signs))
         activation = study.settings.activation
         found = _leverage(activation, structure, parameters, ligands, directions, tolerance)
         values = np.asarray(found, np.float64)[:num_edges]

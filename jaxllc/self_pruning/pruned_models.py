@@ -22,7 +22,7 @@ from jaxllc.errors import InputError, check_integer, listed, nearest_match
 from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
 from jaxllc.signaling.model import TOLERANCE, reachable
 from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.structure import Parameters, settle
+from jaxllc.signaling.structure import settle
 from jaxllc.signaling.training import correlation, dtype, mean_squared_error
 from jaxllc.sweeps.grids import Grid, Point
 from jaxllc.sweeps.records import DONE
@@ -98,6 +98,7 @@ def retrained_curves(
     together: int | None = None,
     memory: float | None = None,
     devices: Sequence[Any] | None = None,
+    cluster: Any = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Remove a part of the edges of the models of a study, and train the smaller networks from the start.
@@ -109,8 +110,9 @@ def retrained_curves(
     is removed, the row is that of the model itself.
 
     seeds: of the models, by default all. folder: gets the records, by default a folder in that of the study;
-    what they hold is not trained again. together, memory, devices, progress: as in `train_sweep`. An
-    interrupt ends early, and what was not trained has a note.
+    what they hold is not trained again. together, memory, devices, cluster, progress: as in `train_sweep`;
+    workers of a local cluster are started for each fraction. An interrupt ends early, and what was not
+    trained has a note.
 
     Raises InputError for arguments that do not fit, and for records of another study or of other edges.
 
@@ -151,6 +153,7 @@ def retrained_curves(
                 together=together,
                 memory=memory,
                 devices=devices,
+                cluster=cluster,
                 progress=_told(progress, number * len(removals), total),
             )
             finished = result.finished
@@ -286,18 +289,14 @@ class _Judge:
 
     def of(self, removal: _Removal) -> Callable[[np.ndarray], dict[str, Any]]:
         """From edges that are removed to the figures of the model without them."""
-        shots, time, conditions = removal.model.snapshots, removal.time, self.problem.conditions
-        structure = jax.device_put(self.problem.padded[shots.point["network"]])
-        names = self.held_out.get(removal.model.seed, ())
+        model, conditions = removal.model, self.problem.conditions
+        structure = jax.device_put(self.problem.padded[model.snapshots.point["network"]])
+        names = self.held_out.get(model.seed, ())
         out = np.array([conditions.position[name] for name in names], int)
         train = np.setdiff1d(np.arange(conditions.num_conditions), out)
 
         def predicted(removed: np.ndarray) -> dict[str, Any]:
-            weights = np.zeros(structure.signs.shape)
-            weights[: len(removal.edges)] = shots.weights[time]
-            weights[removed] = 0
-            arrays = weights, shots.bias[time], shots.output_scale[time]
-            learned = Parameters(*(jnp.asarray(x, dtype()) for x in arrays))
+            learned = model.parameters(removal.time, len(structure.signs), removed)
             found, activities = settle(*self.how, structure, learned, self.ligands, self.tolerance)
             values = np.asarray(activities, np.float64)
             if not np.isfinite(values).all():

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.errors import InputError, check_integer
@@ -24,6 +25,8 @@ from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SignalingSettings, settings_of
 from jaxllc.signaling.spurious_edges import add_spurious_edges, is_spurious
+from jaxllc.signaling.structure import Parameters
+from jaxllc.signaling.training import dtype
 from jaxllc.sweeps.cluster import check_cluster, is_local
 from jaxllc.sweeps.grids import Grid, grid, zipped
 from jaxllc.sweeps.members import Problem
@@ -54,6 +57,17 @@ class StudyModel:
     def weights(self) -> np.ndarray:
         """|w| at the end of the training, (E,)."""
         return np.abs(self.snapshots.weights[-1])
+
+    def parameters(
+        self, time: int, num_edges: int, removed: Sequence[int] | np.ndarray = ()
+    ) -> Parameters:
+        """Those of the snapshot `time`, filled up to so many edges; edges that are removed weigh 0."""
+        shots = self.snapshots
+        weights = np.zeros(num_edges)
+        weights[: shots.weights.shape[1]] = shots.weights[time]
+        weights[np.asarray(removed, int)] = 0
+        arrays = weights, shots.bias[time], shots.output_scale[time]
+        return Parameters(*(jnp.asarray(x, dtype()) for x in arrays))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,11 +103,17 @@ class SelfPruningStudy:
         return each.to_dict("records")
 
     def models(self, group: Mapping[str, float] | None = None) -> Iterator[StudyModel]:
-        """The models that came to an end, one after the other, of one group or of all."""
+        """The models that came to an end, one after the other, of one group or of all.
+
+        Raises InputError where the weights of a model are not there any more.
+        """
         for row in self._ended(group).itertuples(index=False):
-            snapshots = read_snapshots(self.folder / SNAPSHOTS / row.snapshots)
-            spurious = self.spurious[snapshots.point["network"]]
             penalties = {name: float(getattr(row, name)) for name in self._penalties}
+            try:
+                snapshots = read_snapshots(self.folder / SNAPSHOTS / row.snapshots)
+            except InputError as error:
+                raise self._lost(penalties, row.seed, error) from error
+            spurious = self.spurious[snapshots.point["network"]]
             yield StudyModel(penalties, int(row.seed), snapshots, spurious)
 
     def count(self, group: Mapping[str, float] | None = None) -> int:
@@ -142,6 +162,19 @@ class SelfPruningStudy:
         """The networks as arrays of one shape, so that one program serves all models."""
         held_out = self.held_out or None
         return Problem.of(self.prior, self.conditions, self.settings, held_out, self.networks)
+
+    def _lost(self, penalties: Mapping[str, float], seed: int, error: InputError) -> InputError:
+        """What to do about a model whose snapshots cannot be read."""
+        which = ", ".join(f"{name} {value:g}" for name, value in penalties.items())
+        # The mend that it ends with is for a file that a user chose.
+        what = str(error).rpartition(";")[0]
+        # While the records say that it is done, it is not trained again, whatever became of the file.
+        mend = f"remove the row that names this file from {self.folder / RECORDS}, and the same"
+        if self.temporary is not None:
+            mend = "it was in a temporary folder, so the same"
+        return InputError(
+            f"the model of {which}, seed {seed} is lost: {what}; {mend} call trains it again"
+        )
 
     def _ended(self, group: Mapping[str, float] | None) -> pd.DataFrame:
         rows = self.table[self.table["status"] == "done"]
