@@ -17,9 +17,11 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import sympy
+from scipy.special import expit
 
 from jaxllc.errors import InputError
-from jaxllc.programs import FUNCTIONS, NAME_OF_FUNCTION, compile_expression, run_program
+from jaxllc.functions import EXTREMES, FUNCTIONS, KNOWN_NAMES, NAME_OF_FUNCTION, extreme
+from jaxllc.programs import compile_expression, run_program
 
 __all__ = ["FUNCTIONS", "constants", "evaluate", "parse", "symbol_names", "to_text"]
 
@@ -28,10 +30,12 @@ MAX_LENGTH = 20_000
 MAX_DEPTH = 40
 MAX_EXPONENT = 100
 MAX_DIGITS = 100
+MAX_HILL_SIZE = 200  # parts of x in hill(x, K, n)
+MAX_ARGUMENTS = 10  # of min and max, which sympy may compare pair by pair
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<operator>\*\*|[-+*/()]))",
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<operator>\*\*|[-+*/(),]))",
     re.ASCII,
 )
 
@@ -43,8 +47,10 @@ class _Token(NamedTuple):
 
 
 def parse(text: str) -> sympy.Expr:
-    """Read an expression: + - * / **, numbers, names, parentheses and `FUNCTIONS`.
+    """Read an expression: + - * / **, numbers, names, parentheses and named functions.
 
+    Functions: those of one argument in `FUNCTIONS`, min(a, b, ...), max(a, b, ...), and
+    hill(x, K, n) for a number n, which is read as x**n/(K**n + x**n).
     Raises InputError, with the position, for anything else, and for constants that are not
     real numbers within the range of a double.
     """
@@ -65,7 +71,7 @@ def _tokens(text: str) -> list[_Token]:
             at = position + len(text[position:]) - len(text[position:].lstrip())
             raise InputError(
                 f"Unexpected character {text[at]!r} at position {at + 1} of the expression; only "
-                "numbers, names, parentheses and + - * / ** are read."
+                "numbers, names, parentheses, commas and + - * / ** are read."
             )
         kind = str(match.lastgroup)
         tokens.append(_Token(kind, match.group(kind), match.start(kind)))
@@ -76,7 +82,7 @@ def _tokens(text: str) -> list[_Token]:
 
 class _Parser:
     """sum := product (+|- product)*; product := signed (*|/ signed)*; signed := [-|+] power;
-    power := atom [** signed]; atom := number | name | name(sum) | (sum)."""
+    power := atom [** signed]; atom := number | name | name(sum, ...) | (sum)."""
 
     def __init__(self, tokens: list[_Token], text: str):
         self.tokens, self.text, self.next, self.depth = tokens, text, 0, 0
@@ -160,8 +166,7 @@ class _Parser:
         token = self.token
         if self.take("("):
             inside = self.sum()
-            if not self.take(")"):
-                self.fail("A closing parenthesis is missing")
+            self.close()
             return inside
         if token.kind == "number":
             self.next += 1
@@ -169,19 +174,63 @@ class _Parser:
         if token.kind == "name":
             self.next += 1
             if self.take("("):
-                if token.text not in FUNCTIONS:
+                if token.text not in KNOWN_NAMES:
                     self.next -= 2
-                    self.fail(f"Unknown function {token.text!r} (known: {', '.join(FUNCTIONS)})")
-                inside = self.sum()
-                if not self.take(")"):
-                    self.fail("A closing parenthesis is missing")
-                if not inside.free_symbols:
-                    self.constant(inside, token.text)
-                return self.checked(FUNCTIONS[token.text](inside))
-            if token.text in FUNCTIONS:
+                    self.fail(f"Unknown function {token.text!r} (known: {', '.join(KNOWN_NAMES)})")
+                return self.call(token.text)
+            if token.text in KNOWN_NAMES:
                 self.fail(f"The function {token.text!r} needs an argument in parentheses")
             return sympy.pi if token.text == "pi" else sympy.Symbol(token.text)
         self.fail(f"Expected a number, a name or a parenthesis, but found {token.text!r}")
+
+    def close(self) -> None:
+        if self.token.text == ",":
+            self.fail("Unexpected ',', which stands only between the arguments of a function,")
+        if not self.take(")"):
+            self.fail("A closing parenthesis is missing")
+
+    def call(self, name: str) -> sympy.Expr:
+        """A function whose opening parenthesis was read."""
+        if self.token.text == ")":
+            self.fail(
+                f"The function {name!r} needs an argument in parentheses; an empty pair stands"
+            )
+        arguments = [self.sum()]
+        while self.take(","):
+            arguments.append(self.sum())
+        count = len(arguments)
+        if name in EXTREMES and count < 2:
+            self.fail(f"The function {name!r} takes two or more arguments, not 1, and ends")
+        expected = {"hill": 3}.get(name, 1)
+        if name not in EXTREMES and count != expected:
+            plural = "" if expected == 1 else "s"
+            self.fail(
+                f"The function {name!r} takes {expected} argument{plural}, not {count}, and ends"
+            )
+        self.close()
+        if name in EXTREMES:
+            result = extreme(name, arguments)
+            if len(result.args) > MAX_ARGUMENTS:
+                self.fail(f"More than {MAX_ARGUMENTS} arguments of {name!r} end")
+            return self.checked(result)
+        if name == "hill":
+            return self.hill(*arguments)
+        (inside,) = arguments
+        if not inside.free_symbols:
+            self.constant(inside, name)
+        # Sympy's questions about signs take exponentially long in nested min and max.
+        plain = not inside.has(*EXTREMES.values())
+        return self.checked(FUNCTIONS[name](inside, evaluate=plain))
+
+    def hill(self, x: sympy.Expr, K: sympy.Expr, n: sympy.Expr) -> sympy.Expr:
+        if n.free_symbols:
+            self.fail("hill(x, K, n) with an n that is not a number ends")
+        # x is written twice, so hill in hill in hill grows exponentially.
+        if sum(1 for _ in sympy.preorder_traversal(x)) > MAX_HILL_SIZE:
+            self.fail("hill(x, K, n) of too long an x ends")
+        above = self.power_of(x, n)
+        below = self.checked(self.power_of(K, n) + above)
+        return self.checked(above * self.power_of(below, sympy.Integer(-1)))
 
     def number(self, text: str) -> sympy.Expr:
         if len(text) > MAX_DIGITS:
@@ -199,7 +248,9 @@ class _Parser:
                 program, constants = compile_expression(expression)
                 value = float(run_program(program, constants, {}))
                 if function is not None:
-                    value = float(getattr(np, function)(value))
+                    # Not as in a program, where exp is bounded.
+                    apply = expit if function == "sigmoid" else getattr(np, function)
+                    value = float(apply(value))
         except (OverflowError, ZeroDivisionError):
             value = math.nan
         if not math.isfinite(value):
@@ -248,9 +299,9 @@ def _print(e: sympy.Expr) -> str:
     if name is None:
         raise InputError(
             f"{e.func.__name__} cannot be written in a law; known functions: "
-            f"{', '.join(FUNCTIONS)}."
+            f"{', '.join((*FUNCTIONS, *EXTREMES))}."
         )
-    return f"{name}({_print(e.args[0])})"
+    return f"{name}({', '.join(map(_print, e.args))})"
 
 
 def _print_product(e: sympy.Expr) -> str:
@@ -281,7 +332,8 @@ def _print_power(base: sympy.Expr, exponent: sympy.Expr) -> str:
     if exponent.is_Number and exponent.is_negative:
         return f"1/{_print_power(base, -exponent)}"
     below, above = _print(base), _print(exponent)
-    if not (base.is_Symbol or base.is_Function) and not (base.is_Number and below.isalnum()):
+    is_call = base.is_Function or base.func in EXTREMES.values()
+    if not (base.is_Symbol or is_call) and not (base.is_Number and below.isalnum()):
         below = f"({below})"
     if not (exponent.is_Symbol or exponent.is_Integer or exponent.is_Float):
         above = f"({above})"

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import sympy
+from sympy.printing.str import StrPrinter
 
 from jaxllc.equations import Equation
 
@@ -15,6 +16,22 @@ if TYPE_CHECKING:
 # Digits of a constant without a standard error.
 _DIGITS = 4
 _MOST_DIGITS = 6
+
+
+class _Printer(StrPrinter):
+    """Writes functions by the names that the parser reads."""
+
+    def _called(self, name: str, e: sympy.Expr) -> str:
+        return f"{name}({', '.join(self._print(a) for a in e.args)})"
+
+    def _print_Min(self, e: sympy.Expr) -> str:
+        return self._called("min", e)
+
+    def _print_Max(self, e: sympy.Expr) -> str:
+        return self._called("max", e)
+
+    def _print_Abs(self, e: sympy.Expr) -> str:
+        return self._called("abs", e)
 
 
 def digits_for(value: float, error: float | None) -> int:
@@ -48,12 +65,12 @@ def equation_line(
     other = rounded(equation.interaction_term, errors)
     left = f"d{variable}_i/dt"
     if other == 0:
-        return f"{left} = {own}"
-    inside = str(other)
+        return f"{left} = {_Printer().doprint(own)}"
+    inside = _Printer().doprint(other)
     sum_text = f"sum_j A_ij ({inside})" if other.is_Add else f"sum_j A_ij {inside}"
     if other.is_Mul and other.could_extract_minus_sign():
         sum_text = f"sum_j A_ij ({inside})"
-    return f"{left} = {sum_text}" if own == 0 else f"{left} = {own} + {sum_text}"
+    return f"{left} = " + (sum_text if own == 0 else f"{_Printer().doprint(own)} + {sum_text}")
 
 
 def _errors(law: Law) -> dict[float, float]:

@@ -2,7 +2,9 @@
 
 It makes equal what is written differently: products are multiplied out; 1/(a + b x) is scaled so
 that a is 1; exp(u)/(1 + exp(u)) and 1/(1 + exp(-u)) are one sigmoid; sin(x_j - x_i) and
--sin(x_i - x_j) are one term. `term_shape` says how sums, terms and factors are held.
+-sin(x_i - x_j) are one term; max(-x, -y) is -min(x, y). What stands under a power or a logarithm
+is taken for positive where it has to be: log(x y) is log(x) + log(y).
+`term_shape` says how sums, terms and factors are held.
 """
 
 from __future__ import annotations
@@ -12,20 +14,25 @@ import math
 import sympy
 
 from jaxllc.errors import InputError
-from jaxllc.programs import NAME_OF_FUNCTION
+from jaxllc.extremes import canonical_extreme
+from jaxllc.functions import EXTREMES, NAME_OF_FUNCTION
+from jaxllc.functions import sigmoid as sigmoid_function
 from jaxllc.term_shape import (
     ONE,
+    TOLERANCE,
     Factor,
     Monomial,
     Sum,
+    add,
+    exact_power,
     freeze,
     order,
     reference_monomial,
+    scale,
     sorted_monomial,
     thaw,
 )
 
-TOLERANCE = 1e-9
 EXPONENT_TOLERANCE = 1e-6
 MAX_TERMS = 2_000
 MAX_POWER = 12
@@ -59,10 +66,12 @@ def normal_form(expression: sympy.Expr) -> Sum:
         return exponential(multiply(normal_form(e.exp), _apply("log", normal_form(e.base))))
     if isinstance(e, sympy.exp):
         return exponential(normal_form(e.args[0]))
-    if e.func.__name__ == "sigmoid":
+    if isinstance(e, sigmoid_function):
         return sigmoid(normal_form(e.args[0]), 1)
     if e.func not in NAME_OF_FUNCTION:
         raise InputError(f"{e.func.__name__} cannot stand in a law.")
+    if NAME_OF_FUNCTION[e.func] in EXTREMES:
+        return _extreme(NAME_OF_FUNCTION[e.func], [normal_form(a) for a in e.args])
     return _apply(NAME_OF_FUNCTION[e.func], normal_form(e.args[0]))
 
 
@@ -71,22 +80,6 @@ def normal_form(expression: sympy.Expr) -> Sum:
 
 def _constant(value: float) -> Sum:
     return {ONE: value} if value else {}
-
-
-def add(*sums: Sum) -> Sum:
-    """The sum of sums; what cancels up to rounding is dropped."""
-    total: Sum = {}
-    largest: Sum = {}
-    for terms in sums:
-        for monomial, coefficient in terms.items():
-            total[monomial] = total.get(monomial, 0.0) + coefficient
-            largest[monomial] = max(largest.get(monomial, 0.0), abs(coefficient))
-    return {m: c for m, c in total.items() if abs(c) > TOLERANCE * largest[m]}
-
-
-def scale(terms: Sum, by: float) -> Sum:
-    """Every coefficient times a number."""
-    return {m: c * by for m, c in terms.items()} if by else {}
 
 
 def multiply(a: Sum, b: Sum) -> Sum:
@@ -102,7 +95,7 @@ def _product(m: Monomial, n: Monomial) -> Sum:
     powers: dict[Factor, float] = dict(m)
     exponents = [thaw(f[1]) for f, _ in (*m, *n) if f[0] == "exp"]
     for factor, p in n:
-        powers[factor] = powers.get(factor, 0) + p
+        powers[factor] = exact_power(powers.get(factor, 0) + p)
     powers = {f: p for f, p in powers.items() if f[0] != "exp" and p != 0}
     exponent = add(*exponents)
     coefficient = 1.0
@@ -237,12 +230,10 @@ def _apply(name: str, argument: Sum) -> Sum:
             raise InputError(
                 f"The equation takes {name} of a constant outside its range."
             ) from None
-    if name in ("log", "abs"):
-        coefficient, _, _ = _split(argument)
-        size = abs(coefficient)
-        argument = scale(argument, 1.0 / (coefficient if name == "abs" else size))
-        atom: Sum = {(((name, freeze(argument)), 1),): 1.0}
-        return add(atom, _constant(math.log(size))) if name == "log" else scale(atom, size)
+    if name == "abs":
+        return _absolute(argument)
+    if name == "log":
+        return _logarithm(argument)
     sign = 1.0
     if name in ("sin", "cos"):
         name, sign, argument = _phase(name, argument)
@@ -250,6 +241,39 @@ def _apply(name: str, argument: Sum) -> Sum:
         argument = scale(argument, -1.0)
         sign = -sign if name in _ODD else sign
     return {(((name, freeze(argument)), 1),): sign}
+
+
+def _absolute(argument: Sum) -> Sum:
+    coefficient, common, rest = _split(argument)
+    result = _constant(abs(coefficient))
+    for factor, p in common:
+        positive = factor[0] in ("exp", "sigmoid", "cosh", "abs") or p % 2 == 0
+        size = factor if positive else ("abs", freeze({((factor, 1),): 1.0}))
+        result = multiply(result, {((size, p),): 1.0})
+    return result if set(rest) == {ONE} else multiply(result, {((("abs", freeze(rest)), 1),): 1.0})
+
+
+def _logarithm(argument: Sum) -> Sum:
+    coefficient, common, rest = _split(argument)
+    if coefficient < 0:  # log(-x), of a negative x
+        whole = freeze(scale(argument, -1.0 / coefficient))
+        return add({((("log", whole), 1),): 1.0}, _constant(math.log(-coefficient)))
+    result = _constant(math.log(coefficient))
+    for factor, p in common:
+        if factor[0] == "exp":
+            result = add(result, scale(thaw(factor[1]), p))
+        else:
+            result = add(result, {((("log", freeze({((factor, 1),): 1.0})), 1),): float(p)})
+    return result if set(rest) == {ONE} else add(result, {((("log", freeze(rest)), 1),): 1.0})
+
+
+def _extreme(name: str, arguments: list[Sum]) -> Sum:
+    apart, coefficient, factor = canonical_extreme(name, arguments)
+    if factor is None:
+        return apart
+    if factor[0] == "abs":
+        return add(apart, scale(_absolute(thaw(factor[1])), coefficient))
+    return add(apart, {((factor, 1),): coefficient})
 
 
 def _phase(name: str, argument: Sum) -> tuple[str, float, Sum]:

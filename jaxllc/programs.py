@@ -2,6 +2,7 @@
 
     ("symbol", name) | ("integer", n) | ("constant",) | ("sum", ...) | ("product", ...)
     | ("power", base, n) | ("general power", base, exponent) | (function name, argument)
+    | ("min", ...) | ("max", ...)
 
 Constants are numbered in the order of the tuples, so a program holds no constant of its own: laws
 that differ only in constants have one program, hence one compilation.
@@ -11,29 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
 import sympy
 
 from jaxllc.errors import InputError
+from jaxllc.functions import EXTREMES, FUNCTIONS, NAME_OF_FUNCTION
 
-FUNCTIONS: dict[str, Any] = {
-    "sin": sympy.sin,
-    "cos": sympy.cos,
-    "tan": sympy.tan,
-    "exp": sympy.exp,
-    "log": sympy.log,
-    "sqrt": sympy.sqrt,
-    "tanh": sympy.tanh,
-    "sinh": sympy.sinh,
-    "cosh": sympy.cosh,
-    "abs": sympy.Abs,
-}
-NAME_OF_FUNCTION = {
-    function: name for name, function in FUNCTIONS.items() if isinstance(function, type)
-}
+__all__ = ["FUNCTIONS", "NAME_OF_FUNCTION", "Program", "compile_expression", "run_program"]
 
 Program = tuple[Any, ...]
 
@@ -46,10 +34,11 @@ def _compiled(expression: sympy.Expr) -> tuple[Program, tuple[float, ...]]:
         return ("integer", int(expression)), ()
     if expression.is_number and (expression.is_Atom or expression.is_Rational):
         return ("constant",), (float(expression),)
-    if expression.is_Add or expression.is_Mul:
+    if expression.is_Add or expression.is_Mul or expression.func in EXTREMES.values():
         # Sorted by structure alone, so that the order does not depend on the constants.
         parts = sorted((_compiled(a) for a in expression.args), key=lambda part: repr(part[0]))
         kind = "sum" if expression.is_Add else "product"
+        kind = NAME_OF_FUNCTION.get(expression.func, kind)
         return (kind, *(p for p, _ in parts)), tuple(c for _, cs in parts for c in cs)
     if expression.is_Pow:
         base, base_constants = _compiled(expression.base)
@@ -66,7 +55,7 @@ def _compiled(expression: sympy.Expr) -> tuple[Program, tuple[float, ...]]:
     if name is None:
         raise InputError(
             f"{expression.func.__name__} cannot be evaluated in a law; known functions: "
-            f"{', '.join(FUNCTIONS)}."
+            f"{', '.join((*FUNCTIONS, *EXTREMES))}."
         )
     argument, argument_constants = _compiled(expression.args[0])
     return (name, argument), argument_constants
@@ -117,6 +106,10 @@ def run_program(program: Program, constants: Any, values: Mapping[str, Any], xp:
             return xp.power(base, run(node[2]))
         if kind == "exp":
             return _bounded_exp(run(node[1]), xp)
+        if kind == "sigmoid":
+            return 1.0 / (1.0 + _bounded_exp(-run(node[1]), xp))
+        if kind in EXTREMES:
+            return reduce(xp.minimum if kind == "min" else xp.maximum, map(run, node[1:]))
         return getattr(xp, kind)(run(node[1]))
 
     return run(program)

@@ -2,7 +2,10 @@
 
 A sum is {monomial: coefficient}; a monomial is a sorted tuple of (factor, power); a factor is
 ("symbol", name), or (kind, argument) with an argument that is a sum, frozen into a tuple; the kinds
-are "sum" (under a power), "sigmoid", and the named functions.
+are "sum" (under a power), "sigmoid", and the named functions; of "min" and "max" the argument is a
+tuple of frozen sums.
+
+Whole and half exponents, which square roots leave, belong to the shape; any other is a constant.
 """
 
 from __future__ import annotations
@@ -16,7 +19,24 @@ Frozen = tuple[tuple[Monomial, float], ...]
 Sum = dict[Monomial, float]
 
 ONE: Monomial = ()
+TOLERANCE = 1e-9
 TIE_TOLERANCE = 1e-6  # x_j - x_i has ratio -1, not a constant of its own
+
+
+def add(*sums: Sum) -> Sum:
+    """The sum of sums; what cancels up to rounding is dropped."""
+    total: Sum = {}
+    largest: Sum = {}
+    for terms in sums:
+        for monomial, coefficient in terms.items():
+            total[monomial] = total.get(monomial, 0.0) + coefficient
+            largest[monomial] = max(largest.get(monomial, 0.0), abs(coefficient))
+    return {m: c for m, c in total.items() if abs(c) > TOLERANCE * largest[m]}
+
+
+def scale(terms: Sum, by: float) -> Sum:
+    """Every coefficient times a number."""
+    return {m: c * by for m, c in terms.items()} if by else {}
 
 
 def freeze(terms: Sum) -> Frozen:
@@ -30,8 +50,20 @@ def thaw(frozen: Frozen) -> Sum:
     return dict(frozen)
 
 
+def exact_power(p: float) -> float:
+    """An exponent without its rounding error where it is whole, then an int, or a half."""
+    twice = round(2 * p)
+    if abs(2 * p - twice) > TOLERANCE:
+        return p
+    return twice / 2 if twice % 2 else twice // 2
+
+
+def _is_free(p: float) -> bool:
+    return not float(2 * p).is_integer()
+
+
 def sorted_monomial(powers: dict[Factor, float]) -> Monomial:
-    items = [(f, int(p) if float(p).is_integer() else p) for f, p in powers.items()]
+    items = [(f, exact_power(p)) for f, p in powers.items()]
     return tuple(sorted(items, key=lambda item: (_factor_shape(item[0]), repr(item))))
 
 
@@ -50,7 +82,11 @@ def shape(monomial: Monomial) -> str:
     """The term with every inner constant hidden as C, without its coefficient."""
     if not monomial:
         return "1"
-    return "*".join(_factor_shape(factor) + (f"**{p}" if p != 1 else "") for factor, p in monomial)
+    return "*".join(_factor_shape(factor) + _power_shape(p) for factor, p in monomial)
+
+
+def _power_shape(p: float) -> str:
+    return "**C" if _is_free(p) else f"**{p}" if p != 1 else ""
 
 
 @lru_cache(maxsize=8192)
@@ -60,7 +96,10 @@ def _factor_shape(factor: Factor) -> str:
 
 def inner_constants(monomial: Monomial) -> tuple[float, ...]:
     """The constants inside a term, in the order of its shape; sigmoids as (tau, ..., mu)."""
-    return tuple(c for factor, _ in monomial for c in factor_constants(factor))
+    constants: list[float] = []
+    for factor, p in monomial:
+        constants += [*factor_constants(factor), *([p] if _is_free(p) else [])]
+    return tuple(constants)
 
 
 def factor_constants(factor: Factor) -> tuple[float, ...]:
@@ -73,6 +112,8 @@ def _describe(factor: Factor) -> tuple[str, tuple[float, ...]]:
     kind, argument = factor
     if kind == "symbol":
         return argument, ()
+    if kind in ("min", "max"):
+        return _describe_extreme(kind, argument)
     terms = thaw(argument)
     constants: list[float] = []
     if kind in ("sum", "log", "abs"):
@@ -94,7 +135,7 @@ def _describe(factor: Factor) -> tuple[str, tuple[float, ...]]:
         if monomial in (reference, ONE):
             continue
         ratio = coefficient / size
-        if _are_sides_of_one_variable(reference, monomial) and abs(abs(ratio) - 1) < TIE_TOLERANCE:
+        if _is_tied(reference, monomial, ratio):
             text += f" {'+' if ratio > 0 else '-'} {shape(monomial)}"
         else:
             text += f" + C*{shape(monomial)}"
@@ -103,6 +144,39 @@ def _describe(factor: Factor) -> tuple[str, tuple[float, ...]]:
         text += " + C"
         constants.append(-terms[ONE] / size if kind == "sigmoid" else terms[ONE])
     return f"{kind}(C*({text}))", tuple(constants)
+
+
+def _describe_extreme(name: str, arguments: tuple[Frozen, ...]) -> tuple[str, tuple[float, ...]]:
+    # Already scaled: the first coefficient that is not of a constant is 1.
+    reference: Monomial | None = None
+    texts: list[str] = []
+    constants: list[float] = []
+    for frozen in arguments:
+        terms = thaw(frozen)
+        parts = []
+        if set(terms) - {ONE}:
+            leading = reference_monomial(terms)
+            for monomial in [leading, *(m for m in terms if m not in (leading, ONE))]:
+                ratio = terms[monomial]
+                if reference is None:
+                    reference = monomial
+                    constants += inner_constants(monomial)
+                elif not _is_tied(reference, monomial, ratio):
+                    constants += [ratio, *inner_constants(monomial)]
+                    parts.append(f"C*{shape(monomial)}")
+                    continue
+                parts.append(("-" if ratio < 0 else "") + shape(monomial))
+        if ONE in terms:
+            parts.append("C")
+            constants.append(terms[ONE])
+        texts.append(" + ".join(parts).replace("+ -", "- ") or "0")
+    return f"{name}({', '.join(texts)})", tuple(constants)
+
+
+def _is_tied(reference: Monomial, monomial: Monomial, ratio: float) -> bool:
+    """Whether a coefficient is 1 or -1 by structure, as in max(x_i, x_j) and max(x_i, -x_i, C)."""
+    alike = monomial == reference or _are_sides_of_one_variable(reference, monomial)
+    return alike and abs(abs(ratio) - 1) < TIE_TOLERANCE
 
 
 def _are_sides_of_one_variable(m: Monomial, n: Monomial) -> bool:
@@ -120,6 +194,8 @@ def symbols_in(monomial: Monomial) -> set[str]:
     for (kind, argument), _ in monomial:
         if kind == "symbol":
             found.add(argument)
+        elif kind in ("min", "max"):
+            found.update(*(symbols_in(m) for terms in argument for m, _ in terms))
         else:
             found.update(*(symbols_in(m) for m, _ in argument))
     return found
@@ -128,4 +204,6 @@ def symbols_in(monomial: Monomial) -> set[str]:
 def number_of_constants(terms: Sum) -> int:
     """Coefficients plus constants inside factors, a factor that recurs counted once."""
     factors = {factor for monomial in terms for factor, _ in monomial}
-    return len(terms) + sum(len(factor_constants(factor)) for factor in factors)
+    exponents = {item for monomial in terms for item in monomial if _is_free(item[1])}
+    inside = sum(len(factor_constants(factor)) for factor in factors)
+    return len(terms) + inside + len(exponents)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,23 +19,13 @@ import scipy.sparse as sparse
 import sympy
 from scipy.special import expit
 
+from jaxllc.functions import sigmoid
+
 if TYPE_CHECKING:
     from jaxllc.network import Network
 
 SELF = "self"
 INTERACTION = "interaction"
-
-
-class sigmoid(sympy.Function):  # noqa: N801 - a function's name, as sympy writes them
-    """Logistic function 1 / (1 + exp(-u)), kept whole so that no derivative of it overflows."""
-
-    nargs = 1
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        return sigmoid(self.args[0]) * (1 - sigmoid(self.args[0]))
-
-    def _eval_rewrite_as_exp(self, u: sympy.Expr, **_: object) -> sympy.Expr:
-        return 1 / (1 + sympy.exp(-u))
 
 
 _FUNCTIONS = {
@@ -49,8 +39,31 @@ _FUNCTIONS = {
     sympy.cosh: np.cosh,
     sympy.Abs: np.abs,
     sympy.sign: np.sign,
+    sympy.Min: lambda *values: reduce(np.minimum, values),
+    sympy.Max: lambda *values: reduce(np.maximum, values),
+    # Derivatives of the above: with 1/2 on a tie, and zero almost everywhere.
+    sympy.Heaviside: np.heaviside,
+    sympy.DiracDelta: lambda value, *_: np.zeros_like(value),
     sigmoid: expit,
 }
+
+
+class _Modulus(sympy.Function):
+    """abs of a real number: sympy takes symbols for complex, where abs has no derivative."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return _Sign(self.args[0])
+
+
+class _Sign(sympy.Function):
+    """sign of a real number: constant almost everywhere."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return sympy.Integer(0)
 
 
 def inner_symbol(position: int) -> sympy.Symbol:
@@ -139,7 +152,10 @@ def _sides(expression: sympy.Expr) -> set[str]:
 
 @lru_cache(maxsize=20000)
 def derivative(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
-    return sympy.diff(expression, symbol)
+    if not expression.has(sympy.Abs, sympy.sign):
+        return sympy.diff(expression, symbol)
+    real = expression.replace(sympy.Abs, _Modulus).replace(sympy.sign, _Sign)
+    return sympy.diff(real, symbol).replace(_Modulus, sympy.Abs).replace(_Sign, sympy.sign)
 
 
 def _integer_power(base: np.ndarray, exponent: int) -> np.ndarray:
@@ -171,10 +187,12 @@ def evaluate(expression: sympy.Expr, memo: dict):
         base = evaluate(expression.base, memo)
         if expression.exp.is_Integer:
             value = _integer_power(np.asarray(base), int(expression.exp))
+        elif expression.exp == sympy.Rational(1, 2):
+            value = np.sqrt(base)
         else:
             value = np.power(base, evaluate(expression.exp, memo))
     elif expression.func in _FUNCTIONS:
-        value = _FUNCTIONS[expression.func](evaluate(expression.args[0], memo))
+        value = _FUNCTIONS[expression.func](*(evaluate(a, memo) for a in expression.args))
     else:
         raise ValueError(f"no numeric value is known for {expression.func} in {expression}")
     memo[expression] = value
