@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.errors import InputError
+from jaxllc.symbolic.engine_names import check_engine
 from jaxllc.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
     from jaxllc.network import Network
 
 Progress = Callable[[str, str], None]
+# Constants in an equation up to which a law that explains the samples is taken as it is.
+PLAIN = 8
 
 
 @dataclass(frozen=True)
 class DiscoverSettings:
     """Choices of a discovery; each is a flag of `jaxllc discover`.
 
-    engines: search engines whose proposals the judge compares.
+    engines: search engines whose proposals the judge compares: "sparse", "operon" (needs jaxllc[operon]),
+        "pysr" (needs jaxllc[pysr]). Whole equations are always searched sparsely first; where that leaves
+        something, or needs many terms, the engines look for expressions of the neural terms.
     neural: fit the two neural terms and let them propose: "auto" (where the search leaves something
         unexplained), "always" or "never".
     max_terms: largest number of terms in an equation.
@@ -88,6 +93,8 @@ def _settings(settings: DiscoverSettings | None, choices: dict[str, Any]) -> Dis
         raise InputError(
             f"engines must be a tuple of names such as ('sparse',), not {settings.engines!r}"
         )
+    for name in settings.engines:
+        check_engine(name)
     for name, smallest in (("max_terms", 1), ("num_fits", 1), ("moves", 0)):
         value = getattr(settings, name)
         if not isinstance(value, Integral) or value < smallest:
@@ -188,8 +195,15 @@ class _Discovery:
             proposals = self._proposals()
         with self.clock("refinement"):
             judge, best = self._judged(proposals)
+        # Moves are dear: where the library leaves much, expressions are looked for first.
         if self._needs_neural(judge, best):
-            judge, best = self._with_neural_terms(judge, best, proposals)
+            best = self._with_neural_terms(judge, best)
+        with self.clock("refinement"):
+            best = self._moved(judge, best)
+        if self.search.neural is None and self._needs_neural(judge, best):
+            better = self._with_neural_terms(judge, best)
+            with self.clock("refinement"):
+                best = best if better is best else self._moved(judge, better)
         with self.clock("refinement"):
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
@@ -198,9 +212,10 @@ class _Discovery:
     # -- stages ----------------------------------------------------------------------------------
 
     def _proposals(self):
-        from jaxllc.symbolic.engines import engine
+        from jaxllc.symbolic.engines import EQUATION_ENGINES, engine
 
-        engines = self.engines = [engine(name) for name in self.settings.engines]
+        # All chosen engines search the neural terms, where those are needed.
+        engines = self.engines = [engine(name) for name in EQUATION_ENGINES]
         for each in engines:
             if hasattr(each, "max_terms"):
                 each.max_terms = self.settings.max_terms
@@ -236,8 +251,7 @@ class _Discovery:
             replacements=self._replacements,
         )
         best = judge.choose(proposals, law, self.settings.num_fits)
-        best = judge.recalibrated(best)
-        return judge, self._moved(judge, best)
+        return judge, judge.recalibrated(best)
 
     def _restart(self, equation, families):
         for each in self.engines:
@@ -307,20 +321,31 @@ class _Discovery:
             return True
         if judge.late:
             return False
+        if max(sum(t.num_constants for t in terms) for terms in best.law.terms) > PLAIN:
+            # Many terms of the library together can imitate what it does not hold.
+            return True
         return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
 
-    def _with_neural_terms(self, judge, best, proposals):
-        from jaxllc.symbolic.neural_proposals import neural_proposals
+    def _with_neural_terms(self, judge, best):
+        from jaxllc.symbolic.neural_proposals import neural_proposals, searched_proposals
 
         with self.clock("neural terms"):
             more = neural_proposals(self.search, self.seed, self.settings.max_terms)
+        with self.clock("expressions"):
+            found = searched_proposals(
+                self.search,
+                self.seed,
+                self.settings.max_terms,
+                self.settings.engines,
+                0.05 * self.settings.search_seconds,
+                say=lambda what: self.say("expressions", what),
+            )
+            more = [[*a, *b] for a, b in zip(more, found, strict=True)]
         with self.clock("refinement"):
             improved = judge.choose(more, best.law, self.settings.num_fits)
             # Choosing may have set the noise anew: compare with the best law as it is judged now.
             best = judge.seen.get(best.law.key(), best)
-            if improved.criterion < best.criterion:
-                best = self._moved(judge, improved)
-        return judge, best
+        return improved if improved.criterion < best.criterion else best
 
     def _law(self, judge, best, notes) -> Law:
         from jaxllc.symbolic.assemble import assemble_law

@@ -186,6 +186,7 @@ def _first_positions(reduced: Reduced) -> dict[TermFamily, int]:
 
 
 _ENGINES = {"sparse": SparseEngine}
+EQUATION_ENGINES = tuple(_ENGINES)
 
 
 def engine(name: str) -> Engine:

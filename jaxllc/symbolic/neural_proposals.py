@@ -1,25 +1,34 @@
-"""Proposals from the neural terms: their values where the data lie, searched with the library, f and g apart.
+"""Proposals from the neural terms: their values where the data lie, searched f and g apart.
 
-Nets see forms that no set of integrated columns ranks first; the judge decides on the data all the same.
+The library is searched first, then the engines look for expressions that no library lists. Nets see forms
+that no set of integrated columns ranks first; the judge decides on the data all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import sympy
 
+from jaxllc.errors import InputError
 from jaxllc.fitting.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.symbolic.constants import refine_inner_constants
 from jaxllc.symbolic.engines import ProposedEquation
+from jaxllc.symbolic.expression_terms import terms_of
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import Proposal, Reduced, beam_search, information_criterion
-from jaxllc.terms import SELF, Term, derivative, evaluate, inner_symbol
+from jaxllc.symbolic.term_samples import Samples
+from jaxllc.symbolic.term_search import search_term
+from jaxllc.terms import INTERACTION, SELF, Term, derivative, evaluate, inner_symbol
 
 _POINTS = 600
 # Relative error of a net that is never undercut, so that clean nets do not ask for endless terms.
 _RELATIVE_ERROR = 3e-3
+# Samples of a net whose errors count as independent.
+_INDEPENDENT = 40.0
 
 
 def fitted_neural_terms(
@@ -54,6 +63,71 @@ def neural_proposals(
                 options.append(_refined(problem, variable, terms))
         proposals.append(options)
     return proposals
+
+
+def searched_proposals(
+    problem: SearchProblem,
+    seed: int,
+    max_terms: int,
+    engines: Sequence[str],
+    seconds: float,
+    largest: int = 12,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[list[ProposedEquation]]:
+    """Equations for each variable out of expressions that the engines find for either neural term."""
+    fit = fitted_neural_terms(problem, seed)
+    own, pair = fit.sample_terms(_POINTS, seed)
+    proposals = []
+    for variable, name in enumerate(problem.variables):
+        sides = []
+        for side, samples in ((SELF, own), (INTERACTION, pair)):
+            say(f"{name}: expressions of the {side} term")
+            sides.append(_expressions(samples, name, side, engines, seconds, seed))
+        options = []
+        ranked = sorted(itertools.product(*sides), key=lambda pq: pq[0].score + pq[1].score)
+        for first, second in ranked[:largest]:
+            terms = [*first.terms, *second.terms]
+            if 0 < len(terms) <= max_terms:
+                option = _tried(problem, variable, terms)
+                if option is not None:
+                    options.append(option)
+        proposals.append(options)
+    return proposals
+
+
+class _Side(NamedTuple):
+    """Terms of one candidate expression of a neural term."""
+
+    terms: tuple[Term, ...]
+    score: float
+
+
+def _expressions(
+    samples: TermSamples, name: str, side: str, engines: Sequence[str], seconds: float, seed: int
+) -> list[_Side]:
+    """The candidates for one neural term, the empty one included; best first."""
+    values = samples.values[name]
+    least = _RELATIVE_ERROR * max(float(np.std(values)), 1e-12)
+    error = np.sqrt(samples.error[name] ** 2 + least**2)
+    nothing = _Side((), float(0.5 * _INDEPENDENT * np.log1p(np.mean((values / error) ** 2))))
+    # Inputs that a term does not depend on only widen the search.
+    given = Samples.of(samples.input_names, samples.points, values, error)
+    try:
+        search = search_term(given, engines, seconds, seed)
+    except InputError:
+        return [nothing]
+    found = [_Side(tuple(terms_of(c.expression, side)[0]), c.score) for c in search.candidates]
+    return sorted([*found[:8], nothing], key=lambda s: s.score)
+
+
+def _tried(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation | None:
+    """The equation refined on the data; None where it cannot be evaluated there."""
+    try:
+        with np.errstate(all="ignore"):
+            option = _refined(problem, variable, terms)
+    except (ValueError, FloatingPointError, np.linalg.LinAlgError):
+        return None
+    return option if np.isfinite(option.residual) else None
 
 
 def _reads(term: Term, samples: TermSamples) -> bool:

@@ -1,0 +1,72 @@
+"""Which expressions a search may write: functions, powers, size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy
+
+from jaxllc.errors import InputError, nearest_match
+from jaxllc.programs import NAME_OF_FUNCTION
+
+FUNCTION_NAMES = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs", "min", "max")
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What an expression may hold besides + - * and whole powers.
+
+    functions: names, out of FUNCTION_NAMES; "sqrt" stands for all powers that are not whole.
+    division: whether a variable may stand in a denominator.
+    required: functions (or "division") one of which must occur in each expression, none by default.
+    largest_power: of a variable, in magnitude.
+    """
+
+    functions: tuple[str, ...] = FUNCTION_NAMES
+    division: bool = True
+    required: tuple[str, ...] = ()
+    largest_power: int = 4
+
+    def __post_init__(self) -> None:
+        known = FUNCTION_NAMES
+        for name in self.functions:
+            if name not in known:
+                raise InputError(
+                    f"there is no function {name!r}{nearest_match(name, known)}; "
+                    f"choose from {', '.join(known)}"
+                )
+        for name in self.required:
+            if name not in (*self.functions, "division"):
+                raise InputError(
+                    f"{name!r} is required but not allowed; allowed are {', '.join(self.functions)}"
+                )
+
+    def allows(self, expression: sympy.Expr) -> bool:
+        """Whether an expression holds only what may stand in one, and something of what must."""
+        used = operators_in(expression)
+        allowed = set(self.functions)
+        if self.division:
+            allowed.add("division")
+        if "sqrt" in self.functions:
+            allowed.add("power")
+        if not used <= allowed:
+            return False
+        return not self.required or bool(used & set(self.required))
+
+
+def operators_in(expression: sympy.Expr) -> set[str]:
+    """Names of the functions in an expression, "division" where a denominator holds a variable, and "power"
+    where an exponent is neither whole nor half of a whole number, or a symbol."""
+    used: set[str] = set()
+    for part in sympy.preorder_traversal(expression):
+        if part.is_Pow and part.free_symbols:
+            exponent = part.exp
+            if not exponent.is_number:
+                used.add("power")
+            elif not float(exponent).is_integer():
+                used.add("sqrt" if float(2 * exponent).is_integer() else "power")
+            if exponent.could_extract_minus_sign():
+                used.add("division")
+        elif part.func in NAME_OF_FUNCTION and part.free_symbols:
+            used.add(NAME_OF_FUNCTION[part.func])
+    return used

@@ -1,0 +1,208 @@
+"""Growth of candidates: one more term, factor, argument or power at a time, or another function.
+
+Every extension starts where it changes nothing (a coefficient or an exponent of nought), or from the feature
+that is most like the residual, and is refitted with all other constants; what lowers the score goes on to the
+next round.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import sympy
+
+from jaxllc.symbolic.dictionary import build_dictionary
+from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.search_enumerate import thinned
+from jaxllc.symbolic.skeletons import Skeleton, all_parts, constant, parts_of, rebuilt, renumbered
+from jaxllc.symbolic.subset_beam import Columns, beam
+from jaxllc.symbolic.term_judge import Judged, TermJudge
+from jaxllc.terms import derivative, evaluate, sigmoid
+
+PARENTS = 6
+ROUNDS = 4
+EXTENSIONS = 90
+# Mean square in units of the error below which nothing is missing.
+ENOUGH = 1.15
+_START = 1e-3
+
+
+def grown(
+    judge: TermJudge,
+    best: list[Judged],
+    deadline: float,
+    rounds: int = ROUNDS,
+    parents: int = PARENTS,
+) -> list[Judged]:
+    """The candidates and what grew out of them; best first."""
+    columns = None
+    tried: set[sympy.Expr] = set()
+    for number in range(rounds):
+        if not best or time.perf_counter() > deadline:
+            break
+        explained = judge.mean_square(best[0]) < ENOUGH
+        if explained and number:
+            break
+        if columns is None and not explained:
+            columns = _Residuals(judge)
+        extensions: list[tuple[Skeleton, str]] = []
+        for parent in _parents(best, parents):
+            options = list(exchanged(parent.skeleton, judge.grammar))
+            if columns is not None:
+                options += columns.terms(parent)
+                options += extended(parent.skeleton, judge.samples.names)
+            room = EXTENSIONS
+            for skeleton in options:
+                if room and skeleton.key not in tried and judge.fits(skeleton):
+                    tried.add(skeleton.key)
+                    extensions.append((skeleton, parent.engine))
+                    room -= 1
+        before = best[0].score
+        screened = judge.merged(judge.refitted(extensions, steps=5, screen=True), 8 * parents)
+        again = [(j.skeleton, j.engine) for j in screened]
+        screened = judge.merged(judge.refitted(again, steps=25, screen=True), 2 * parents)
+        closer = judge.refitted([(j.skeleton, j.engine) for j in screened])
+        improved = judge.improved(judge.merged(closer, parents), deadline)
+        best = judge.merged([*best, *improved])
+        if best[0].score > before - 1e-6:
+            break
+    return best
+
+
+def _parents(best: list[Judged], count: int) -> list[Judged]:
+    """The best, and the best of each small number of constants: a right beginning may look bad alone."""
+    smallest: dict[int, Judged] = {}
+    for judged in best:
+        smallest.setdefault(judged.num_constants, judged)
+    simple = [smallest[k] for k in sorted(smallest) if 0 < k <= 5]
+    return list({id(j): j for j in [*best[: count - 2], *simple[: count - 2]]}.values())
+
+
+class _Residuals:
+    """Features of the dictionary most like what a candidate leaves, whatever its constants."""
+
+    def __init__(self, judge: TermJudge) -> None:
+        self.judge = judge
+        self.samples = thinned(judge.samples, 256, 1)
+        self.dictionary = build_dictionary(self.samples, judge.grammar)
+        self.columns = Columns(*self.dictionary.columns(), 1.0 / self.samples.error)
+
+    def terms(self, parent: Judged, count: int = 16) -> Iterator[Skeleton]:
+        """The candidate plus one feature, for the features that explain the most."""
+        skeleton, samples = parent.skeleton, self.samples
+        weight = 1.0 / samples.error
+        memo = {sympy.Symbol(n): samples.points[:, k] for k, n in enumerate(samples.names)}
+        memo |= dict(zip(skeleton.constants, map(np.float64, skeleton.values), strict=True))
+        shape = samples.values.shape
+        with np.errstate(all="ignore"):
+            value = np.broadcast_to(evaluate(skeleton.expression, memo), shape)
+            slopes = [
+                np.broadcast_to(evaluate(derivative(skeleton.expression, c), memo), shape) * weight
+                for c in skeleton.constants
+            ]
+        rest = (samples.values - value) * weight
+        good = [s for s in slopes if np.isfinite(s).all() and np.any(s)]
+        if not np.isfinite(rest).all():
+            return
+        base = np.linalg.qr(np.stack(good, axis=1))[0] if good else None
+        judge = self.judge
+        sets = beam(
+            self.columns, rest, 1, count, judge.independent, judge.per_constant, count, base
+        )
+        for subset in sets:
+            feature = self.dictionary.expression(subset.positions[0])
+            yield _with_term(skeleton, feature)
+
+
+def _with_term(skeleton: Skeleton, feature: sympy.Expr) -> Skeleton:
+    """The skeleton plus a coefficient, from nought, times a feature whose numbers become constants."""
+    values = dict(zip(skeleton.constants, skeleton.values, strict=True))
+    floats = sorted(feature.atoms(sympy.Float))
+    first = len(skeleton.values)
+    numbers = {f: constant(first + 1 + k) for k, f in enumerate(floats)}
+    values |= {name: float(number) for number, name in numbers.items()}
+    values[constant(first)] = _START
+    return renumbered(skeleton.expression + constant(first) * rebuilt(feature, numbers), values)
+
+
+def extended(skeleton: Skeleton, names: tuple[str, ...]) -> Iterator[Skeleton]:
+    """Arguments of functions and sums under powers with one more term; terms with one more factor."""
+    values = dict(zip(skeleton.constants, skeleton.values, strict=True))
+    symbols = [sympy.Symbol(n) for n in names]
+    new = constant(len(skeleton.values))
+    squares = [a * b for k, a in enumerate(symbols) for b in symbols[k:]][:6]
+    expression = skeleton.expression
+
+    def made(part: sympy.Expr, other: sympy.Expr, start: float) -> Skeleton:
+        return renumbered(rebuilt(expression, {part: other}), {**values, new: start})
+
+    for part in _inner_parts(expression):
+        for addend in (*symbols, sympy.Integer(1), *squares):
+            if not _has_term(part, addend):
+                yield made(part, part + new * addend, _START)
+    for part in parts_of(expression, sympy.Min, sympy.Max):
+        for argument in part.args:
+            for addend in (*symbols, *squares):
+                if not _has_term(argument, addend):
+                    changed = part.func(
+                        *(a for a in part.args if a != argument), argument + new * addend
+                    )
+                    yield made(part, changed, _START)
+    for term in sympy.Add.make_args(expression):
+        if not term.free_symbols & set(symbols):
+            continue
+        for factor in symbols:
+            yield made(term, term * (1 + new * factor), _START)
+            yield made(term, term / (1 + new * factor), _START)
+            yield made(term, term * sympy.exp(new * factor), _START)
+            yield made(term, term * 2 * sigmoid(new * factor), _START)
+    for part in sorted(expression.atoms(sympy.Symbol) & set(symbols), key=str):
+        yield made(part, part**new, 1.0)
+    for part in parts_of(expression, sympy.Pow):
+        if part.exp.is_Integer:
+            yield made(part, part.base**new, float(part.exp))
+
+
+_ALIKE = {"sin": sympy.sin, "tanh": sympy.tanh, "exp": sympy.exp, "sigmoid": sigmoid}
+
+
+def exchanged(skeleton: Skeleton, grammar: Grammar) -> Iterator[Skeleton]:
+    """Each function replaced by another."""
+    values = dict(zip(skeleton.constants, skeleton.values, strict=True))
+    expression = skeleton.expression
+    for part in parts_of(expression, *_ALIKE.values(), sympy.cos):
+        for name, function in _ALIKE.items():
+            if name in grammar.functions and function is not part.func:
+                other = rebuilt(expression, {part: function(part.args[0], evaluate=False)})
+                yield renumbered(other, values)
+
+
+def _inner_parts(expression: sympy.Expr) -> Iterator[sympy.Expr]:
+    """Arguments of functions, and bases of powers that are sums."""
+    seen = set()
+    for part in all_parts(expression):
+        inner = None
+        if part.is_Pow and part.base.is_Add:
+            inner = part.base
+        elif part.is_Function and len(part.args) == 1:
+            inner = part.args[0]
+        if inner is not None and inner not in seen:
+            seen.add(inner)
+            yield inner
+
+
+def _has_term(part: sympy.Expr, addend: sympy.Expr) -> bool:
+    """Whether a sum already holds a multiple of a term."""
+    for term in sympy.Add.make_args(part):
+        rest = sympy.Mul(
+            *(
+                f
+                for f in sympy.Mul.make_args(term)
+                if not f.is_number and not str(f).startswith("$")
+            )
+        )
+        if rest == addend:
+            return True
+    return False

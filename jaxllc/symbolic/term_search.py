@@ -1,0 +1,165 @@
+"""The search for the expression of one term from its samples: engines propose, one judge decides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import sympy
+
+from jaxllc.errors import InputError
+from jaxllc.symbolic.engine_names import check_engine
+from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.term_growth import grown
+from jaxllc.symbolic.term_judge import Judged, TermJudge
+from jaxllc.symbolic.term_samples import Samples
+
+
+class TermEngine(Protocol):
+    """Proposes expressions for a term."""
+
+    @property
+    def name(self) -> str: ...
+
+    def propose(
+        self, samples: Samples, grammar: Grammar, seed: int, deadline: float
+    ) -> list[sympy.Expr]:
+        """Expressions in the samples' names with numbers, the simplest first.
+
+        deadline: `time.perf_counter()` after which nothing more should be begun.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """An expression on the front of a search.
+
+    expression: in the samples' names, with its numbers. num_constants: fitted. residual: root mean square, in
+    the units of the values. chi_squared: mean square in units of the samples' error. score: description
+    length in nats, lower is better. engine: who proposed it.
+    """
+
+    expression: sympy.Expr
+    num_constants: int
+    residual: float
+    chi_squared: float
+    score: float
+    engine: str
+    standard_errors: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TermSearch:
+    """Result of a search: the front, from few constants to many, and the best of it by score.
+
+    candidates: all that were kept, best first.
+    independent: number of independent samples the scores were reckoned with. seconds: by stage. finished:
+    whether the search came to its own end before its time was over.
+    """
+
+    front: tuple[Candidate, ...]
+    best: Candidate
+    candidates: tuple[Candidate, ...]
+    independent: float
+    seconds: dict[str, float]
+    finished: bool
+
+
+def term_engine(name: str) -> TermEngine:
+    """The engine of a name; raises InputError for an unknown one."""
+    from jaxllc.symbolic.search_enumerate import EnumerationEngine
+
+    if name == "sparse":
+        return EnumerationEngine()
+    check_engine(name)
+    if name == "operon":
+        from jaxllc.symbolic.search_operon import OperonEngine
+
+        return OperonEngine()
+    from jaxllc.symbolic.search_pysr import PySREngine
+
+    return PySREngine()
+
+
+def search_term(
+    samples: Samples,
+    engines: Sequence[str] = ("sparse", "operon"),
+    seconds: float = 5.0,
+    seed: int = 0,
+    grammar: Grammar | None = None,
+    independent: float | None = None,
+) -> TermSearch:
+    """Find the expression of a term.
+
+    seconds: after which no further round is begun; a search that ends earlier does not depend on the speed
+    of the machine, and says so in `finished`.
+    independent: number of samples whose errors are independent of each other, fewer than the samples where
+    errors are smooth; estimated from what the best expressions leave, if not given.
+    Raises InputError for an unknown engine or a missing package.
+    """
+    grammar = grammar or Grammar()
+    start = time.perf_counter()
+    deadline = start + seconds
+    judge = TermJudge(samples, grammar, independent)
+    proposers = [term_engine(name) for name in engines]
+    best: list[Judged] = []
+    spent: dict[str, float] = {}
+    for proposer in proposers:
+        begun = time.perf_counter()
+        if best and (begun > deadline or _explained(judge, best)):
+            break
+        proposals = proposer.propose(samples, grammar, seed, deadline)
+        spent[proposer.name] = time.perf_counter() - begun
+        begun = time.perf_counter()
+        found = judge.judge([(e, proposer.name) for e in proposals], deadline=deadline)
+        best = judge.merged(judge.rescored([*best, *found]))
+        spent["judge"] = spent.get("judge", 0.0) + time.perf_counter() - begun
+    begun = time.perf_counter()
+    best = grown(judge, best, deadline)
+    spent["growth"] = time.perf_counter() - begun
+    if not best:
+        raise InputError("no engine proposed an expression that can be evaluated at these samples")
+    candidates = [_candidate(judge, j) for j in best]
+    return TermSearch(
+        _front(candidates),
+        candidates[0],
+        tuple(candidates),
+        judge.independent,
+        spent,
+        time.perf_counter() < deadline,
+    )
+
+
+def _explained(judge: TermJudge, best: Sequence[Judged]) -> bool:
+    return judge.mean_square(best[0]) < 1.2
+
+
+def _candidate(judge: TermJudge, judged: Judged) -> Candidate:
+    samples = judge.samples
+    mean = judge.mean_square(judged)
+    # The samples' errors are a level; they need not be independent of each other.
+    inflation = mean * len(samples.values) / judge.independent
+    return Candidate(
+        judged.skeleton.numeric(),
+        judged.num_constants,
+        float(np.sqrt(mean / np.mean(1 / samples.error**2))),
+        mean,
+        judged.score,
+        judged.engine,
+        tuple(map(float, judged.standard_errors(inflation))),
+    )
+
+
+def _front(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Those that no other beats in both constants and residual, and the best by score."""
+    front: list[Candidate] = []
+    lowest = np.inf
+    for candidate in sorted(candidates, key=lambda c: (c.num_constants, c.chi_squared)):
+        if candidate.chi_squared < lowest or candidate is candidates[0]:
+            lowest = min(lowest, candidate.chi_squared)
+            front.append(candidate)
+    return tuple(front)
