@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-PACKAGES = ("jax", "diffrax", "flax", "numpy", "scipy", "sympy", "pysindy")
+PACKAGES = ("jax", "diffrax", "flax", "numpy", "scipy", "sympy", "pysindy", "pyoperon", "gplearn")
 
 
 def environment() -> dict[str, Any]:
