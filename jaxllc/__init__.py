@@ -31,6 +31,7 @@ _MODULES = (
     "self_pruning",
     "signaling",
     "sweeps",
+    "symbolic",
 )
 
 __all__ = sorted([*_HOMES, *_MODULES])

@@ -32,6 +32,7 @@ PUBLIC = [
     "signaling",
     "simulate",
     "sweeps",
+    "symbolic",
 ]
 SIGNALING = [
     "Conditions",
@@ -123,6 +124,7 @@ def test_every_public_name_is_there(name):
             "self_pruning",
             "signaling",
             "sweeps",
+            "symbolic",
         )
     )
 
@@ -148,6 +150,14 @@ def test_public_names_of_self_pruning_are_pinned():
         assert callable(getattr(jaxllc.self_pruning, name))
     with pytest.raises(AttributeError, match="self_pruning' has no attribute 'edge_score'"):
         jaxllc.self_pruning.edge_score  # noqa: B018
+
+
+def test_public_names_of_symbolic_are_pinned():
+    names = ["Candidate", "Grammar", "Samples", "TermSearch", "search_term"]
+    assert sorted(jaxllc.symbolic.__all__) == names
+    assert dir(jaxllc.symbolic) == names
+    for name in names:
+        assert callable(getattr(jaxllc.symbolic, name))
 
 
 def test_unknown_names_raise_attribute_error():

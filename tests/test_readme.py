@@ -46,6 +46,15 @@ def test_the_example_finds_the_law_that_made_its_data(example):
     assert jaxllc.load_law(folder / "law.json").equations == law.equations
 
 
+def test_the_search_of_one_term_prints_what_the_readme_shows(capsys):
+    part = re.search(r"## One term by itself\n(.*?)\n## ", _README, re.DOTALL).group(1)
+    code, shown = (
+        re.search(rf"```{kind}\n(.*?)```", part, re.DOTALL).group(1) for kind in ("py", "text")
+    )
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
+    assert capsys.readouterr().out == shown
+
+
 def test_the_readme_lists_every_known_law():
     listed = re.search(r"## Known laws\n(.*?)\n## ", _README, re.DOTALL).group(1)
     words = set(re.findall(r"[a-z_]+", listed))

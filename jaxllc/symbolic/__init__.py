@@ -1,1 +1,18 @@
-"""Neural terms and data -> equations: candidate terms, candidate laws, one judge on the trajectories."""
+"""Neural terms and data -> equations: candidate terms, candidate laws, one judge on the trajectories.
+
+`search_term` looks for the expression of any sampled function by itself.
+"""
+
+from jaxllc.lazy_names import lazy_names
+
+_HOMES = {
+    "Candidate": "term_search",
+    "Grammar": "grammar",
+    "Samples": "term_samples",
+    "TermSearch": "term_search",
+    "search_term": "term_search",
+}
+
+__all__ = sorted(_HOMES)
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

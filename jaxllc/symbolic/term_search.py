@@ -87,7 +87,7 @@ def term_engine(name: str) -> TermEngine:
 
 def search_term(
     samples: Samples,
-    engines: Sequence[str] = ("sparse", "operon"),
+    engines: Sequence[str] = ("sparse",),
     seconds: float = 5.0,
     seed: int = 0,
     grammar: Grammar | None = None,
