@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.errors import InputError
-from jaxllc.symbolic.engine_names import check_engine
+from jaxllc.symbolic.search_names import FUNCTION_NAMES, check_engine, check_function
 from jaxllc.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class DiscoverSettings:
     engines: search engines whose proposals the judge compares: "sparse", "operon" (needs jaxllc[operon]),
         "pysr" (needs jaxllc[pysr]). Whole equations are always searched sparsely first; where that leaves
         something, or needs many terms, the engines look for expressions of the neural terms.
+    functions: those that a law may hold, by name; "sqrt" stands for all powers that are not whole.
+    division: whether a variable may stand in a denominator.
     neural: fit the two neural terms and let them propose: "auto" (where the search leaves something
         unexplained), "always" or "never".
     max_terms: largest number of terms in an equation.
@@ -44,6 +46,8 @@ class DiscoverSettings:
     """
 
     engines: tuple[str, ...] = ("sparse",)
+    functions: tuple[str, ...] = FUNCTION_NAMES
+    division: bool = True
     neural: str = "auto"
     max_terms: int = 8
     num_fits: int = 4
@@ -95,6 +99,12 @@ def _settings(settings: DiscoverSettings | None, choices: dict[str, Any]) -> Dis
         )
     for name in settings.engines:
         check_engine(name)
+    if isinstance(settings.functions, str):
+        raise InputError(
+            f"functions must be a tuple of names such as ('exp', 'sin'), not {settings.functions!r}"
+        )
+    for name in settings.functions:
+        check_function(name)
     for name, smallest in (("max_terms", 1), ("num_fits", 1), ("moves", 0)):
         value = getattr(settings, name)
         if not isinstance(value, Integral) or value < smallest:
@@ -173,6 +183,7 @@ class _Discovery:
         from jaxllc.fitting.gauge import has_equal_input_weights, identifiability_notes
         from jaxllc.fitting.resolution import within_samples, without_unresolved_start
         from jaxllc.fitting.smoothing import smooth
+        from jaxllc.symbolic.grammar import Grammar
         from jaxllc.symbolic.pareto import explained
         from jaxllc.symbolic.search_problem import SearchProblem
 
@@ -190,6 +201,7 @@ class _Discovery:
             has_equal_input_weights(self.network),
             self.seed,
             self.started + 0.5 * self.settings.search_seconds,
+            grammar=Grammar(tuple(self.settings.functions), self.settings.division),
         )
         with self.clock("search"):
             proposals = self._proposals()

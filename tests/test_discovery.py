@@ -262,9 +262,37 @@ def test_an_unknown_setting_is_named(epidemic_data, network):
         jaxllc.discover(epidemic_data, network, engines=("genetic",))
 
 
+def test_a_law_that_fits_as_well_is_named():
+    """At 20 dB the steep sigmoid of the neural law can hardly be told from a Hill function."""
+    network = jaxllc.generators.barabasi_albert(30, 2, seed=0)
+    times = np.linspace(0, 5, 60)
+    states = jaxllc.known_laws.get("neural").simulate(network, times, seed=1).states
+    noise = 0.1 * states.std() * np.random.default_rng(0).normal(size=states.shape)
+    data = jaxllc.Trajectories(times, states + noise)
+    law = jaxllc.discover(data, network, seed=0, neural="never")
+    (note,) = (n for n in law.notes if n.startswith("Another law explains"))
+    both = [str(law.equations["x"].interaction_term), note]
+    assert sum("exp(" in text for text in both) == 1
+    assert sum("x_j**4" in text for text in both) == 1
+
+
+def test_what_is_forbidden_is_in_no_law(epidemic_data, network):
+    known = jaxllc.known_laws.get("kuramoto")
+    data = known.simulate(network, np.linspace(0, 2, 60), seed=1)
+    law = jaxllc.discover(
+        data, network, functions=("exp",), division=False, neural="never", max_terms=3
+    )
+    for row in law.front:
+        for text in row.equations.values():
+            assert not any(name in text for name in ("sin", "cos", "/"))
+    with pytest.raises(InputError, match=r"sine.*sin"):
+        jaxllc.discover(epidemic_data, network, functions=("sine",))
+
+
 @pytest.mark.parametrize(
     "setting",
     [
+        {"functions": "exp"},
         {"max_terms": 0},
         {"max_terms": "3"},
         {"engines": ()},

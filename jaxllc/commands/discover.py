@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from jaxllc.trajectories import Trajectories
 
 _HELP = {
-    "engines": "search engines, separated by commas",
+    "engines": "search engines, separated by commas: sparse, operon, pysr",
+    "functions": "functions that a law may hold, separated by commas",
+    "division": "let a variable stand in a denominator",
     "neural": "let two neural terms propose too: auto, always or never",
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",

@@ -8,13 +8,20 @@ import numpy as np
 import sympy
 
 from jaxllc.equations import Equation
+from jaxllc.errors import InputError
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.gauge import undetermined_constants
 from jaxllc.fitting.trajectory_fit import TrajectoryFit, fit_trajectories
 from jaxllc.law import Constant, FrontRow, Law
+from jaxllc.law_text import equation_line
+from jaxllc.metrics import skeleton_equal
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.pareto import choice, explained, pareto_front
 from jaxllc.terms import SELF, sigmoid
+
+# Difference of the information criterion up to which evidence between two laws is not strong
+# (Kass and Raftery 1995).
+AS_GOOD = 6.0
 
 
 def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equation]:
@@ -61,6 +68,31 @@ def _adjusted_r2(judge: Judge, fit: TrajectoryFit, law: CandidateLaw) -> list[fl
         share = fit.squared_residual[v] / max(total, 1e-300)
         values.append(float(1 - share * (count - 1) / max(count - constants - 1, 1)))
     return values
+
+
+def _rival_note(judge: Judge, best: Judged, variables: tuple[str, ...]) -> list[str]:
+    """The other law that explains the samples about as well, if there is one."""
+    own = equations_of(best.law, variables)
+    near = [
+        j
+        for j in judge.seen.values()
+        if j is not best and j.fit.finite and j.criterion < best.criterion + AS_GOOD
+    ]
+    for rival in sorted(near, key=lambda j: j.criterion):
+        other = equations_of(rival.law, variables)
+        try:
+            same = skeleton_equal(other, own)
+        except InputError:
+            continue
+        if not same:
+            changed = [v for v in variables if other[v] != own[v]]
+            texts = "; ".join(equation_line(v, other[v]) for v in changed)
+            return [
+                f"Another law explains these samples about as well (information criterion "
+                f"{rival.criterion - best.criterion:+.1f}): {texts}. More samples, or samples elsewhere, "
+                f"would tell them apart."
+            ]
+    return []
 
 
 def _fitted_states(judge: Judge, fit: TrajectoryFit, runs: Sequence) -> tuple[np.ndarray, ...]:
@@ -118,6 +150,8 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
             f"estimated noise. It was chosen for its forecasts within the runs; its standard "
             f"errors are too small."
         )
+    else:
+        notes += _rival_note(judge, best, variables)
     front = []
     for member in members:
         texts = {v: e.to_text() for v, e in equations_of(member.judged.law, variables).items()}

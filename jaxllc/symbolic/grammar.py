@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import sympy
 
-from jaxllc.errors import InputError, nearest_match
+from jaxllc.errors import InputError
 from jaxllc.programs import NAME_OF_FUNCTION
-
-FUNCTION_NAMES = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs", "min", "max")
+from jaxllc.symbolic.search_names import FUNCTION_NAMES, check_function
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,8 @@ class Grammar:
     largest_power: int = 4
 
     def __post_init__(self) -> None:
-        known = FUNCTION_NAMES
         for name in self.functions:
-            if name not in known:
-                raise InputError(
-                    f"there is no function {name!r}{nearest_match(name, known)}; "
-                    f"choose from {', '.join(known)}"
-                )
+            check_function(name)
         for name in self.required:
             if name not in (*self.functions, "division"):
                 raise InputError(
@@ -52,6 +46,11 @@ class Grammar:
         if not used <= allowed:
             return False
         return not self.required or bool(used & set(self.required))
+
+    def lists(self, term: sympy.Expr) -> bool:
+        """Whether a term may stand in a law; dividing by the number of neighbours is always allowed."""
+        counted = term.xreplace({sympy.Symbol("k_i"): sympy.Integer(1)})
+        return Grammar(self.functions, self.division).allows(counted)
 
 
 def operators_in(expression: sympy.Expr) -> set[str]:

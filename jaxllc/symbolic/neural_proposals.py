@@ -82,7 +82,7 @@ def searched_proposals(
         sides = []
         for side, samples in ((SELF, own), (INTERACTION, pair)):
             say(f"{name}: expressions of the {side} term")
-            sides.append(_expressions(samples, name, side, engines, seconds, seed))
+            sides.append(_expressions(problem, samples, name, side, engines, seconds))
         options = []
         ranked = sorted(itertools.product(*sides), key=lambda pq: pq[0].score + pq[1].score)
         for first, second in ranked[:largest]:
@@ -103,17 +103,21 @@ class _Side(NamedTuple):
 
 
 def _expressions(
-    samples: TermSamples, name: str, side: str, engines: Sequence[str], seconds: float, seed: int
+    problem: SearchProblem,
+    samples: TermSamples,
+    name: str,
+    side: str,
+    engines: Sequence[str],
+    seconds: float,
 ) -> list[_Side]:
     """The candidates for one neural term, the empty one included; best first."""
     values = samples.values[name]
     least = _RELATIVE_ERROR * max(float(np.std(values)), 1e-12)
     error = np.sqrt(samples.error[name] ** 2 + least**2)
     nothing = _Side((), float(0.5 * _INDEPENDENT * np.log1p(np.mean((values / error) ** 2))))
-    # Inputs that a term does not depend on only widen the search.
     given = Samples.of(samples.input_names, samples.points, values, error)
     try:
-        search = search_term(given, engines, seconds, seed)
+        search = search_term(given, engines, seconds, problem.seed, problem.grammar)
     except InputError:
         return [nothing]
     found = [_Side(tuple(terms_of(c.expression, side)[0]), c.score) for c in search.candidates]

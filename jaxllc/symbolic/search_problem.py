@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.symbolic.constants import ColumnCache
+from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.library import Scale, candidate_terms
 from jaxllc.terms import Term
 
@@ -39,7 +40,7 @@ class SearchProblem:
     """Data of one discovery for the engines.
 
     runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight;
-    deadline: `time.perf_counter()` after which engines come to an end.
+    deadline: `time.perf_counter()` after which engines come to an end. grammar: what a law may hold.
     """
 
     runs: Sequence[Trajectories]
@@ -50,6 +51,7 @@ class SearchProblem:
     seed: int = 0
     deadline: float = np.inf
     neural: NeuralFit | None = None
+    grammar: Grammar = field(default_factory=Grammar)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -107,7 +109,7 @@ class SearchProblem:
         strength = self.network.in_strength[self.network.in_degree > 0]
         # Dividing by k_i needs an input weight of one sign, well away from zero.
         normalised = bool(strength.min() > 0 and np.ptp(strength) > 1e-9 * strength.max())
-        return candidate_terms(
+        terms = candidate_terms(
             self.variables,
             tuple(self.features),
             self.scales,
@@ -115,6 +117,10 @@ class SearchProblem:
             self.regular,
             normalised,
         )
+        if self.grammar == Grammar():
+            return terms
+        listed = {f: self.grammar.lists(f.expression) for f in {t.family: None for t in terms}}
+        return [t for t in terms if listed[t.family]]
 
     @cached_property
     def forms(self) -> list[IntegralForm]:

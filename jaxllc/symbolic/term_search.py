@@ -11,8 +11,8 @@ import numpy as np
 import sympy
 
 from jaxllc.errors import InputError
-from jaxllc.symbolic.engine_names import check_engine
 from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.search_names import check_engine
 from jaxllc.symbolic.term_growth import grown
 from jaxllc.symbolic.term_judge import Judged, TermJudge
 from jaxllc.symbolic.term_samples import Samples
