@@ -180,14 +180,20 @@ def _interrupt_on_termination() -> None:
             signal.signal(signal.SIGINT, _interrupt)
 
 
+# Exceptions are lost in callbacks of the garbage collector, of which JAX registers one, in the callback by
+# which threadpoolctl looks through the loaded libraries, and in destructors.
+_DEAF = frozenset({"_xla_gc_callback", "match_library_callback", "__del__"})
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raises KeyboardInterrupt; where Python would drop it, the signal comes once more."""
-    # Exceptions in callbacks of the garbage collector are lost, and JAX registers such a callback.
-    if frame is not None and frame.f_code.co_name == "_xla_gc_callback":
-        again = threading.Timer(0.01, os.kill, (os.getpid(), number))
-        again.daemon = True
-        again.start()
-        return
+    while frame is not None:
+        if frame.f_code.co_name in _DEAF:
+            again = threading.Timer(0.01, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
+        frame = frame.f_back
     raise KeyboardInterrupt
 
 

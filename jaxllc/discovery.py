@@ -349,7 +349,7 @@ class _Discovery:
                 self.seed,
                 self.settings.max_terms,
                 self.settings.engines,
-                0.05 * self.settings.search_seconds,
+                0.2 * self.settings.search_seconds,
                 say=lambda what: self.say("expressions", what),
             )
             more = [[*a, *b] for a, b in zip(more, found, strict=True)]

@@ -1,5 +1,6 @@
 """The command line: exit codes, one sentence for each bad input, and files that are whole or absent."""
 
+import inspect
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -251,20 +253,32 @@ def test_a_real_signal_stops_the_demo_with_nothing_half_written(tmp_path, number
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
-def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost(monkeypatch):
+@pytest.mark.parametrize("name", ["_xla_gc_callback", "match_library_callback", "__del__"])
+def test_a_signal_where_exceptions_are_lost_comes_again(monkeypatch, name):
     calls = []
 
-    def _xla_gc_callback():
+    def inside():
         command_line._interrupt(signal.SIGTERM, sys._getframe())
 
+    def callback():
+        inside()
+
     monkeypatch.setattr(command_line.os, "kill", lambda *words: calls.append(words))
-    _xla_gc_callback()
+    renamed = callback.__code__.replace(co_name=name)
+    FunctionType(renamed, {}, closure=callback.__closure__)()
     deadline = time.monotonic() + 10
     while not calls and time.monotonic() < deadline:
         time.sleep(0.01)
     assert calls == [(os.getpid(), signal.SIGTERM)]
     with pytest.raises(KeyboardInterrupt):
         command_line._interrupt(signal.SIGTERM, sys._getframe())
+
+
+def test_threadpoolctl_still_names_its_callback_so():
+    """An interrupt in that callback would be lost if it had another name."""
+    import threadpoolctl
+
+    assert "def match_library_callback(" in inspect.getsource(threadpoolctl)
 
 
 def test_an_unexpected_failure_is_one_line_and_exit_code_one(tables, monkeypatch, capsys):

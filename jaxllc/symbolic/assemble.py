@@ -133,7 +133,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
                 f"data ({c.value:.3g} +- {c.standard_error:.2g}); more samples or an earlier start would "
                 f"fix it."
             )
-    if judge.late or search.late:
+    if judge.late or search.late or search.cut_short:
         notes.append(
             f"The search was stopped at its time limit (search_seconds = "
             f"{discovery.settings.search_seconds:g}); with more time it may find another law."

@@ -118,6 +118,7 @@ def _expressions(
     given = Samples.of(samples.input_names, samples.points, values, error)
     try:
         search = search_term(given, engines, seconds, problem.seed, problem.grammar)
+        problem.cut_short |= not search.finished
     except InputError:
         return [nothing]
     found = [_Side(tuple(terms_of(c.expression, side)[0]), c.score) for c in search.candidates]

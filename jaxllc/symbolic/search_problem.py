@@ -41,6 +41,7 @@ class SearchProblem:
 
     runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight;
     deadline: `time.perf_counter()` after which engines come to an end. grammar: what a law may hold.
+    cut_short: whether a search of expressions came to its limit of time.
     """
 
     runs: Sequence[Trajectories]
@@ -52,6 +53,7 @@ class SearchProblem:
     deadline: float = np.inf
     neural: NeuralFit | None = None
     grammar: Grammar = field(default_factory=Grammar)
+    cut_short: bool = False
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -101,7 +101,21 @@ def search_term(
     errors are smooth; estimated from what the best expressions leave, if not given.
     Raises InputError for an unknown engine or a missing package.
     """
-    grammar = grammar or Grammar()
+    from threadpoolctl import threadpool_limits
+
+    # The matrices are small, and sums of another order of threads would make another search.
+    with threadpool_limits(1):
+        return _searched(samples, engines, seconds, seed, grammar or Grammar(), independent)
+
+
+def _searched(
+    samples: Samples,
+    engines: Sequence[str],
+    seconds: float,
+    seed: int,
+    grammar: Grammar,
+    independent: float | None,
+) -> TermSearch:
     start = time.perf_counter()
     deadline = start + seconds
     judge = TermJudge(samples, grammar, independent)
