@@ -156,6 +156,14 @@ def _checked(data: Trajectories | Sequence[Trajectories], network: Network) -> l
     return runs
 
 
+def _imitates(terms) -> bool:
+    """Whether an equation may imitate another form: many constants, and functions of two kinds."""
+    from jaxllc.symbolic.grammar import operators_in
+
+    kinds = {name for t in terms if t.inner for name in operators_in(t.family.expression)}
+    return sum(t.num_constants for t in terms) > PLAIN and len(kinds) > 1
+
+
 class _Discovery:
     """One run of discover(): its data, settings and clock."""
 
@@ -333,8 +341,7 @@ class _Discovery:
             return True
         if judge.late:
             return False
-        if max(sum(t.num_constants for t in terms) for terms in best.law.terms) > PLAIN:
-            # Many terms of the library together can imitate what it does not hold.
+        if any(_imitates(terms) for terms in best.law.terms):
             return True
         return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
 
