@@ -173,8 +173,10 @@ class EnumerationEngine:
                 with np.errstate(all="ignore"):
                     size = size * np.power(column, used)
             else:
-                if np.isfinite(size).all() and np.any(size):
-                    yield sympy.Float(float(size @ y / (size @ size))) * expression
+                with np.errstate(all="ignore"):
+                    coefficient = float(size @ y / (size @ size))
+                if np.isfinite(coefficient):
+                    yield sympy.Float(coefficient) * expression
 
     def _rational(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
         """y = P/Q with the constant of Q one: y = P - y (Q - 1)."""
