@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -232,20 +233,13 @@ class _Discovery:
     # -- stages ----------------------------------------------------------------------------------
 
     def _proposals(self):
-        from jaxllc.symbolic.engines import EQUATION_ENGINES, engine
+        from jaxllc.symbolic.engines import SparseEngine
 
-        # All chosen engines search the neural terms, where those are needed.
-        engines = self.engines = [engine(name) for name in EQUATION_ENGINES]
-        for each in engines:
-            if hasattr(each, "max_terms"):
-                each.max_terms = self.settings.max_terms
+        self.engine = SparseEngine(max_terms=self.settings.max_terms)
         proposals = []
         for variable, name in enumerate(self.search.variables):
-            found = []
-            for each in engines:
-                self.say("search", f"{name}: {each.name}")
-                found += each.propose(self.search, variable)
-            proposals.append(found)
+            self.say("search", f"{name}: {self.engine.name}")
+            proposals.append(self.engine.propose(self.search, variable))
         return proposals
 
     def _judged(self, proposals):
@@ -267,24 +261,11 @@ class _Discovery:
             lambda what: self.say("refinement", what),
             self.started + self.settings.search_seconds,
             self.settings.max_terms,
-            self._restart,
-            replacements=self._replacements,
+            partial(self.engine.start_for, search),
+            replacements=partial(self.engine.replacements, search),
         )
         best = judge.choose(proposals, law, self.settings.num_fits)
         return judge, judge.recalibrated(best)
-
-    def _restart(self, equation, families):
-        for each in self.engines:
-            if hasattr(each, "start_for"):
-                return each.start_for(self.search, equation, families)
-        return None
-
-    def _replacements(self, equation, kept, side):
-        found = []
-        for each in self.engines:
-            if hasattr(each, "replacements"):
-                found += each.replacements(self.search, equation, kept, side)
-        return found
 
     def _moved(self, judge, best):
         from jaxllc.symbolic import moves

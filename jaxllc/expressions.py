@@ -20,7 +20,14 @@ import sympy
 from scipy.special import expit
 
 from jaxllc.errors import InputError
-from jaxllc.functions import EXTREMES, FUNCTIONS, KNOWN_NAMES, NAME_OF_FUNCTION, extreme
+from jaxllc.functions import (
+    EXTREMES,
+    FUNCTIONS,
+    KNOWN_NAMES,
+    NAME_OF_FUNCTION,
+    NOT_REAL,
+    extreme,
+)
 from jaxllc.programs import compile_expression, run_program
 
 __all__ = ["FUNCTIONS", "constants", "evaluate", "parse", "symbol_names", "to_text"]
@@ -258,7 +265,7 @@ class _Parser:
         return value
 
     def checked(self, expression: sympy.Expr) -> sympy.Expr:
-        if expression.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
+        if expression.has(*NOT_REAL):
             self.fail("A division by zero or another value that is not a real number")
         if expression.is_Number:
             try:

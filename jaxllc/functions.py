@@ -50,6 +50,10 @@ NAME_OF_FUNCTION: dict[Any, str] = {
 }
 
 
+# What sympy writes where a value is not a finite real number.
+NOT_REAL = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
+
+
 def extreme(name: str, arguments: list[sympy.Expr]) -> sympy.Expr:
     """min or max of expressions, with nested ones of its kind and numbers put together.
 

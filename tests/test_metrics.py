@@ -22,6 +22,7 @@ from jaxllc.metrics import (
 from jaxllc.normal_form import combined, normal_form
 from jaxllc.term_shape import inner_constants
 from jaxllc.trajectories import Trajectories
+from tests.skeleton_pairs import assert_one_skeleton, assert_two_skeletons
 
 SAME = [
     ("x_i", "3.7*x_i"),
@@ -95,15 +96,12 @@ DIFFERENT = [
 
 @pytest.mark.parametrize(("a", "b"), SAME)
 def test_one_skeleton_written_in_two_ways(a, b):
-    assert skeleton_equal(parse(b), parse(a))
-    assert term_recall(parse(b), parse(a)) == 1.0
-    assert math.isfinite(worst_coefficient_error(parse(b), parse(a)))
+    assert_one_skeleton(a, b)
 
 
 @pytest.mark.parametrize(("a", "b"), DIFFERENT)
 def test_two_skeletons(a, b):
-    assert not skeleton_equal(parse(b), parse(a))
-    assert not skeleton_equal(parse(a), parse(b))
+    assert_two_skeletons(a, b)
 
 
 @pytest.mark.parametrize("text", sorted({text for pair in SAME + DIFFERENT for text in pair}))

@@ -15,8 +15,9 @@ from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.fitting.smoothing import smooth
 from jaxllc.network import Network
 from jaxllc.symbolic.constants import ColumnCache, refine_inner_constants
-from jaxllc.symbolic.engines import engine, first_guess
+from jaxllc.symbolic.engines import SparseEngine, first_guess
 from jaxllc.symbolic.library import Scale, candidate_terms
+from jaxllc.symbolic.search_names import check_engine
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import (
     Proposal,
@@ -274,7 +275,7 @@ def test_refinement_never_leaves_a_larger_residual(gene):
 
 
 def test_the_engine_proposes_the_true_equation(gene):
-    proposals = engine("sparse").propose(gene, 0)
+    proposals = SparseEngine().propose(gene, 0)
     true = known_laws.get("gene").equations["x"]
     assert any(metrics.skeleton_equal(skeleton_of(p.terms), true) for p in proposals)
     floor = gene.mean_square_floor(0) * gene.forms[0].num_rows(0)
@@ -292,7 +293,7 @@ def test_the_engine_proposes_the_true_equation(gene):
 
 def test_an_unknown_engine_is_an_input_error():
     with pytest.raises(InputError, match="sparse"):
-        engine("sprase")
+        check_engine("sprase")
 
 
 # --- the library --------------------------------------------------------------------------------

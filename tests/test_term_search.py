@@ -1,6 +1,8 @@
 """The search for one term: known terms are exact, and units, names and order do not matter."""
 
+import sys
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +10,10 @@ import sympy
 from scipy.special import expit
 
 from jaxllc.errors import InputError
+from jaxllc.fitting.neural_fit import TermSamples
+from jaxllc.symbolic import neural_proposals
 from jaxllc.symbolic.grammar import FUNCTION_NAMES, Grammar, operators_in
-from jaxllc.symbolic.search_enumerate import EnumerationEngine, thinned
+from jaxllc.symbolic.search_enumerate import EnumerationEngine
 from jaxllc.symbolic.skeletons import as_written
 from jaxllc.symbolic.term_samples import Samples
 from jaxllc.symbolic.term_search import search_term, term_engine
@@ -306,11 +310,11 @@ def test_past_deadline_only_sums_are_proposed():
 
 def test_thinned_samples_are_rows_of_the_samples():
     samples = samples_of(lambda x, y: x + y)
-    few = thinned(samples, 50, seed=1)
+    few = samples.thinned(50, seed=1)
     rows = {tuple(row) for row in np.column_stack([samples.points, samples.values])}
     assert {tuple(row) for row in np.column_stack([few.points, few.values])} <= rows
     assert len(few.values) == 50
-    assert thinned(samples, 500, seed=1) is samples
+    assert samples.thinned(500, seed=1) is samples
 
 
 # --- wrong input ---------------------------------------------------------------------------------
@@ -365,3 +369,13 @@ def test_search_without_engines_is_a_sentence():
 
 def test_functions_of_the_grammar_are_all_known():
     assert Grammar(FUNCTION_NAMES) == Grammar()
+
+
+def test_a_missing_package_is_said_where_the_neural_terms_are_searched(monkeypatch):
+    """Not taken for a search that found nothing."""
+    monkeypatch.setitem(sys.modules, "pyoperon", None)
+    x = np.linspace(0.1, 2.0, 40)
+    samples = TermSamples(("x_i",), x[:, None], {"x": x**2}, {"x": np.full(40, 1e-3)})
+    problem = SimpleNamespace(seed=0, grammar=Grammar(), cut_short=False)
+    with pytest.raises(InputError, match=r"jaxllc\[operon\]"):
+        neural_proposals._expressions(problem, samples, "x", "self", ("operon",), 5.0)

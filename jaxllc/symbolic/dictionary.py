@@ -55,8 +55,8 @@ class Dictionary:
 
     def expression(self, position: int) -> sympy.Expr:
         """The feature at a position."""
-        block = int(np.searchsorted(self.starts, position, side="right")) - 1
-        return self.writers[block](position - self.starts[block])
+        block, place = self._place(position)
+        return self.writers[block](place)
 
     def columns(self, group: str | None = None) -> Features:
         """The usable features, all or those without functions of other groups."""
@@ -75,8 +75,13 @@ class Dictionary:
 
     def values(self, position: int) -> np.ndarray:
         """The column of the feature at a position, (n,)."""
+        block, place = self._place(position)
+        return self.blocks[block][place]
+
+    def _place(self, position: int) -> tuple[int, int]:
+        """The block that a position lies in, and its place there."""
         block = int(np.searchsorted(self.starts, position, side="right")) - 1
-        return self.blocks[block][position - self.starts[block]]
+        return block, position - self.starts[block]
 
 
 class Features(NamedTuple):

@@ -1,18 +1,16 @@
-"""The contract of search engines, and the sparse engine.
+"""The search for whole equations: sets of terms of the library, with coefficients, for each variable.
 
-An engine proposes equations for one variable: sets of terms with coefficients.  It need not be right: the
-judge fits what all engines propose to the trajectories and decides.
+What it proposes need not be right: the judge fits it to the trajectories and decides. Engines that look for
+expressions of one term have a contract of their own, in `term_search`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
-from jaxllc.errors import InputError
 from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.symbolic.constants import refine_inner_constants
 from jaxllc.symbolic.search_problem import SearchProblem
@@ -45,16 +43,6 @@ class ProposedEquation:
 
     def skeleton(self) -> frozenset:
         return frozenset(t.family for t in self.terms)
-
-
-class Engine(Protocol):
-    """A search engine."""
-
-    name: str
-
-    def propose(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
-        """Equations for one variable, in no particular order."""
-        ...
 
 
 @dataclass
@@ -183,19 +171,6 @@ def _first_positions(reduced: Reduced) -> dict[TermFamily, int]:
     for position, term in enumerate(reduced.terms):
         first.setdefault(term.family, position)
     return first
-
-
-_ENGINES = {"sparse": SparseEngine}
-EQUATION_ENGINES = tuple(_ENGINES)
-
-
-def engine(name: str) -> Engine:
-    """The engine of a name; raises InputError for an unknown one."""
-    if name not in _ENGINES:
-        raise InputError(
-            f"there is no search engine {name!r}; there are {', '.join(sorted(_ENGINES))}"
-        )
-    return _ENGINES[name]()
 
 
 def first_guess(proposals: list[ProposedEquation], clean: bool, slack: float) -> ProposedEquation:

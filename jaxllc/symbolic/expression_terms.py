@@ -29,7 +29,7 @@ def terms_of(expression: sympy.Expr, side: str) -> tuple[list[Term], list[float]
 
 
 def _term(summand: sympy.Expr, skeleton: Skeleton, side: str) -> tuple[Term, float]:
-    values = dict(zip(skeleton.constants, skeleton.values, strict=True))
+    values = skeleton.by_constant
     coefficient, rest = 1.0, []
     for factor in sympy.Mul.make_args(summand):
         if factor in values:

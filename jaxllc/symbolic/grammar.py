@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sympy
 
 from jaxllc.errors import InputError
-from jaxllc.programs import NAME_OF_FUNCTION
+from jaxllc.functions import NAME_OF_FUNCTION, NOT_REAL
 from jaxllc.symbolic.search_names import FUNCTION_NAMES, check_function
 
 
@@ -51,6 +51,11 @@ class Grammar:
         """Whether a term may stand in a law; dividing by the number of neighbours is always allowed."""
         counted = term.xreplace({sympy.Symbol("k_i"): sympy.Integer(1)})
         return Grammar(self.functions, self.division).allows(counted)
+
+
+def is_real_function(expression: sympy.Expr) -> bool:
+    """Whether an expression depends on something, and on real numbers only."""
+    return bool(expression.free_symbols) and not expression.has(*NOT_REAL)
 
 
 def operators_in(expression: sympy.Expr) -> set[str]:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import sympy
 
-from jaxllc.errors import InputError
 from jaxllc.fitting.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.symbolic.constants import refine_inner_constants
 from jaxllc.symbolic.engines import ProposedEquation
@@ -21,7 +20,7 @@ from jaxllc.symbolic.expression_terms import terms_of
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import Proposal, Reduced, beam_search, information_criterion
 from jaxllc.symbolic.term_samples import Samples
-from jaxllc.symbolic.term_search import search_term
+from jaxllc.symbolic.term_search import NothingFoundError, search_term
 from jaxllc.terms import INTERACTION, SELF, Term, derivative, evaluate, inner_symbol
 
 _POINTS = 600
@@ -119,7 +118,7 @@ def _expressions(
     try:
         search = search_term(given, engines, seconds, problem.seed, problem.grammar)
         problem.cut_short |= not search.finished
-    except InputError:
+    except NothingFoundError:
         return [nothing]
     found = [_Side(tuple(terms_of(c.expression, side)[0]), c.score) for c in search.candidates]
     return sorted([*found[:8], nothing], key=lambda s: s.score)

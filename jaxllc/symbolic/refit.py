@@ -132,8 +132,8 @@ def _refit_batch(tapes, constants, samples, steps, tolerance, one_by_one):
     return jax.vmap(one)(tapes, constants)
 
 
-# Tapes of a call are padded to one of these numbers, so that few routines are compiled.
-_BATCHES = (64,)
+# Tapes are fitted so many at a time, the last ones padded, so that one routine is compiled.
+_BATCH = 64
 
 
 def refit(
@@ -149,14 +149,13 @@ def refit(
     two steps in a row gain less than the share `tolerance`. What cannot be evaluated comes back with an
     infinite sum of squares. Runs in double precision where the platform has it.
     """
-    batch = _BATCHES[0]
     found = []
     with jax.enable_x64(True):
         one_by_one = jax.default_backend() == "cpu"
-        for first in range(0, len(tapes), batch):
-            chunk = list(tapes[first : first + batch])
-            start = constants[first : first + batch]
-            missing = batch - len(chunk)
+        for first in range(0, len(tapes), _BATCH):
+            chunk = list(tapes[first : first + _BATCH])
+            start = constants[first : first + _BATCH]
+            missing = _BATCH - len(chunk)
             # Padding: an empty tape whose constants are all fixed stops at once.
             chunk += [
                 Tape(np.zeros((MAX_LENGTH, 3), np.int32), 1, np.zeros(MAX_CONSTANTS, bool))
@@ -165,7 +164,7 @@ def refit(
             code, length, free = (np.stack(part) for part in zip(*chunk, strict=True))
             stacked = Tape(code, length, free)
             result = _refit_batch(stacked, start, samples, steps, tolerance, one_by_one)
-            found.append([np.asarray(part)[: batch - missing] for part in result])
+            found.append([np.asarray(part)[: _BATCH - missing] for part in result])
     if not found:
         size = (0, MAX_CONSTANTS)
         return Refit(np.zeros(size), np.zeros(0), np.zeros((*size, MAX_CONSTANTS)))

@@ -48,7 +48,7 @@ class EnumerationEngine:
         self, samples: Samples, grammar: Grammar, seed: int, deadline: float
     ) -> list[sympy.Expr]:
         """Candidate expressions, from the plain sums to the transformed ones."""
-        some = thinned(samples, self.points, seed)
+        some = samples.thinned(self.points, seed)
         found: list[sympy.Expr] = []
         dictionary = build_dictionary(some, grammar)
         for proposals in (
@@ -186,7 +186,7 @@ class EnumerationEngine:
         count, y = len(monomials), samples.values
         joint = np.concatenate([values, -y * values[1:]])
         weight = 1.0 / samples.error
-        cost = np.array([float(len(str(m)) > 0) + sympy.count_ops(m) for m in monomials], float)
+        cost = np.array([1.0 + sympy.count_ops(m) for m in monomials], float)
         columns = Columns(
             joint,
             np.arange(len(joint)),
@@ -233,11 +233,3 @@ def _feature(first: Dictionary, second: Dictionary, position: int) -> sympy.Expr
     if position >= _SECOND:
         return second.expression(position - _SECOND)
     return first.expression(position)
-
-
-def thinned(samples: Samples, count: int, seed: int) -> Samples:
-    """At most `count` of the samples, drawn without replacement."""
-    if len(samples.values) <= count:
-        return samples
-    kept = np.random.default_rng(seed).permutation(len(samples.values))[:count]
-    return Samples(samples.names, samples.points[kept], samples.values[kept], samples.error[kept])

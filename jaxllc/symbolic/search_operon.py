@@ -20,7 +20,7 @@ import sympy
 
 from jaxllc.errors import InputError
 from jaxllc.functions import extreme, sigmoid
-from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.grammar import Grammar, is_real_function
 from jaxllc.symbolic.term_samples import Samples, scale_of
 
 # Sets of functions searched together, besides + * and division; "square" stands for whole powers.
@@ -132,7 +132,7 @@ class OperonEngine:
                 if "sigmoid" in functions:
                     expression = expression.replace(sympy.tanh, lambda u: 2 * sigmoid(2 * u) - 1)
                 expression = data.in_units(expression, scale, offset)
-                if _is_real(expression) and grammar.allows(expression):
+                if is_real_function(expression) and grammar.allows(expression):
                     yield _Found(_size(expression), misfit, expression)
 
     def _evolve(
@@ -354,11 +354,6 @@ def _skeleton(expression: sympy.Expr) -> Any:
 
 def _size(expression: sympy.Expr) -> int:
     return 1 + sum(_size(argument) for argument in expression.args)
-
-
-def _is_real(expression: sympy.Expr) -> bool:
-    odd = (sympy.I, sympy.nan, sympy.zoo, sympy.oo, -sympy.oo)
-    return bool(expression.free_symbols) and not expression.has(*odd)
 
 
 def _load() -> Any:

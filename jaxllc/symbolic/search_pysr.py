@@ -19,7 +19,7 @@ import sympy
 
 from jaxllc.errors import InputError
 from jaxllc.functions import sigmoid
-from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.grammar import Grammar, is_real_function
 from jaxllc.symbolic.term_samples import Samples, scale_of
 
 _UNARY = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs")
@@ -75,7 +75,9 @@ class PySREngine:
         }
         front = regressor.equations_.sort_values(["complexity", "loss"])["sympy_format"]
         expressions = (_rebuilt(e, inputs) * sympy.Float(spread) for e in front)
-        return list(dict.fromkeys(e for e in expressions if _is_real(e) and grammar.allows(e)))
+        return list(
+            dict.fromkeys(e for e in expressions if is_real_function(e) and grammar.allows(e))
+        )
 
     def arguments(self, grammar: Grammar, seed: int, seconds: float) -> dict[str, Any]:
         """Keyword arguments for PySRRegressor; seconds: time left, infinite for no limit."""
@@ -115,11 +117,6 @@ def _rebuilt(expression: sympy.Expr, inputs: Mapping[str, sympy.Expr]) -> sympy.
     if not expression.args:
         return expression
     return expression.func(*(_rebuilt(argument, inputs) for argument in expression.args))
-
-
-def _is_real(expression: sympy.Expr) -> bool:
-    odd = (sympy.I, sympy.nan, sympy.zoo, sympy.oo, -sympy.oo)
-    return bool(expression.free_symbols) and not expression.has(*odd)
 
 
 def _load() -> Any:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import sympy
 
 from jaxllc.errors import InputError
+from jaxllc.functions import NOT_REAL
 from jaxllc.normal_form import combined, normal_form
 from jaxllc.term_shape import ONE, Factor, Monomial, Sum, reference_monomial, thaw
 from jaxllc.terms import sigmoid
@@ -41,14 +43,23 @@ class Skeleton:
         return tuple(constant(k) for k in range(len(self.values)))
 
     @property
+    def by_constant(self) -> dict[sympy.Symbol, float]:
+        """The value of each free constant."""
+        return dict(zip(self.constants, self.values, strict=True))
+
+    @property
     def key(self) -> sympy.Expr:
         """Equal for skeletons that differ in values only."""
         return self.expression
 
     def numeric(self) -> sympy.Expr:
         """The expression with its numbers."""
-        numbers = {c: sympy.Float(v) for c, v in zip(self.constants, self.values, strict=True)}
+        numbers = {c: sympy.Float(v) for c, v in self.by_constant.items()}
         return rebuilt(self.expression, numbers)
+
+    def memo(self, columns: Mapping[sympy.Symbol, np.ndarray]) -> dict[sympy.Expr, Any]:
+        """What `terms.evaluate` needs for the expression: inputs and constants by symbol."""
+        return {**columns, **{c: np.float64(v) for c, v in self.by_constant.items()}}
 
     def with_values(self, values: Iterable[float]) -> Skeleton:
         """The same expression with other values of the constants."""
@@ -57,9 +68,9 @@ class Skeleton:
     def replaced(self, changes: Mapping[sympy.Symbol, sympy.Expr]) -> Skeleton | None:
         """Some constants replaced by numbers or other constants; None where nothing finite is left."""
         expression = rebuilt(self.expression, changes)
-        if expression.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
+        if expression.has(*NOT_REAL):
             return None
-        return renumbered(expression, dict(zip(self.constants, self.values, strict=True)))
+        return renumbered(expression, self.by_constant)
 
 
 @lru_cache(maxsize=64)
@@ -69,8 +80,6 @@ def _mark(position: int) -> sympy.Symbol:
 
 def rebuilt(expression: sympy.Expr, changes: Mapping[sympy.Expr, sympy.Expr]) -> sympy.Expr:
     """xreplace without sympy's search for special values of functions, which takes most of its time."""
-    if not isinstance(changes, dict):
-        changes = dict(changes)
     memo: dict[sympy.Expr, sympy.Expr] = {}
 
     def walk(e: sympy.Expr) -> sympy.Expr:
@@ -236,12 +245,18 @@ def _forms(expression: sympy.Expr) -> Iterator[Skeleton | None]:
     yield from _in_linear_range(expression)
 
 
-def _normal(expression: sympy.Expr, over_one: bool = False) -> Skeleton | None:
+def _terms(expression: sympy.Expr, over_one: bool = False) -> Sum | None:
+    """The normal form; None where there is none, or it would be too large."""
     try:
         terms = normal_form(expression)
-        return from_sum(combined(terms) if over_one else terms)
+        return combined(terms) if over_one else terms
     except (InputError, OverflowError, RecursionError):
         return None
+
+
+def _normal(expression: sympy.Expr, over_one: bool = False) -> Skeleton | None:
+    terms = _terms(expression, over_one)
+    return None if terms is None else from_sum(terms)
 
 
 # How unlike two groups of coefficients may be for a product to be tried; the refit then decides.
@@ -250,10 +265,7 @@ _PROPORTIONAL = 0.15
 
 def _factored(expression: sympy.Expr) -> Skeleton | None:
     """The sum as a product of two, where its coefficients nearly say so: a c + a d x + b c y + b d x y."""
-    try:
-        terms = normal_form(expression)
-    except (InputError, OverflowError, RecursionError):
-        return None
+    terms = _terms(expression) or {}
     for factor in {f: None for monomial in terms for f, _ in monomial}:
         groups: dict[float, Sum] = {}
         for monomial, coefficient in terms.items():
@@ -268,16 +280,16 @@ def _factored(expression: sympy.Expr) -> Skeleton | None:
         if size[1] > _PROPORTIONAL * size[0]:
             continue
         shared = right[0] * np.abs(rows).max(axis=0)
-        shares = left[:, 0] * size[0]
-        lead = float(np.argmax(np.abs(shared)))
+        place = int(np.argmax(np.abs(shared)))
+        lead = shared[place]
         maker = _Maker()
         other = maker.sum(
-            {m: c / shared[int(lead)] for m, c in zip(first, shared, strict=True)},
-            list(first)[int(lead)],
+            {m: c / lead for m, c in zip(first, shared, strict=True)}, list(first)[place]
         )
+        shares = left[:, 0] * size[0] * lead
         own = sympy.Add(
             *(
-                maker.number(s * shared[int(lead)]) * maker.raised(factor, p)
+                maker.number(s) * maker.raised(factor, p)
                 for s, p in zip(shares, groups, strict=True)
             )
         )
@@ -291,14 +303,11 @@ _CANCELLED = 0.05
 
 def _with_tanh(expression: sympy.Expr) -> Skeleton | None:
     """Sigmoids as tanh, without the terms that cancel nearly: x - 2 x sigmoid(u) is -x tanh(u/2)."""
-    try:
-        plain = normal_form(expression)
-        numeric = from_sum(plain).numeric()
-        if not numeric.has(sigmoid):
-            return None
-        terms = normal_form(numeric.replace(sigmoid, lambda u: (1 + sympy.tanh(u / 2)) / 2))
-    except (InputError, OverflowError, RecursionError):
+    plain = _terms(expression) or {}
+    numeric = from_sum(plain).numeric()
+    if not numeric.has(sigmoid):
         return None
+    terms = _terms(numeric.replace(sigmoid, lambda u: (1 + sympy.tanh(u / 2)) / 2)) or {}
     kept = {m: c for m, c in terms.items() if abs(c) > _CANCELLED * abs(plain.get(m, 0.0))}
     return from_sum(kept) if kept else None
 

@@ -15,7 +15,6 @@ import sympy
 
 from jaxllc.symbolic.dictionary import build_dictionary
 from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.search_enumerate import thinned
 from jaxllc.symbolic.skeletons import Skeleton, all_parts, constant, parts_of, rebuilt, renumbered
 from jaxllc.symbolic.subset_beam import Columns, beam
 from jaxllc.symbolic.term_judge import Judged, TermJudge
@@ -85,7 +84,7 @@ class _Residuals:
 
     def __init__(self, judge: TermJudge) -> None:
         self.judge = judge
-        self.samples = thinned(judge.samples, 256, 1)
+        self.samples = judge.samples.thinned(256, 1)
         self.dictionary = build_dictionary(self.samples, judge.grammar)
         self.columns = Columns(*self.dictionary.columns(), 1.0 / self.samples.error)
 
@@ -93,8 +92,7 @@ class _Residuals:
         """The candidate plus one feature, for the features that explain the most."""
         skeleton, samples = parent.skeleton, self.samples
         weight = 1.0 / samples.error
-        memo = {sympy.Symbol(n): samples.points[:, k] for k, n in enumerate(samples.names)}
-        memo |= dict(zip(skeleton.constants, map(np.float64, skeleton.values), strict=True))
+        memo = skeleton.memo(samples.columns)
         shape = samples.values.shape
         with np.errstate(all="ignore"):
             value = np.broadcast_to(evaluate(skeleton.expression, memo), shape)
@@ -118,7 +116,7 @@ class _Residuals:
 
 def _with_term(skeleton: Skeleton, feature: sympy.Expr) -> Skeleton:
     """The skeleton plus a coefficient, from nought, times a feature whose numbers become constants."""
-    values = dict(zip(skeleton.constants, skeleton.values, strict=True))
+    values = skeleton.by_constant
     floats = sorted(feature.atoms(sympy.Float))
     first = len(skeleton.values)
     numbers = {f: constant(first + 1 + k) for k, f in enumerate(floats)}
@@ -129,7 +127,7 @@ def _with_term(skeleton: Skeleton, feature: sympy.Expr) -> Skeleton:
 
 def extended(skeleton: Skeleton, names: tuple[str, ...]) -> Iterator[Skeleton]:
     """Arguments of functions and sums under powers with one more term; terms with one more factor."""
-    values = dict(zip(skeleton.constants, skeleton.values, strict=True))
+    values = skeleton.by_constant
     symbols = [sympy.Symbol(n) for n in names]
     new = constant(len(skeleton.values))
     squares = [a * b for k, a in enumerate(symbols) for b in symbols[k:]][:6]
@@ -170,7 +168,7 @@ _ALIKE = {"sin": sympy.sin, "tanh": sympy.tanh, "exp": sympy.exp, "sigmoid": sig
 
 def exchanged(skeleton: Skeleton, grammar: Grammar) -> Iterator[Skeleton]:
     """Each function replaced by another."""
-    values = dict(zip(skeleton.constants, skeleton.values, strict=True))
+    values = skeleton.by_constant
     expression = skeleton.expression
     for part in parts_of(expression, *_ALIKE.values(), sympy.cos):
         for name, function in _ALIKE.items():

@@ -154,12 +154,8 @@ class TermJudge:
 
     def values(self, skeleton: Skeleton) -> np.ndarray:
         """Values of a skeleton at the samples, (n,)."""
-        symbols = {
-            sympy.Symbol(n): self.samples.points[:, k] for k, n in enumerate(self.samples.names)
-        }
-        constants = dict(zip(skeleton.constants, map(np.float64, skeleton.values), strict=True))
         with np.errstate(all="ignore"):
-            found = evaluate(skeleton.expression, {**symbols, **constants})
+            found = evaluate(skeleton.expression, skeleton.memo(self.samples.columns))
         return np.broadcast_to(np.asarray(found, float), self.samples.values.shape)
 
     def mean_square(self, judged: Judged) -> float:
@@ -196,23 +192,20 @@ class TermJudge:
         tried: set[sympy.Expr] = {j.skeleton.key for j in current}
         while active and time.perf_counter() < deadline:
             moves: list[tuple[Skeleton, str]] = []
-            owner: list[int] = []
+            owner: dict[sympy.Expr, int] = {}
             for k in active:
                 for skeleton in self._moves(current[k]):
-                    key = skeleton.key
-                    if key not in tried:
-                        tried.add(key)
+                    if skeleton.key not in tried:
+                        tried.add(skeleton.key)
+                        owner[skeleton.key] = k
                         moves.append((skeleton, current[k].engine))
-                        owner.append(k)
-            marked = [(s, str(o)) for (s, _), o in zip(moves, owner, strict=True)]
-            better: dict[int, Judged] = {}
-            for judged in self.refitted(marked):
-                k = int(judged.engine)
-                if judged.score < min(current[k].score, better[k].score if k in better else np.inf):
-                    better[k] = replace(judged, engine=current[k].engine)
-            for k, judged in better.items():
-                current[k] = judged
-            active = list(better)
+            improved: dict[int, None] = {}
+            for judged in self.refitted(moves):
+                k = owner[judged.skeleton.key]
+                if judged.score < current[k].score:
+                    current[k] = judged
+                    improved[k] = None
+            active = list(improved)
         return _distinct(sorted(current, key=_by_score))
 
     def _moves(self, judged: Judged) -> list[Skeleton]:
@@ -262,7 +255,7 @@ class TermJudge:
 
 def _whole_powers(skeleton: Skeleton) -> list[Skeleton]:
     """Free exponents replaced by a whole or half number near them."""
-    values = dict(zip(skeleton.constants, skeleton.values, strict=True))
+    values = skeleton.by_constant
     found = []
     for part in parts_of(skeleton.expression, sympy.Pow):
         if part.exp in values:
@@ -277,7 +270,7 @@ def _whole_powers(skeleton: Skeleton) -> list[Skeleton]:
 
 def _quarter_turns(skeleton: Skeleton) -> list[Skeleton]:
     """Phases near a quarter turn left out: the sine as a cosine, and the reverse."""
-    values = dict(zip(skeleton.constants, skeleton.values, strict=True))
+    values = skeleton.by_constant
     found = []
     for wave in parts_of(skeleton.expression, sympy.sin, sympy.cos):
         for phase in (a for a in wave.args[0].args if wave.args[0].is_Add and a in values):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import sympy
 
 from jaxllc.errors import InputError
 
@@ -74,6 +75,18 @@ class Samples:
         points, values, errors = points[good], values[good], errors[good]
         spread = scale_of(values)
         return cls(names, points, values, np.maximum(errors, SMALLEST_ERROR * spread))
+
+    @property
+    def columns(self) -> dict[sympy.Symbol, np.ndarray]:
+        """The values of each input, (n,), by its symbol."""
+        return {sympy.Symbol(name): self.points[:, k] for k, name in enumerate(self.names)}
+
+    def thinned(self, count: int, seed: int) -> Samples:
+        """At most `count` of the samples, drawn without replacement."""
+        if len(self.values) <= count:
+            return self
+        kept = np.random.default_rng(seed).permutation(len(self.values))[:count]
+        return Samples(self.names, self.points[kept], self.values[kept], self.error[kept])
 
     @property
     def num_inputs(self) -> int:

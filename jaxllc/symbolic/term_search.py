@@ -18,6 +18,10 @@ from jaxllc.symbolic.term_judge import Judged, TermJudge
 from jaxllc.symbolic.term_samples import Samples
 
 
+class NothingFoundError(InputError):
+    """No engine proposed an expression that can be evaluated at the samples."""
+
+
 class TermEngine(Protocol):
     """Proposes expressions for a term."""
 
@@ -136,7 +140,9 @@ def _searched(
     best = grown(judge, best, deadline)
     spent["growth"] = time.perf_counter() - begun
     if not best:
-        raise InputError("no engine proposed an expression that can be evaluated at these samples")
+        raise NothingFoundError(
+            "no engine proposed an expression that can be evaluated at these samples"
+        )
     candidates = [_candidate(judge, j) for j in best]
     return TermSearch(
         _front(candidates),
