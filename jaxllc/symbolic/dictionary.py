@@ -114,7 +114,7 @@ def build_dictionary(samples: Samples, grammar: Grammar) -> Dictionary:
         for atom in atoms:
             _add_multiples(found, atom, simple)
     for argument in _compound_arguments(singles, grammar):
-        for atom in atoms_of(argument, grammar, coarse=True):
+        for atom in atoms_of(argument, grammar, coarse=len(singles) > 1):
             multiples = {1: simple, 2: simple, 3: linear}.get(len(singles), linear[:1])
             _add_multiples(found, atom, multiples)
     if len(singles) <= 4:
@@ -149,6 +149,23 @@ def _add_richer_products(
             _add_products(found, [first], others)
         for atoms in own:
             _add_products(found, between, [coarser(atom, 4) for atom in atoms])
+
+
+def single_functions(samples: Samples, grammar: Grammar) -> Dictionary:
+    """Features that are no products: one input, a function of one argument, a sum of two inputs."""
+    singles = _singles(samples)
+    found = factor_features(samples, grammar)
+    for m in _monomials(singles, grammar):
+        if m.cost > 0 and len(m.expression.free_symbols) == 1:
+            found.add(m.values[None], partial(_itself, m), [m.name], [m.cost])
+    one = Argument(sympy.Integer(1), np.ones(len(samples.values)), 0.0)
+    for u in singles:
+        for atom in atoms_of(u, grammar):
+            _add_multiples(found, atom, [one])
+    for u in _compound_arguments(singles, grammar):
+        for atom in atoms_of(u, grammar, coarse=len(singles) > 1):
+            _add_multiples(found, atom, [one])
+    return found
 
 
 def factor_features(samples: Samples, grammar: Grammar) -> Dictionary:

@@ -52,6 +52,15 @@ class Atom:
     values: np.ndarray
 
 
+def _turns(step: float, lowest: float = 1.5, highest: float = 25.0) -> np.ndarray:
+    """Turns of a wave over the inputs' range: neighbours differ by at most a quarter, and by at most `step`
+    radians, beyond which a wave between two of the grid is like neither."""
+    found = [lowest]
+    while found[-1] < highest:
+        found.append(found[-1] + min(step, 0.25 * found[-1]))
+    return np.array(found)
+
+
 def varies(values: np.ndarray) -> bool:
     return bool(np.std(values) > 1e-9 * np.abs(values).max())
 
@@ -87,7 +96,7 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
         grid = grid[np.maximum(grid * low, grid * high) < 12]
         if len(grid):
             yield atom("exp", grid, lambda v, a: np.exp(a * v), lambda x, a: sympy.exp(a * x))
-    turns = np.geomspace(1.5, 25.0, 8 if coarse else 14) / width
+    turns = _turns(2.0 if coarse else 1.2) / width
     if "sin" in allowed:
         # Not nought, or the phase would vanish from the expression.
         phases = np.pi * np.array([0.003, 0.5] if coarse else [0.003, 0.25, 0.5, 0.75])
@@ -102,6 +111,9 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
         middles = np.quantile(
             v, [0.15, 0.5, 0.85] if coarse else [0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92]
         )
+        if coarse and low < 0 < high:
+            # Of a difference, nought is the likeliest middle.
+            middles = np.append(middles, 0.0)
         steps = [(a, c) for a in slopes for c in middles]
         if "sigmoid" in allowed:
             yield atom(

@@ -20,9 +20,11 @@ from jaxllc.symbolic.dictionary import (
     build_dictionary,
     factor_features,
     monomial_columns,
+    single_functions,
 )
 from jaxllc.symbolic.function_atoms import GROUPS
 from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.product_beam import ProductSearch
 from jaxllc.symbolic.subset_beam import Columns, beam, combine
 from jaxllc.symbolic.term_samples import Samples, scale_of
 
@@ -56,6 +58,7 @@ class EnumerationEngine:
             self._rational(some, grammar),
             self._inverse(some, dictionary, grammar),
             self._products(some, dictionary, grammar),
+            self._factors(some, grammar),
             self._roots(some, dictionary, grammar),
             self._exponentials(some, dictionary, grammar),
         ):
@@ -147,11 +150,11 @@ class EnumerationEngine:
         subsets = beam(
             columns,
             logarithm * weight,
-            3,
+            4,
             self.width,
             self.independent,
             2.5,
-            self.per_size,
+            2 * self.per_size,
             base=ones[:, None],
         )
         at = {int(p): k for k, p in enumerate(places)}
@@ -177,6 +180,25 @@ class EnumerationEngine:
                     coefficient = float(size @ y / (size @ size))
                 if np.isfinite(coefficient):
                     yield sympy.Float(coefficient) * expression
+
+    def _factors(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
+        """y = c times a product of functions, alone and beside a constant."""
+        dictionary = single_functions(samples, grammar)
+        features = dictionary.columns()
+        weight = 1.0 / samples.error
+        ones = np.ones(len(samples.values))
+        for base in ([], [ones]):
+            search = ProductSearch(
+                features, samples.values, weight, base, 2 * self.width, self.independent
+            )
+            for product in search.best(self.largest, self.per_size):
+                factors = [dictionary.expression(p) for p in product.positions]
+                column = np.prod([dictionary.values(p) for p in product.positions], axis=0)
+                numbers = combine([column, *base], samples.values, weight)
+                yield sympy.Add(
+                    sympy.Float(float(numbers[0])) * sympy.Mul(*factors),
+                    *(sympy.Float(float(c)) for c in numbers[1:]),
+                )
 
     def _rational(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
         """y = P/Q with the constant of Q one: y = P - y (Q - 1)."""

@@ -131,7 +131,7 @@ def beam(
         residuals = np.array([s.residual for s in states])
         paid = np.array([s.paid for s in states])
         scores = 0.5 * independent * np.log1p(residuals / count) + paid
-        for k in _mixed(residuals, scores)[:per_size]:
+        for k in mixed(residuals, scores)[:per_size]:
             positions = tuple(int(columns.positions[c]) for c in states[k].columns)
             found.append(Subset(positions, float(residuals[k]), float(scores[k])))
     return found
@@ -209,7 +209,7 @@ def _best_pairs(
     return list(found.values())
 
 
-def _mixed(residuals: np.ndarray, scores: np.ndarray) -> list[int]:
+def mixed(residuals: np.ndarray, scores: np.ndarray) -> list[int]:
     """Places ordered alternately by residual and by score."""
     both = zip(np.argsort(residuals, kind="stable"), np.argsort(scores, kind="stable"), strict=True)
     return list(dict.fromkeys(int(k) for pair in both for k in pair))

@@ -13,10 +13,19 @@ from collections.abc import Iterator
 import numpy as np
 import sympy
 
-from jaxllc.symbolic.dictionary import build_dictionary
+from jaxllc.symbolic.dictionary import build_dictionary, single_functions
 from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.skeletons import Skeleton, all_parts, constant, parts_of, rebuilt, renumbered
-from jaxllc.symbolic.subset_beam import Columns, beam
+from jaxllc.symbolic.product_beam import ProductSearch
+from jaxllc.symbolic.skeletons import (
+    Skeleton,
+    all_parts,
+    as_written,
+    constant,
+    parts_of,
+    rebuilt,
+    renumbered,
+)
+from jaxllc.symbolic.subset_beam import Columns, beam, combine
 from jaxllc.symbolic.term_judge import Judged, TermJudge
 from jaxllc.terms import derivative, evaluate, sigmoid
 
@@ -25,6 +34,8 @@ ROUNDS = 4
 EXTENSIONS = 90
 # Mean square in units of the error below which nothing is missing.
 ENOUGH = 1.15
+# Constants from which on an expression that explains all may imitate a plainer one.
+IMITATES = 3
 _START = 1e-3
 
 
@@ -44,12 +55,16 @@ def grown(
         explained = judge.mean_square(best[0]) < ENOUGH
         if explained and number:
             break
-        if columns is None and not explained:
+        # What explains all may still imitate something plainer.
+        plain = explained and best[0].num_constants < IMITATES
+        if columns is None and not plain:
             columns = _Residuals(judge)
         extensions: list[tuple[Skeleton, str]] = []
-        for parent in _parents(best, parents):
+        for parent in _parents(best, 4 if explained else parents):
             options = list(exchanged(parent.skeleton, judge.grammar))
             if columns is not None:
+                options += columns.factors(parent)
+            if columns is not None and not explained:
                 options += columns.terms(parent)
                 options += extended(parent.skeleton, judge.samples.names)
             room = EXTENSIONS
@@ -87,6 +102,9 @@ class _Residuals:
         self.samples = judge.samples.thinned(256, 1)
         self.dictionary = build_dictionary(self.samples, judge.grammar)
         self.columns = Columns(*self.dictionary.columns(), 1.0 / self.samples.error)
+        self.functions = single_functions(self.samples, judge.grammar)
+        self.features = self.functions.columns()
+        self._done: set[tuple[sympy.Expr, frozenset[sympy.Expr]]] = set()
 
     def terms(self, parent: Judged, count: int = 16) -> Iterator[Skeleton]:
         """The candidate plus one feature, for the features that explain the most."""
@@ -112,6 +130,59 @@ class _Residuals:
         for subset in sets:
             feature = self.dictionary.expression(subset.positions[0])
             yield _with_term(skeleton, feature)
+
+    def factors(self, parent: Judged, count: int = 4) -> Iterator[Skeleton]:
+        """Each term of the candidate found anew but for one factor, or for all but one, as the product of
+        what it keeps with at most two functions."""
+        expression = parent.skeleton.numeric()
+        terms = list(sympy.Add.make_args(expression))[:_MOST_TERMS]
+        for k, term in enumerate(terms):
+            others = [t for t in terms if t is not terms[k]]
+            for kept in _kept_factors(term):
+                key = (_rough(kept), frozenset(_rough(t) for t in others))
+                if key not in self._done:
+                    self._done.add(key)
+                    yield from self._products(kept, others, count)
+
+    def _products(self, kept: sympy.Expr, others: list[sympy.Expr], count: int):
+        samples = self.samples
+        weight = 1.0 / samples.error
+        shape = samples.values.shape
+        with np.errstate(all="ignore"):
+            start, *base = (
+                np.broadcast_to(evaluate(e, dict(samples.columns)), shape) for e in (kept, *others)
+            )
+        if not np.isfinite(start).all() or not np.isfinite(base).all():
+            return
+        search = ProductSearch(
+            self.features, samples.values, weight, base, 24, self.judge.independent, start
+        )
+        for product in search.best(2, count):
+            factors = [self.functions.expression(p) for p in product.positions]
+            values = [self.functions.values(p) for p in product.positions]
+            columns = [start * np.prod(values, axis=0), *base]
+            numbers = combine(columns, samples.values, weight)
+            parts = [kept * sympy.Mul(*factors), *others]
+            yield as_written(
+                sympy.Add(*(sympy.Float(float(c)) * e for c, e in zip(numbers, parts, strict=True)))
+            )
+
+
+_MOST_TERMS = 4
+
+
+def _kept_factors(term: sympy.Expr) -> Iterator[sympy.Expr]:
+    """Each factor of a term, and each product of all factors but one; numbers are left out."""
+    factors = [f for f in sympy.Mul.make_args(term) if f.free_symbols]
+    kept = list(factors)
+    for k in range(len(factors)):
+        kept.append(sympy.Mul(*factors[:k], *factors[k + 1 :]))
+    yield from dict.fromkeys(kept)
+
+
+def _rough(e: sympy.Expr) -> sympy.Expr:
+    """An expression with its numbers to two digits, so that slightly other constants count as the same."""
+    return e.xreplace({f: sympy.Float(f"{float(f):.1e}", 2) for f in e.atoms(sympy.Float)})
 
 
 def _with_term(skeleton: Skeleton, feature: sympy.Expr) -> Skeleton:

@@ -177,13 +177,25 @@ class TermJudge:
             for skeleton in forms(expression, few=True):
                 if self.fits(skeleton):
                     first.setdefault(skeleton.key, (skeleton, engine))
-        screened = sorted(self.refitted(list(first.values()), steps=12, screen=True), key=_by_score)
-        best = _distinct(screened)[: 3 * kept]
+        best = self._screened(list(first.values()), 3 * kept)
         best = sorted(self.refitted([(j.skeleton, j.engine) for j in best]), key=_by_score)
         if self.calibrate and best:
             self.set_independent(self._estimated_independent([*best, *self.closest]))
             best = self.rescored(best)
         return self.improved(_distinct(best)[:kept], deadline)
+
+    def _screened(self, skeletons: Sequence[tuple[Skeleton, str]], kept: int) -> list[Judged]:
+        """The best of many on a few samples: half of them get further steps each time, since a right
+        skeleton may start far from its constants."""
+        rest = list(skeletons)
+        while True:
+            found = _distinct(sorted(self.refitted(rest, steps=12, screen=True), key=_by_score))
+            if len(found) <= kept:
+                return found
+            half = max(kept, (len(found) + 1) // 2)
+            if half == kept:
+                return found[:kept]
+            rest = [(j.skeleton, j.engine) for j in found[:half]]
 
     def improved(self, best: list[Judged], deadline: float = np.inf) -> list[Judged]:
         """Each candidate pruned and rewritten while its score falls; best first."""
@@ -230,11 +242,16 @@ class TermJudge:
         return len(skeleton.values) <= MAX_CONSTANTS and self.grammar.allows(skeleton.expression)
 
     def _tied(self, judged: Judged, count: int = 6) -> list[Skeleton]:
-        """Pairs of constants that are nearly equal or opposite made so."""
+        """Pairs of constants of one role that are nearly equal or opposite made so: between a coefficient
+        and a shift within a function that would be chance."""
         values = np.array(judged.skeleton.values)
+        role = _roles(judged.skeleton.expression)
+        names = judged.skeleton.constants
         pairs = []
         for a in range(len(values)):
             for b in range(a + 1, len(values)):
+                if not role[names[a]] & role[names[b]]:
+                    continue
                 for sign in (1, -1):
                     gap = abs(values[a] - sign * values[b])
                     size = max(abs(values[a]), abs(values[b]), 1e-300)
@@ -251,6 +268,22 @@ class TermJudge:
         errors = np.maximum(judged.standard_errors(), 1e-300)
         values = np.abs(judged.skeleton.values)
         return [int(k) for k in np.argsort(values / errors)[:count]]
+
+
+def _roles(expression: sympy.Expr) -> dict[sympy.Symbol, set[tuple[str, ...]]]:
+    """In what each constant stands, from the outside in, products aside: two coefficients of one sum, or the
+    slopes within two functions of a kind, have a role in common."""
+    found: dict[sympy.Symbol, set[tuple[str, ...]]] = {}
+
+    def walk(e: sympy.Expr, path: tuple[str, ...]) -> None:
+        if e.is_Symbol:
+            found.setdefault(e, set()).add(path)
+        place = path if e.is_Mul else (*path, e.func.__name__)
+        for position, argument in enumerate(e.args):
+            walk(argument, (*place, "exponent") if e.is_Pow and position else place)
+
+    walk(expression, ())
+    return found
 
 
 def _whole_powers(skeleton: Skeleton) -> list[Skeleton]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import sympy
 
 from jaxllc.errors import InputError
 from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.input_reduction import reduced
 from jaxllc.symbolic.search_names import check_engine
 from jaxllc.symbolic.term_growth import grown
 from jaxllc.symbolic.term_judge import Judged, TermJudge
@@ -123,22 +125,17 @@ def _searched(
     start = time.perf_counter()
     deadline = start + seconds
     judge = TermJudge(samples, grammar, independent)
-    proposers = [term_engine(name) for name in engines]
-    best: list[Judged] = []
     spent: dict[str, float] = {}
-    for proposer in proposers:
-        begun = time.perf_counter()
-        if best and (begun > deadline or _explained(judge, best)):
-            break
-        proposals = proposer.propose(samples, grammar, seed, deadline)
-        spent[proposer.name] = time.perf_counter() - begun
-        begun = time.perf_counter()
-        found = judge.judge([(e, proposer.name) for e in proposals], deadline=deadline)
-        best = judge.merged(judge.rescored([*best, *found]))
-        spent["judge"] = spent.get("judge", 0.0) + time.perf_counter() - begun
-    begun = time.perf_counter()
-    best = grown(judge, best, deadline)
-    spent["growth"] = time.perf_counter() - begun
+    best: list[Judged] = []
+    smaller = reduced(samples, grammar)
+    if smaller is not None:
+        inner = TermJudge(smaller.samples, grammar, independent)
+        found = _found(inner, engines, seed, deadline, spent)
+        with _clock(spent, "judge"):
+            again = [(smaller.restored(j.skeleton.numeric()), j.engine) for j in found]
+            best = judge.judge(again, deadline=deadline)
+    if not (best and (time.perf_counter() > deadline or _explained(judge, best))):
+        best = _found(judge, engines, seed, deadline, spent, best)
     if not best:
         raise NothingFoundError(
             "no engine proposed an expression that can be evaluated at these samples"
@@ -152,6 +149,35 @@ def _searched(
         spent,
         time.perf_counter() < deadline,
     )
+
+
+def _found(
+    judge: TermJudge,
+    engines: Sequence[str],
+    seed: int,
+    deadline: float,
+    spent: dict[str, float],
+    best: Sequence[Judged] = (),
+) -> list[Judged]:
+    """What the engines find, one after the other until one explains the samples, and what grows out of it."""
+    best = list(best)
+    for proposer in [term_engine(name) for name in engines]:
+        if best and (time.perf_counter() > deadline or _explained(judge, best)):
+            break
+        with _clock(spent, proposer.name):
+            proposals = proposer.propose(judge.samples, judge.grammar, seed, deadline)
+        with _clock(spent, "judge"):
+            found = judge.judge([(e, proposer.name) for e in proposals], deadline=deadline)
+            best = judge.merged(judge.rescored([*best, *found]))
+    with _clock(spent, "growth"):
+        return grown(judge, best, deadline)
+
+
+@contextmanager
+def _clock(spent: dict[str, float], stage: str) -> Iterator[None]:
+    begun = time.perf_counter()
+    yield
+    spent[stage] = spent.get(stage, 0.0) + time.perf_counter() - begun
 
 
 def _explained(judge: TermJudge, best: Sequence[Judged]) -> bool:
