@@ -189,7 +189,7 @@ class EnumerationEngine:
         ones = np.ones(len(samples.values))
         for base in ([], [ones]):
             search = ProductSearch(
-                features, samples.values, weight, base, 2 * self.width, self.independent
+                features, samples.values, weight, base, 4 * self.width, self.independent
             )
             for product in search.best(self.largest, self.per_size):
                 factors = [dictionary.expression(p) for p in product.positions]

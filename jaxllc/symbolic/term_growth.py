@@ -49,13 +49,15 @@ def grown(
     """The candidates and what grew out of them; best first."""
     columns = None
     tried: set[sympy.Expr] = set()
-    for number in range(rounds):
+    polished = False
+    for _ in range(rounds):
         if not best or time.perf_counter() > deadline:
             break
         explained = judge.mean_square(best[0]) < ENOUGH
-        if explained and number:
+        if explained and polished:
             break
         # What explains all may still imitate something plainer.
+        polished = explained
         plain = explained and best[0].num_constants < IMITATES
         if columns is None and not plain:
             columns = _Residuals(judge)
@@ -80,7 +82,7 @@ def grown(
         closer = judge.refitted([(j.skeleton, j.engine) for j in screened])
         improved = judge.improved(judge.merged(closer, parents), deadline)
         best = judge.merged([*best, *improved])
-        if best[0].score > before - 1e-6:
+        if best[0].score > before - 1e-6 and (polished or judge.mean_square(best[0]) >= ENOUGH):
             break
     return best
 
@@ -104,7 +106,7 @@ class _Residuals:
         self.columns = Columns(*self.dictionary.columns(), 1.0 / self.samples.error)
         self.functions = single_functions(self.samples, judge.grammar)
         self.features = self.functions.columns()
-        self._done: set[tuple[sympy.Expr, frozenset[sympy.Expr]]] = set()
+        self._done: set[tuple[sympy.Expr, frozenset[sympy.Expr], bool]] = set()
 
     def terms(self, parent: Judged, count: int = 16) -> Iterator[Skeleton]:
         """The candidate plus one feature, for the features that explain the most."""
@@ -132,39 +134,62 @@ class _Residuals:
             yield _with_term(skeleton, feature)
 
     def factors(self, parent: Judged, count: int = 4) -> Iterator[Skeleton]:
-        """Each term of the candidate found anew but for one factor, or for all but one, as the product of
-        what it keeps with at most two functions."""
+        """Each term of the candidate, or of the denominator that is all of it, found anew but for one factor,
+        or for all but one: what is kept times at most two functions."""
         expression = parent.skeleton.numeric()
-        terms = list(sympy.Add.make_args(expression))[:_MOST_TERMS]
-        for k, term in enumerate(terms):
-            others = [t for t in terms if t is not terms[k]]
-            for kept in _kept_factors(term):
-                key = (_rough(kept), frozenset(_rough(t) for t in others))
-                if key not in self._done:
-                    self._done.add(key)
-                    yield from self._products(kept, others, count)
+        y, weight = self.samples.values, 1.0 / self.samples.error
+        yield from self._found_anew(expression, y, weight, False, count)
+        number, rest = expression.as_coeff_Mul()
+        if rest.is_Pow and rest.exp == -1 and rest.base.is_Add and np.abs(y).min() > 0:
+            below = sympy.Add(*(t / number for t in rest.base.args))
+            yield from self._found_anew(below, 1.0 / y, weight * y**2, True, count)
 
-    def _products(self, kept: sympy.Expr, others: list[sympy.Expr], count: int):
+    def _found_anew(
+        self,
+        expression: sympy.Expr,
+        target: np.ndarray,
+        weight: np.ndarray,
+        below: bool,
+        count: int,
+    ) -> Iterator[Skeleton]:
+        terms = sympy.Add.make_args(expression)
+        for k in range(min(len(terms), _MOST_TERMS)):
+            others = [*terms[:k], *terms[k + 1 :]]
+            for kept in _kept_factors(terms[k]):
+                key = (_rough(kept), frozenset(_rough(t) for t in others), below)
+                if key in self._done:
+                    continue
+                self._done.add(key)
+                for found in self._products(kept, others, target, weight, count):
+                    yield as_written(1 / found if below else found)
+
+    def _products(
+        self,
+        kept: sympy.Expr,
+        others: list[sympy.Expr],
+        target: np.ndarray,
+        weight: np.ndarray,
+        count: int,
+    ) -> Iterator[sympy.Expr]:
         samples = self.samples
-        weight = 1.0 / samples.error
-        shape = samples.values.shape
         with np.errstate(all="ignore"):
             start, *base = (
-                np.broadcast_to(evaluate(e, dict(samples.columns)), shape) for e in (kept, *others)
+                np.broadcast_to(evaluate(e, dict(samples.columns)), target.shape)
+                for e in (kept, *others)
             )
         if not np.isfinite(start).all() or not np.isfinite(base).all():
             return
         search = ProductSearch(
-            self.features, samples.values, weight, base, 24, self.judge.independent, start
+            self.features, target, weight, base, 24, self.judge.independent, start
         )
         for product in search.best(2, count):
             factors = [self.functions.expression(p) for p in product.positions]
             values = [self.functions.values(p) for p in product.positions]
             columns = [start * np.prod(values, axis=0), *base]
-            numbers = combine(columns, samples.values, weight)
+            numbers = combine(columns, target, weight)
             parts = [kept * sympy.Mul(*factors), *others]
-            yield as_written(
-                sympy.Add(*(sympy.Float(float(c)) * e for c, e in zip(numbers, parts, strict=True)))
+            yield sympy.Add(
+                *(sympy.Float(float(c)) * e for c, e in zip(numbers, parts, strict=True))
             )
 
 
