@@ -17,16 +17,15 @@ from jaxllc.network import Network
 from jaxllc.symbolic.constants import ColumnCache, refine_inner_constants
 from jaxllc.symbolic.engines import SparseEngine, first_guess
 from jaxllc.symbolic.library import Scale, candidate_terms
+from jaxllc.symbolic.reduced_columns import Reduced, reduce_columns
 from jaxllc.symbolic.search_names import check_engine
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import (
     Proposal,
-    Reduced,
     beam_search,
     best_start,
     eliminate,
     information_criterion,
-    reduce_columns,
 )
 from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.trajectories import Trajectories

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sparse
 
 from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.fitting.interval_jacobians import IntervalJacobians
 from jaxllc.terms import Stage, Term
 
 
@@ -201,7 +201,7 @@ class TrajectoryProblem:
         by_constant = np.stack(columns) if columns else np.zeros(shape)
         return Partials(value, own, edge, by_constant, np.array(equation_of, dtype=int))
 
-    def jacobians(self, partials: Partials, with_edges: bool = True) -> list[sparse.csr_array]:
+    def jacobians(self, partials: Partials, with_edges: bool = True) -> IntervalJacobians:
         """Mean Jacobian over each interval, block diagonal over runs, (run * state, run * state)."""
         n, runs, size = self.num_nodes, self.num_runs, self.dimension
         rows, columns, data = [], [], []
@@ -213,9 +213,10 @@ class TrajectoryProblem:
             rows.append(o * n + self._stage.receivers)
             columns.append(v * n + self._stage.senders)
             data.append(values)
-        shape = (runs * size, runs * size)
         if not data:
-            return [sparse.csr_array(shape)] * (self.grid_length - 1)
+            nothing = np.zeros(0, dtype=np.int32)
+            pointer = np.zeros(runs * size + 1, dtype=np.int32)
+            return IntervalJacobians(np.zeros((self.grid_length - 1, 0)), nothing, pointer)
         row, column = np.concatenate(rows), np.concatenate(columns)
         order = np.lexsort((column, row))
         row, column = row[order], column[order]
@@ -227,4 +228,4 @@ class TrajectoryProblem:
         column = (column[None] + offset[:, None]).ravel().astype(np.int32)
         row = (row[None] + offset[:, None]).ravel()
         pointer = np.searchsorted(row, np.arange(runs * size + 1)).astype(np.int32)
-        return [sparse.csr_array((e, column, pointer), shape=shape) for e in rates]
+        return IntervalJacobians(rates, column, pointer)

@@ -2,7 +2,7 @@
 
 Each candidate brings its column and the derivatives of that column by its inner constants; a set is scored by
 the residual that remains when both are fitted, which is what refining the inner constants would leave, to
-first order.  All columns are first reduced by one QR factorisation to as many rows as there are columns.
+first order.
 """
 
 from __future__ import annotations
@@ -11,22 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dtrtri
 
-from jaxllc.fitting.integral_form import IntegralForm
+from jaxllc.symbolic.reduced_columns import Groups, Reduced
 from jaxllc.terms import SELF, Term
-
-
-@dataclass
-class Reduced:
-    """Columns of all candidates and targets of all equations after the QR factorisation."""
-
-    terms: list[Term]
-    columns: np.ndarray  # (row, column), each of unit norm
-    first: np.ndarray  # (term,) position of its own column
-    width: np.ndarray  # (term,) one plus its inner constants
-    targets: np.ndarray  # (row, equation)
-    outside: np.ndarray  # (equation,) squared norm of the target outside the span of all columns
-    num_rows: np.ndarray  # (equation,)
 
 
 @dataclass(frozen=True)
@@ -36,39 +24,6 @@ class Proposal:
     positions: tuple[int, ...]
     score: float
     residual: float
-
-
-def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0) -> Reduced:
-    """Evaluate, integrate and factorise the columns of all candidates (rows: what a variable shows)."""
-    blocks, first, width, kept = [], [], [], []
-    position = 0
-    for term in terms:
-        block = form.column_and_derivatives(term, variable)
-        norm = np.sqrt((block**2).sum(axis=0))
-        if not np.all(np.isfinite(norm)) or norm[0] == 0:
-            continue
-        block = block / np.where(norm > 0, norm, 1.0)
-        blocks.append(block)
-        first.append(position)
-        width.append(block.shape[1])
-        kept.append(term)
-        position += block.shape[1]
-    targets = np.stack([form.target(v) for v in range(len(form.variables))], axis=1)
-    matrix = np.concatenate([*blocks, targets], axis=1)
-    if matrix.shape[0] < matrix.shape[1]:
-        matrix = np.concatenate(
-            [matrix, np.zeros((matrix.shape[1] - matrix.shape[0], matrix.shape[1]))]
-        )
-    upper: np.ndarray = np.asarray(np.linalg.qr(matrix, mode="r"))
-    return Reduced(
-        kept,
-        upper[:position, :position],
-        np.array(first),
-        np.array(width),
-        upper[:position, position:],
-        (upper[position:, position:] ** 2).sum(axis=0),
-        np.array([form.num_rows(v) for v in range(len(form.variables))]),
-    )
 
 
 def information_criterion(residual, num_rows: int, num_constants, floor: float):
@@ -86,24 +41,7 @@ class _State:
         self.constants, self.shares = constants, shares
 
 
-class _Groups:
-    """Positions and mutual products of each candidate's column and derivatives."""
-
-    def __init__(self, reduced: Reduced) -> None:
-        columns, first, width = reduced.columns, reduced.first, reduced.width
-        self.own = first
-        self.levels = []
-        for level in (1, 2):
-            members = np.flatnonzero(width > level)
-            at = first[members] + level
-            products = [
-                (columns[:, first[members] + earlier] * columns[:, at]).sum(axis=0)
-                for earlier in range(level)
-            ]
-            self.levels.append((members, at, products))
-
-
-def _gains(state: _State, reduced: Reduced, groups: _Groups) -> np.ndarray:
+def _gains(state: _State, reduced: Reduced, groups: Groups) -> np.ndarray:
     """Reduction of the squared residual by each candidate together with its derivatives, (term,).
 
     Gram-Schmidt within each candidate, from products alone.
@@ -144,6 +82,14 @@ def _gains(state: _State, reduced: Reduced, groups: _Groups) -> np.ndarray:
         third_norm > 1e-8, third**2 / np.where(third_norm > 1e-8, third_norm, 1.0), 0.0
     )
     return gain
+
+
+def _started(reduced: Reduced, target: np.ndarray, positions: Sequence[int] | np.ndarray) -> _State:
+    """The set of given candidates."""
+    basis, shares = reduced.span(positions)
+    rest = target - basis @ (basis.T @ target)
+    constants = int(sum(reduced.width[p] for p in positions))
+    return _State(tuple(positions), basis, rest, constants, shares)
 
 
 def _extend(state: _State, position: int, reduced: Reduced) -> _State:
@@ -192,13 +138,8 @@ def beam_search(
     """
     target = reduced.targets[:, equation]
     outside, rows = float(reduced.outside[equation]), int(reduced.num_rows[equation])
-    family_ids: dict = {}
-    family = np.array([family_ids.setdefault(t.family, len(family_ids)) for t in reduced.terms])
-    groups = _Groups(reduced)
-    empty = np.zeros((0, reduced.columns.shape[1]))
-    start = _State((), np.zeros((len(target), 0)), target, 0, empty)
-    for position in base:
-        start = _extend(start, position, reduced)
+    family, groups = reduced.family, reduced.groups
+    start = _started(reduced, target, base)
     barred = np.zeros(len(family), dtype=bool) if allowed is None else ~allowed
     states = [start]
     found: dict[frozenset[int], Proposal] = {}
@@ -254,38 +195,53 @@ def eliminate(
     target = reduced.targets[:, equation]
     inside = basis.T @ target
     beyond = float(reduced.outside[equation]) + float(target @ target - inside @ inside)
-    alive = np.arange(len(positions))
+    residual = max(beyond, 0.0)
     path = [proposal]
-    while len(alive) > smallest:
-        kept = np.flatnonzero(np.isin(owner, alive))
-        inverse = np.linalg.pinv(upper[:, kept], rcond=1e-12)
-        coefficients = inverse @ inside
-        covariance = inverse @ inverse.T
-        costs = []
-        for term in alive:
-            own = np.flatnonzero(owner[kept] == term)
-            block = np.linalg.pinv(covariance[np.ix_(own, own)], rcond=1e-10)
-            # A term with inner constants must earn them.
-            costs.append(float(coefficients[own] @ block @ coefficients[own]) / len(own))
-        alive = np.delete(alive, int(np.argmin(costs)))
-        kept = np.flatnonzero(np.isin(owner, alive))
-        part = np.linalg.qr(upper[:, kept])[0]
-        rest = inside - part @ (part.T @ inside)
-        residual = max(beyond, 0.0) + float(rest @ rest)
-        score = float(information_criterion(residual, rows, len(kept), floor))
-        chosen = tuple(sorted(int(p) for p in positions[alive]))
+    for _ in range(len(positions) - smallest):
+        costs = _removal_costs(upper, inside, owner)
+        alive = np.unique(owner)
+        kept = owner != alive[int(np.argmin(costs))]
+        part, upper = np.linalg.qr(upper[:, kept])
+        before, owner = inside, owner[kept]
+        inside = part.T @ before
+        rest = before - part @ inside
+        residual += float(rest @ rest)
+        score = float(information_criterion(residual, rows, len(owner), floor))
+        chosen = tuple(sorted(int(p) for p in positions[np.unique(owner)]))
         path.append(Proposal(chosen, score, residual))
     return path
+
+
+def _removal_costs(upper: np.ndarray, inside: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """For each term of a set what its removal adds to the squared residual, per column, (term,).
+
+    upper, inside: triangular factor of the columns, and the target in its basis; owner: (column,) the term of
+    each, in ascending order.
+    """
+    diagonal = np.abs(np.diag(upper))
+    if diagonal.min() > 1e-10 * diagonal.max():
+        inverse = dtrtri(upper)[0]
+    else:
+        inverse = np.linalg.pinv(upper, rcond=1e-12)
+    coefficients = inverse @ inside
+    _, first, widths = np.unique(owner, return_index=True, return_counts=True)
+    costs = np.zeros(len(first))
+    for width in np.unique(widths):
+        # A term with inner constants must earn them.
+        terms = np.flatnonzero(widths == width)
+        own = first[terms][:, None] + np.arange(width)
+        rows, values = inverse[own], coefficients[own]
+        covariance = rows @ rows.transpose(0, 2, 1)
+        block = np.linalg.pinv(covariance, rcond=1e-10) if width > 1 else 1 / covariance
+        costs[terms] = np.einsum("ti,tij,tj->t", values, block, values) / width
+    return costs
 
 
 def single_gains(reduced: Reduced, equation: int, positions: Sequence[int]) -> np.ndarray:
     """Reduction of the squared residual by each candidate added to a set, (term,)."""
     target = reduced.targets[:, equation]
-    empty = np.zeros((0, reduced.columns.shape[1]))
-    state = _State((), np.zeros((len(target), 0)), target, 0, empty)
-    for position in positions:
-        state = _extend(state, position, reduced)
-    return _gains(state, reduced, _Groups(reduced))
+    state = _started(reduced, target, positions)
+    return _gains(state, reduced, reduced.groups)
 
 
 def best_start(
@@ -332,6 +288,7 @@ def propose(
     plain = np.array([not t.inner for t in reduced.terms])
     own_polynomial = self_side & np.array([_is_polynomial(t) for t in reduced.terms])
     found: dict[frozenset, Proposal] = {}
+    eliminated: set[tuple[int, ...]] = set()
 
     def record(proposal: Proposal) -> None:
         # One start of the inner constants for each set of families: the best.
@@ -348,7 +305,8 @@ def propose(
             record(proposal)
             size = len(proposal.positions)
             of_size[size] = of_size.get(size, 0) + 1
-            if of_size[size] <= paths:
+            if of_size[size] <= paths and proposal.positions not in eliminated:
+                eliminated.add(proposal.positions)
                 for step in eliminate(reduced, equation, proposal, floor):
                     record(step)
 
@@ -357,8 +315,7 @@ def propose(
     descend(own_polynomial, ~self_side, 4, 12, num_paths)
     descend(own_polynomial, ~self_side & plain, 4, 12, num_paths)
     everything = own_polynomial | (plain & ~self_side & ~_dependent(reduced.terms))
-    for terms in (0, 1, 2):
-        descend(everything, ~self_side & ~plain, terms, 6, 2)
+    descend(everything, ~self_side & ~plain, 2, 6, 2)
     small = [p for p in found.values() if len(p.positions) <= max_terms]
     return sorted(small, key=lambda p: p.score)
 
