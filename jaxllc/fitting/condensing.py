@@ -100,9 +100,9 @@ class Linearisation:
         blocks = self.blocks + shift[:, :, None] * np.eye(size)[None]
         right = np.concatenate([self.mixed, self.gradient_initial[:, :, None]], axis=2)
         solved = np.linalg.solve(blocks, right)
-        normal = self.constants - np.einsum("bsp,bsq->pq", self.mixed, solved[:, :, :-1])
-        gradient = self.gradient - np.einsum("bsp,bs->p", self.mixed, solved[:, :, -1])
-        return solved, normal, gradient
+        count = len(self.gradient)
+        taken = self.mixed.reshape(-1, count).T @ solved.reshape(-1, count + 1)
+        return solved, self.constants - taken[:, :-1], self.gradient - taken[:, -1]
 
     def step(self, damping: float):
         """Gauss-Newton step: change of constants, of initial states, and the merit it predicts."""
@@ -129,7 +129,10 @@ def linearise(
     extra: Sequence[tuple[int, Term]] = (),
     defects: np.ndarray | None = None,
 ) -> Linearisation:
-    """Condense the problem around a law and states; `extra` terms enter with coefficient zero."""
+    """Condense the problem around a law and states; `extra` terms enter with coefficient zero.
+
+    Of the products between two extra terms only those of a term with itself are formed.
+    """
     partials = problem.partials(law, states, extra)
     if defects is None:
         defects = problem.defects(law, states)
@@ -141,13 +144,13 @@ def linearise(
     gap = defects.reshape(len(parts), -1)
     normal: tuple[Any, ...]  # the first six fields of the result
     if mode == FULL:
-        normal = _condense_full(problem, jacobians, parts, forcing, gap, states)
+        normal = _condense_full(problem, jacobians, parts, forcing, gap, states, len(extra))
     elif mode == KNOWN:
-        normal = _condense_known(problem, jacobians, parts, forcing, gap, states)
+        normal = _condense_known(problem, jacobians, parts, forcing, gap, states, len(extra))
     else:
         own = problem.jacobians(partials, with_edges=False)
         own.scale(spans)
-        normal = _condense_own(problem, jacobians, own, parts, forcing, gap, states)
+        normal = _condense_own(problem, jacobians, own, parts, forcing, gap, states, len(extra))
     return Linearisation(*(*normal, jacobians, forcing, gap, parts))
 
 
@@ -228,7 +231,25 @@ def _advance(
         sensitivity[:, -1] += gap[k]
 
 
-def _condense_full(problem, jacobians, parts, forcing, gap, states):
+def _add_products(normal: np.ndarray, weighted: np.ndarray, num_extra: int) -> None:
+    """Add the products of columns (..., row, column); the extra columns stand before the last one."""
+    turned = np.swapaxes(weighted, -1, -2)
+    if not num_extra:
+        normal += turned @ weighted
+        return
+    first = weighted.shape[-1] - 1 - num_extra
+    extra = slice(first, -1)
+    rows = turned[..., :first, :] @ weighted
+    last = turned[..., -1:, :] @ weighted
+    normal[..., :first, :] += rows
+    normal[..., extra, :first] += np.swapaxes(rows[..., extra], -1, -2)
+    normal[..., -1:, :] += last
+    normal[..., extra, -1:] += np.swapaxes(last[..., extra], -1, -2)
+    diagonal = np.arange(first, first + num_extra)
+    normal[..., diagonal, diagonal] += (weighted[..., extra] ** 2).sum(axis=-2)
+
+
+def _condense_full(problem, jacobians, parts, forcing, gap, states, num_extra):
     runs, size, count = problem.num_runs, problem.dimension, forcing.num_constants
     width = size + count + 1
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
@@ -240,7 +261,7 @@ def _condense_full(problem, jacobians, parts, forcing, gap, states):
         if problem.sampled[k]:
             weighted = sensitivity.reshape(runs, size, width) * weight[k][:, :, None]
             weighted[:, :, -1] = rest[k] - weighted[:, :, -1]
-            normal += weighted.transpose(0, 2, 1) @ weighted
+            _add_products(normal, weighted, num_extra)
         if k < problem.grid_length - 1:
             _advance(jacobians, parts, k, sensitivity, forcing, gap)
     initial, rows = slice(0, size), slice(size, width - 1)
@@ -254,7 +275,7 @@ def _condense_full(problem, jacobians, parts, forcing, gap, states):
     )
 
 
-def _condense_own(problem, jacobians, own_jacobians, parts, forcing, gap, states):
+def _condense_own(problem, jacobians, own_jacobians, parts, forcing, gap, states, num_extra):
     runs, n, variables = problem.num_runs, problem.num_nodes, len(problem.variables)
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     own = np.zeros((runs, variables, n, variables))
@@ -281,7 +302,8 @@ def _condense_own(problem, jacobians, own_jacobians, parts, forcing, gap, states
     others = others.reshape(runs * n, initial.shape[2], -1)
     mixed = initial @ others
     flat = everything.reshape(-1, everything.shape[-1])
-    normal = flat.T @ flat
+    normal = np.zeros((flat.shape[1], flat.shape[1]))
+    _add_products(normal, flat, num_extra)
     return (
         initial @ initial.transpose(0, 2, 1),
         mixed[:, :, :-1],
@@ -292,7 +314,7 @@ def _condense_own(problem, jacobians, own_jacobians, parts, forcing, gap, states
     )
 
 
-def _condense_known(problem, jacobians, parts, forcing, gap, states):
+def _condense_known(problem, jacobians, parts, forcing, gap, states, num_extra):
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     count = forcing.num_constants
     shared = np.zeros((problem.num_runs * problem.dimension, count + 1))
@@ -301,7 +323,7 @@ def _condense_known(problem, jacobians, parts, forcing, gap, states):
         if problem.sampled[k]:
             weighted = shared * weight[k].reshape(-1, 1)
             weighted[:, -1] = rest[k].reshape(-1) - weighted[:, -1]
-            normal += weighted.T @ weighted
+            _add_products(normal, weighted, num_extra)
         if k < problem.grid_length - 1:
             _advance(jacobians, parts, k, shared, forcing, gap)
     nothing = np.zeros((0, 0, count)), np.zeros((0, 0))

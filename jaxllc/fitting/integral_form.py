@@ -105,16 +105,19 @@ class IntegralForm:
 
     def recentred(self, columns: np.ndarray, variable: int = 0) -> np.ndarray:
         """Columns (..., row) of the same form with fewer windows, as they are with these windows."""
-        result, start = np.empty_like(columns), 0
+        if columns.ndim > 1:
+            # One by one, so that each stays in the processor's cache.
+            result = np.empty_like(columns)
+            for own, column in zip(result, columns, strict=True):
+                own[:] = self.recentred(column, variable)
+            return result
+        parts, start = [], 0
         for mask, windows in zip(self.masks, self._windows, strict=True):
-            shape = mask[variable].shape
-            rows = slice(start, start + mask[variable].size)
-            part = columns[..., rows].reshape(*columns.shape[:-1], *shape)
-            result[..., rows] = _centred(part, mask[variable], windows).reshape(
-                *columns.shape[:-1], -1
-            )
-            start = rows.stop
-        return result
+            seen = mask[variable]
+            values = columns[start : start + seen.size].reshape(seen.shape)
+            parts.append(_centred(values, seen, windows).ravel())
+            start += seen.size
+        return np.concatenate(parts)
 
     def column(
         self, term: Term, variable: int = 0, evaluator: Evaluator | None = None

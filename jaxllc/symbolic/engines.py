@@ -22,6 +22,9 @@ from jaxllc.symbolic.search_sparse import (
 )
 from jaxllc.terms import Term, TermFamily
 
+# Noise, relative to the standard deviation, beyond which products of columns are exact enough.
+_ROUGH = 3e-3
+
 
 @dataclass(frozen=True)
 class ProposedEquation:
@@ -77,7 +80,8 @@ class SparseEngine:
         if (index, shown) not in self._reduced:
             # Several windows are searched together: their columns are evaluated once.
             forms = problem.forms[: 1 if problem.is_clean(variable) else None]
-            for k, reduced in enumerate(reduce_forms(forms, problem.library, variable)):
+            rough = bool(np.all(problem.smoothed.noise > _ROUGH * problem.std))
+            for k, reduced in enumerate(reduce_forms(forms, problem.library, variable, rough)):
                 self._reduced[k, shown] = reduced
         return self._reduced[index, shown]
 

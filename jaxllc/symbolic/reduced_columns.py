@@ -1,6 +1,6 @@
 """Columns of all candidates in the integral form, reduced to as many rows as there are columns.
 
-One QR factorisation keeps all products of columns and targets, which is all that a search for sets needs.
+A triangular factor keeps all products of columns and targets, which is all that a search for sets needs.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpstrf
 
 from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.terms import Term
 
 # Complete polynomials that searches of several variables start from.
 _KEPT_SPANS = 4
+# Squared distance of a column of unit length from the span of others below which it counts as in it.
+_SMALLEST_PIVOT = 1e-11
 
 
 @dataclass
 class Reduced:
-    """Columns of all candidates and targets of all equations after the QR factorisation."""
+    """Columns of all candidates and targets of all equations after the factorisation."""
 
     terms: list[Term]
     columns: np.ndarray  # (row, column), each of unit norm
@@ -42,7 +46,7 @@ class Reduced:
         return Groups(self)
 
     def span(self, positions: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Basis of some candidates' columns, (row, k), orthonormal, and all columns' shares in it, (k, column)."""
+        """Orthonormal basis of some candidates' columns, (row, k), and all shares in it, (k, column)."""
         key = tuple(int(p) for p in positions)
         if key not in self._spans:
             basis = _basis(self, key)
@@ -71,20 +75,30 @@ def _basis(reduced: Reduced, positions: Sequence[int]) -> np.ndarray:
 
 
 class Groups:
-    """Positions and mutual products of each candidate's column and derivatives."""
+    """Positions of each candidate's column and derivatives, and their mutual products.
+
+    own: (term,) column; with_slope, slope: candidates with an inner constant, and the column of its
+    derivative; with_two, second_slope: those with two, and that of the second; place: where these are among
+    `with_slope`.
+    """
 
     def __init__(self, reduced: Reduced) -> None:
-        columns, first, width = reduced.columns, reduced.first, reduced.width
-        self.own = first
-        self.levels = []
-        for level in (1, 2):
-            members = np.flatnonzero(width > level)
-            at = first[members] + level
-            products = [
-                (columns[:, first[members] + earlier] * columns[:, at]).sum(axis=0)
-                for earlier in range(level)
-            ]
-            self.levels.append((members, at, products))
+        self.own = reduced.first
+        self.with_slope = np.flatnonzero(reduced.width > 1)
+        self.slope = self.own[self.with_slope] + 1
+        self.with_two = np.flatnonzero(reduced.width > 2)
+        self.second_slope = self.own[self.with_two] + 2
+        self.place = np.searchsorted(self.with_slope, self.with_two)
+        self.products = self.products_of(reduced.columns)
+
+    def products_of(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Of columns (row, column): own with slope, own with second slope, slope with second slope."""
+        second = values[:, self.second_slope]
+        return (
+            (values[:, self.own[self.with_slope]] * values[:, self.slope]).sum(axis=0),
+            (values[:, self.own[self.with_two]] * second).sum(axis=0),
+            (values[:, self.slope[self.place]] * second).sum(axis=0),
+        )
 
 
 def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0) -> Reduced:
@@ -93,44 +107,74 @@ def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0)
 
 
 def reduce_forms(
-    forms: Sequence[IntegralForm], terms: Sequence[Term], variable: int = 0
+    forms: Sequence[IntegralForm],
+    terms: Sequence[Term],
+    variable: int = 0,
+    by_products: bool = False,
 ) -> list[Reduced]:
-    """`reduce_columns` of forms that differ in their windows only: terms are evaluated once."""
+    """`reduce_columns` of forms that differ in their windows only: terms are evaluated once.
+
+    by_products: factorise the columns' products, which is several times faster, in place of the columns. Sets
+    whose columns nearly cancel are then told from each other to about a thousandth of the target's size, not
+    to rounding: enough under noise.
+    """
     blocks, kept = [], []
     for term in terms:
         block = forms[0].column_and_derivatives(term, variable).T
-        size = np.abs(block).max(axis=1)
-        if np.all(np.isfinite(size)) and size[0] > 0:
+        norm = np.sqrt((block**2).sum(axis=1))
+        if np.all(np.isfinite(norm)) and norm[0] > 0:
             blocks.append(block)
             kept.append(term)
     width = np.array([len(b) for b in blocks])
     count = len(forms[0].target(variable))
     columns = np.concatenate(blocks) if blocks else np.zeros((0, count))
     return [
-        _factorised(form, kept, form.recentred(columns, variable) if k else columns, width)
-        for k, form in enumerate(forms)
+        _reduction(
+            form,
+            kept,
+            form.recentred(columns, variable) if number else columns,
+            width,
+            by_products,
+        )
+        for number, form in enumerate(forms)
     ]
 
 
-def _factorised(
-    form: IntegralForm, terms: list[Term], columns: np.ndarray, width: np.ndarray
+def _reduction(
+    form: IntegralForm, terms: list[Term], columns: np.ndarray, width: np.ndarray, by_products: bool
 ) -> Reduced:
     """The reduction of columns (column, row)."""
-    position, equations = len(columns), len(form.variables)
-    targets = np.stack([form.target(v) for v in range(equations)])
+    equations = range(len(form.variables))
+    targets = np.stack([form.target(v) for v in equations])
     norm = np.sqrt(np.einsum("cr,cr->c", columns, columns))
-    matrix = np.zeros((position + equations, max(targets.shape[1], position + equations)))
-    np.divide(
-        columns, np.where(norm > 0, norm, 1.0)[:, None], out=matrix[:position, : targets.shape[1]]
-    )
-    matrix[position:, : targets.shape[1]] = targets
+    unit = columns / np.where(norm > 0, norm, 1.0)[:, None]
+    reduced, aims, outside = (_of_products if by_products else _of_rows)(unit, targets)
+    first = np.cumsum(width) - width
+    rows = np.array([form.num_rows(v) for v in equations])
+    return Reduced(terms, reduced, first, width, aims, outside, rows)
+
+
+def _of_rows(unit: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Columns (k, column), targets (k, equation) and their squared norms outside, by a QR factorisation."""
+    position = len(unit)
+    matrix = np.concatenate([unit, targets])
+    missing = len(matrix) - matrix.shape[1]
+    if missing > 0:
+        matrix = np.concatenate([matrix, np.zeros((len(matrix), missing))], axis=1)
     upper: np.ndarray = np.asarray(np.linalg.qr(matrix.T, mode="r"))
-    return Reduced(
-        terms,
-        upper[:position, :position],
-        np.cumsum(width) - width,
-        width,
-        upper[:position, position:],
-        (upper[position:, position:] ** 2).sum(axis=0),
-        np.array([form.num_rows(v) for v in range(equations)]),
-    )
+    outside = (upper[position:, position:] ** 2).sum(axis=0)
+    return upper[:position, :position], upper[:position, position:], outside
+
+
+def _of_products(
+    unit: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same by a Cholesky factorisation with pivots, up to what is in the span of the columns before."""
+    factor, order, rank, _ = dpstrf(unit @ unit.T, tol=_SMALLEST_PIVOT)
+    upper = np.triu(factor[:rank])
+    reduced = np.empty_like(upper)
+    reduced[:, order - 1] = upper
+    products = (unit @ targets.T)[order[:rank] - 1]
+    aims = solve_triangular(upper[:, :rank], products, trans="T")
+    outside = np.maximum((targets**2).sum(axis=1) - (aims**2).sum(axis=0), 0.0)
+    return reduced, aims, outside

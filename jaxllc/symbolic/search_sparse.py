@@ -33,32 +33,37 @@ def information_criterion(residual, num_rows: int, num_constants, floor: float):
     )
 
 
+@dataclass
 class _State:
-    """A partial set: an orthonormal basis of its columns, what of the target is left, all columns' shares."""
+    """A partial set: an orthonormal basis of its columns, and what is left outside its span.
 
-    def __init__(self, positions, basis, rest, constants, shares) -> None:
-        self.positions, self.basis, self.rest = positions, basis, rest
-        self.constants, self.shares = constants, shares
+    rest: of the target; left: (column,) squared norm of each column; products: those of `Groups`.
+    """
+
+    positions: tuple[int, ...]
+    basis: np.ndarray
+    rest: np.ndarray
+    constants: int
+    left: np.ndarray
+    products: tuple[np.ndarray, ...]
 
 
-def _gains(state: _State, reduced: Reduced, groups: Groups) -> np.ndarray:
+def _gains(state: _State, slope: np.ndarray, groups: Groups) -> np.ndarray:
     """Reduction of the squared residual by each candidate together with its derivatives, (term,).
 
-    Gram-Schmidt within each candidate, from products alone.
+    Gram-Schmidt within each candidate, from products alone. slope: (column,) product with what is left of the
+    target.
     """
-    slope = state.rest @ reduced.columns
-    shares = state.shares
-    left = 1.0 - (shares**2).sum(axis=0)
-    own = groups.own
+    left, own = state.left, groups.own
     norm = left[own]
     good = norm > 1e-10
     norm = np.where(good, norm, 1.0)
     first = np.where(good, slope[own], 0.0)
     gain = first**2 / norm
-    members, at, (product,) = groups.levels[0]
+    cross, to_own, to_second = state.products
+    members, at = groups.with_slope, groups.slope
     if not len(members):
         return gain
-    cross = product - (shares[:, own[members]] * shares[:, at]).sum(axis=0)
     cross = np.where(good[members], cross, 0.0)
     second_norm = left[at] - cross**2 / norm[members]
     second = slope[at] - cross / norm[members] * first[members]
@@ -66,13 +71,10 @@ def _gains(state: _State, reduced: Reduced, groups: Groups) -> np.ndarray:
     second_norm = np.where(fine, second_norm, 1.0)
     second = np.where(fine, second, 0.0)
     gain[members] += second**2 / second_norm
-    last, at_last, (with_own, with_second) = groups.levels[1]
+    last, at_last, place = groups.with_two, groups.second_slope, groups.place
     if not len(last):
         return gain
-    place = np.searchsorted(members, last)
-    to_own = with_own - (shares[:, own[last]] * shares[:, at_last]).sum(axis=0)
     to_own = np.where(good[last], to_own, 0.0)
-    to_second = with_second - (shares[:, at[place]] * shares[:, at_last]).sum(axis=0)
     to_second = to_second - cross[place] * to_own / norm[last]
     to_second = np.where(fine[place], to_second, 0.0)
     third_norm = left[at_last] - to_own**2 / norm[last] - to_second**2 / second_norm[place]
@@ -87,30 +89,51 @@ def _gains(state: _State, reduced: Reduced, groups: Groups) -> np.ndarray:
 def _started(reduced: Reduced, target: np.ndarray, positions: Sequence[int] | np.ndarray) -> _State:
     """The set of given candidates."""
     basis, shares = reduced.span(positions)
-    rest = target - basis @ (basis.T @ target)
-    constants = int(sum(reduced.width[p] for p in positions))
-    return _State(tuple(positions), basis, rest, constants, shares)
-
-
-def _extend(state: _State, position: int, reduced: Reduced) -> _State:
-    start = reduced.first[position]
-    block = reduced.columns[:, start : start + reduced.width[position]]
-    basis = state.basis
-    for column in block.T:
-        for _ in range(2):
-            column = column - basis @ (basis.T @ column)
-        norm = np.linalg.norm(column)
-        if norm > 1e-5:
-            basis = np.concatenate([basis, (column / norm)[:, None]], axis=1)
-    new = basis[:, state.basis.shape[1] :]
-    rest = state.rest - new @ (new.T @ state.rest)
+    groups = reduced.groups
     return _State(
-        (*state.positions, position),
+        tuple(int(p) for p in positions),
         basis,
-        rest,
-        state.constants + int(reduced.width[position]),
-        np.concatenate([state.shares, new.T @ reduced.columns]),
+        target - basis @ (basis.T @ target),
+        int(sum(reduced.width[p] for p in positions)),
+        1.0 - (shares**2).sum(axis=0),
+        tuple(a - b for a, b in zip(groups.products, groups.products_of(shares), strict=True)),
     )
+
+
+def _extended(chosen: Sequence[tuple[_State, int]], reduced: Reduced) -> list[_State]:
+    """Each set with one more candidate; one product with all columns serves all of them."""
+    groups = reduced.groups
+    bases = []
+    for state, position in chosen:
+        start = reduced.first[position]
+        basis = state.basis
+        for column in reduced.columns[:, start : start + reduced.width[position]].T:
+            for _ in range(2):
+                column = column - basis @ (basis.T @ column)
+            norm = np.linalg.norm(column)
+            if norm > 1e-5:
+                basis = np.concatenate([basis, (column / norm)[:, None]], axis=1)
+        bases.append(basis)
+    pairs = list(zip(chosen, bases, strict=True))
+    new = [basis[:, state.basis.shape[1] :] for (state, _), basis in pairs]
+    shares = np.concatenate(new, axis=1).T @ reduced.columns
+    edges = np.cumsum([n.shape[1] for n in new])[:-1]
+    states = []
+    for ((state, position), basis), own, share in zip(
+        pairs, new, np.split(shares, edges), strict=True
+    ):
+        taken = groups.products_of(share)
+        states.append(
+            _State(
+                (*state.positions, position),
+                basis,
+                state.rest - own @ (own.T @ state.rest),
+                state.constants + int(reduced.width[position]),
+                state.left - (share**2).sum(axis=0),
+                tuple(a - b for a, b in zip(state.products, taken, strict=True)),
+            )
+        )
+    return states
 
 
 def _record(found: dict, state: _State, family, outside: float, rows: int, floor: float) -> None:
@@ -148,10 +171,13 @@ def beam_search(
         _record(found, start, family, outside, rows, floor)
     for _ in range(max_terms):
         moves: dict[tuple[int, ...], tuple[float, _State, int]] = {}
-        for state in states:
+        slopes = np.stack([state.rest for state in states]) @ reduced.columns
+        for state, slope in zip(states, slopes, strict=True):
             residual = outside + float(state.rest @ state.rest)
-            gain = _gains(state, reduced, groups)
-            gain[np.isin(family, family[list(state.positions)]) | barred] = -np.inf
+            gain = _gains(state, slope, groups)
+            used = np.zeros(len(family), dtype=bool)
+            used[family[list(state.positions)]] = True
+            gain[used[family] | barred] = -np.inf
             remaining = residual - gain
             score = information_criterion(remaining, rows, state.constants + reduced.width, floor)
             score[~np.isfinite(gain)] = np.inf
@@ -167,11 +193,13 @@ def beam_search(
         ranked = sorted(moves.items(), key=lambda item: item[1][0])
         by_family: dict[frozenset[int], tuple] = {}
         for key, value in ranked:
-            by_family.setdefault(frozenset(family[list(key)]), (key, value))
+            by_family.setdefault(frozenset(family[list(key)].tolist()), (key, value))
+            if len(by_family) == beam:
+                break
         chosen = dict(ranked[: beam // 3])
-        for key, value in list(by_family.values())[:beam]:
+        for key, value in by_family.values():
             chosen.setdefault(key, value)
-        states = [_extend(state, position, reduced) for _, state, position in chosen.values()]
+        states = _extended([(state, position) for _, state, position in chosen.values()], reduced)
         for state in states:
             _record(found, state, family, outside, rows, floor)
         top = min(p.score for p in found.values())
@@ -219,7 +247,7 @@ def _removal_costs(upper: np.ndarray, inside: np.ndarray, owner: np.ndarray) -> 
     each, in ascending order.
     """
     diagonal = np.abs(np.diag(upper))
-    if diagonal.min() > 1e-10 * diagonal.max():
+    if len(upper) == len(owner) and diagonal.min() > 1e-10 * diagonal.max():
         inverse = dtrtri(upper)[0]
     else:
         inverse = np.linalg.pinv(upper, rcond=1e-12)
@@ -241,7 +269,7 @@ def single_gains(reduced: Reduced, equation: int, positions: Sequence[int]) -> n
     """Reduction of the squared residual by each candidate added to a set, (term,)."""
     target = reduced.targets[:, equation]
     state = _started(reduced, target, positions)
-    return _gains(state, reduced, reduced.groups)
+    return _gains(state, state.rest @ reduced.columns, reduced.groups)
 
 
 def best_start(
