@@ -146,6 +146,11 @@ def _pieces(expression: sympy.Expr) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
+def needs_edges(family: TermFamily) -> bool:
+    """Whether an interaction is not a sum of products a(x_i) b(x_j), so that it takes arrays over edges."""
+    return family.side == INTERACTION and any(p[2] != 1 for p in _pieces(family.expression))
+
+
 def _sides(expression: sympy.Expr) -> set[str]:
     return {s.name[-1] for s in expression.free_symbols if s.name.endswith(("_i", "_j"))}
 

@@ -5,6 +5,7 @@ States are arrays (variable, node, run * grid time), so that all steps of all ru
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,10 @@ import numpy as np
 
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.interval_jacobians import IntervalJacobians
-from jaxllc.terms import Stage, Term
+from jaxllc.terms import Stage, Term, needs_edges
+
+# Numbers in an array of a part of the flow.
+_PART_SIZE = 80_000
 
 
 @dataclass
@@ -126,6 +130,19 @@ class TrajectoryProblem:
         grid = states.reshape(*states.shape[:2], self.num_runs, self.grid_length)
         state = np.ascontiguousarray(grid[..., :-1]).reshape(*states.shape[:2], -1)
         step = self.steps.reshape(1, 1, -1) / substeps
+        # In parts whose arrays stay in the processor's cache: several times faster where terms act on edges.
+        on_edges = any(needs_edges(t.family) for terms in law.terms for t in terms)
+        rows = self.network.num_edges if on_edges else self.num_nodes
+        count = -(-state.shape[2] // max(16, _PART_SIZE // rows))
+        bounds = np.linspace(0, state.shape[2], count + 1).astype(int)
+        for start, stop in itertools.pairwise(bounds):
+            part = slice(start, stop)
+            state[..., part] = self._stepped(law, state[..., part], step[..., part], substeps)
+        return state
+
+    def _stepped(
+        self, law: CandidateLaw, state: np.ndarray, step: np.ndarray, substeps: int
+    ) -> np.ndarray:
         for _ in range(substeps):
             k1 = self.derivative(law, state)
             k2 = self.derivative(law, state + step / 2 * k1)
