@@ -146,6 +146,11 @@ def _pieces(expression: sympy.Expr) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
+def needs_edges(family: TermFamily) -> bool:
+    """Whether an interaction is not a sum of products a(x_i) b(x_j), so that it takes arrays over edges."""
+    return family.side == INTERACTION and any(p[2] != 1 for p in _pieces(family.expression))
+
+
 def _sides(expression: sympy.Expr) -> set[str]:
     return {s.name[-1] for s in expression.free_symbols if s.name.endswith(("_i", "_j"))}
 
@@ -222,9 +227,18 @@ class Stage:
             row[receiving] = np.arange(len(receiving))
             kept = row[receivers] >= 0
             weights, senders, receivers = weights[kept], senders[kept], row[receivers[kept]]
+            # What a node sends is evaluated only where it is received.
+            self._sending, sender_rows = np.unique(senders, return_inverse=True)
+        else:
+            sender_rows = senders
         rows = n if receiving is None else len(receiving)
+        sources = n if receiving is None else len(self._sending)
+        # Nodes, and rows of the arrays of x_j.
+        self.sender_rows = sender_rows
         self.senders, self.receivers, self.weights = senders, receivers, weights
-        self.adjacency = sparse.csr_array((weights, (receivers, senders)), shape=(rows, n))
+        self.adjacency = sparse.csr_array(
+            (weights, (receivers, sender_rows)), shape=(rows, sources)
+        )
         self.incidence = sparse.csr_array(
             (weights, (receivers, np.arange(len(weights)))), (rows, len(weights))
         )
@@ -232,20 +246,27 @@ class Stage:
         self._receiving = receiving
         self._constants: dict[sympy.Expr, np.ndarray] = {}
         for name, values in {**features, "k": strength}.items():
-            self._constants[sympy.Symbol(f"{name}_j")] = values[:, None]
-            own = values if receiving is None else values[receiving]
+            own, other = self._sides(values)
             self._constants[sympy.Symbol(f"{name}_i")] = own[:, None]
+            self._constants[sympy.Symbol(f"{name}_j")] = other[:, None]
         self._place(states)
+
+    def _sides(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values of all nodes at the receivers and at the senders."""
+        if self._receiving is None:
+            return values, values
+        return values[self._receiving], values[self._sending]
 
     def _place(self, states: Mapping[str, np.ndarray]) -> None:
         self._symbols: dict[sympy.Expr, np.ndarray] = dict(self._constants)
         for name, values in states.items():
-            own = values if self._receiving is None else values[self._receiving]
+            own, other = self._sides(values)
             self._symbols[sympy.Symbol(f"{name}_i")] = own
-            self._symbols[sympy.Symbol(f"{name}_j")] = values
+            self._symbols[sympy.Symbol(f"{name}_j")] = other
             self.shape = own.shape
         self._node_memo: dict = dict(self._symbols)
         self._edge_memo: dict | None = None
+        self._on_edges: dict[sympy.Expr, np.ndarray] = {}
 
     def moved(self, states: Mapping[str, np.ndarray]) -> Stage:
         """The same network and features with other states."""
@@ -267,8 +288,11 @@ class Stage:
     def _edge_symbols(self, expression: sympy.Expr, edge: dict) -> dict:
         for symbol in expression.free_symbols:
             if symbol not in edge:
-                rows = self.receivers if symbol.name.endswith("_i") else self.senders
-                edge[symbol] = self._symbols[symbol][rows]
+                if symbol not in self._on_edges:
+                    own = symbol.name.endswith("_i")
+                    rows = self.receivers if own else self.sender_rows
+                    self._on_edges[symbol] = self._symbols[symbol][rows]
+                edge[symbol] = self._on_edges[symbol]
         return edge
 
     def evaluator(self, inner: Sequence[float] = ()) -> Evaluator:
@@ -318,7 +342,7 @@ class Evaluator:
         if key not in self._node:
             values = evaluate(mixed, self.stage._edge_symbols(mixed, self._edge))
             if sender != 1:
-                values = values * np.asarray(evaluate(sender, self._node))[self.stage.senders]
+                values = values * np.asarray(evaluate(sender, self._node))[self.stage.sender_rows]
             self._node[key] = self.stage.incidence @ np.ascontiguousarray(values)
         return self._node[key]
 
@@ -327,7 +351,7 @@ class Evaluator:
         total: np.ndarray | float = 0.0
         for receiver, sender, mixed in _pieces(expression):
             value: np.ndarray | float = self.stage.weights[:, None]
-            for part, rows in ((receiver, self.stage.receivers), (sender, self.stage.senders)):
+            for part, rows in ((receiver, self.stage.receivers), (sender, self.stage.sender_rows)):
                 if part != 1:
                     number = np.asarray(evaluate(part, self._node))
                     value = value * (number if number.ndim == 0 else number[rows])

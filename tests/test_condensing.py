@@ -1,11 +1,17 @@
 """Condensing: the flow's order, sensitivities beside finite differences, defects that close."""
 
 import numpy as np
+import sympy
 
+from jaxllc.fitting import trajectory_problem
+from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.condensing import FULL, OWN, close, linearise, propagate
 from jaxllc.fitting.trajectory_fit import fit_trajectories
 from jaxllc.trajectories import Trajectories
 from tests.fit_problems import (
+    W0,
+    X_I,
+    X_J,
     adjacency,
     epidemic_law,
     epidemic_problem,
@@ -13,6 +19,8 @@ from tests.fit_problems import (
     kuramoto_law,
     kuramoto_rate,
     on_truth,
+    own,
+    pair,
     perturbed,
     problem_of,
     solved,
@@ -32,6 +40,19 @@ def test_the_flow_is_of_fourth_order():
     slopes = np.log2(np.array(errors[:-1]) / errors[1:])
     assert np.all(slopes > 3.6)
     assert np.all(slopes < 5.0)
+
+
+def test_the_flow_does_not_depend_on_the_parts_it_is_evaluated_in(monkeypatch):
+    problem = epidemic_problem(noise=1.0, refine=4)
+    squeezed = sympy.tanh(W0 * X_J - W0 * X_I)
+    law = CandidateLaw(((own(X_I), pair(squeezed, 1.3)),), ((-0.4, 0.6),))
+    for substeps in (1, 3):
+        whole = problem.flow(law, problem.smoothed, substeps)
+        monkeypatch.setattr(trajectory_problem, "_PART_SIZE", 17 * problem.network.num_edges)
+        parts = problem.flow(law, problem.smoothed, substeps)
+        monkeypatch.undo()
+        assert whole.shape[2] > 2 * 17
+        np.testing.assert_allclose(parts, whole, rtol=1e-14, atol=1e-14)
 
 
 def sensitivity_error(num_times, mode=FULL):

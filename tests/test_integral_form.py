@@ -191,3 +191,12 @@ def test_derivatives_of_columns_equal_finite_differences(runs, network):
         np.testing.assert_allclose(
             block[:, 1 + position], (columns[0] - columns[1]) / 2e-5, rtol=1e-6, atol=1e-9
         )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_columns_are_carried_over_to_more_windows(runs, network, share):
+    gapped = with_gaps(runs, share) if share else runs
+    smoothed = smooth(gapped, refine=2)
+    whole, parts = (IntegralForm(gapped, network, smoothed, {}, windows) for windows in (1, 4))
+    found = parts.recentred(true_columns(whole).T)
+    np.testing.assert_allclose(found, true_columns(parts).T, atol=1e-12)

@@ -17,16 +17,15 @@ from jaxllc.network import Network
 from jaxllc.symbolic.constants import ColumnCache, refine_inner_constants
 from jaxllc.symbolic.engines import SparseEngine, first_guess
 from jaxllc.symbolic.library import Scale, candidate_terms
+from jaxllc.symbolic.reduced_columns import Reduced, reduce_columns, reduce_forms
 from jaxllc.symbolic.search_names import check_engine
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import (
     Proposal,
-    Reduced,
     beam_search,
     best_start,
     eliminate,
     information_criterion,
-    reduce_columns,
 )
 from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.trajectories import Trajectories
@@ -367,3 +366,16 @@ def test_hill_terms_are_offered_for_positive_states_only():
             ("x",), (), {"x": Scale(np.linspace(low, 2.0, 50))}, differences, False, False
         )
         assert any(t.family.expression == hill for t in terms) == offered
+
+
+def test_products_of_columns_leave_what_the_columns_leave(gene):
+    terms = gene.library[::7]
+    by_rows, by_products = (
+        reduce_forms(gene.forms, terms, 0, by_products)[0] for by_products in (False, True)
+    )
+    total = float(gene.forms[0].target(0) @ gene.forms[0].target(0))
+    for size in (1, 2, 4):
+        for positions in itertools.combinations(range(0, len(by_rows.terms), 5), size):
+            expected = residual_by_least_squares(by_rows, positions)
+            found = residual_by_least_squares(by_products, positions)
+            assert found == pytest.approx(expected, rel=1e-4, abs=1e-6 * total)

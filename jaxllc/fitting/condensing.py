@@ -11,14 +11,15 @@ Diehl 2010).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sparse
 
 from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.fitting.interval_jacobians import IntervalJacobians
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.terms import Term
 
@@ -27,6 +28,48 @@ FULL, OWN, KNOWN = "full", "own", "known"
 # Longest step, relative to the fastest rate, of the Taylor polynomial; most parts of one interval.
 _LONGEST_STEP = 1.0
 _MOST_PARTS = 40
+
+
+class Forcing:
+    """What the constants add to the change of the states over one part of each interval.
+
+    by_constant: (constant, node, run * grid time) derivative of an equation's right side by its constants;
+    equation_of: (constant,); spans: (interval, run) length of a part.
+    """
+
+    def __init__(
+        self,
+        by_constant: np.ndarray,
+        equation_of: np.ndarray,
+        spans: np.ndarray,
+        num_variables: int,
+    ) -> None:
+        count, n = by_constant.shape[:2]
+        self.num_constants, self._num_intervals = count, len(spans)
+        self.shape = (spans.shape[1], num_variables, n)
+        # Constants of one equation that stand side by side act on the same rows: one block.
+        edges = np.flatnonzero(np.diff(equation_of)) + 1
+        bounds = [0, *(int(e) for e in edges), count] if count else [0]
+        self._blocks: list[tuple[int, slice, np.ndarray]] = []
+        for start, stop in itertools.pairwise(bounds):
+            grid = by_constant[start:stop].reshape(stop - start, n, spans.shape[1], -1)
+            mean = grid[..., 1:] + grid[..., :-1]
+            mean *= 0.5 * spans.T
+            values = np.ascontiguousarray(mean.transpose(3, 2, 1, 0))
+            self._blocks.append((int(equation_of[start]), slice(start, stop), values))
+
+    def add_to(self, rate: np.ndarray, interval: int, first: int) -> None:
+        """Add to a matrix (run * state, column) whose columns from `first` on are the constants."""
+        rows = rate.reshape(*self.shape, -1)
+        for equation, columns, values in self._blocks:
+            rows[:, equation, :, first + columns.start : first + columns.stop] += values[interval]
+
+    def along(self, change: np.ndarray) -> np.ndarray:
+        """For a change of all constants, (interval, run * state)."""
+        total = np.zeros((self._num_intervals, *self.shape))
+        for equation, columns, values in self._blocks:
+            total[:, :, equation] += values @ change[columns]
+        return total.reshape(self._num_intervals, -1)
 
 
 @dataclass
@@ -42,8 +85,8 @@ class Linearisation:
     gradient_initial: np.ndarray  # (block, s)
     gradient: np.ndarray  # (constant,)
     merit: float
-    jacobians: list[sparse.csr_array]
-    response: np.ndarray  # (interval, run * state, constant): mean derivative by the constants
+    jacobians: IntervalJacobians  # times the length of a part of the interval
+    forcing: Forcing
     defects: np.ndarray  # (interval, run * state)
     parts: np.ndarray  # (interval,) into how many parts its exponential is divided
 
@@ -57,9 +100,9 @@ class Linearisation:
         blocks = self.blocks + shift[:, :, None] * np.eye(size)[None]
         right = np.concatenate([self.mixed, self.gradient_initial[:, :, None]], axis=2)
         solved = np.linalg.solve(blocks, right)
-        normal = self.constants - np.einsum("bsp,bsq->pq", self.mixed, solved[:, :, :-1])
-        gradient = self.gradient - np.einsum("bsp,bs->p", self.mixed, solved[:, :, -1])
-        return solved, normal, gradient
+        count = len(self.gradient)
+        taken = self.mixed.reshape(-1, count).T @ solved.reshape(-1, count + 1)
+        return solved, self.constants - taken[:, :-1], self.gradient - taken[:, -1]
 
     def step(self, damping: float):
         """Gauss-Newton step: change of constants, of initial states, and the merit it predicts."""
@@ -86,47 +129,46 @@ def linearise(
     extra: Sequence[tuple[int, Term]] = (),
     defects: np.ndarray | None = None,
 ) -> Linearisation:
-    """Condense the problem around a law and states; `extra` terms enter with coefficient zero."""
+    """Condense the problem around a law and states; `extra` terms enter with coefficient zero.
+
+    Of the products between two extra terms only those of a term with itself are formed.
+    """
     partials = problem.partials(law, states, extra)
     if defects is None:
         defects = problem.defects(law, states)
-    runs, n = problem.num_runs, problem.num_nodes
-    count, intervals = len(partials.by_constant), problem.grid_length - 1
-    mean = partials.by_constant.reshape(count, n, runs, -1)
-    mean = 0.5 * (mean[..., 1:] + mean[..., :-1])
-    response = np.zeros((intervals, runs, len(problem.variables), n, count))
-    for c in range(count):
-        response[:, :, partials.equation_of[c], :, c] = mean[c].transpose(2, 1, 0)
-    response = response.reshape(intervals, runs * problem.dimension, count)
     jacobians = problem.jacobians(partials)
     parts = _parts(problem, jacobians)
-    gap = defects.reshape(intervals, -1)
+    spans = problem.steps.T / parts[:, None]
+    jacobians.scale(spans)
+    forcing = Forcing(partials.by_constant, partials.equation_of, spans, len(problem.variables))
+    gap = defects.reshape(len(parts), -1)
     normal: tuple[Any, ...]  # the first six fields of the result
     if mode == FULL:
-        normal = _condense_full(problem, jacobians, parts, response, gap, states)
+        normal = _condense_full(problem, jacobians, parts, forcing, gap, states, len(extra))
     elif mode == KNOWN:
-        normal = _condense_known(problem, jacobians, parts, response, gap, states)
+        normal = _condense_known(problem, jacobians, parts, forcing, gap, states, len(extra))
     else:
         own = problem.jacobians(partials, with_edges=False)
-        normal = _condense_own(problem, jacobians, own, parts, response, gap, states)
-    return Linearisation(*(*normal, jacobians, response, gap, parts))
+        own.scale(spans)
+        normal = _condense_own(problem, jacobians, own, parts, forcing, gap, states, len(extra))
+    return Linearisation(*(*normal, jacobians, forcing, gap, parts))
 
 
-def _parts(problem: TrajectoryProblem, jacobians: list[sparse.csr_array]) -> np.ndarray:
+def _parts(problem: TrajectoryProblem, jacobians: IntervalJacobians) -> np.ndarray:
     """Parts of each interval short enough for a Taylor polynomial of the exponential, also if stiff."""
-    parts = np.ones(len(jacobians), dtype=int)
-    for k, jacobian in enumerate(jacobians):
-        rows = np.asarray(abs(jacobian).sum(axis=1)).reshape(problem.num_runs, -1)
-        stiffness = float((rows.max(axis=1) * problem.steps[:, k]).max())
-        if np.isfinite(stiffness):
-            parts[k] = min(max(1, int(np.ceil(stiffness / _LONGEST_STEP))), _MOST_PARTS)
-    return parts
+    rows = jacobians.row_sums().reshape(problem.grid_length - 1, problem.num_runs, -1)
+    stiffness = (rows.max(axis=2) * problem.steps.T).max(axis=1)
+    needed = np.ceil(np.where(np.isfinite(stiffness), stiffness, 0.0) / _LONGEST_STEP)
+    return np.clip(needed, 1, _MOST_PARTS).astype(int)
 
 
 def propagate(
-    problem: TrajectoryProblem, line: Linearisation, change: np.ndarray, initial: np.ndarray
+    problem: TrajectoryProblem,
+    line: Linearisation,
+    change: np.ndarray | None,
+    initial: np.ndarray,
 ) -> np.ndarray:
-    """Change of all states from changes of constants and initial states, (variable, node, time).
+    """Change of all states from changes of constants (None: none) and initial states, (variable, node, time).
 
     The defects are closed.
     """
@@ -135,15 +177,20 @@ def propagate(
         initial = np.zeros((runs, size))
     elif initial.shape[0] != runs:  # (run * node, variable)
         initial = initial.reshape(runs, problem.num_nodes, -1).transpose(0, 2, 1)
-    current = initial.reshape(runs * size)
-    result = [current]
+    result = np.empty((problem.grid_length, runs * size))
+    result[0] = initial.reshape(-1)
+    forcing = None if change is None else line.forcing.along(change)
     for k in range(problem.grid_length - 1):
-        step = np.repeat(problem.steps[:, k], size)
-        rate = line.response[k] @ change
-        current = _taylor(line.jacobians[k], current, rate, step, line.parts[k]) + line.defects[k]
-        result.append(current)
+        current = result[k + 1]
+        current[:] = result[k]
+        for _ in range(line.parts[k]):
+            rate = line.jacobians.times(k, current)
+            if forcing is not None:
+                rate += forcing[k]
+            current += _third_order(line.jacobians, k, rate)
+        current += line.defects[k]
     shape = (problem.grid_length, runs, len(problem.variables), problem.num_nodes)
-    return np.stack(result).reshape(shape).transpose(2, 3, 1, 0).reshape(problem.smoothed.shape)
+    return result.reshape(shape).transpose(2, 3, 1, 0).reshape(problem.smoothed.shape)
 
 
 def close(
@@ -152,37 +199,58 @@ def close(
     """States with given defects closed along a linearisation."""
     moved = replace(line, defects=defects.reshape(line.defects.shape))
     start = np.zeros((problem.num_runs, problem.dimension))
-    return states + propagate(problem, moved, np.zeros(line.response.shape[2]), start)
+    return states + propagate(problem, moved, None, start)
 
 
-def _taylor(jacobian, current, forcing, step, parts):
-    """Solution of dS/dt = J S + F over a step, to third order in each of its parts."""
-    step = step / parts
-    for _ in range(parts):
-        rate = jacobian @ current
+def _third_order(jacobians: IntervalJacobians, k: int, rate: np.ndarray) -> np.ndarray:
+    """Change over a part of an interval, to third order, from its first-order term."""
+    second = jacobians.times(k, rate)
+    second *= 1 / 3
+    second += rate
+    third = jacobians.times(k, second)
+    third *= 0.5
+    third += rate
+    return third
+
+
+def _advance(
+    jacobians: IntervalJacobians,
+    parts: np.ndarray,
+    k: int,
+    sensitivity: np.ndarray,
+    forcing: Forcing | None = None,
+    gap: np.ndarray | None = None,
+) -> None:
+    """One interval, in place; with forcing, the last columns are the constants and the defect."""
+    for _ in range(parts[k]):
+        rate = jacobians.times(k, sensitivity)
         if forcing is not None:
-            rate = rate + forcing
-        second = step * (jacobian @ rate)
-        third = step * (jacobian @ second)
-        current = current + step * (rate + second / 2 + third / 6)
-    return current
-
-
-def _advance(problem, jacobians, parts, k, sensitivity, response, gap):
-    """One interval for a matrix whose last columns are the constants and the defect."""
-    step = np.repeat(problem.steps[:, k], problem.dimension)[:, None]
-    forcing = None
-    if response is not None:
-        forcing = np.zeros_like(sensitivity)
-        forcing[:, -1 - response.shape[2] : -1] = response[k]
-    sensitivity = _taylor(jacobians[k], sensitivity, forcing, step, parts[k])
+            forcing.add_to(rate, k, rate.shape[1] - 1 - forcing.num_constants)
+        sensitivity += _third_order(jacobians, k, rate)
     if gap is not None:
         sensitivity[:, -1] += gap[k]
-    return sensitivity
 
 
-def _condense_full(problem, jacobians, parts, response, gap, states):
-    runs, size, count = problem.num_runs, problem.dimension, response.shape[2]
+def _add_products(normal: np.ndarray, weighted: np.ndarray, num_extra: int) -> None:
+    """Add the products of columns (..., row, column); the extra columns stand before the last one."""
+    turned = np.swapaxes(weighted, -1, -2)
+    if not num_extra:
+        normal += turned @ weighted
+        return
+    first = weighted.shape[-1] - 1 - num_extra
+    extra = slice(first, -1)
+    rows = turned[..., :first, :] @ weighted
+    last = turned[..., -1:, :] @ weighted
+    normal[..., :first, :] += rows
+    normal[..., extra, :first] += np.swapaxes(rows[..., extra], -1, -2)
+    normal[..., -1:, :] += last
+    normal[..., extra, -1:] += np.swapaxes(last[..., extra], -1, -2)
+    diagonal = np.arange(first, first + num_extra)
+    normal[..., diagonal, diagonal] += (weighted[..., extra] ** 2).sum(axis=-2)
+
+
+def _condense_full(problem, jacobians, parts, forcing, gap, states, num_extra):
+    runs, size, count = problem.num_runs, problem.dimension, forcing.num_constants
     width = size + count + 1
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     sensitivity = np.zeros((runs, size, width))
@@ -193,9 +261,9 @@ def _condense_full(problem, jacobians, parts, response, gap, states):
         if problem.sampled[k]:
             weighted = sensitivity.reshape(runs, size, width) * weight[k][:, :, None]
             weighted[:, :, -1] = rest[k] - weighted[:, :, -1]
-            normal += weighted.transpose(0, 2, 1) @ weighted
+            _add_products(normal, weighted, num_extra)
         if k < problem.grid_length - 1:
-            sensitivity = _advance(problem, jacobians, parts, k, sensitivity, response, gap)
+            _advance(jacobians, parts, k, sensitivity, forcing, gap)
     initial, rows = slice(0, size), slice(size, width - 1)
     return (
         normal[:, initial, initial],
@@ -207,14 +275,14 @@ def _condense_full(problem, jacobians, parts, response, gap, states):
     )
 
 
-def _condense_own(problem, jacobians, own_jacobians, parts, response, gap, states):
+def _condense_own(problem, jacobians, own_jacobians, parts, forcing, gap, states, num_extra):
     runs, n, variables = problem.num_runs, problem.num_nodes, len(problem.variables)
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     own = np.zeros((runs, variables, n, variables))
     for v in range(variables):
         own[:, v, :, v] = 1.0
     own = own.reshape(runs * problem.dimension, variables)
-    shared = np.zeros((runs * problem.dimension, response.shape[2] + 1))
+    shared = np.zeros((runs * problem.dimension, forcing.num_constants + 1))
     own_all, shared_all = [], []
     for k in range(problem.grid_length):
         if problem.sampled[k]:
@@ -224,8 +292,8 @@ def _condense_own(problem, jacobians, own_jacobians, parts, response, gap, state
             weighted[:, -1] = rest[k].reshape(-1) - weighted[:, -1]
             shared_all.append(weighted)
         if k < problem.grid_length - 1:
-            own = _advance(problem, own_jacobians, parts, k, own, None, None)
-            shared = _advance(problem, jacobians, parts, k, shared, response, gap)
+            _advance(own_jacobians, parts, k, own)
+            _advance(jacobians, parts, k, shared, forcing, gap)
     by_node = (len(own_all), runs, variables, n, -1)
     initial = np.stack(own_all).reshape(by_node).transpose(1, 3, 4, 0, 2)
     initial = initial.reshape(runs * n, variables, -1)
@@ -234,7 +302,8 @@ def _condense_own(problem, jacobians, own_jacobians, parts, response, gap, state
     others = others.reshape(runs * n, initial.shape[2], -1)
     mixed = initial @ others
     flat = everything.reshape(-1, everything.shape[-1])
-    normal = flat.T @ flat
+    normal = np.zeros((flat.shape[1], flat.shape[1]))
+    _add_products(normal, flat, num_extra)
     return (
         initial @ initial.transpose(0, 2, 1),
         mixed[:, :, :-1],
@@ -245,18 +314,18 @@ def _condense_own(problem, jacobians, own_jacobians, parts, response, gap, state
     )
 
 
-def _condense_known(problem, jacobians, parts, response, gap, states):
+def _condense_known(problem, jacobians, parts, forcing, gap, states, num_extra):
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
-    count = response.shape[2]
+    count = forcing.num_constants
     shared = np.zeros((problem.num_runs * problem.dimension, count + 1))
     normal = np.zeros((count + 1, count + 1))
     for k in range(problem.grid_length):
         if problem.sampled[k]:
             weighted = shared * weight[k].reshape(-1, 1)
             weighted[:, -1] = rest[k].reshape(-1) - weighted[:, -1]
-            normal += weighted.T @ weighted
+            _add_products(normal, weighted, num_extra)
         if k < problem.grid_length - 1:
-            shared = _advance(problem, jacobians, parts, k, shared, response, gap)
+            _advance(jacobians, parts, k, shared, forcing, gap)
     nothing = np.zeros((0, 0, count)), np.zeros((0, 0))
     return (
         np.zeros((0, 0, 0)),

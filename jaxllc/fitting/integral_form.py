@@ -54,6 +54,16 @@ class IntegralForm:
             mask = run.observed.transpose(2, 1, 0)[:, self.nodes].astype(float)
             mask = mask * ~smoothed_unseen(run, network)[self.nodes][None, :, None]
             self.masks.append(mask)
+        # Where all nodes were observed at the same samples, offsets are removed within the integration.
+        self._centred_matrices = [
+            [
+                _centred(matrix.T, mask[v, 0], windows) if np.all(mask[v] == mask[v, :1]) else None
+                for matrix, mask, windows in zip(
+                    self._matrices, self.masks, self._windows, strict=True
+                )
+            ]
+            for v in range(len(self.variables))
+        ]
         for run, mask, windows in zip(runs, self.masks, self._windows, strict=True):
             values = np.nan_to_num(run.states.transpose(2, 1, 0)[:, self.nodes])
             self.targets.append(_centred(values, mask, windows))
@@ -66,14 +76,47 @@ class IntegralForm:
         """Number of observed samples."""
         return int(sum(m[variable].sum() for m in self.masks))
 
+    def shown_as(self, variable: int) -> int:
+        """The first variable that was observed at the same samples: columns are the same for both."""
+        return next(
+            v
+            for v in range(variable + 1)
+            if all(np.array_equal(m[v], m[variable]) for m in self.masks)
+        )
+
     def integrate(self, values: np.ndarray, variable: int = 0) -> np.ndarray:
-        """Column of a term from its values (chosen node, grid time), offsets removed, (row,)."""
+        """Columns of terms from their values (..., chosen node, grid time), offsets removed, (..., row)."""
         parts = []
-        for grid, matrix, mask, windows in zip(
-            self._grids, self._matrices, self.masks, self._windows, strict=True
+        for grid, matrix, mask, windows, centred in zip(
+            self._grids,
+            self._matrices,
+            self.masks,
+            self._windows,
+            self._centred_matrices[variable],
+            strict=True,
         ):
-            integral = values[:, grid] @ matrix.T
-            parts.append(_centred(integral, mask[variable], windows).ravel())
+            inside = values[..., grid]
+            if centred is None:
+                part = _centred(inside @ matrix.T, mask[variable], windows)
+            else:
+                part = inside @ centred
+            parts.append(part.reshape(*values.shape[:-2], -1))
+        return np.concatenate(parts, axis=-1)
+
+    def recentred(self, columns: np.ndarray, variable: int = 0) -> np.ndarray:
+        """Columns (..., row) of the same form with fewer windows, as they are with these windows."""
+        if columns.ndim > 1:
+            # One by one, so that each stays in the processor's cache.
+            result = np.empty_like(columns)
+            for own, column in zip(result, columns, strict=True):
+                own[:] = self.recentred(column, variable)
+            return result
+        parts, start = [], 0
+        for mask, windows in zip(self.masks, self._windows, strict=True):
+            seen = mask[variable]
+            values = columns[start : start + seen.size].reshape(seen.shape)
+            parts.append(_centred(values, seen, windows).ravel())
+            start += seen.size
         return np.concatenate(parts)
 
     def column(
@@ -83,14 +126,24 @@ class IntegralForm:
         evaluator = evaluator or self.stage.evaluator(term.inner)
         return self.integrate(evaluator.value(term.family), variable)
 
+    def slopes(
+        self, term: Term, variable: int = 0, evaluator: Evaluator | None = None
+    ) -> np.ndarray:
+        """Derivatives of the column of one term by its inner constants, (row, inner)."""
+        evaluator = evaluator or self.stage.evaluator(term.inner)
+        columns = [
+            self.integrate(evaluator.inner_derivative(term.family, position), variable)
+            for position in range(term.family.num_inner)
+        ]
+        return np.stack(columns).T
+
     def column_and_derivatives(self, term: Term, variable: int = 0) -> np.ndarray:
         """Column of one term and of its derivatives by its inner constants, (row, 1 + inner)."""
         evaluator = self.stage.evaluator(term.inner)
-        columns = [self.column(term, variable, evaluator)]
-        for position in range(term.family.num_inner):
-            values = evaluator.inner_derivative(term.family, position)
-            columns.append(self.integrate(values, variable))
-        return np.stack(columns, axis=1)
+        column = self.column(term, variable, evaluator)[None]
+        if not term.inner:
+            return column.T
+        return np.concatenate([column, self.slopes(term, variable, evaluator).T]).T
 
 
 def smoothed_unseen(run, network) -> np.ndarray:

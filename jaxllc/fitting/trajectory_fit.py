@@ -24,6 +24,10 @@ from jaxllc.terms import Term
 # States above which initial states act on their own node only: while choosing, and for the final fit.
 _LARGEST_FULL = 400
 _LARGEST_FULL_EXACT = 400
+# Candidates of a score test that are linearised together; numbers in their columns at one time, and at all.
+_SMALLEST_CHUNK = 120
+_CHUNK_SIZE = 400_000
+_LARGEST_CHUNK = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def score_test(
     law: CandidateLaw,
     states: np.ndarray,
     candidates: Sequence[Term],
-    chunk: int = 120,
+    chunk: int | None = None,
 ) -> list[tuple[float, float, int, Term]]:
     """Gain in chi-squared, coefficient, equation and term of each candidate added to a law, best first.
 
@@ -169,6 +173,10 @@ def score_test(
     """
     extra = [(o, t) for o in range(len(problem.variables)) for t in candidates]
     own = law.num_constants
+    if chunk is None:
+        # The law's own part is done anew for each chunk, but large arrays leave the processor's cache.
+        rows = problem.num_runs * problem.dimension
+        chunk = max(_SMALLEST_CHUNK, int(min(_CHUNK_SIZE / rows, _LARGEST_CHUNK / states[0].size)))
     results = []
     for start in range(0, len(extra), chunk):
         part = extra[start : start + chunk]

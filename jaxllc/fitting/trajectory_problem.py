@@ -5,15 +5,19 @@ States are arrays (variable, node, run * grid time), so that all steps of all ru
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sparse
 
 from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.terms import Stage, Term
+from jaxllc.fitting.interval_jacobians import IntervalJacobians
+from jaxllc.terms import Stage, Term, needs_edges
+
+# Numbers in an array of a part of the flow.
+_PART_SIZE = 80_000
 
 
 @dataclass
@@ -126,6 +130,19 @@ class TrajectoryProblem:
         grid = states.reshape(*states.shape[:2], self.num_runs, self.grid_length)
         state = np.ascontiguousarray(grid[..., :-1]).reshape(*states.shape[:2], -1)
         step = self.steps.reshape(1, 1, -1) / substeps
+        # In parts whose arrays stay in the processor's cache: several times faster where terms act on edges.
+        on_edges = any(needs_edges(t.family) for terms in law.terms for t in terms)
+        rows = self.network.num_edges if on_edges else self.num_nodes
+        count = -(-state.shape[2] // max(16, _PART_SIZE // rows))
+        bounds = np.linspace(0, state.shape[2], count + 1).astype(int)
+        for start, stop in itertools.pairwise(bounds):
+            part = slice(start, stop)
+            state[..., part] = self._stepped(law, state[..., part], step[..., part], substeps)
+        return state
+
+    def _stepped(
+        self, law: CandidateLaw, state: np.ndarray, step: np.ndarray, substeps: int
+    ) -> np.ndarray:
         for _ in range(substeps):
             k1 = self.derivative(law, state)
             k2 = self.derivative(law, state + step / 2 * k1)
@@ -201,7 +218,7 @@ class TrajectoryProblem:
         by_constant = np.stack(columns) if columns else np.zeros(shape)
         return Partials(value, own, edge, by_constant, np.array(equation_of, dtype=int))
 
-    def jacobians(self, partials: Partials, with_edges: bool = True) -> list[sparse.csr_array]:
+    def jacobians(self, partials: Partials, with_edges: bool = True) -> IntervalJacobians:
         """Mean Jacobian over each interval, block diagonal over runs, (run * state, run * state)."""
         n, runs, size = self.num_nodes, self.num_runs, self.dimension
         rows, columns, data = [], [], []
@@ -213,9 +230,10 @@ class TrajectoryProblem:
             rows.append(o * n + self._stage.receivers)
             columns.append(v * n + self._stage.senders)
             data.append(values)
-        shape = (runs * size, runs * size)
         if not data:
-            return [sparse.csr_array(shape)] * (self.grid_length - 1)
+            nothing = np.zeros(0, dtype=np.int32)
+            pointer = np.zeros(runs * size + 1, dtype=np.int32)
+            return IntervalJacobians(np.zeros((self.grid_length - 1, 0)), nothing, pointer)
         row, column = np.concatenate(rows), np.concatenate(columns)
         order = np.lexsort((column, row))
         row, column = row[order], column[order]
@@ -227,4 +245,4 @@ class TrajectoryProblem:
         column = (column[None] + offset[:, None]).ravel().astype(np.int32)
         row = (row[None] + offset[:, None]).ravel()
         pointer = np.searchsorted(row, np.arange(runs * size + 1)).astype(np.int32)
-        return [sparse.csr_array((e, column, pointer), shape=shape) for e in rates]
+        return IntervalJacobians(rates, column, pointer)

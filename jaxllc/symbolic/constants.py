@@ -2,32 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from jaxllc.fitting.integral_form import IntegralForm
-from jaxllc.terms import Term
+from jaxllc.terms import Evaluator, Term
 
 # Largest change of an inner constant in one step: of its logarithm, or relative to its size.
 _LARGEST_STEP = 0.6
+_KEPT_COLUMNS = 100
+_KEPT_EVALUATORS = 4
+
+Kept = TypeVar("Kept")
 
 
 class ColumnCache:
-    """Columns of terms without inner constants, evaluated once."""
+    """Columns of the terms that were asked for last.
 
-    def __init__(self, form: IntegralForm) -> None:
-        self.form = form
-        self._known: dict[tuple[Term, int], np.ndarray] = {}
+    wider: the cache of a form that differs in its windows only and has fewer; terms are evaluated there.
+    """
 
-    def columns(self, term: Term, variable: int) -> np.ndarray:
-        """Column of the term and of its derivatives, (row, 1 + inner)."""
-        if term.inner:
-            return self.form.column_and_derivatives(term, variable)
-        key = (term, variable)
-        if key not in self._known:
-            self._known[key] = self.form.column_and_derivatives(term, variable)
-        return self._known[key]
+    def __init__(self, form: IntegralForm, wider: ColumnCache | None = None) -> None:
+        self.form, self._wider = form, wider
+        self._columns: OrderedDict[tuple, np.ndarray] = OrderedDict()
+        self._slopes: OrderedDict[tuple, np.ndarray] = OrderedDict()
+        self._evaluators: OrderedDict[tuple, Evaluator] = OrderedDict()
+
+    def column(self, term: Term, variable: int) -> np.ndarray:
+        """Column of the term, (row,)."""
+        key = (term, self.form.shown_as(variable))
+
+        def made() -> np.ndarray:
+            if self._wider is not None:
+                return self.form.recentred(self._wider.column(term, variable), variable)
+            return self.form.column(term, variable, self._evaluator(term))
+
+        return _kept(self._columns, key, made, _KEPT_COLUMNS)
+
+    def slopes(self, term: Term, variable: int) -> np.ndarray:
+        """Derivatives of the column by the inner constants, (row, inner)."""
+        key = (term, self.form.shown_as(variable))
+
+        def made() -> np.ndarray:
+            if self._wider is not None:
+                return self.form.recentred(self._wider.slopes(term, variable).T, variable).T
+            return self.form.slopes(term, variable, self._evaluator(term))
+
+        return _kept(self._slopes, key, made, _KEPT_COLUMNS)
+
+    def _evaluator(self, term: Term) -> Evaluator:
+        """Column and derivatives share parts, and the derivatives are asked for next or not at all."""
+        return _kept(
+            self._evaluators,
+            (term,),
+            lambda: self.form.stage.evaluator(term.inner),
+            _KEPT_EVALUATORS,
+        )
+
+
+def _kept(known: OrderedDict[tuple, Kept], key: tuple, made: Callable[[], Kept], size: int) -> Kept:
+    """An entry of a cache of a size, made where it is missing."""
+    if key in known:
+        known.move_to_end(key)
+        return known[key]
+    value = known[key] = made()
+    if len(known) > size:
+        known.popitem(last=False)
+    return value
 
 
 def _moved(term: Term, change: np.ndarray, scale: float) -> Term:
@@ -64,8 +108,7 @@ def refine_inner_constants(
     """
     target = cache.form.target(variable)
     terms = list(terms)
-    blocks = [cache.columns(t, variable) for t in terms]
-    matrix = np.stack([b[:, 0] for b in blocks], axis=1)
+    matrix = np.stack([cache.column(t, variable) for t in terms]).T
     coefficients = _solve(matrix, target)
     rest = target - matrix @ coefficients
     residual = float(rest @ rest)
@@ -73,14 +116,17 @@ def refine_inner_constants(
         return terms, coefficients, residual
     for _ in range(iterations):
         slopes, owners = [], []
-        for index, (term, block) in enumerate(zip(terms, blocks, strict=True)):
+        for index, term in enumerate(terms):
+            if not term.inner:
+                continue
+            by_inner = cache.slopes(term, variable)
             for k, (value, positive) in enumerate(
                 zip(term.inner, term.family.positive, strict=True)
             ):
                 factor = coefficients[index] * (value if positive else 1.0)
-                slopes.append(factor * block[:, 1 + k])
+                slopes.append(factor * by_inner[:, k])
                 owners.append(index)
-        joint = np.concatenate([matrix, np.stack(slopes, axis=1)], axis=1)
+        joint = np.concatenate([matrix.T, np.stack(slopes)]).T
         step = _solve(joint, rest)[len(terms) :]
         accepted = False
         for scale in (1.0, 0.5, 0.2, 0.05):
@@ -88,11 +134,12 @@ def refine_inner_constants(
                 _moved(t, step[[o == i for o in owners]], scale) if t.inner else t
                 for i, t in enumerate(terms)
             ]
-            new_blocks = [
-                cache.columns(t, variable) if t.inner else b
-                for t, b in zip(moved, blocks, strict=True)
-            ]
-            new_matrix = np.stack([b[:, 0] for b in new_blocks], axis=1)
+            new_matrix = np.stack(
+                [
+                    cache.column(t, variable) if t.inner else column
+                    for t, column in zip(moved, matrix.T, strict=True)
+                ]
+            ).T
             if not np.all(np.isfinite(new_matrix)):
                 continue
             new_coefficients = _solve(new_matrix, target)
@@ -104,7 +151,7 @@ def refine_inner_constants(
         if not accepted:
             break
         gained = 1 - new_residual / residual
-        terms, blocks, matrix = moved, new_blocks, new_matrix
+        terms, matrix = moved, new_matrix
         coefficients, rest, residual = new_coefficients, new_rest, new_residual
         if gained < tolerance:
             break

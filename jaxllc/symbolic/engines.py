@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.symbolic.constants import refine_inner_constants
+from jaxllc.symbolic.reduced_columns import Reduced, reduce_forms
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import (
-    Reduced,
     best_start,
     information_criterion,
     propose,
-    reduce_columns,
     single_gains,
 )
 from jaxllc.terms import Term, TermFamily
+
+# Noise, relative to the standard deviation, beyond which products of columns are exact enough.
+_ROUGH = 3e-3
 
 
 @dataclass(frozen=True)
@@ -59,34 +60,36 @@ class SparseEngine:
     kept_per_size: int = 3
     by_score: int = 12
     name: str = "sparse"
-    _reduced: dict[tuple[int, bytes], Reduced] = field(default_factory=dict)
+    _reduced: dict[tuple[int, int], Reduced] = field(default_factory=dict)
 
     def propose(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
         found: dict[frozenset, ProposedEquation] = {}
         # Several windows only help against noise.
         forms = problem.forms[:1] if problem.is_clean(variable) else problem.forms
-        for index, form in enumerate(forms):
-            reduced = self._reduction(form, index, problem.library, variable)
+        for index in range(len(forms)):
+            reduced = self._reduction(problem, variable, index)
             floor = problem.mean_square_floor(variable)
             proposals = propose(reduced, variable, floor, max_terms=self.max_terms)
             for equation in self._refined(problem, index, variable, reduced, proposals, floor):
                 found.setdefault(equation.skeleton(), equation)
         return sorted(found.values(), key=lambda e: e.score)
 
-    def _reduction(
-        self, form: IntegralForm, index: int, library: list[Term], variable: int
-    ) -> Reduced:
+    def _reduction(self, problem: SearchProblem, variable: int, index: int = 0) -> Reduced:
         """Reduced columns of one form, shared by the variables that were observed at the same samples."""
-        key = (index, b"".join(m[variable].tobytes() for m in form.masks))
-        if key not in self._reduced:
-            self._reduced[key] = reduce_columns(form, library, variable)
-        return self._reduced[key]
+        shown = problem.forms[0].shown_as(variable)
+        if (index, shown) not in self._reduced:
+            # Several windows are searched together: their columns are evaluated once.
+            forms = problem.forms[: 1 if problem.is_clean(variable) else None]
+            rough = bool(np.all(problem.smoothed.noise > _ROUGH * problem.std))
+            for k, reduced in enumerate(reduce_forms(forms, problem.library, variable, rough)):
+                self._reduced[k, shown] = reduced
+        return self._reduced[index, shown]
 
     def start_for(
         self, problem: SearchProblem, variable: int, families: Sequence[TermFamily]
     ) -> ProposedEquation | None:
         """Constants for given families, from the grids and the integral form; None if one is not known."""
-        reduced = self._reduction(problem.forms[0], 0, problem.library, variable)
+        reduced = self._reduction(problem, variable)
         first = _first_positions(reduced)
         if not families or any(f not in first for f in families):
             return None
@@ -104,7 +107,7 @@ class SparseEngine:
         count: int = 5,
     ) -> list[ProposedEquation]:
         """Families of kept terms and one more of a side: those that leave the least, constants refined."""
-        reduced = self._reduction(problem.forms[0], 0, problem.library, variable)
+        reduced = self._reduction(problem, variable)
         first = _first_positions(reduced)
         if any(f not in first for f in kept):
             return []

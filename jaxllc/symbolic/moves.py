@@ -17,11 +17,12 @@ def dropped(judge: Judge, best: Judged) -> Judged:
         law = best.law
         if sum(len(t) for t in law.terms) < 2:
             return best
-        path = _elimination_path(judge, best)
+        matrix = information(judge.problem, law, best.fit.states)
+        path = _elimination_path(judge, best, matrix)
         tries = [drop for drop, score in path[:3] if score < best.criterion + judge.penalty]
         if judge.at_floor(best):
             # The quadratic model is no guide where nearly equal terms cancel: try the weakest.
-            tries += [frozenset([term]) for term in _weakest(judge, best)[:4]]
+            tries += [frozenset([term]) for term in _weakest(best, matrix)[:4]]
         for drop in tries:
             smaller = law.without(drop)
             if smaller.key() in judge.seen or judge.late:
@@ -34,19 +35,19 @@ def dropped(judge: Judge, best: Judged) -> Judged:
             return best
 
 
-def _weakest(judge: Judge, best: Judged) -> list[int]:
+def _weakest(best: Judged, matrix: np.ndarray) -> list[int]:
     """Terms by their coefficients' squared ratio to the standard error, smallest first."""
-    matrix = information(judge.problem, best.law, best.fit.states)
     _, linear = best.law.owners()
     covariance = np.linalg.pinv(np.nan_to_num(matrix), rcond=1e-13)
     ratio = best.law.vector() ** 2 / np.maximum(np.diag(covariance), 1e-300)
     return [int(k) for k in np.argsort(ratio[linear])]
 
 
-def _elimination_path(judge: Judge, best: Judged) -> list[tuple[frozenset[int], float]]:
+def _elimination_path(
+    judge: Judge, best: Judged, matrix: np.ndarray
+) -> list[tuple[frozenset[int], float]]:
     """Sets of terms to drop with the criterion each is predicted to reach, best first."""
     law = best.law
-    matrix = information(judge.problem, law, best.fit.states)
     variance = judge.variance(best)
     values = law.vector()
     owner, linear = law.owners()
@@ -156,7 +157,8 @@ def swapped(judge: Judge, best: Judged, candidates: Sequence[Term], num_weakest:
     law = best.law
     if sum(len(t) for t in law.terms) < 2:
         return best
-    for term in _weakest(judge, best)[:num_weakest]:
+    matrix = information(judge.problem, law, best.fit.states)
+    for term in _weakest(best, matrix)[:num_weakest]:
         if judge.late:
             break
         reduced = judge.moved(law.without(frozenset([term])), best.fit.states, iterations=4)

@@ -17,8 +17,9 @@ from jaxllc.fitting.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.symbolic.constants import refine_inner_constants
 from jaxllc.symbolic.engines import ProposedEquation
 from jaxllc.symbolic.expression_terms import terms_of
+from jaxllc.symbolic.reduced_columns import Reduced
 from jaxllc.symbolic.search_problem import SearchProblem
-from jaxllc.symbolic.search_sparse import Proposal, Reduced, beam_search, information_criterion
+from jaxllc.symbolic.search_sparse import Proposal, beam_search, information_criterion
 from jaxllc.symbolic.term_samples import Samples
 from jaxllc.symbolic.term_search import NothingFoundError, search_term
 from jaxllc.terms import INTERACTION, SELF, Term, derivative, evaluate, inner_symbol

@@ -142,7 +142,8 @@ class SearchProblem:
 
     @cached_property
     def caches(self) -> list[ColumnCache]:
-        return [ColumnCache(form) for form in self.forms]
+        first = ColumnCache(self.forms[0])
+        return [first, *(ColumnCache(form, first) for form in self.forms[1:])]
 
     def mean_square_floor(self, variable: int) -> float:
         """Mean squared error of the integral form that no set of terms is expected to undercut."""

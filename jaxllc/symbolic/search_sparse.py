@@ -2,7 +2,7 @@
 
 Each candidate brings its column and the derivatives of that column by its inner constants; a set is scored by
 the residual that remains when both are fitted, which is what refining the inner constants would leave, to
-first order.  All columns are first reduced by one QR factorisation to as many rows as there are columns.
+first order.
 """
 
 from __future__ import annotations
@@ -11,22 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dtrtri
 
-from jaxllc.fitting.integral_form import IntegralForm
+from jaxllc.symbolic.reduced_columns import Groups, Reduced
 from jaxllc.terms import SELF, Term
-
-
-@dataclass
-class Reduced:
-    """Columns of all candidates and targets of all equations after the QR factorisation."""
-
-    terms: list[Term]
-    columns: np.ndarray  # (row, column), each of unit norm
-    first: np.ndarray  # (term,) position of its own column
-    width: np.ndarray  # (term,) one plus its inner constants
-    targets: np.ndarray  # (row, equation)
-    outside: np.ndarray  # (equation,) squared norm of the target outside the span of all columns
-    num_rows: np.ndarray  # (equation,)
 
 
 @dataclass(frozen=True)
@@ -38,39 +26,6 @@ class Proposal:
     residual: float
 
 
-def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0) -> Reduced:
-    """Evaluate, integrate and factorise the columns of all candidates (rows: what a variable shows)."""
-    blocks, first, width, kept = [], [], [], []
-    position = 0
-    for term in terms:
-        block = form.column_and_derivatives(term, variable)
-        norm = np.sqrt((block**2).sum(axis=0))
-        if not np.all(np.isfinite(norm)) or norm[0] == 0:
-            continue
-        block = block / np.where(norm > 0, norm, 1.0)
-        blocks.append(block)
-        first.append(position)
-        width.append(block.shape[1])
-        kept.append(term)
-        position += block.shape[1]
-    targets = np.stack([form.target(v) for v in range(len(form.variables))], axis=1)
-    matrix = np.concatenate([*blocks, targets], axis=1)
-    if matrix.shape[0] < matrix.shape[1]:
-        matrix = np.concatenate(
-            [matrix, np.zeros((matrix.shape[1] - matrix.shape[0], matrix.shape[1]))]
-        )
-    upper: np.ndarray = np.asarray(np.linalg.qr(matrix, mode="r"))
-    return Reduced(
-        kept,
-        upper[:position, :position],
-        np.array(first),
-        np.array(width),
-        upper[:position, position:],
-        (upper[position:, position:] ** 2).sum(axis=0),
-        np.array([form.num_rows(v) for v in range(len(form.variables))]),
-    )
-
-
 def information_criterion(residual, num_rows: int, num_constants, floor: float):
     """BIC with an absolute error floor on the mean squared residual."""
     return num_rows * np.log(np.maximum(residual, 0) / num_rows + floor) + num_constants * np.log(
@@ -78,49 +33,37 @@ def information_criterion(residual, num_rows: int, num_constants, floor: float):
     )
 
 
+@dataclass
 class _State:
-    """A partial set: an orthonormal basis of its columns, what of the target is left, all columns' shares."""
+    """A partial set: an orthonormal basis of its columns, and what is left outside its span.
 
-    def __init__(self, positions, basis, rest, constants, shares) -> None:
-        self.positions, self.basis, self.rest = positions, basis, rest
-        self.constants, self.shares = constants, shares
+    rest: of the target; left: (column,) squared norm of each column; products: those of `Groups`.
+    """
 
-
-class _Groups:
-    """Positions and mutual products of each candidate's column and derivatives."""
-
-    def __init__(self, reduced: Reduced) -> None:
-        columns, first, width = reduced.columns, reduced.first, reduced.width
-        self.own = first
-        self.levels = []
-        for level in (1, 2):
-            members = np.flatnonzero(width > level)
-            at = first[members] + level
-            products = [
-                (columns[:, first[members] + earlier] * columns[:, at]).sum(axis=0)
-                for earlier in range(level)
-            ]
-            self.levels.append((members, at, products))
+    positions: tuple[int, ...]
+    basis: np.ndarray
+    rest: np.ndarray
+    constants: int
+    left: np.ndarray
+    products: tuple[np.ndarray, ...]
 
 
-def _gains(state: _State, reduced: Reduced, groups: _Groups) -> np.ndarray:
+def _gains(state: _State, slope: np.ndarray, groups: Groups) -> np.ndarray:
     """Reduction of the squared residual by each candidate together with its derivatives, (term,).
 
-    Gram-Schmidt within each candidate, from products alone.
+    Gram-Schmidt within each candidate, from products alone. slope: (column,) product with what is left of the
+    target.
     """
-    slope = state.rest @ reduced.columns
-    shares = state.shares
-    left = 1.0 - (shares**2).sum(axis=0)
-    own = groups.own
+    left, own = state.left, groups.own
     norm = left[own]
     good = norm > 1e-10
     norm = np.where(good, norm, 1.0)
     first = np.where(good, slope[own], 0.0)
     gain = first**2 / norm
-    members, at, (product,) = groups.levels[0]
+    cross, to_own, to_second = state.products
+    members, at = groups.with_slope, groups.slope
     if not len(members):
         return gain
-    cross = product - (shares[:, own[members]] * shares[:, at]).sum(axis=0)
     cross = np.where(good[members], cross, 0.0)
     second_norm = left[at] - cross**2 / norm[members]
     second = slope[at] - cross / norm[members] * first[members]
@@ -128,13 +71,10 @@ def _gains(state: _State, reduced: Reduced, groups: _Groups) -> np.ndarray:
     second_norm = np.where(fine, second_norm, 1.0)
     second = np.where(fine, second, 0.0)
     gain[members] += second**2 / second_norm
-    last, at_last, (with_own, with_second) = groups.levels[1]
+    last, at_last, place = groups.with_two, groups.second_slope, groups.place
     if not len(last):
         return gain
-    place = np.searchsorted(members, last)
-    to_own = with_own - (shares[:, own[last]] * shares[:, at_last]).sum(axis=0)
     to_own = np.where(good[last], to_own, 0.0)
-    to_second = with_second - (shares[:, at[place]] * shares[:, at_last]).sum(axis=0)
     to_second = to_second - cross[place] * to_own / norm[last]
     to_second = np.where(fine[place], to_second, 0.0)
     third_norm = left[at_last] - to_own**2 / norm[last] - to_second**2 / second_norm[place]
@@ -146,25 +86,54 @@ def _gains(state: _State, reduced: Reduced, groups: _Groups) -> np.ndarray:
     return gain
 
 
-def _extend(state: _State, position: int, reduced: Reduced) -> _State:
-    start = reduced.first[position]
-    block = reduced.columns[:, start : start + reduced.width[position]]
-    basis = state.basis
-    for column in block.T:
-        for _ in range(2):
-            column = column - basis @ (basis.T @ column)
-        norm = np.linalg.norm(column)
-        if norm > 1e-5:
-            basis = np.concatenate([basis, (column / norm)[:, None]], axis=1)
-    new = basis[:, state.basis.shape[1] :]
-    rest = state.rest - new @ (new.T @ state.rest)
+def _started(reduced: Reduced, target: np.ndarray, positions: Sequence[int] | np.ndarray) -> _State:
+    """The set of given candidates."""
+    basis, shares = reduced.span(positions)
+    groups = reduced.groups
     return _State(
-        (*state.positions, position),
+        tuple(int(p) for p in positions),
         basis,
-        rest,
-        state.constants + int(reduced.width[position]),
-        np.concatenate([state.shares, new.T @ reduced.columns]),
+        target - basis @ (basis.T @ target),
+        int(sum(reduced.width[p] for p in positions)),
+        1.0 - (shares**2).sum(axis=0),
+        tuple(a - b for a, b in zip(groups.products, groups.products_of(shares), strict=True)),
     )
+
+
+def _extended(chosen: Sequence[tuple[_State, int]], reduced: Reduced) -> list[_State]:
+    """Each set with one more candidate; one product with all columns serves all of them."""
+    groups = reduced.groups
+    bases = []
+    for state, position in chosen:
+        start = reduced.first[position]
+        basis = state.basis
+        for column in reduced.columns[:, start : start + reduced.width[position]].T:
+            for _ in range(2):
+                column = column - basis @ (basis.T @ column)
+            norm = np.linalg.norm(column)
+            if norm > 1e-5:
+                basis = np.concatenate([basis, (column / norm)[:, None]], axis=1)
+        bases.append(basis)
+    pairs = list(zip(chosen, bases, strict=True))
+    new = [basis[:, state.basis.shape[1] :] for (state, _), basis in pairs]
+    shares = np.concatenate(new, axis=1).T @ reduced.columns
+    edges = np.cumsum([n.shape[1] for n in new])[:-1]
+    states = []
+    for ((state, position), basis), own, share in zip(
+        pairs, new, np.split(shares, edges), strict=True
+    ):
+        taken = groups.products_of(share)
+        states.append(
+            _State(
+                (*state.positions, position),
+                basis,
+                state.rest - own @ (own.T @ state.rest),
+                state.constants + int(reduced.width[position]),
+                state.left - (share**2).sum(axis=0),
+                tuple(a - b for a, b in zip(state.products, taken, strict=True)),
+            )
+        )
+    return states
 
 
 def _record(found: dict, state: _State, family, outside: float, rows: int, floor: float) -> None:
@@ -192,13 +161,8 @@ def beam_search(
     """
     target = reduced.targets[:, equation]
     outside, rows = float(reduced.outside[equation]), int(reduced.num_rows[equation])
-    family_ids: dict = {}
-    family = np.array([family_ids.setdefault(t.family, len(family_ids)) for t in reduced.terms])
-    groups = _Groups(reduced)
-    empty = np.zeros((0, reduced.columns.shape[1]))
-    start = _State((), np.zeros((len(target), 0)), target, 0, empty)
-    for position in base:
-        start = _extend(start, position, reduced)
+    family, groups = reduced.family, reduced.groups
+    start = _started(reduced, target, base)
     barred = np.zeros(len(family), dtype=bool) if allowed is None else ~allowed
     states = [start]
     found: dict[frozenset[int], Proposal] = {}
@@ -207,10 +171,13 @@ def beam_search(
         _record(found, start, family, outside, rows, floor)
     for _ in range(max_terms):
         moves: dict[tuple[int, ...], tuple[float, _State, int]] = {}
-        for state in states:
+        slopes = np.stack([state.rest for state in states]) @ reduced.columns
+        for state, slope in zip(states, slopes, strict=True):
             residual = outside + float(state.rest @ state.rest)
-            gain = _gains(state, reduced, groups)
-            gain[np.isin(family, family[list(state.positions)]) | barred] = -np.inf
+            gain = _gains(state, slope, groups)
+            used = np.zeros(len(family), dtype=bool)
+            used[family[list(state.positions)]] = True
+            gain[used[family] | barred] = -np.inf
             remaining = residual - gain
             score = information_criterion(remaining, rows, state.constants + reduced.width, floor)
             score[~np.isfinite(gain)] = np.inf
@@ -226,11 +193,13 @@ def beam_search(
         ranked = sorted(moves.items(), key=lambda item: item[1][0])
         by_family: dict[frozenset[int], tuple] = {}
         for key, value in ranked:
-            by_family.setdefault(frozenset(family[list(key)]), (key, value))
+            by_family.setdefault(frozenset(family[list(key)].tolist()), (key, value))
+            if len(by_family) == beam:
+                break
         chosen = dict(ranked[: beam // 3])
-        for key, value in list(by_family.values())[:beam]:
+        for key, value in by_family.values():
             chosen.setdefault(key, value)
-        states = [_extend(state, position, reduced) for _, state, position in chosen.values()]
+        states = _extended([(state, position) for _, state, position in chosen.values()], reduced)
         for state in states:
             _record(found, state, family, outside, rows, floor)
         top = min(p.score for p in found.values())
@@ -254,38 +223,53 @@ def eliminate(
     target = reduced.targets[:, equation]
     inside = basis.T @ target
     beyond = float(reduced.outside[equation]) + float(target @ target - inside @ inside)
-    alive = np.arange(len(positions))
+    residual = max(beyond, 0.0)
     path = [proposal]
-    while len(alive) > smallest:
-        kept = np.flatnonzero(np.isin(owner, alive))
-        inverse = np.linalg.pinv(upper[:, kept], rcond=1e-12)
-        coefficients = inverse @ inside
-        covariance = inverse @ inverse.T
-        costs = []
-        for term in alive:
-            own = np.flatnonzero(owner[kept] == term)
-            block = np.linalg.pinv(covariance[np.ix_(own, own)], rcond=1e-10)
-            # A term with inner constants must earn them.
-            costs.append(float(coefficients[own] @ block @ coefficients[own]) / len(own))
-        alive = np.delete(alive, int(np.argmin(costs)))
-        kept = np.flatnonzero(np.isin(owner, alive))
-        part = np.linalg.qr(upper[:, kept])[0]
-        rest = inside - part @ (part.T @ inside)
-        residual = max(beyond, 0.0) + float(rest @ rest)
-        score = float(information_criterion(residual, rows, len(kept), floor))
-        chosen = tuple(sorted(int(p) for p in positions[alive]))
+    for _ in range(len(positions) - smallest):
+        costs = _removal_costs(upper, inside, owner)
+        alive = np.unique(owner)
+        kept = owner != alive[int(np.argmin(costs))]
+        part, upper = np.linalg.qr(upper[:, kept])
+        before, owner = inside, owner[kept]
+        inside = part.T @ before
+        rest = before - part @ inside
+        residual += float(rest @ rest)
+        score = float(information_criterion(residual, rows, len(owner), floor))
+        chosen = tuple(sorted(int(p) for p in positions[np.unique(owner)]))
         path.append(Proposal(chosen, score, residual))
     return path
+
+
+def _removal_costs(upper: np.ndarray, inside: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """For each term of a set what its removal adds to the squared residual, per column, (term,).
+
+    upper, inside: triangular factor of the columns, and the target in its basis; owner: (column,) the term of
+    each, in ascending order.
+    """
+    diagonal = np.abs(np.diag(upper))
+    if len(upper) == len(owner) and diagonal.min() > 1e-10 * diagonal.max():
+        inverse = dtrtri(upper)[0]
+    else:
+        inverse = np.linalg.pinv(upper, rcond=1e-12)
+    coefficients = inverse @ inside
+    _, first, widths = np.unique(owner, return_index=True, return_counts=True)
+    costs = np.zeros(len(first))
+    for width in np.unique(widths):
+        # A term with inner constants must earn them.
+        terms = np.flatnonzero(widths == width)
+        own = first[terms][:, None] + np.arange(width)
+        rows, values = inverse[own], coefficients[own]
+        covariance = rows @ rows.transpose(0, 2, 1)
+        block = np.linalg.pinv(covariance, rcond=1e-10) if width > 1 else 1 / covariance
+        costs[terms] = np.einsum("ti,tij,tj->t", values, block, values) / width
+    return costs
 
 
 def single_gains(reduced: Reduced, equation: int, positions: Sequence[int]) -> np.ndarray:
     """Reduction of the squared residual by each candidate added to a set, (term,)."""
     target = reduced.targets[:, equation]
-    empty = np.zeros((0, reduced.columns.shape[1]))
-    state = _State((), np.zeros((len(target), 0)), target, 0, empty)
-    for position in positions:
-        state = _extend(state, position, reduced)
-    return _gains(state, reduced, _Groups(reduced))
+    state = _started(reduced, target, positions)
+    return _gains(state, state.rest @ reduced.columns, reduced.groups)
 
 
 def best_start(
@@ -332,6 +316,7 @@ def propose(
     plain = np.array([not t.inner for t in reduced.terms])
     own_polynomial = self_side & np.array([_is_polynomial(t) for t in reduced.terms])
     found: dict[frozenset, Proposal] = {}
+    eliminated: set[tuple[int, ...]] = set()
 
     def record(proposal: Proposal) -> None:
         # One start of the inner constants for each set of families: the best.
@@ -348,7 +333,8 @@ def propose(
             record(proposal)
             size = len(proposal.positions)
             of_size[size] = of_size.get(size, 0) + 1
-            if of_size[size] <= paths:
+            if of_size[size] <= paths and proposal.positions not in eliminated:
+                eliminated.add(proposal.positions)
                 for step in eliminate(reduced, equation, proposal, floor):
                     record(step)
 
@@ -357,8 +343,7 @@ def propose(
     descend(own_polynomial, ~self_side, 4, 12, num_paths)
     descend(own_polynomial, ~self_side & plain, 4, 12, num_paths)
     everything = own_polynomial | (plain & ~self_side & ~_dependent(reduced.terms))
-    for terms in (0, 1, 2):
-        descend(everything, ~self_side & ~plain, terms, 6, 2)
+    descend(everything, ~self_side & ~plain, 2, 6, 2)
     small = [p for p in found.values() if len(p.positions) <= max_terms]
     return sorted(small, key=lambda p: p.score)
 
