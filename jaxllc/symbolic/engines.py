@@ -59,7 +59,7 @@ class SparseEngine:
     kept_per_size: int = 3
     by_score: int = 12
     name: str = "sparse"
-    _reduced: dict[tuple[int, bytes], Reduced] = field(default_factory=dict)
+    _reduced: dict[tuple[int, int, bytes], Reduced] = field(default_factory=dict)
 
     def propose(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
         found: dict[frozenset, ProposedEquation] = {}
@@ -77,7 +77,7 @@ class SparseEngine:
         self, form: IntegralForm, index: int, library: list[Term], variable: int
     ) -> Reduced:
         """Reduced columns of one form, shared by the variables that were observed at the same samples."""
-        key = (index, b"".join(m[variable].tobytes() for m in form.masks))
+        key = (len(library), index, b"".join(m[variable].tobytes() for m in form.masks))
         if key not in self._reduced:
             self._reduced[key] = reduce_columns(form, library, variable)
         return self._reduced[key]

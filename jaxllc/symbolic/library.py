@@ -207,3 +207,87 @@ def _interactions(
         terms += _plain(INTERACTION, x_i * x_j / degree)
         terms += _families(INTERACTION, sine / degree, turns[1::2], (True,))
     return terms
+
+
+# --- functions of the sum over neighbours -------------------------------------------------------
+
+
+def sum_terms(
+    variables: Sequence[str],
+    feature_names: Sequence[str],
+    inputs: Mapping[sympy.Expr, Scale],
+    scales: Mapping[str, Scale],
+    normalised: bool,
+) -> list[Term]:
+    """Candidate terms that the library of sums of terms lacks, the same for each equation.
+
+    Functions of the total input x_s = sum_j A_ij x_j, of the mean input x_s/k_i and of inputs to which node
+    features are added, alone and times the node's variables. inputs: these arguments with their ranges (see
+    `input_arguments`). normalised: also interactions divided by k_i, beyond those of `candidate_terms`.
+    """
+    features = {sympy.Symbol(f"{name}_i") for name in feature_names}
+    own = [sympy.Symbol(f"{v}_i") for v in variables]
+    terms: list[Term] = []
+    for argument, scale in inputs.items():
+        plain = not (argument.free_symbols & features)
+        for atom in _input_atoms(argument, scale, plain):
+            terms += atom.terms(SELF)
+            for x_i in own:
+                terms += atom.terms(SELF, x_i)
+    if normalised:
+        degree = sympy.Symbol("k_i")
+        for v in variables:
+            x_j = sympy.Symbol(f"{v}_j")
+            terms += _plain(INTERACTION, x_j / degree)
+            for atom in _atoms(x_j, scales[v], (1, 2), rich=True):
+                terms += atom.terms(INTERACTION, 1 / degree)
+    return terms
+
+
+def input_arguments(
+    variables: Sequence[str], feature_names: Sequence[str], normalised: bool
+) -> list[sympy.Expr]:
+    """Arguments of functions of the input: sums, means, and sums with one or all features added."""
+    features = [sympy.Symbol(f"{name}_i") for name in feature_names]
+    arguments: list[sympy.Expr] = []
+    for v in variables:
+        total = sympy.Symbol(f"{v}_s")
+        arguments.append(total)
+        if normalised:
+            arguments.append(total / sympy.Symbol("k_i"))
+        for feature in features:
+            arguments += [total + feature, total - feature]
+        if len(features) > 1:
+            arguments.append(sympy.Add(total, *features))
+    return arguments
+
+
+def saturating_activation(z: sympy.Expr) -> sympy.Expr:
+    """The MML function of LEMBAS: 0.01 z below 0, z up to 1/2, 1 - 1/(4 z) above."""
+    half = sympy.Rational(1, 2)
+    leaky = sympy.Max(sympy.Float(0.01) * z, z, evaluate=False)
+    saturated = 1 - 1 / (4 * sympy.Max(z, half, evaluate=False))
+    return sympy.Min(leaky, saturated, evaluate=False)
+
+
+def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
+    """Functions of one input; fewer where a feature is part of it."""
+    turns = [(t,) for t in _geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.2)]
+    atoms = [_Atom(sympy.tanh(_W0 * z), turns, (True,))]
+    atoms.append(_Atom(saturating_activation(z), [()], ()))
+    gap = 0.12 * scale.middle_width
+    corners = _distinct(scale.low + scale.width * np.array([0.1, 0.3, 0.5, 0.7, 0.9]), gap)
+    if scale.low < 0 < scale.high:
+        atoms.append(_Atom(sympy.Max(z, sympy.Integer(0)), [()], ()))
+    atoms.append(_Atom(sympy.Max(z - _W0, 0), [(c,) for c in corners], (False,)))
+    powers = (1, 2, 3, 4) if plain else (1, 2)
+    atoms += _atoms(z, scale, powers, rich=True)
+    if not plain:
+        return atoms
+    atoms += [_Atom(z**power, [()], ()) for power in (2, 3)]
+    if scale.low > 0.01 * scale.high:
+        atoms.append(_Atom(sympy.sqrt(z), [()], ()))
+    if scale.positive:
+        rates = [(r,) for r in _geometric(0.3 / scale.high, 30.0 / scale.high, 3.0)]
+        atoms.append(_Atom(sympy.log(1 + _W0 * z), rates, (True,)))
+    return atoms
