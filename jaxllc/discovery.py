@@ -316,11 +316,15 @@ class _Discovery:
             )
             if np.all(problem.step_error(law, 1) < 1e-2 * search.std):
                 break
+        self._set_substeps(problem, law)
+        return problem
+
+    def _set_substeps(self, problem, law) -> None:
+        """As many steps in a grid interval as the flow of a law asks for."""
         for substeps in (1, 2, 4, 8, 16):
             problem.substeps = substeps
-            if np.all(problem.step_error(law, substeps) < 0.02 * noise):
+            if np.all(problem.step_error(law, substeps) < 0.02 * self.search.noise):
                 break
-        return problem
 
     def _needs_neural(self, judge, best) -> bool:
         if self.settings.neural == "never":
@@ -372,7 +376,14 @@ class _Discovery:
             improved = judge.choose(more, best.law, self.settings.num_fits)
             # Choosing may have set the noise anew: compare with the best law as it is judged now.
             best = judge.seen.get(best.law.key(), best)
-        return improved if improved.criterion < best.criterion else best
+            if improved.criterion >= best.criterion:
+                return best
+            # The steps were made for the first law; functions with a kink, for one, need finer ones.
+            problem = judge.problem
+            if np.any(problem.step_error(improved.law, problem.substeps) > 0.3 * problem.noise):
+                self._set_substeps(problem, improved.law)
+                improved = judge.fitted(improved.law, improved.fit.states)
+        return improved
 
     def _law(self, judge, best, notes) -> Law:
         from jaxllc.symbolic.assemble import assemble_law

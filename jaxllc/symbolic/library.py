@@ -221,19 +221,21 @@ def sum_terms(
 ) -> list[Term]:
     """Candidate terms that the library of sums of terms lacks, the same for each equation.
 
-    Functions of the total input x_s = sum_j A_ij x_j, of the mean input x_s/k_i and of inputs to which node
-    features are added, alone and times the node's variables. inputs: these arguments with their ranges (see
+    Functions of the total input x_s = sum_j A_ij x_j and of the mean input x_s/k_i, alone and times the
+    node's variables, and of inputs to which node features are added. inputs: these arguments with their ranges (see
     `input_arguments`). normalised: also interactions divided by k_i, beyond those of `candidate_terms`.
     """
     features = {sympy.Symbol(f"{name}_i") for name in feature_names}
-    own = [sympy.Symbol(f"{v}_i") for v in variables]
     terms: list[Term] = []
     for argument, scale in inputs.items():
         plain = not (argument.free_symbols & features)
+        # With many variables products of all with all would be too many.
+        read = [v for v in variables if argument.has(sympy.Symbol(f"{v}_s"))]
+        factors = (variables if len(variables) <= 2 else read) if plain else ()
         for atom in _input_atoms(argument, scale, plain):
             terms += atom.terms(SELF)
-            for x_i in own:
-                terms += atom.terms(SELF, x_i)
+            for v in factors:
+                terms += atom.terms(SELF, sympy.Symbol(f"{v}_i"))
     if normalised:
         degree = sympy.Symbol("k_i")
         for v in variables:
@@ -271,23 +273,34 @@ def saturating_activation(z: sympy.Expr) -> sympy.Expr:
 
 
 def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
-    """Functions of one input; fewer where a feature is part of it."""
-    turns = [(t,) for t in _geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.2)]
-    atoms = [_Atom(sympy.tanh(_W0 * z), turns, (True,))]
+    """Functions of one input, on coarser grids than those of `_atoms`; fewer where a feature is part of it."""
+    rates = [(t,) for t in _geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.5)]
+    atoms = [_Atom(sympy.tanh(_W0 * z), rates, (True,))]
     atoms.append(_Atom(saturating_activation(z), [()], ()))
-    gap = 0.12 * scale.middle_width
-    corners = _distinct(scale.low + scale.width * np.array([0.1, 0.3, 0.5, 0.7, 0.9]), gap)
-    if scale.low < 0 < scale.high:
-        atoms.append(_Atom(sympy.Max(z, sympy.Integer(0)), [()], ()))
-    atoms.append(_Atom(sympy.Max(z - _W0, 0), [(c,) for c in corners], (False,)))
-    powers = (1, 2, 3, 4) if plain else (1, 2)
-    atoms += _atoms(z, scale, powers, rich=True)
+    span = scale.low + scale.width * np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    middles = _distinct(span, 0.1 * scale.middle_width)
+    atoms.append(_Atom(sympy.Max(z, sympy.Integer(0)), [()], ()))
+    atoms.append(_Atom(sympy.Max(z - _W0, sympy.Integer(0)), [(m,) for m in middles], (False,)))
+    steepest = max(min(30.0 / scale.middle_width, 250.0 / scale.size), 6.0 / scale.width)
+    steep = _geometric(2.0 / scale.width, steepest, 3.0)
+    grid = [(t, m) for t in steep for m in middles]
+    atoms.append(_Atom(sigmoid(_W0 * z - _W0 * _W1), grid, (True, False)))
+    if scale.positive:
+        lowest = np.clip(0.4 * scale.quantiles[0], 0.005 * scale.high, 0.1 * scale.high)
+        halves = _geometric(float(lowest), scale.high, 2.4)
+        for power in (1, 2, 3, 4) if plain else (1, 2):
+            grid = [(float(h**power),) for h in halves]
+            atoms.append(_Atom(z**power / (z**power + _W0), grid, (True,), 2.0**power))
+    decays = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
+    atoms.append(_Atom(sympy.exp(-_W0 * z), [(r,) for r in decays], (True,)))
     if not plain:
         return atoms
+    turns = [(t / scale.width,) for t in (3.0, 6.0, 12.0)]
+    atoms.append(_Atom(sympy.sin(_W0 * z), turns, (True,)))
     atoms += [_Atom(z**power, [()], ()) for power in (2, 3)]
     if scale.low > 0.01 * scale.high:
         atoms.append(_Atom(sympy.sqrt(z), [()], ()))
     if scale.positive:
-        rates = [(r,) for r in _geometric(0.3 / scale.high, 30.0 / scale.high, 3.0)]
-        atoms.append(_Atom(sympy.log(1 + _W0 * z), rates, (True,)))
+        growths = [(r,) for r in _geometric(0.3 / scale.high, 30.0 / scale.high, 3.0)]
+        atoms.append(_Atom(sympy.log(1 + _W0 * z), growths, (True,)))
     return atoms
