@@ -103,9 +103,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Recovery of known laws from trajectories.")
     parser.add_argument("--seeds", type=integers, default=[0, 1, 2], metavar="0,1,2")
     parser.add_argument("--networks", type=comma_list, default=["ba", "er"], metavar="ba,er")
-    parser.add_argument(
-        "--laws", type=comma_list, metavar="A,B", help="default: every known law"
-    )
+    parser.add_argument("--laws", type=comma_list, metavar="A,B", help="default: every known law")
     parser.add_argument(
         "--db", type=float, help="add white noise: 20 log10(std of signal / std of noise)"
     )

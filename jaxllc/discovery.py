@@ -316,15 +316,8 @@ class _Discovery:
             )
             if np.all(problem.step_error(law, 1) < 1e-2 * search.std):
                 break
-        self._set_substeps(problem, law)
+        problem.set_substeps(law)
         return problem
-
-    def _set_substeps(self, problem, law) -> None:
-        """As many steps in a grid interval as the flow of a law asks for."""
-        for substeps in (1, 2, 4, 8, 16):
-            problem.substeps = substeps
-            if np.all(problem.step_error(law, substeps) < 0.02 * self.search.noise):
-                break
 
     def _needs_neural(self, judge, best) -> bool:
         if self.settings.neural == "never":
@@ -340,13 +333,25 @@ class _Discovery:
         return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
 
     def _with_sums(self, judge, best):
-        from jaxllc.symbolic.sum_proposals import sum_proposals
         from jaxllc.sum_symbols import sums_in
+        from jaxllc.symbolic.sum_proposals import searched_sum_proposals, sum_proposals
 
         self.search.with_sums = True
         with self.clock("sums over neighbours"):
             more = sum_proposals(self.search, self.engine)
         best = self._improved(judge, best, more)
+        if self._unexplained(judge, best):
+            with self.clock("sums over neighbours"):
+                more = searched_sum_proposals(
+                    self.search,
+                    best.law,
+                    self.seed,
+                    self.settings.max_terms,
+                    self.settings.engines,
+                    0.15 * self.settings.search_seconds,
+                    say=lambda what: self.say("sums over neighbours", what),
+                )
+            best = self._improved(judge, best, more) if any(more) else best
         # Moves are dear: functions of sums take part in them only where one has proved itself.
         self.search.with_sums = any(
             sums_in(t.family.expression) for terms in best.law.terms for t in terms
@@ -381,7 +386,7 @@ class _Discovery:
             # The steps were made for the first law; functions with a kink, for one, need finer ones.
             problem = judge.problem
             if np.any(problem.step_error(improved.law, problem.substeps) > 0.3 * problem.noise):
-                self._set_substeps(problem, improved.law)
+                problem.set_substeps(improved.law)
                 improved = judge.fitted(improved.law, improved.fit.states)
         return improved
 

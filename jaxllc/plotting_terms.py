@@ -81,7 +81,9 @@ def _ranges(law: Law, known: Any) -> Ranges:
         if law.data and law.network is not None:
             adjacency = law.network.to_adjacency()
             sums = [(adjacency @ run.states[..., v].T).ravel() for run in law.data]
-            sums = np.nanpercentile(np.concatenate(sums), [_INNER_PERCENT[0], 50, _INNER_PERCENT[1]])
+            sums = np.nanpercentile(
+                np.concatenate(sums), [_INNER_PERCENT[0], 50, _INNER_PERCENT[1]]
+            )
             put_one(f"{name}_{SUM_SIDE}", sums[0], sums[2], sums[1])
     for name in law.feature_names:
         values = law.data[0].node_features[name] if law.data else np.array([0.0, 0.5, 1.0])

@@ -1,9 +1,10 @@
 """Terms: the building blocks of a law, expressions with inner constants, evaluated for all nodes and times.
 
 A law is a sum of coefficient times term.  A term of the node (`self`) is a function of the receiver's
-variables and features, and of the sums x_s = sum_j A_ij x_j of its neighbours; a term of the edges
-(`interaction`) is summed over incoming edges, ``T_i = sum_j A_ij g(x_i, x_j)``.  Most interaction terms are sums of products a(x_i) b(x_j); those need no
-array over edges, ``T = a * (A @ b)``, which is what makes scoring thousands of them cheap.
+variables and features, and of sums over its neighbours, x_s = sum_j A_ij x_j; a term of the edges
+(`interaction`) is summed over incoming edges, ``T_i = sum_j A_ij g(x_i, x_j)``.  Most interaction terms are
+sums of products a(x_i) b(x_j); those need no array over edges, ``T = a * (A @ b)``, which is what makes
+scoring thousands of them cheap.
 """
 
 from __future__ import annotations

@@ -222,8 +222,9 @@ def sum_terms(
     """Candidate terms that the library of sums of terms lacks, the same for each equation.
 
     Functions of the total input x_s = sum_j A_ij x_j and of the mean input x_s/k_i, alone and times the
-    node's variables, and of inputs to which node features are added. inputs: these arguments with their ranges (see
-    `input_arguments`). normalised: also interactions divided by k_i, beyond those of `candidate_terms`.
+    node's variables; of inputs to which node features are added; and responses to x_s and x_i together.
+    inputs: these arguments with their ranges (see `input_arguments`). normalised: also interactions divided
+    by k_i, beyond those of `candidate_terms`.
     """
     features = {sympy.Symbol(f"{name}_i") for name in feature_names}
     terms: list[Term] = []
@@ -236,6 +237,18 @@ def sum_terms(
             terms += atom.terms(SELF)
             for v in factors:
                 terms += atom.terms(SELF, sympy.Symbol(f"{v}_i"))
+    for v in variables:
+        x_i, x_s = sympy.Symbol(f"{v}_i"), sympy.Symbol(f"{v}_s")
+        if x_s in inputs and inputs[x_s].positive and scales[v].positive:
+            # A sum ranges far where hubs are: most nodes know only its small values.
+            both = [
+                (a / scales[v].high, b / inputs[x_s].high)
+                for a in _geometric(0.15, 6.0, 4.0)
+                for b in _geometric(0.3, 60.0, 4.0)
+            ]
+            for above in (x_s, x_i * x_s):
+                shared = above / (1 + _W0 * x_i + _W1 * x_s)
+                terms += _families(SELF, shared, both, (True, True))
     if normalised:
         degree = sympy.Symbol("k_i")
         for v in variables:
@@ -273,7 +286,7 @@ def saturating_activation(z: sympy.Expr) -> sympy.Expr:
 
 
 def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
-    """Functions of one input, on coarser grids than those of `_atoms`; fewer where a feature is part of it."""
+    """Functions of one input, on grids coarser than those of `_atoms`; fewer where it holds a feature."""
     rates = [(t,) for t in _geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.5)]
     atoms = [_Atom(sympy.tanh(_W0 * z), rates, (True,))]
     atoms.append(_Atom(saturating_activation(z), [()], ()))
@@ -289,8 +302,8 @@ def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
         lowest = np.clip(0.4 * scale.quantiles[0], 0.005 * scale.high, 0.1 * scale.high)
         halves = _geometric(float(lowest), scale.high, 2.4)
         for power in (1, 2, 3, 4) if plain else (1, 2):
-            grid = [(float(h**power),) for h in halves]
-            atoms.append(_Atom(z**power / (z**power + _W0), grid, (True,), 2.0**power))
+            powers = [(float(h**power),) for h in halves]
+            atoms.append(_Atom(z**power / (z**power + _W0), powers, (True,), 2.0**power))
     decays = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
     atoms.append(_Atom(sympy.exp(-_W0 * z), [(r,) for r in decays], (True,)))
     if not plain:
