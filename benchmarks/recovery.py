@@ -103,9 +103,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Recovery of known laws from trajectories.")
     parser.add_argument("--seeds", type=integers, default=[0, 1, 2], metavar="0,1,2")
     parser.add_argument("--networks", type=comma_list, default=["ba", "er"], metavar="ba,er")
-    parser.add_argument(
-        "--laws", type=comma_list, metavar="A,B", help="default: every additive known law"
-    )
+    parser.add_argument("--laws", type=comma_list, metavar="A,B", help="default: every known law")
     parser.add_argument(
         "--db", type=float, help="add white noise: 20 log10(std of signal / std of noise)"
     )
@@ -121,15 +119,12 @@ def _options() -> argparse.Namespace:
     if options.quick:
         options.laws = options.laws or list(QUICK_LAWS if options.db is None else QUICK_LAWS[:1])
         options.seeds, options.networks = options.seeds[:1], options.networks[:1]
-    additive = [name for name in jaxllc.known_laws.names() if jaxllc.known_laws.get(name).additive]
-    options.laws = options.laws or additive
+    options.laws = options.laws or jaxllc.known_laws.names()
     for name in options.laws:
         try:
             jaxllc.known_laws.get(name)
         except jaxllc.InputError as error:
             parser.error(str(error))
-        if name not in additive:
-            parser.error(f"{name} is not a sum of terms; additive laws are {', '.join(additive)}")
     for network in options.networks:
         if network not in NETWORKS:
             parser.error(f"there is no network {network!r}; networks are {', '.join(NETWORKS)}")

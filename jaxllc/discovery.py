@@ -37,6 +37,8 @@ class DiscoverSettings:
         something, or needs many terms, the engines look for expressions of the neural terms.
     functions: those that a law may hold, by name; "sqrt" stands for all powers that are not whole.
     division: whether a variable may stand in a denominator.
+    sums: where sums of terms leave something unexplained, also look for functions of the sum over neighbours,
+        such as tanh(sum_j A_ij x_j + u_i).
     neural: fit the two neural terms and let them propose: "auto" (where the search leaves something
         unexplained), "always" or "never".
     max_terms: largest number of terms in an equation.
@@ -49,6 +51,7 @@ class DiscoverSettings:
     engines: tuple[str, ...] = ("sparse",)
     functions: tuple[str, ...] = FUNCTION_NAMES
     division: bool = True
+    sums: bool = True
     neural: str = "auto"
     max_terms: int = 8
     num_fits: int = 4
@@ -110,6 +113,8 @@ def _settings(settings: DiscoverSettings | None, choices: dict[str, Any]) -> Dis
         value = getattr(settings, name)
         if not isinstance(value, Integral) or value < smallest:
             raise InputError(f"{name} must be a whole number from {smallest}, not {value!r}")
+    if not isinstance(settings.sums, bool):
+        raise InputError(f"sums must be True or False, not {settings.sums!r}")
     if settings.neural not in ("auto", "always", "never"):
         raise InputError(f"neural must be 'auto', 'always' or 'never', not {settings.neural!r}")
     return settings
@@ -216,6 +221,8 @@ class _Discovery:
             proposals = self._proposals()
         with self.clock("refinement"):
             judge, best = self._judged(proposals)
+        if self.settings.sums and self._unexplained(judge, best):
+            best = self._with_sums(judge, best)
         # Moves are dear: where the library leaves much, expressions are looked for first.
         if self._needs_neural(judge, best):
             best = self._with_neural_terms(judge, best)
@@ -309,22 +316,47 @@ class _Discovery:
             )
             if np.all(problem.step_error(law, 1) < 1e-2 * search.std):
                 break
-        for substeps in (1, 2, 4, 8, 16):
-            problem.substeps = substeps
-            if np.all(problem.step_error(law, substeps) < 0.02 * noise):
-                break
+        problem.set_substeps(law)
         return problem
 
     def _needs_neural(self, judge, best) -> bool:
         if self.settings.neural == "never":
             return False
-        if self.settings.neural == "always":
-            return True
+        return self.settings.neural == "always" or self._unexplained(judge, best)
+
+    def _unexplained(self, judge, best) -> bool:
+        """Whether the best law leaves something, or may imitate another form."""
         if judge.late:
             return False
         if any(_imitates(terms) for terms in best.law.terms):
             return True
         return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
+
+    def _with_sums(self, judge, best):
+        from jaxllc.sum_symbols import sums_in
+        from jaxllc.symbolic.sum_proposals import searched_sum_proposals, sum_proposals
+
+        self.search.with_sums = True
+        with self.clock("sums over neighbours"):
+            more = sum_proposals(self.search, self.engine)
+        best = self._improved(judge, best, more)
+        if self._unexplained(judge, best):
+            with self.clock("sums over neighbours"):
+                more = searched_sum_proposals(
+                    self.search,
+                    best.law,
+                    self.seed,
+                    self.settings.max_terms,
+                    self.settings.engines,
+                    0.15 * self.settings.search_seconds,
+                    say=lambda what: self.say("sums over neighbours", what),
+                )
+            best = self._improved(judge, best, more) if any(more) else best
+        # Moves are dear: functions of sums take part in them only where one has proved itself.
+        self.search.with_sums = any(
+            sums_in(t.family.expression) for terms in best.law.terms for t in terms
+        )
+        return best
 
     def _with_neural_terms(self, judge, best):
         from jaxllc.symbolic.neural_proposals import neural_proposals, searched_proposals
@@ -341,11 +373,22 @@ class _Discovery:
                 say=lambda what: self.say("expressions", what),
             )
             more = [[*a, *b] for a, b in zip(more, found, strict=True)]
+        return self._improved(judge, best, more)
+
+    def _improved(self, judge, best, more):
+        """The best law among further proposals of each equation, or the one that was best before."""
         with self.clock("refinement"):
             improved = judge.choose(more, best.law, self.settings.num_fits)
             # Choosing may have set the noise anew: compare with the best law as it is judged now.
             best = judge.seen.get(best.law.key(), best)
-        return improved if improved.criterion < best.criterion else best
+            if improved.criterion >= best.criterion:
+                return best
+            # The steps were made for the first law; functions with a kink, for one, need finer ones.
+            problem = judge.problem
+            if np.any(problem.step_error(improved.law, problem.substeps) > 0.3 * problem.noise):
+                problem.set_substeps(improved.law)
+                improved = judge.fitted(improved.law, improved.fit.states)
+        return improved
 
     def _law(self, judge, best, notes) -> Law:
         from jaxllc.symbolic.assemble import assemble_law

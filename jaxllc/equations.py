@@ -1,6 +1,6 @@
 """The equation of one variable of a law: a self term and an interaction term.
 
-dx_i/dt = self_term(x_i) + sum_j A_ij interaction_term(x_i, x_j)
+dx_i/dt = self_term(x_i, x_s) + sum_j A_ij interaction_term(x_i, x_j),     x_s = sum_j A_ij x_j
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class Equation(NamedTuple):
-    """Both terms as sympy expressions in `x_i`, `x_j`, `omega_i`, `k_i` and so on."""
+    """Both terms as sympy expressions in `x_i`, `x_j`, `omega_i`, `k_i` and so on.
+
+    In the self term `x_s` stands for sum_j A_ij x_j, the sum of x over the neighbours, so that
+    `tanh(x_s + u_i)` is a function of the total input; `u_s` is the sum of a node feature u.
+    """
 
     self_term: sympy.Expr
     interaction_term: sympy.Expr

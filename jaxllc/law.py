@@ -53,7 +53,8 @@ class Law:
     """The law of a network: dx_i/dt = self term + sum over j of A_ij interaction term, for each variable.
 
     equations: {variable: Equation(self_term, interaction_term)}, sympy expressions in v_i, v_j (variables
-        and node features of receiver and sender) and k_i (total input weight of the receiver).
+        and node features of receiver and sender), k_i (total input weight of the receiver) and, in self
+        terms, v_s, which stands for sum_j A_ij v_j; a file of the law holds this symbol too.
     constants: every constant with its standard error.
     adjusted_r2: {variable: value} of the fitted trajectories.
     noise: {variable: standard deviation of a sample that the law leaves}.

@@ -1,4 +1,7 @@
-"""Laws as JSON files: numbers, names and expressions as text, read by the safe parser only."""
+"""Laws as JSON files: numbers, names and expressions as text, read by the safe parser only.
+
+In a self term x_s stands for sum_j A_ij x_j, as in `Equation`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from jaxllc.equations import Equation
 from jaxllc.errors import InputError
 from jaxllc.law import Constant, FrontRow, Law
 from jaxllc.output_file import output_file
+from jaxllc.sum_symbols import SUM_SIDE
 
 FORMAT = "jaxllc law"
 VERSION = 1
@@ -164,7 +168,7 @@ def _check_symbols(path: str | os.PathLike, law: Law) -> None:
             )
     for variable, equation in law.equations.items():
         for place, term, sides in (
-            ("self", equation.self_term, "i"),
+            ("self", equation.self_term, f"i{SUM_SIDE}"),
             ("interaction", equation.interaction_term, "ij"),
         ):
             known = {f"{name}_{side}" for name in (*names, "k") for side in sides}

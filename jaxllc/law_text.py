@@ -9,6 +9,7 @@ import sympy
 from sympy.printing.str import StrPrinter
 
 from jaxllc.equations import Equation
+from jaxllc.sum_symbols import sums_in, with_sums_written_out
 
 if TYPE_CHECKING:
     from jaxllc.law import Law
@@ -64,13 +65,14 @@ def equation_line(
     own = rounded(equation.self_term, errors)
     other = rounded(equation.interaction_term, errors)
     left = f"d{variable}_i/dt"
+    own_text = with_sums_written_out(_Printer().doprint(own))
     if other == 0:
-        return f"{left} = {_Printer().doprint(own)}"
+        return f"{left} = {own_text}"
     inside = _Printer().doprint(other)
     sum_text = f"sum_j A_ij ({inside})" if other.is_Add else f"sum_j A_ij {inside}"
     if other.is_Mul and other.could_extract_minus_sign():
         sum_text = f"sum_j A_ij ({inside})"
-    return f"{left} = " + (sum_text if own == 0 else f"{_Printer().doprint(own)} + {sum_text}")
+    return f"{left} = " + (sum_text if own == 0 else f"{own_text} + {sum_text}")
 
 
 def _errors(law: Law) -> dict[float, float]:
@@ -101,9 +103,24 @@ def law_summary(law: Law) -> str:
                 f"d{c.variable}_i/dt  {place:<10}  {label:<{width}}  "
                 f"{c.value:.{digits}g} +- {c.standard_error:.2g}"
             )
+        lines += meaning_of_sums(law)
     if law.notes:
         lines += ["", *law.notes]
     return "\n".join(lines)
+
+
+def meaning_of_sums(law: Law) -> list[str]:
+    """A sentence on what x_s stands for, where a constant's term holds such a symbol."""
+    pairs = {p: None for e in law.equations.values() for p in sums_in(e.self_term)}
+    if not pairs:
+        return []
+    return [", ".join(f"{s} stands for sum_j A_ij {sender}" for s, sender in pairs)]
+
+
+def latex_of(expression: sympy.Expr) -> str:
+    """LaTeX of an expression, with the sum over neighbours written out for x_s."""
+    names = {s: rf"\left(\sum_j A_{{ij}} {sympy.latex(j)}\right)" for s, j in sums_in(expression)}
+    return str(sympy.latex(expression, symbol_names=names))
 
 
 def law_latex(law: Law) -> str:
@@ -116,7 +133,7 @@ def law_latex(law: Law) -> str:
         left = rf"\frac{{d{variable}_i}}{{dt}}"
         parts = []
         if own != 0 or other == 0:
-            parts.append(sympy.latex(own))
+            parts.append(latex_of(own))
         if other != 0:
             inside = sympy.latex(other)
             parts.append(rf"\sum_j A_{{ij}} \left({inside}\right)")

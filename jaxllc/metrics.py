@@ -3,7 +3,8 @@
 Equations are compared in the normal form of `normal_form`: terms are matched by their shape, which
 hides constants, and then coefficients and inner constants are compared. Terms of an interaction
 that do not depend on the sender belong to the self term, times the in-strength k_i, because
-sum_j A_ij c(x_i) = k_i c(x_i): both ways of writing are one law.
+sum_j A_ij c(x_i) = k_i c(x_i): both ways of writing are one law. So are a term c(x_i) x_s of the
+self term, x_s the sum over neighbours, and c(x_i) x_j of the interaction.
 
 `found` and `true` may be a sympy expression, an Equation, a dict {variable: Equation}, or anything
 with such `.equations`, as Law and KnownLaw have.
@@ -20,12 +21,14 @@ import numpy as np
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
 from jaxllc.normal_form import add, combined, multiply, normal_form
+from jaxllc.sum_symbols import SUM_SIDE
 from jaxllc.term_shape import (
     Monomial,
     Sum,
     inner_constants,
     number_of_constants,
     shape,
+    sorted_monomial,
     symbols_in,
 )
 
@@ -162,9 +165,24 @@ def _terms(law: Any, over_one_denominator: bool) -> Terms:
         self_terms, interaction = form(equation.self_term), form(equation.interaction_term)
         own = {m: c for m, c in interaction.items() if not _reads_sender(m)}
         in_strength: Sum = {((("symbol", "k_i"), 1),): 1.0}
+        paired = {m: c for m, c in interaction.items() if m not in own}
+        spread = {m: as_pair for m in self_terms if (as_pair := _linear_in_a_sum(m)) is not None}
+        paired = add(paired, *({spread[m]: self_terms[m]} for m in spread))
+        self_terms = {m: c for m, c in self_terms.items() if m not in spread}
         places[variable, "self"] = add(self_terms, multiply(own, in_strength))
-        places[variable, "interaction"] = {m: c for m, c in interaction.items() if m not in own}
+        places[variable, "interaction"] = paired
     return places
+
+
+def _linear_in_a_sum(monomial: Monomial) -> Monomial | None:
+    """The interaction that a term of the self side is if it is linear in one sum x_s, else None."""
+    sums = [name for name in symbols_in(monomial) if name.endswith(f"_{SUM_SIDE}")]
+    if len(sums) != 1 or (("symbol", sums[0]), 1) not in monomial:
+        return None
+    others = {factor: p for factor, p in monomial if factor != ("symbol", sums[0])}
+    if sums[0] in symbols_in(sorted_monomial(others)):
+        return None
+    return sorted_monomial({**others, ("symbol", f"{sums[0][:-2]}_j"): 1})
 
 
 def _combined_form(expression: Any) -> Sum:

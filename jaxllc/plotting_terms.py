@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from jaxllc.plotting import COLOURS, INK, new_figure, styled_axes
+from jaxllc.sum_symbols import SUM_SIDE
 
 if TYPE_CHECKING:
     import sympy
@@ -60,11 +61,15 @@ def draw_terms(law: Law, known: Any, time_unit: str) -> Figure:
 def _ranges(law: Law, known: Any) -> Ranges:
     ranges: Ranges = {}
 
-    def put(name: str, low: float, high: float, median: float) -> None:
+    def put_one(symbol: str, low: float, high: float, median: float) -> None:
         if not high > low:
             low, high = low - 0.5, high + 0.5
-        for side in "ij":
-            ranges[f"{name}_{side}"] = (float(low), float(high), float(median))
+        ranges[symbol] = (float(low), float(high), float(median))
+
+    def put(name: str, low: float, high: float, median: float) -> None:
+        # Without a network a sum is drawn as that of one neighbour.
+        for side in f"ij{SUM_SIDE}":
+            put_one(f"{name}_{side}", low, high, median)
 
     for v, name in enumerate(law.variables):
         low, high = getattr(known, "initial_range", {}).get(name, (0.0, 1.0))
@@ -73,6 +78,13 @@ def _ranges(law: Law, known: Any) -> Ranges:
             values = np.concatenate([run.states[..., v].ravel() for run in law.data])
             low, median, high = np.nanpercentile(values, [_INNER_PERCENT[0], 50, _INNER_PERCENT[1]])
         put(name, low, high, median)
+        if law.data and law.network is not None:
+            adjacency = law.network.to_adjacency()
+            sums = [(adjacency @ run.states[..., v].T).ravel() for run in law.data]
+            sums = np.nanpercentile(
+                np.concatenate(sums), [_INNER_PERCENT[0], 50, _INNER_PERCENT[1]]
+            )
+            put_one(f"{name}_{SUM_SIDE}", sums[0], sums[2], sums[1])
     for name in law.feature_names:
         values = law.data[0].node_features[name] if law.data else np.array([0.0, 0.5, 1.0])
         put(name, values.min(), values.max(), float(np.median(values)))
@@ -201,4 +213,6 @@ def _value(expression: sympy.Expr, values: dict[str, Any], shape: tuple[int, ...
 def _label(name: str) -> str:
     """`x_i` as readers of the field write it; names of node features stay upright words."""
     base, side = name.rsplit("_", 1)
+    if side == SUM_SIDE:
+        return rf"$\sum_j A_{{ij}}$ {_label(f'{base}_j')}"
     return f"${base}_{side}$" if len(base) == 1 else f"{base}$_{side}$"

@@ -1,9 +1,10 @@
 """Terms: the building blocks of a law, expressions with inner constants, evaluated for all nodes and times.
 
 A law is a sum of coefficient times term.  A term of the node (`self`) is a function of the receiver's
-variables and features; a term of the edges (`interaction`) is summed over incoming edges,
-``T_i = sum_j A_ij g(x_i, x_j)``.  Most interaction terms are sums of products a(x_i) b(x_j); those need no
-array over edges, ``T = a * (A @ b)``, which is what makes scoring thousands of them cheap.
+variables and features, and of sums over its neighbours, x_s = sum_j A_ij x_j; a term of the edges
+(`interaction`) is summed over incoming edges, ``T_i = sum_j A_ij g(x_i, x_j)``.  Most interaction terms are
+sums of products a(x_i) b(x_j); those need no array over edges, ``T = a * (A @ b)``, which is what makes
+scoring thousands of them cheap.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sympy
 from scipy.special import expit
 
 from jaxllc.functions import sigmoid
+from jaxllc.sum_symbols import SUM_SIDE, sums_in
 
 if TYPE_CHECKING:
     from jaxllc.network import Network
@@ -75,7 +77,8 @@ def inner_symbol(position: int) -> sympy.Symbol:
 class TermFamily:
     """A term up to the values of its inner constants.
 
-    expression: in the symbols v_i, v_j of variables and features and the inner constants w0, w1, ...
+    expression: in the symbols v_i, v_j of variables and features and the inner constants w0, w1, ...; on the
+        self side v_i and v_s, which stands for sum_j A_ij v_j.
     positive: for each inner constant, whether it is searched on a logarithmic scale.
     bounds: for each inner constant, the range it is kept in.
     """
@@ -295,6 +298,15 @@ class Stage:
                 edge[symbol] = self._on_edges[symbol]
         return edge
 
+    def neighbour_sum(self, symbol: sympy.Symbol, sender: sympy.Symbol) -> np.ndarray:
+        """Value of a symbol x_s, (node, time): the sum over neighbours of its sender's x_j, computed once."""
+        if symbol not in self._symbols:
+            if sender not in self._symbols:
+                raise ValueError(f"no numeric value is known for {symbol}")
+            values = np.ascontiguousarray(self._symbols[sender])
+            self._symbols[symbol] = self.adjacency @ values
+        return self._symbols[symbol]
+
     def evaluator(self, inner: Sequence[float] = ()) -> Evaluator:
         """Evaluate several expressions that share inner constants, each common part once."""
         return Evaluator(self, *self._memos(tuple(inner)))
@@ -311,6 +323,9 @@ class Evaluator:
 
     def at_nodes(self, expression: sympy.Expr) -> np.ndarray:
         """Self term, (node, time)."""
+        for symbol, sender in sums_in(expression):
+            if symbol not in self._node:
+                self._node[symbol] = self.stage.neighbour_sum(symbol, sender)
         return self._full(evaluate(expression, self._node))
 
     def over_edges(self, expression: sympy.Expr) -> np.ndarray:
@@ -375,12 +390,15 @@ class Evaluator:
 
     def sender_derivative(self, family: TermFamily, variable: str) -> np.ndarray | None:
         """Weight times its derivative by the sender's variable, (edge, time); None where zero."""
-        if family.side == SELF:
-            return None
-        expression = derivative(family.expression, sympy.Symbol(f"{variable}_j"))
+        # A self term feels a sender through x_s, by the weight of the edge.
+        side = SUM_SIDE if family.side == SELF else "j"
+        expression = derivative(family.expression, sympy.Symbol(f"{variable}_{side}"))
         if expression == 0:
             return None
-        edges = (len(self.stage.senders), self.stage.shape[1])
+        stage = self.stage
+        if family.side == SELF:
+            return stage.weights[:, None] * self.at_nodes(expression)[stage.receivers]
+        edges = (len(stage.senders), stage.shape[1])
         return np.broadcast_to(np.asarray(self.on_edges(expression)), edges)
 
     def _side(self, family: TermFamily, expression: sympy.Expr) -> np.ndarray:

@@ -2,6 +2,8 @@
 
     dx_i/dt = self_term(x_i) + sum_j A_ij interaction_term(x_i, x_j)
 
+The self term of equations may also read the sums x_s = sum_j A_ij x_j over neighbours.
+
 A field is a pytree: its parameters are leaves, its structure is static. So it passes through jit,
 grad and vmap, and two symbolic laws that differ only in constants share one compilation.
 """
@@ -16,8 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.aggregation import IN_STRENGTH, Graph, pass_messages
+from jaxllc.aggregation import IN_STRENGTH, Graph, pass_messages, sum_into_receivers
 from jaxllc.errors import InputError, nearest_match
+from jaxllc.sum_symbols import SUM_SIDE
 
 if TYPE_CHECKING:
     from jaxllc.equations import Equation
@@ -63,22 +66,39 @@ class SymbolicVectorField(VectorField):
         feature_names: tuple[str, ...],
         programs: tuple[Program, ...],
         sizes: tuple[int, ...],
+        summed: tuple[str, ...],
         constants: Any,
     ):
-        # programs: the self terms, then the interaction terms; sizes: constants in each of them.
+        # programs: the self terms, then the interaction terms; sizes: constants in each of them;
+        # summed: variables and features whose sum over neighbours a self term reads.
         self.variables, self.feature_names = variables, feature_names
-        self.programs, self.sizes, self.constants = programs, sizes, constants
+        self.programs, self.sizes, self.summed = programs, sizes, summed
+        self.constants = constants
 
     def tree_flatten(self) -> tuple[tuple[Any], tuple[Any, ...]]:
-        return (self.constants,), (self.variables, self.feature_names, self.programs, self.sizes)
+        structure = (self.variables, self.feature_names, self.programs, self.sizes, self.summed)
+        return (self.constants,), structure
 
     @classmethod
     def tree_unflatten(cls, structure: Any, leaves: Any) -> SymbolicVectorField:
         return cls(*structure, *leaves)
 
-    def self_term(self, x_i: jax.Array, features_i: Features) -> jax.Array:
-        values = self._values("i", x_i, features_i)
-        return self._evaluate(0, values, x_i)
+    def self_term(
+        self, x_i: jax.Array, features_i: Features, sums: Mapping[str, jax.Array] | None = None
+    ) -> jax.Array:
+        """As in `VectorField`; sums: {"x_s": (...,)} of the neighbours, where a self term reads them."""
+        return self._evaluate(0, self._values("i", x_i, features_i) | dict(sums or {}), x_i)
+
+    def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
+        if not self.summed:
+            return super().derivative(state, graph)
+        sent = self._values("j", state, graph.nodes)
+        columns = [jnp.asarray(sent[f"{name}_j"], state.dtype) for name in self.summed]
+        totals = sum_into_receivers(jnp.stack(columns, axis=-1)[graph.senders], graph)
+        sums = {f"{name}_{SUM_SIDE}": totals[:, n] for n, name in enumerate(self.summed)}
+        return self.self_term(state, graph.nodes, sums) + pass_messages(
+            self.interaction_term, state, graph
+        )
 
     def interaction_term(
         self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
@@ -122,17 +142,20 @@ def from_equations(
     terms = [equation.self_term for equation in equations.values()]
     terms += [equation.interaction_term for equation in equations.values()]
     found: dict[str, None] = {}
+    summed: dict[str, None] = {}
     for n, term in enumerate(terms):
-        sides = "i" if n < len(variables) else "ij"
+        sides = f"i{SUM_SIDE}" if n < len(variables) else "ij"
         for symbol in sorted(symbol_names(term)):
             match = re.fullmatch(rf"(\w+)_([{sides}])", symbol)
             if match is None:
-                where = "a self term" if sides == "i" else "an interaction term"
+                where = "a self term" if n < len(variables) else "an interaction term"
                 raise InputError(
                     f"{symbol!r} cannot stand in {where}; use names such as "
                     f"{' or '.join(f'{variables[0]}_{side}' for side in sides)}."
                 )
             found[match[1]] = None
+            if match[2] == SUM_SIDE:
+                summed[match[1]] = None
     used = [name for name in found if name not in variables and name != IN_STRENGTH]
     known = tuple(feature_names) or tuple(used)
     for name in used:
@@ -148,5 +171,6 @@ def from_equations(
         known,
         programs,
         tuple(len(numbers) for numbers in constants),
+        tuple(sorted(summed)),
         np.array([number for numbers in constants for number in numbers], dtype=float),
     )

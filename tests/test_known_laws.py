@@ -68,6 +68,7 @@ DENSE = {
     "mutualistic_pairs": lambda A, x, alpha, theta: x * (alpha - theta * x) + x * _hill(A, x),
     "neural": lambda A, x: -x + A @ _sigmoid(5.1 * (x - 1)),
     "neural_smooth": lambda A, x: -x + A @ _sigmoid(x - 1),
+    "neural_rates": lambda A, x: -x + np.tanh(0.5 * (A @ x)),
     "fitzhugh_nagumo": lambda A, x, y: (
         x - x**3 - y - _difference(A, x) / A.sum(1),
         0.28 + 0.5 * x - 0.04 * y,

@@ -27,6 +27,7 @@ _HELP = {
     "engines": "search engines, separated by commas: sparse, operon, pysr",
     "functions": "functions that a law may hold, separated by commas",
     "division": "let a variable stand in a denominator",
+    "sums": "look for functions of the sum over neighbours too",
     "neural": "let two neural terms propose too: auto, always or never",
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",

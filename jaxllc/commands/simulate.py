@@ -147,10 +147,6 @@ def _find_law(name: str) -> _SimulatedLaw:
 
     if name in known_laws.names():
         known = known_laws.get(name)
-        if not known.additive:
-            raise InputError(
-                f"the known law {name!r} is not a sum over neighbours; it cannot be run"
-            )
         return _SimulatedLaw(known.vector_field(), known)
     if not os.path.exists(name) and not name.endswith(".json") and os.sep not in name:
         raise InputError(

@@ -168,6 +168,13 @@ class TrajectoryProblem:
         # Local errors of one sign would add up over the run; half of that is a fair guess.
         return np.sqrt((np.abs(gap).sum(axis=3) ** 2).mean(axis=(1, 2))) / 2
 
+    def set_substeps(self, law: CandidateLaw) -> None:
+        """As many steps in a grid interval as the flow of a law asks for at this noise."""
+        for substeps in (1, 2, 4, 8, 16):
+            self.substeps = substeps
+            if np.all(self.step_error(law, substeps) < 0.02 * self.noise):
+                break
+
     def squared_residual(self, states: np.ndarray) -> np.ndarray:
         """Sum over samples of (y - X)^2 for each equation."""
         rest = (self.samples - states.reshape(self.samples.shape)) * self.mask

@@ -29,8 +29,7 @@ class KnownLaw:
     terms: {variable: (self term, interaction term)} as text in which `parameters` are named.
     initial_range: the interval that initial states are drawn from, per variable. feature_ranges:
     the same for node features. horizon: a duration over which the transient tells the law, in the
-    units of the equation. additive: False where the sum over neighbours is the argument of a
-    function; `equations` are then the parts, put together as `source` and the class say.
+    units of the equation.
     """
 
     name: str
@@ -40,7 +39,6 @@ class KnownLaw:
     horizon: float
     source: str
     feature_ranges: Mapping[str, Range] = field(default_factory=dict)
-    additive: bool = True
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -137,10 +135,11 @@ class KnownLaw:
 
     def __str__(self) -> str:
         from jaxllc.expressions import to_text
+        from jaxllc.sum_symbols import with_sums_written_out
 
         lines = []
         for variable, (self_term, interaction_term) in self.equations.items():
-            line = f"d{variable}_i/dt = {to_text(self_term)}"
+            line = f"d{variable}_i/dt = {with_sums_written_out(to_text(self_term))}"
             if interaction_term != 0:
                 line += f" + sum_j A_ij ({to_text(interaction_term)})"
             lines.append(line)

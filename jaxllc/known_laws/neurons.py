@@ -1,4 +1,4 @@
-"""Neurons and populations of neurons: Wilson-Cowan, FitzHugh-Nagumo, Hindmarsh-Rose."""
+"""Neurons and populations of neurons: Wilson-Cowan, rate model, FitzHugh-Nagumo, Hindmarsh-Rose."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ def _wilson_cowan(name: str, slope: float) -> KnownLaw:
 LAWS = (
     _wilson_cowan("neural", 5.1),
     _wilson_cowan("neural_smooth", 1),
+    # The sum over neighbours is inside the function; the network brings the signs and sizes of synapses.
+    KnownLaw(
+        name="neural_rates",
+        terms={"x": ("-x_i + tanh(g*x_s)", "0")},
+        parameters={"g": 0.5},
+        initial_range={"x": (-1.0, 1.0)},
+        horizon=4.0,
+        source="h' = -h + sum_j J_ij tanh(g h_j) (Sompolinsky, Crisanti and Sommers, Physical Review "
+        "Letters 61, 1988), written for the rates x, of which h = sum_j J_ij x_j is the input",
+    ),
     KnownLaw(
         name="fitzhugh_nagumo",
         terms={

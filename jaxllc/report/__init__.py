@@ -99,7 +99,7 @@ def _numbers(law: Law, forecast: Forecast | None) -> list[tuple[str, str]]:
 
 
 def _constants(law: Law) -> str:
-    from jaxllc.law_text import digits_for
+    from jaxllc.law_text import digits_for, meaning_of_sums
 
     rows = []
     for constant in law.constants:
@@ -118,7 +118,8 @@ def _constants(law: Law) -> str:
             )
         )
     header = ("equation", "in the", "term", "value", "standard error", "relative")
-    return table(header, rows, numeric=(3, 4, 5), code=(0, 2))
+    whole = table(header, rows, numeric=(3, 4, 5), code=(0, 2))
+    return whole + paragraphs(meaning_of_sums(law))
 
 
 def _forecast(forecast: Forecast) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.report.page import code
+from jaxllc.sum_symbols import sums_in
 
 if TYPE_CHECKING:
     import sympy
@@ -52,4 +53,11 @@ def _mathml(variable: str, equation: Equation, errors: dict[float, float] | None
 def _expression(expression: sympy.Expr) -> str:
     from sympy.printing.mathml import mathml
 
-    return str(mathml(expression, printer="presentation"))
+    text = str(mathml(expression, printer="presentation"))
+    for total, sender in sums_in(expression):
+        inside = f"{_SUM}{mathml(sender, printer='presentation')}"
+        text = text.replace(
+            str(mathml(total, printer="presentation")),
+            f"<mrow><mo>(</mo>{inside}<mo>)</mo></mrow>",
+        )
+    return text

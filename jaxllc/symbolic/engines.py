@@ -60,7 +60,7 @@ class SparseEngine:
     kept_per_size: int = 3
     by_score: int = 12
     name: str = "sparse"
-    _reduced: dict[tuple[int, int], Reduced] = field(default_factory=dict)
+    _reduced: dict[tuple[int, int, int], Reduced] = field(default_factory=dict)
 
     def propose(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
         found: dict[frozenset, ProposedEquation] = {}
@@ -76,14 +76,14 @@ class SparseEngine:
 
     def _reduction(self, problem: SearchProblem, variable: int, index: int = 0) -> Reduced:
         """Reduced columns of one form, shared by the variables that were observed at the same samples."""
-        shown = problem.forms[0].shown_as(variable)
-        if (index, shown) not in self._reduced:
+        shown, size = problem.forms[0].shown_as(variable), len(problem.library)
+        if (size, index, shown) not in self._reduced:
             # Several windows are searched together: their columns are evaluated once.
             forms = problem.forms[: 1 if problem.is_clean(variable) else None]
             rough = bool(np.all(problem.smoothed.noise > _ROUGH * problem.std))
             for k, reduced in enumerate(reduce_forms(forms, problem.library, variable, rough)):
-                self._reduced[k, shown] = reduced
-        return self._reduced[index, shown]
+                self._reduced[size, k, shown] = reduced
+        return self._reduced[size, index, shown]
 
     def start_for(
         self, problem: SearchProblem, variable: int, families: Sequence[TermFamily]

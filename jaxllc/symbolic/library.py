@@ -207,3 +207,113 @@ def _interactions(
         terms += _plain(INTERACTION, x_i * x_j / degree)
         terms += _families(INTERACTION, sine / degree, turns[1::2], (True,))
     return terms
+
+
+# --- functions of the sum over neighbours -------------------------------------------------------
+
+
+def sum_terms(
+    variables: Sequence[str],
+    feature_names: Sequence[str],
+    inputs: Mapping[sympy.Expr, Scale],
+    scales: Mapping[str, Scale],
+    normalised: bool,
+) -> list[Term]:
+    """Candidate terms that the library of sums of terms lacks, the same for each equation.
+
+    Functions of the total input x_s = sum_j A_ij x_j and of the mean input x_s/k_i, alone and times the
+    node's variables; of inputs to which node features are added; and responses to x_s and x_i together.
+    inputs: these arguments with their ranges (see `input_arguments`). normalised: also interactions divided
+    by k_i, beyond those of `candidate_terms`.
+    """
+    features = {sympy.Symbol(f"{name}_i") for name in feature_names}
+    terms: list[Term] = []
+    for argument, scale in inputs.items():
+        plain = not (argument.free_symbols & features)
+        # With many variables products of all with all would be too many.
+        read = [v for v in variables if argument.has(sympy.Symbol(f"{v}_s"))]
+        factors = (variables if len(variables) <= 2 else read) if plain else ()
+        for atom in _input_atoms(argument, scale, plain):
+            terms += atom.terms(SELF)
+            for v in factors:
+                terms += atom.terms(SELF, sympy.Symbol(f"{v}_i"))
+    for v in variables:
+        x_i, x_s = sympy.Symbol(f"{v}_i"), sympy.Symbol(f"{v}_s")
+        if x_s in inputs and inputs[x_s].positive and scales[v].positive:
+            # A sum ranges far where hubs are: most nodes know only its small values.
+            both = [
+                (a / scales[v].high, b / inputs[x_s].high)
+                for a in _geometric(0.15, 6.0, 4.0)
+                for b in _geometric(0.3, 60.0, 4.0)
+            ]
+            for above in (x_s, x_i * x_s):
+                shared = above / (1 + _W0 * x_i + _W1 * x_s)
+                terms += _families(SELF, shared, both, (True, True))
+    if normalised:
+        degree = sympy.Symbol("k_i")
+        for v in variables:
+            x_j = sympy.Symbol(f"{v}_j")
+            terms += _plain(INTERACTION, x_j / degree)
+            for atom in _atoms(x_j, scales[v], (1, 2), rich=True):
+                terms += atom.terms(INTERACTION, 1 / degree)
+    return terms
+
+
+def input_arguments(
+    variables: Sequence[str], feature_names: Sequence[str], normalised: bool
+) -> list[sympy.Expr]:
+    """Arguments of functions of the input: sums, means, and sums with one or all features added."""
+    features = [sympy.Symbol(f"{name}_i") for name in feature_names]
+    arguments: list[sympy.Expr] = []
+    for v in variables:
+        total = sympy.Symbol(f"{v}_s")
+        arguments.append(total)
+        if normalised:
+            arguments.append(total / sympy.Symbol("k_i"))
+        for feature in features:
+            arguments += [total + feature, total - feature]
+        if len(features) > 1:
+            arguments.append(sympy.Add(total, *features))
+    return arguments
+
+
+def saturating_activation(z: sympy.Expr) -> sympy.Expr:
+    """The MML function of LEMBAS: 0.01 z below 0, z up to 1/2, 1 - 1/(4 z) above."""
+    half = sympy.Rational(1, 2)
+    leaky = sympy.Max(sympy.Float(0.01) * z, z, evaluate=False)
+    saturated = 1 - 1 / (4 * sympy.Max(z, half, evaluate=False))
+    return sympy.Min(leaky, saturated, evaluate=False)
+
+
+def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
+    """Functions of one input, on grids coarser than those of `_atoms`; fewer where it holds a feature."""
+    rates = [(t,) for t in _geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.5)]
+    atoms = [_Atom(sympy.tanh(_W0 * z), rates, (True,))]
+    atoms.append(_Atom(saturating_activation(z), [()], ()))
+    span = scale.low + scale.width * np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    middles = _distinct(span, 0.1 * scale.middle_width)
+    atoms.append(_Atom(sympy.Max(z, sympy.Integer(0)), [()], ()))
+    atoms.append(_Atom(sympy.Max(z - _W0, sympy.Integer(0)), [(m,) for m in middles], (False,)))
+    steepest = max(min(30.0 / scale.middle_width, 250.0 / scale.size), 6.0 / scale.width)
+    steep = _geometric(2.0 / scale.width, steepest, 3.0)
+    grid = [(t, m) for t in steep for m in middles]
+    atoms.append(_Atom(sigmoid(_W0 * z - _W0 * _W1), grid, (True, False)))
+    if scale.positive:
+        lowest = np.clip(0.4 * scale.quantiles[0], 0.005 * scale.high, 0.1 * scale.high)
+        halves = _geometric(float(lowest), scale.high, 2.4)
+        for power in (1, 2, 3, 4) if plain else (1, 2):
+            powers = [(float(h**power),) for h in halves]
+            atoms.append(_Atom(z**power / (z**power + _W0), powers, (True,), 2.0**power))
+    decays = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
+    atoms.append(_Atom(sympy.exp(-_W0 * z), [(r,) for r in decays], (True,)))
+    if not plain:
+        return atoms
+    turns = [(t / scale.width,) for t in (3.0, 6.0, 12.0)]
+    atoms.append(_Atom(sympy.sin(_W0 * z), turns, (True,)))
+    atoms += [_Atom(z**power, [()], ()) for power in (2, 3)]
+    if scale.low > 0.01 * scale.high:
+        atoms.append(_Atom(sympy.sqrt(z), [()], ()))
+    if scale.positive:
+        growths = [(r,) for r in _geometric(0.3 / scale.high, 30.0 / scale.high, 3.0)]
+        atoms.append(_Atom(sympy.log(1 + _W0 * z), growths, (True,)))
+    return atoms

@@ -88,7 +88,7 @@ def searched_proposals(
         for first, second in ranked[:largest]:
             terms = [*first.terms, *second.terms]
             if 0 < len(terms) <= max_terms:
-                option = _tried(problem, variable, terms)
+                option = tried(problem, variable, terms)
                 if option is not None:
                     options.append(option)
         proposals.append(options)
@@ -125,7 +125,7 @@ def _expressions(
     return sorted([*found[:8], nothing], key=lambda s: s.score)
 
 
-def _tried(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation | None:
+def tried(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation | None:
     """The equation refined on the data; None where it cannot be evaluated there."""
     try:
         with np.errstate(all="ignore"):

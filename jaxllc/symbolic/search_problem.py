@@ -17,10 +17,12 @@ import numpy as np
 from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.symbolic.constants import ColumnCache
 from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.library import Scale, candidate_terms
-from jaxllc.terms import Term
+from jaxllc.symbolic.library import Scale, candidate_terms, input_arguments, sum_terms
+from jaxllc.terms import Stage, Term
 
 if TYPE_CHECKING:
+    import sympy
+
     from jaxllc.fitting.neural_fit import NeuralFit
     from jaxllc.fitting.smoothing import SmoothedStates
     from jaxllc.network import Network
@@ -41,7 +43,8 @@ class SearchProblem:
 
     runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight;
     deadline: `time.perf_counter()` after which engines come to an end. grammar: what a law may hold.
-    cut_short: whether a search of expressions came to its limit of time.
+    cut_short: whether a search of expressions came to its limit of time. with_sums: whether `library` also
+        holds functions of the sum over neighbours.
     """
 
     runs: Sequence[Trajectories]
@@ -54,6 +57,7 @@ class SearchProblem:
     neural: NeuralFit | None = None
     grammar: Grammar = field(default_factory=Grammar)
     cut_short: bool = False
+    with_sums: bool = False
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -106,19 +110,57 @@ class SearchProblem:
         """Whether all variables are free of noise."""
         return all(self.is_clean(v) for v in range(len(self.variables)))
 
-    @cached_property
+    @property
     def library(self) -> list[Term]:
+        """All candidate terms; those of functions of sums come last."""
+        return [*self._additive, *self.sum_library] if self.with_sums else self._additive
+
+    @cached_property
+    def _normalised(self) -> bool:
+        """Whether dividing by k_i makes sense: an input weight of one sign, well away from zero."""
         strength = self.network.in_strength[self.network.in_degree > 0]
-        # Dividing by k_i needs an input weight of one sign, well away from zero.
-        normalised = bool(strength.min() > 0 and np.ptp(strength) > 1e-9 * strength.max())
-        terms = candidate_terms(
-            self.variables,
-            tuple(self.features),
-            self.scales,
-            self.differences,
-            self.regular,
-            normalised,
+        return bool(strength.min() > 0 and np.ptp(strength) > 1e-9 * strength.max())
+
+    @cached_property
+    def _additive(self) -> list[Term]:
+        return self._allowed(
+            candidate_terms(
+                self.variables,
+                tuple(self.features),
+                self.scales,
+                self.differences,
+                self.regular,
+                self._normalised,
+            )
         )
+
+    @cached_property
+    def sum_library(self) -> list[Term]:
+        """Candidate terms that are functions of sums over neighbours, and more terms over k_i."""
+        arguments = input_arguments(self.variables, tuple(self.features), self._normalised)
+        inputs = {}
+        for argument in arguments:
+            scale = Scale(self.values_of(argument))
+            # Nodes without a sender all have the input zero.
+            if scale.std > 1e-9 * scale.size:
+                inputs[argument] = scale
+        return self._allowed(
+            sum_terms(self.variables, tuple(self.features), inputs, self.scales, self._normalised)
+        )
+
+    def values_of(self, argument: sympy.Expr) -> np.ndarray:
+        """Values of an expression of the self side over the nodes with a sender and all grid times, flat."""
+        fed = np.flatnonzero(self.network.in_degree > 0)
+        return self.smoothed_stage.evaluator().at_nodes(argument)[fed].ravel()
+
+    @cached_property
+    def smoothed_stage(self) -> Stage:
+        """All nodes at all grid times of the smoothed states."""
+        states = np.concatenate([s.transpose(2, 1, 0) for s in self.smoothed.states], axis=2)
+        named = {name: states[v] for v, name in enumerate(self.variables)}
+        return Stage(self.network, named, self.features)
+
+    def _allowed(self, terms: list[Term]) -> list[Term]:
         if self.grammar == Grammar():
             return terms
         listed = {f: self.grammar.lists(f.expression) for f in {t.family: None for t in terms}}

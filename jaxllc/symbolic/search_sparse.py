@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
+from jaxllc.sum_symbols import sums_in
 from jaxllc.symbolic.reduced_columns import Groups, Reduced
 from jaxllc.terms import SELF, Term
 
@@ -312,7 +313,10 @@ def propose(
     A beam over all candidates; and beams that start from a complete polynomial, of the node or of node and
     edges, from which backward elimination then removes what is not needed.
     """
-    self_side = np.array([t.family.side == SELF for t in reduced.terms])
+    # A function of the sum over neighbours is what an interaction is: what the beams look for.
+    self_side = np.array(
+        [t.family.side == SELF and not sums_in(t.family.expression) for t in reduced.terms]
+    )
     plain = np.array([not t.inner for t in reduced.terms])
     own_polynomial = self_side & np.array([_is_polynomial(t) for t in reduced.terms])
     found: dict[frozenset, Proposal] = {}
