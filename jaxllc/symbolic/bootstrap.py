@@ -9,14 +9,17 @@ one Gauss-Newton step.  What no engine proposed cannot come back: frequencies ar
 Plain NumPy: on this size the import and compilation of JAX alone take longer than all of it.
 
 Sources: Rubin 1981 (Bayesian bootstrap); Kishino, Miyata and Hasegawa 1990 (resampling of estimated
-log-likelihoods); Bell and McCaffrey 2002 (the correction of scores for what a part itself draws the fit).
+log-likelihoods); Bell and McCaffrey 2002 (the correction of scores for what a part itself draws the fit);
+Carter, Schnepel and Steigerwald 2017 (the number of parts that counts where they differ in size).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from jaxllc.confidence import OFTEN, Confidence, TermFrequency
 from jaxllc.fitting.candidate_law import CandidateLaw
@@ -84,23 +87,36 @@ def intervals(
         return np.full((len(vector), 2), np.nan)
     with np.errstate(all="ignore"):
         scores, information = contributions(problem, fit.line, fit.states, parts)
-        moved, known = replicated(scores, information, weights)
-        ends = np.percentile(vector + moved, _LEVELS, axis=0)
+        drawn = replicated(scores, information, weights)
+        # A few parts that hold most of the information spread less than a normal distribution would.
+        wider = stdtrit(drawn.parts, _LEVELS[1] / 100) / ndtri(_LEVELS[1] / 100)
+        ends = np.percentile(vector + drawn.changes * wider, _LEVELS, axis=0)
     # Monotone in each constant, and kept within the bounds of the families.
     ends = [fit.law.with_vector(end).values() for end in ends]
     result = np.stack(ends, axis=1)
-    result[~known] = np.nan
+    result[~drawn.determined] = np.nan
     return result
 
 
-def replicated(
-    scores: np.ndarray, information: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Change of the constants in each replicate, (replicate, constant), and which the data determine."""
+class Replicates(NamedTuple):
+    """What weighted steps make of the constants.
+
+    changes: (replicate, constant); determined: which constants the data determine; parts: how many parts of
+    equal information would hold what the data say of each constant.
+    """
+
+    changes: np.ndarray
+    determined: np.ndarray
+    parts: np.ndarray
+
+
+def replicated(scores: np.ndarray, information: np.ndarray, weights: np.ndarray) -> Replicates:
+    """One Gauss-Newton step of the constants for each draw of weights, (replicate, part)."""
     total = information.sum(axis=0)
     count = len(total)
     if not (np.isfinite(total).all() and np.isfinite(scores).all()):
-        return np.zeros((len(weights), count)), np.zeros(count, dtype=bool)
+        open_ones = np.zeros(count, dtype=bool)
+        return Replicates(np.zeros((len(weights), count)), open_ones, np.ones(count))
     scale = np.sqrt(np.maximum(np.diag(total), 1e-300))
     size, axes = np.linalg.eigh(total / scale[:, None] / scale[None])
     closed = size > _OPEN * size.max()
@@ -117,7 +133,9 @@ def replicated(
     pull = (weights - 1) @ corrected * np.sqrt((num_parts + 1) / num_parts)
     held = np.einsum("rg,gab->rab", weights, share, optimize=True)
     steps = np.linalg.solve(held, pull[:, :, None])[:, :, 0]
-    return steps @ whiten.T, known
+    variance = np.einsum("ca,gab,cb->gc", whiten, share, whiten, optimize=True)
+    spread = variance.sum(axis=0) ** 2 / np.maximum((variance**2).sum(axis=0), 1e-300)
+    return Replicates(steps @ whiten.T, known, np.maximum(spread, 1.0))
 
 
 # -- the record --------------------------------------------------------------------------------------
