@@ -4,7 +4,7 @@ The true form of each law is fitted to runs with noise, over many seeds of the n
 of 95 % that hold the true constant is counted, beside that of value +- 1.96 standard errors, and what becomes
 of constants that are and that are not numbers people write.
 
-    python benchmarks/confidence.py [--seeds 30] [--out benchmarks/results/confidence.txt]
+    python benchmarks/confidence.py [--seeds 40] [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sympy
+from common import environment, print_environment, write_json
 
 from jaxllc import generators
 from jaxllc.fitting.candidate_law import CandidateLaw
@@ -88,7 +90,7 @@ def problem_of(runs, network, noise: float) -> TrajectoryProblem:
     )
 
 
-def measured(case, seeds: int, factor: float) -> list[str]:
+def measured(case, seeds: int, factor: float) -> dict[str, Any]:
     """One row of the table."""
     name, law, initial, end, nodes, num_runs, times, share = case
     law = with_constants(law, factor)
@@ -119,43 +121,56 @@ def measured(case, seeds: int, factor: float) -> list[str]:
         right = np.isclose(found.values, true, rtol=1e-9)
         snapped.append(fixed & right)
         wrong.append(fixed & ~right)
-    return [
-        name + (f", constants x {factor:g}" if factor != 1 else ""),
-        f"{seeds * len(true)}",
-        f"{np.mean(covered):.1%}",
-        f"{np.mean(wald):.1%}",
-        f"{np.mean(snapped):.1%}",
-        f"{np.mean(wrong):.1%}",
-        f"{seconds / seeds:.3f}",
-    ]
+    return {
+        "law": name + (f", constants x {factor:g}" if factor != 1 else ""),
+        "constants": seeds * len(true),
+        "in_interval": float(np.mean(covered)),
+        "within_two_errors": float(np.mean(wald)),
+        "set_and_true": float(np.mean(snapped)),
+        "set_not_true": float(np.mean(wrong)),
+        "seconds": seconds / seeds,
+    }
+
+
+def row_text(row: dict[str, Any]) -> str:
+    if "failure" in row:
+        return f"{row['law']:<42} FAILED {row['failure']}"
+    shares = ("in_interval", "within_two_errors", "set_and_true", "set_not_true")
+    return (
+        f"{row['law']:<42}{row['constants']:>10}"
+        + "".join(f"{row[name]:>18.1%}" for name in shares)
+        + f"{row['seconds']:>10.3f}"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--quick", action="store_true", help="4 seeds")
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
     options = parser.parse_args()
-    header = [
-        "law", "constants", "in the interval", "within 1.96 s.e.",
-        "set, and true", "set, not true", "seconds of the bootstrap",
-    ]  # fmt: skip
-    rows = [header]
+    seeds = 4 if options.quick else options.seeds
+    record = environment()
+    print_environment(record)
+    print(
+        f"{seeds} seeds of the noise, 1000 replicates each; seconds: of the bootstrap of one fit\n"
+    )
+    columns = ("in the interval", "within 1.96 s.e.", "set, and true", "set, not true")
+    print(f"{'law':<42}{'constants':>10}" + "".join(f"{c:>18}" for c in columns) + "   seconds")
+    rows = []
     for factor in (1.0, ODD):
         for case in CASES:
-            rows.append(measured(case, options.seeds, factor))
-            print(*rows[-1], sep="  ", flush=True)
-    widths = [max(len(row[k]) for row in rows) for k in range(len(header))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    text = "\n".join(
-        [
-            "Bootstrap intervals of 95 % over seeds of the noise, 1000 replicates each; CPU, one thread.",
-            "",
-            *lines,
-        ]
-    )
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+            try:
+                rows.append(measured(case, seeds, factor))
+            except Exception as error:
+                rows.append({"law": case[0], "failure": f"{type(error).__name__}: {error}"})
+            print(row_text(rows[-1]), flush=True)
+    good = [r for r in rows if "failure" not in r]
+    count = sum(r["constants"] for r in good)
+    covered = sum(r["constants"] * r["in_interval"] for r in good)
+    print(f"\ncovered {covered:.0f}/{count}")
+    if options.json:
+        write_json(options.json, {**record, "rows": rows})
 
 
 if __name__ == "__main__":

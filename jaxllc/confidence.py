@@ -110,7 +110,8 @@ def confidence_line(law: Law) -> str:
     ]
     line = (
         f"Of {confidence.replicates} bootstrap replicates over {confidence.groups} parts of the data, "
-        f"{percent(confidence.law_frequency)} choose this law among the {confidence.laws} fitted"
+        f"{percent(confidence.law_frequency)} choose this law by the criterion among the "
+        f"{confidence.laws} fitted"
     )
     return line + (f"; terms of others: {', '.join(others)}." if others else ".")
 

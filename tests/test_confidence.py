@@ -341,7 +341,7 @@ def test_terms_of_other_laws_are_named(found_law):
         found_law, confidence=Confidence(0.804, terms, (open_end, (0.1, 0.2), open_end), 100, 60, 7)
     )
     text = law.summary()
-    assert "80 % choose this law among the 7 fitted" in text
+    assert "80 % choose this law by the criterion among the 7 fitted" in text
     assert "sin(x_j) in dx_i/dt (sum over neighbours) 20 %" in text
     assert text.count("  [") == 1
 

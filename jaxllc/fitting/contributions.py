@@ -70,7 +70,7 @@ def contributions(
         moved = propagate(problem, still, change, -solved[:, :, c])
         slopes[c] = moved.reshape(problem.samples.shape) * problem.weight
     rest = (problem.samples - states.reshape(problem.samples.shape)) * problem.weight
-    scores = parts.sums(slopes * rest)
+    scores = np.stack([parts.sums(slope * rest) for slope in slopes])
     pairs = [(a, b) for a in range(count) for b in range(a, count)]
     information = np.empty((scores.shape[1], count, count))
     for a, b in pairs:

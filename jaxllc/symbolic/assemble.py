@@ -24,6 +24,8 @@ from jaxllc.terms import SELF
 # Difference of the information criterion up to which evidence between two laws is not strong
 # (Kass and Raftery 1995).
 AS_GOOD = 6.0
+# Rivals that are kept, beside those that the bootstrap often chooses.
+_MOST_RIVALS = 5
 
 
 def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equation]:
@@ -93,6 +95,8 @@ def _rivals(
     ]
     rivals = []
     for judged, frequency in sorted(near, key=lambda n: n[0].criterion):
+        if len(rivals) >= _MOST_RIVALS and frequency <= OFTEN:
+            continue
         other = equations_of(judged.law, variables)
         try:
             if skeleton_equal(other, own):
