@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import sympy
@@ -83,6 +84,14 @@ def _covariance(judge: Judge, fit: TrajectoryFit) -> np.ndarray | None:
     return (1 + share) * slopes[:, None] * fit.covariance * slopes
 
 
+def _same_form(a: Any, b: Any) -> bool | None:
+    """Whether two laws or equations have one skeleton; None where that cannot be said."""
+    try:
+        return skeleton_equal(a, b)
+    except InputError:
+        return None
+
+
 def _rivals(
     best: Judged, compared: Sequence[tuple[Judged, float]], variables: tuple[str, ...]
 ) -> list[Rival]:
@@ -93,15 +102,12 @@ def _rivals(
         for j, frequency in compared
         if j is not best and (j.criterion < best.criterion + AS_GOOD or frequency > OFTEN)
     ]
-    rivals = []
+    rivals: list[Rival] = []
     for judged, frequency in sorted(near, key=lambda n: n[0].criterion):
         if len(rivals) >= _MOST_RIVALS and frequency <= OFTEN:
             continue
         other = equations_of(judged.law, variables)
-        try:
-            if skeleton_equal(other, own):
-                continue
-        except InputError:
+        if _same_form(other, own) is not False:
             continue
         texts = {v: e.to_text() for v, e in other.items()}
         difference = float(judged.criterion - best.criterion)
@@ -110,17 +116,17 @@ def _rivals(
 
 
 def _rival_note(
-    rivals: Sequence[Rival], best: Judged, confidence: Confidence, variables: tuple[str, ...]
+    rivals: Sequence[Rival], law: CandidateLaw, confidence: Confidence, variables: tuple[str, ...]
 ) -> list[str]:
     """The law and the other one that explains the samples about as well, if there is one."""
     if not rivals:
         return []
     rival = rivals[0]
-    own = equations_of(best.law, variables)
+    own = equations_of(law, variables)
     other = {v: Equation.from_text(*texts) for v, texts in rival.equations.items()}
-    changed = [v for v in variables if own[v].to_text() != rival.equations[v]]
+    changed = [v for v in variables if not _same_form(other[v], own[v])]
     texts, own_texts = (
-        "; ".join(equation_line(v, law[v]) for v in changed) for law in (other, own)
+        "; ".join(equation_line(v, both[v]) for v in changed) for both in (other, own)
     )
     return [
         f"Another law explains these samples about as well (information criterion "
@@ -188,7 +194,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
             f"errors are too small."
         )
     else:
-        notes += _rival_note(rivals, best, confidence, variables)
+        notes += _rival_note(rivals, law, confidence, variables)
     front = []
     for member in members:
         texts = {v: e.to_text() for v, e in equations_of(member.judged.law, variables).items()}
