@@ -219,7 +219,7 @@ def snapped(law: Law) -> Law:
     for variable, equation in law.equations.items():
         # What is not made of constants of the fit stays as it is.
         self_term, interaction = (
-            term - before[variable, side] + after[variable, side]
+            _without(term, before[variable, side]) + after[variable, side]
             for term, side in zip(equation, ("self", "interaction"), strict=True)
         )
         equations[variable] = Equation(self_term, interaction)
@@ -236,6 +236,20 @@ def snapped(law: Law) -> Law:
         covariance=None,
         confidence=None,
     )
+
+
+def _without(term: sympy.Expr, made: sympy.Expr) -> sympy.Expr:
+    """A term of an equation less what is made of the law's constants, which may be written otherwise."""
+    from jaxllc.expressions import evaluate
+
+    rest = term - made
+    if rest == 0:
+        return rest
+    generator = np.random.default_rng(0)
+    points = {s.name: generator.uniform(0.3, 1.7, 50) for s in sorted(rest.free_symbols, key=str)}
+    with np.errstate(all="ignore"):
+        left, size = (np.abs(evaluate(e, points)) for e in (rest, term))
+    return sympy.Integer(0) if np.all(left <= 1e-9 * np.max(size)) else rest
 
 
 def _sides(law: Law, numbers: list[sympy.Expr]) -> dict[tuple[str, str], sympy.Expr]:

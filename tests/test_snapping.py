@@ -15,6 +15,8 @@ from jaxllc.expressions import evaluate
 from jaxllc.law import Constant, Law
 from jaxllc.nice_numbers import free_bits, misfit_bits, nice_numbers
 from jaxllc.snapping import snap_constants, unobjected
+from jaxllc.symbolic.library import Scale, candidate_terms
+from jaxllc.terms import INTERACTION, sigmoid
 
 x_i, x_j = sympy.symbols("x_i x_j")
 
@@ -229,6 +231,31 @@ def test_ties_of_a_coupling_are_written_once():
 def test_terms_that_are_no_constants_of_the_fit_stay():
     law = law_of([("self", "x_i**2", x_i**2, -0.9993)], [1e-3], extra=3 * x_i)
     assert law.snapped().equations["x"].self_term == 3 * x_i - x_i**2
+
+
+def test_a_term_that_the_equation_writes_otherwise_is_not_counted_twice():
+    """As expressions that an engine found may be."""
+    w0 = sympy.Symbol("w0")
+    law = law_of([("self", "x_i*(w0 + x_i)", x_i**2 + w0 * x_i, 0.9996, 2.001)], [1e-3, 2e-3])
+    assert sympy.expand(law.snapped().equations["x"].self_term) == x_i**2 + 2 * x_i
+
+
+def test_every_term_of_the_library_is_read_back():
+    """The equation less its terms as the table of constants shows them is nothing."""
+    generator = np.random.default_rng(0)
+    scales = {"x": Scale(generator.uniform(0.1, 3, 500)), "y": Scale(generator.normal(size=500))}
+    library = candidate_terms(("x", "y"), ("omega",), scales, scales, False, True)
+    families = {t.family: t for t in library}
+    assert len(families) > 80
+    for family, term in families.items():
+        inner = generator.uniform(0.3, 1.7, len(term.inner))
+        values = {sympy.Symbol(f"w{k}"): sympy.Float(w) for k, w in enumerate(inner)}
+        shown = family.expression.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u)))
+        # The coefficient is near 3, the inner constants are near no number.
+        errors = [1e-3] + [1e-9] * len(inner)
+        law = law_of([(family.side, family.text, shown, 2.9995, *inner)], errors)
+        found = law.snapped().equations["x"][family.side == INTERACTION]
+        assert found == 3 * shown.xreplace(values)
 
 
 def test_functions_that_sympy_calls_by_another_name_are_read():
