@@ -4,7 +4,11 @@ The true form of each law is fitted to runs with noise, over many seeds of the n
 of 95 % that hold the true constant is counted, beside that of value +- 1.96 standard errors, and what becomes
 of constants that are and that are not numbers people write.
 
-    python benchmarks/confidence.py [--seeds 40] [--quick] [--json FILE]
+    python benchmarks/confidence.py [--seeds 40] [--stream 3] [--quick] [--json FILE]
+
+The widening of intervals for few parts was settled on stream 3. The factor of the second half was chosen so that
+its constants are near no short number: with the first one, 1.0473, three tied constants of 0.52365 were
+set to pi/6 = 0.52360, which no data of this size can tell from it.
 """
 
 from __future__ import annotations
@@ -54,7 +58,7 @@ KURAMOTO = CandidateLaw(
 GENE = CandidateLaw(
     ((term(SELF, X_I), term(INTERACTION, X_J**2 / (W0 + X_J**2), 1.0)),), ((-1.0, 1.0),)
 )
-# Makes of the constants above numbers that nobody would write, nor close to any.
+# Makes of the constants above numbers that nobody would write.
 ODD = 1.0837
 # name, law, range of initial states, end of the runs, nodes, runs, times, noise over standard deviation
 CASES = (
@@ -90,7 +94,7 @@ def problem_of(runs, network, noise: float) -> TrajectoryProblem:
     )
 
 
-def measured(case, seeds: int, factor: float) -> dict[str, Any]:
+def measured(case, seeds: int, factor: float, stream: int) -> dict[str, Any]:
     """One row of the table."""
     name, law, initial, end, nodes, num_runs, times, share = case
     law = with_constants(law, factor)
@@ -100,7 +104,7 @@ def measured(case, seeds: int, factor: float) -> dict[str, Any]:
     true = law.values()
     covered, wald, snapped, wrong, seconds = [], [], [], [], 0.0
     for seed in range(seeds):
-        generator = np.random.default_rng([seed, 3])
+        generator = np.random.default_rng([seed, stream])
         runs = [
             type(r)(r.times, r.states + noise * generator.standard_normal(r.states.shape))
             for r in clean
@@ -146,6 +150,9 @@ def row_text(row: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument(
+        "--stream", type=int, default=3, help="another number draws other noise (3)"
+    )
     parser.add_argument("--quick", action="store_true", help="4 seeds")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     options = parser.parse_args()
@@ -161,7 +168,7 @@ def main() -> None:
     for factor in (1.0, ODD):
         for case in CASES:
             try:
-                rows.append(measured(case, seeds, factor))
+                rows.append(measured(case, seeds, factor, options.stream))
             except Exception as error:
                 rows.append({"law": case[0], "failure": f"{type(error).__name__}: {error}"})
             print(row_text(rows[-1]), flush=True)
