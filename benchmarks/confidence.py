@@ -6,8 +6,8 @@ of constants that are and that are not numbers people write.
 
     python benchmarks/confidence.py [--seeds 40] [--stream 3] [--quick] [--json FILE]
 
-The widening of intervals for few parts was settled on stream 3. The factor of the second half was chosen so that
-its constants are near no short number: with the first one, 1.0473, three tied constants of 0.52365 were
+The widening of intervals for few parts was settled on stream 3. The factor of the second half was chosen so
+that its constants are near no short number: with the first one, 1.0473, three tied constants of 0.52365 were
 set to pi/6 = 0.52360, which no data of this size can tell from it.
 """
 
