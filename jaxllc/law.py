@@ -15,6 +15,7 @@ from jaxllc.errors import InputError
 if TYPE_CHECKING:
     import pandas
 
+    from jaxllc.confidence import Confidence, Rival
     from jaxllc.network import Network
     from jaxllc.simulate import Simulation
     from jaxllc.trajectories import Trajectories
@@ -62,6 +63,10 @@ class Law:
     seconds: {stage: time taken}.
     data, fitted_states: the runs it was fitted to, and its own states (time, node, variable) at their
         samples; a law read from a file has neither.
+    covariance: (constant, constant) of the values of `constants`, with what grid and solver may be off, so
+        that it exceeds the standard errors on data without noise; None in files of earlier versions.
+    confidence: bootstrap frequencies of terms and intervals of constants; None where not known.
+    rivals: other laws that the samples leave possible, with their frequencies.
     """
 
     equations: dict[str, Equation]
@@ -77,6 +82,9 @@ class Law:
     network: Network | None = field(default=None, compare=False, repr=False)
     data: tuple[Any, ...] = field(default=(), compare=False, repr=False)
     fitted_states: tuple[Any, ...] = field(default=(), compare=False, repr=False)
+    covariance: np.ndarray | None = field(default=None, compare=False, repr=False)
+    confidence: Confidence | None = field(default=None, compare=False, repr=False)
+    rivals: tuple[Rival, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -109,11 +117,30 @@ class Law:
         return from_equations(self.equations, self.feature_names)
 
     def constants_table(self) -> pandas.DataFrame:
-        """Every constant: variable, side, term, role, value, standard_error."""
+        """Every constant: variable, side, term, role, value, standard_error, and low and high, the ends of
+        its bootstrap interval of 95 % (nan where there is none)."""
         import pandas
 
+        from jaxllc.confidence import intervals_of
+
         columns = ["variable", "side", "term", "role", "value", "standard_error"]
-        rows = [[getattr(c, name) for name in columns] for c in self.constants]
+        rows = [
+            [*(getattr(c, name) for name in columns), low, high]
+            for c, (low, high) in zip(self.constants, intervals_of(self), strict=True)
+        ]
+        return pandas.DataFrame(rows, columns=[*columns, "low", "high"])
+
+    def confidence_table(self) -> pandas.DataFrame:
+        """How often each term comes back in the bootstrap: variable, side, term, in_law, frequency.
+
+        Raises InputError for a law that has no confidence, such as one from a file of an earlier version.
+        """
+        import pandas
+
+        from jaxllc.confidence import confidence_of
+
+        columns = ["variable", "side", "term", "in_law", "frequency"]
+        rows = [[getattr(t, name) for name in columns] for t in confidence_of(self).terms]
         return pandas.DataFrame(rows, columns=columns)
 
     def pareto_table(self) -> pandas.DataFrame:
@@ -173,6 +200,18 @@ class Law:
         `run` says when and why.
         """
         return self.run(initial_state, times, network, node_features, **options).trajectories
+
+    def snapped(self) -> Law:
+        """The law with its constants set to nice numbers (1, 1/2, 0.3, 2 pi) and to one another, where
+        the data do not object; the others move along, as the covariance of the fit says.
+
+        Numbers, tests and limits are those of `jaxllc.snapping`. `adjusted_r2`, `noise` and `fitted_states`
+        stay those of the fit. Standard errors become zero where a constant was set.
+        Raises InputError for a law without a covariance, as from a file of an earlier version.
+        """
+        from jaxllc.snapping import snapped
+
+        return snapped(self)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the law as JSON; `jaxllc.load_law` reads it."""

@@ -12,6 +12,9 @@ import re
 from dataclasses import asdict, fields
 from typing import Any
 
+import numpy as np
+
+from jaxllc.confidence import confidence_from, rival_from
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
 from jaxllc.law import Constant, FrontRow, Law
@@ -39,6 +42,9 @@ def save_law(law: Law, path: str | os.PathLike) -> None:
         "notes": list(law.notes),
         "seconds": law.seconds,
         "settings": law.settings,
+        "covariance": None if law.covariance is None else law.covariance.tolist(),
+        "confidence": None if law.confidence is None else asdict(law.confidence),
+        "rivals": [asdict(r) for r in law.rivals],
     }
     text = json.dumps(_plain(content), indent=1, allow_nan=False)
     with output_file(path) as temporary:
@@ -82,6 +88,9 @@ def read_law(path: str | os.PathLike) -> Law:
             notes=tuple(_text(n) for n in content.get("notes", [])),
             seconds={_text(k): _number(v) for k, v in content.get("seconds", {}).items()},
             settings=dict(content.get("settings", {})),
+            covariance=_covariance(content.get("covariance"), len(constants)),
+            confidence=confidence_from(content.get("confidence")),
+            rivals=tuple(rival_from(r) for r in content.get("rivals", [])),
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -155,6 +164,15 @@ def _front_row(content: dict[str, Any]) -> FrontRow:
         equations,
         bool(content["chosen"]),
     )
+
+
+def _covariance(rows: Any, count: int) -> np.ndarray | None:
+    if rows is None:
+        return None
+    matrix = np.array([[_number(value) for value in row] for row in rows], dtype=float)
+    if matrix.size != count**2:
+        raise ValueError(f"a covariance of {count} constants has {matrix.size} numbers")
+    return matrix.reshape(count, count)
 
 
 def _check_symbols(path: str | os.PathLike, law: Law) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import sympy
 from sympy.printing.str import StrPrinter
 
+from jaxllc.confidence import confidence_line, intervals_of
 from jaxllc.equations import Equation
 from jaxllc.sum_symbols import sums_in, with_sums_written_out
 
@@ -87,6 +88,8 @@ def law_text(law: Law) -> str:
 
 def law_summary(law: Law) -> str:
     """The equations with the quality of the fit, standard errors and notes."""
+    from jaxllc.snapping import unobjected
+
     lines = [law_text(law), ""]
     for name, value in law.adjusted_r2.items():
         lines.append(
@@ -95,15 +98,19 @@ def law_summary(law: Law) -> str:
     if law.constants:
         lines.append("")
         width = max(len(f"{c.term} {c.role}") for c in law.constants)
-        for c in law.constants:
+        for c, interval in zip(law.constants, intervals_of(law), strict=True):
             label = c.term if c.role == "coefficient" else f"{c.term} {c.role}"
             digits = digits_for(c.value, c.standard_error)
             place = "sum_j A_ij" if c.side == "interaction" else "self"
             lines.append(
                 f"d{c.variable}_i/dt  {place:<10}  {label:<{width}}  "
-                f"{c.value:.{digits}g} +- {c.standard_error:.2g}"
+                f"{c.value:.{digits}g} +- {c.standard_error:.2g}{_interval(interval, digits)}"
             )
         lines += meaning_of_sums(law)
+    if law.confidence is not None:
+        lines += ["", confidence_line(law)]
+    if short := unobjected(law):
+        lines += ["", "The data do not object to:", short]
     if law.notes:
         lines += ["", *law.notes]
     return "\n".join(lines)
@@ -121,6 +128,13 @@ def latex_of(expression: sympy.Expr) -> str:
     """LaTeX of an expression, with the sum over neighbours written out for x_s."""
     names = {s: rf"\left(\sum_j A_{{ij}} {sympy.latex(j)}\right)" for s, j in sums_in(expression)}
     return str(sympy.latex(expression, symbol_names=names))
+
+
+def _interval(interval: tuple[float, float], digits: int) -> str:
+    if not all(map(math.isfinite, interval)):
+        return ""
+    low, high = (f"{end:.{digits}g}" for end in interval)
+    return "" if low == high else f"  [{low}, {high}]"
 
 
 def law_latex(law: Law) -> str:

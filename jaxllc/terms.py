@@ -92,6 +92,11 @@ class TermFamily:
     def num_inner(self) -> int:
         return len(self.positive)
 
+    @property
+    def text(self) -> str:
+        """The expression as a law shows it, without functions of the search's own."""
+        return str(self.expression.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u))))
+
     def __str__(self) -> str:
         return f"{'sum ' if self.side == INTERACTION else ''}{self.expression}"
 

@@ -271,9 +271,16 @@ def test_a_law_that_fits_as_well_is_named():
     data = jaxllc.Trajectories(times, states + noise)
     law = jaxllc.discover(data, network, seed=0, neural="never")
     (note,) = (n for n in law.notes if n.startswith("Another law explains"))
-    both = [str(law.equations["x"].interaction_term), note]
+    rival = law.rivals[0]
+    both = [str(law.equations["x"].interaction_term), rival.equations["x"][1]]
     assert sum("exp(" in text for text in both) == 1
     assert sum("x_j**4" in text for text in both) == 1
+    assert all(text in note for text in ("exp(", "x_j**4"))
+    # The bootstrap does not tell them apart either.
+    assert 0.05 < rival.frequency < 0.95
+    assert 0.05 < law.confidence.law_frequency <= 1 - rival.frequency
+    terms = law.confidence_table()
+    assert terms.loc[~terms["in_law"], "frequency"].max() >= rival.frequency - 1e-9
 
 
 def test_what_is_forbidden_is_in_no_law(epidemic_data, network):

@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,8 @@ def write_states(runs: Sequence[Trajectories], path: Path) -> None:
 
 def law_record(law: Law) -> dict[str, Any]:
     """A law as plain data for `--json`; equations are text that `jaxllc.load_law` files also hold."""
+    from jaxllc.snapping import unobjected
+
     equations = {}
     for variable, equation in law.equations.items():
         self_term, interaction_term = equation.to_text()
@@ -121,6 +124,9 @@ def law_record(law: Law) -> dict[str, Any]:
         "latex": law.latex(),
         "equations": equations,
         "constants": law.constants_table().to_dict("records"),
+        "snapped": unobjected(law) or None,
+        "confidence": None if law.confidence is None else asdict(law.confidence),
+        "rivals": [asdict(rival) for rival in law.rivals],
         "pareto": law.pareto_table().to_dict("records"),
         "adjusted_r2": law.adjusted_r2,
         "noise": law.noise,

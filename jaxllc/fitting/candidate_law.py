@@ -35,6 +35,34 @@ class CandidateLaw:
                     values.append(np.log(w) if positive else w)
         return np.array(values)
 
+    def values(self) -> np.ndarray:
+        """As `vector()`, but positive inner constants themselves."""
+        return np.array(
+            [
+                value
+                for terms, coefficients in zip(self.terms, self.coefficients, strict=True)
+                for term, coefficient in zip(terms, coefficients, strict=True)
+                for value in (coefficient, *term.inner)
+            ]
+        )
+
+    def slopes(self) -> np.ndarray:
+        """Derivative of `values()` by `vector()`, (constant,)."""
+        return np.array(
+            [
+                slope
+                for terms in self.terms
+                for term in terms
+                for slope in (
+                    1.0,
+                    *(
+                        w if p else 1.0
+                        for w, p in zip(term.inner, term.family.positive, strict=True)
+                    ),
+                )
+            ]
+        )
+
     def with_vector(self, values: np.ndarray) -> CandidateLaw:
         """The same skeleton with other constants."""
         position = 0

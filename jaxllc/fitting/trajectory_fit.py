@@ -36,6 +36,7 @@ class TrajectoryFit:
 
     states: (variable, node, run * grid time); squared_residual: (equation,) in units of the data squared;
     covariance: of `law.vector()`; converged: whether the last step changed the fit less than the tolerance.
+    line: the linearisation around an exact fit, else None.
     """
 
     law: CandidateLaw
@@ -44,6 +45,7 @@ class TrajectoryFit:
     covariance: np.ndarray | None
     converged: bool
     iterations: int
+    line: Linearisation | None = None
 
     @property
     def finite(self) -> bool:
@@ -105,10 +107,11 @@ def fit_trajectories(
                 break
         assert line is not None
         closed = close(problem, line, states, defects)
-        covariance = _covariance(problem, law, closed, mode) if exact else None
+        around = linearise(problem, law, closed, mode) if exact else None
+        covariance = None if around is None else _covariance(problem, law, around)
     residual = problem.squared_residual(closed)
     residual = np.where(np.isfinite(residual), residual, np.inf)
-    return TrajectoryFit(law, closed, residual, covariance, converged, iteration)
+    return TrajectoryFit(law, closed, residual, covariance, converged, iteration, around)
 
 
 def _stationary(line: Linearisation, tolerance: float, negligible: float) -> bool:
@@ -141,9 +144,8 @@ def _accepted_step(problem, law, states, line: Linearisation, damping: float):
     return None
 
 
-def _covariance(problem, law, states, mode) -> np.ndarray:
+def _covariance(problem, law, line: Linearisation) -> np.ndarray:
     """Covariance of the constants from the reduced normal matrix, the noise from the residual."""
-    line = linearise(problem, law, states, mode)
     reduced = line.reduced()[1]
     initial_states = problem.dimension * problem.num_runs
     freedom = max(problem.counts.sum() - initial_states - law.num_constants, 1.0)

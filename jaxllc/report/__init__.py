@@ -47,6 +47,8 @@ def write_report(
         body.append(section("The known law", equations_html(known)))
     if law.constants:
         body.append(section("Constants", _constants(law)))
+    if law.confidence is not None:
+        body.append(section("How often the terms come back", _confidence(law)))
     if law.notes:
         body.append(section("What the data do not determine", paragraphs(law.notes, "note")))
     if forecast is not None:
@@ -99,10 +101,12 @@ def _numbers(law: Law, forecast: Forecast | None) -> list[tuple[str, str]]:
 
 
 def _constants(law: Law) -> str:
+    from jaxllc.confidence import intervals_of
     from jaxllc.law_text import digits_for, meaning_of_sums
+    from jaxllc.snapping import unobjected
 
     rows = []
-    for constant in law.constants:
+    for constant, ends in zip(law.constants, intervals_of(law), strict=True):
         inner = "" if constant.role == "coefficient" else f", inner constant {constant.role}"
         place = "self term" if constant.side == "self" else "interaction term"
         share = abs(constant.standard_error / constant.value) if constant.value else math.nan
@@ -115,11 +119,44 @@ def _constants(law: Law) -> str:
                 f"{constant.value:.{digits}g}",
                 f"{constant.standard_error:.2g}",
                 "" if math.isnan(share) else f"{share:.2%}",
+                *("—" if math.isnan(end) else f"{end:.{digits}g}" for end in ends),
             )
         )
-    header = ("equation", "in the", "term", "value", "standard error", "relative")
-    whole = table(header, rows, numeric=(3, 4, 5), code=(0, 2))
-    return whole + paragraphs(meaning_of_sums(law))
+    header = ("equation", "in the", "term", "value", "standard error", "relative", "low", "high")
+    short = unobjected(law)
+    return (
+        table(header, rows, numeric=(3, 4, 5, 6, 7), code=(0, 2))
+        + paragraphs(meaning_of_sums(law))
+        + paragraphs(["Low and high are the ends of the bootstrap interval of 95 %."])
+        + (paragraphs(["The data do not object to"]) + code(short) if short else "")
+    )
+
+
+def _confidence(law: Law) -> str:
+    from jaxllc.confidence import confidence_line, confidence_of, percent
+    from jaxllc.equations import Equation
+    from jaxllc.law_text import equation_line
+
+    terms = confidence_of(law).terms
+    rows = [
+        (
+            f"d{t.variable}_i/dt",
+            "self term" if t.side == "self" else "interaction term",
+            t.term,
+            "yes" if t.in_law else "no",
+            percent(t.frequency),
+        )
+        for t in terms
+    ]
+    marked = [n for n, t in enumerate(terms) if t.in_law]
+    header = ("equation", "in the", "term", "in this law", "frequency")
+    parts = [table(header, rows, numeric=(4,), code=(0, 2), marked=marked)]
+    parts.append(paragraphs([confidence_line(law)]))
+    for rival in law.rivals:
+        lines = [equation_line(v, Equation.from_text(*e)) for v, e in rival.equations.items()]
+        chance = f"Another law, the best of {percent(rival.frequency)} of replicates:"
+        parts.append(paragraphs([chance]) + code("\n".join(lines)))
+    return "".join(parts)
 
 
 def _forecast(forecast: Forecast) -> str:

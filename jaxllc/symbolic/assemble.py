@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import sympy
 
+from jaxllc.confidence import OFTEN, Confidence, Rival, percent
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
 from jaxllc.fitting.candidate_law import CandidateLaw
@@ -15,13 +17,16 @@ from jaxllc.fitting.trajectory_fit import TrajectoryFit, fit_trajectories
 from jaxllc.law import Constant, FrontRow, Law
 from jaxllc.law_text import equation_line
 from jaxllc.metrics import skeleton_equal
+from jaxllc.symbolic.bootstrap import bootstrapped
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.pareto import choice, explained, pareto_front
-from jaxllc.terms import SELF, sigmoid
+from jaxllc.terms import SELF
 
 # Difference of the information criterion up to which evidence between two laws is not strong
 # (Kass and Raftery 1995).
 AS_GOOD = 6.0
+# Rivals that are kept, beside those that the bootstrap often chooses.
+_MOST_RIVALS = 5
 
 
 def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equation]:
@@ -42,7 +47,7 @@ def _constants(law: CandidateLaw, fit: TrajectoryFit, variables: tuple[str, ...]
     position = 0
     for name, terms, coefficients in zip(variables, law.terms, law.coefficients, strict=True):
         for term, coefficient in zip(terms, coefficients, strict=True):
-            text = str(term.family.expression.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u))))
+            text = term.family.text
             side = term.family.side
             rows.append(
                 Constant(
@@ -70,29 +75,65 @@ def _adjusted_r2(judge: Judge, fit: TrajectoryFit, law: CandidateLaw) -> list[fl
     return values
 
 
-def _rival_note(judge: Judge, best: Judged, variables: tuple[str, ...]) -> list[str]:
-    """The other law that explains the samples about as well, if there is one."""
+def _covariance(judge: Judge, fit: TrajectoryFit) -> np.ndarray | None:
+    """Covariance of the constants themselves, what grid and solver may be off included."""
+    if fit.covariance is None:
+        return None
+    slopes = fit.law.slopes()
+    share = judge.floor_ratio * judge.num_samples / max(judge.merit(fit), 1e-300)
+    return (1 + share) * slopes[:, None] * fit.covariance * slopes
+
+
+def _same_form(a: Any, b: Any) -> bool | None:
+    """Whether two laws or equations have one skeleton; None where that cannot be said."""
+    try:
+        return skeleton_equal(a, b)
+    except InputError:
+        return None
+
+
+def _rivals(
+    best: Judged, compared: Sequence[tuple[Judged, float]], variables: tuple[str, ...]
+) -> list[Rival]:
+    """Other laws that the samples leave possible, by criterion or by bootstrap, the likeliest first."""
     own = equations_of(best.law, variables)
     near = [
-        j
-        for j in judge.seen.values()
-        if j is not best and j.fit.finite and j.criterion < best.criterion + AS_GOOD
+        (j, frequency)
+        for j, frequency in compared
+        if j is not best and (j.criterion < best.criterion + AS_GOOD or frequency > OFTEN)
     ]
-    for rival in sorted(near, key=lambda j: j.criterion):
-        other = equations_of(rival.law, variables)
-        try:
-            same = skeleton_equal(other, own)
-        except InputError:
+    rivals: list[Rival] = []
+    for judged, frequency in sorted(near, key=lambda n: n[0].criterion):
+        if len(rivals) >= _MOST_RIVALS and frequency <= OFTEN:
             continue
-        if not same:
-            changed = [v for v in variables if other[v] != own[v]]
-            texts = "; ".join(equation_line(v, other[v]) for v in changed)
-            return [
-                f"Another law explains these samples about as well (information criterion "
-                f"{rival.criterion - best.criterion:+.1f}): {texts}. More samples, or samples elsewhere, "
-                f"would tell them apart."
-            ]
-    return []
+        other = equations_of(judged.law, variables)
+        if _same_form(other, own) is not False:
+            continue
+        texts = {v: e.to_text() for v, e in other.items()}
+        difference = float(judged.criterion - best.criterion)
+        rivals.append(Rival(texts, judged.law.num_constants, difference, frequency))
+    return rivals
+
+
+def _rival_note(
+    rivals: Sequence[Rival], law: CandidateLaw, confidence: Confidence, variables: tuple[str, ...]
+) -> list[str]:
+    """The law and the other one that explains the samples about as well, if there is one."""
+    if not rivals:
+        return []
+    rival = rivals[0]
+    own = equations_of(law, variables)
+    other = {v: Equation.from_text(*texts) for v, texts in rival.equations.items()}
+    changed = [v for v in variables if not _same_form(other[v], own[v])]
+    texts, own_texts = (
+        "; ".join(equation_line(v, both[v]) for v in changed) for both in (other, own)
+    )
+    return [
+        f"Another law explains these samples about as well (information criterion "
+        f"{rival.criterion_difference:+.1f}; the best in {percent(rival.frequency)} of bootstrap "
+        f"replicates): {texts}. The law given here, {own_texts}, is the best in "
+        f"{percent(confidence.law_frequency)}. More samples, or samples elsewhere, would tell them apart."
+    ]
 
 
 def _fitted_states(judge: Judge, fit: TrajectoryFit, runs: Sequence) -> tuple[np.ndarray, ...]:
@@ -121,6 +162,8 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
     if not fit.finite:
         fit = best.fit
     law = fit.law
+    confidence, compared = bootstrapped(judge, best, fit, variables, discovery.seed)
+    rivals = _rivals(best, compared, variables)
     constants = _constants(law, fit, variables)
     values = np.array([c.value for c in constants])
     errors = np.array([c.standard_error for c in constants])
@@ -151,7 +194,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
             f"errors are too small."
         )
     else:
-        notes += _rival_note(judge, best, variables)
+        notes += _rival_note(rivals, law, confidence, variables)
     front = []
     for member in members:
         texts = {v: e.to_text() for v, e in equations_of(member.judged.law, variables).items()}
@@ -180,4 +223,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         network=discovery.network,
         data=tuple(discovery.runs),
         fitted_states=_fitted_states(judge, fit, discovery.runs),
+        covariance=_covariance(judge, fit),
+        confidence=confidence,
+        rivals=tuple(rivals),
     )
