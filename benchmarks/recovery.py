@@ -77,7 +77,7 @@ NUM_NODES = 100
 WITHIN = 0.01  # relative error of every constant, clean data
 WITHIN_STANDARD_ERRORS = 3.0  # of every constant, noisy data
 QUICK_LAWS = ("epidemic", "kuramoto")
-STAGES = ("smoothing", "search", "refinement", "neural terms")
+STAGES = ("smoothing", "search", "refinement", "sums over neighbours", "neural terms")
 
 
 def main() -> None:

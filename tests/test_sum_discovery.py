@@ -6,6 +6,8 @@ import pytest
 import jaxllc
 from jaxllc import known_laws, metrics
 from jaxllc.errors import InputError
+from jaxllc.law import Law
+from jaxllc.plotting import plot_terms
 from jaxllc.sum_symbols import sums_in
 from tests.sum_laws import NUM_NODES, hub_network, law_of, runs_of, signed_network
 
@@ -113,3 +115,15 @@ def test_sums_can_be_forbidden():
     assert "sums over neighbours" not in law.seconds
     with pytest.raises(InputError, match="sums must be True or False"):
         jaxllc.discover(runs, network, sums="no")
+
+
+def test_the_terms_of_a_law_with_sums_are_drawn_over_the_range_of_the_sums():
+    network = hub_network()
+    runs = runs_of(network, lambda x, s: -x + np.tanh(0.3 * s), -1, 1, 2.0, num_runs=1)
+    law = Law(law_of("-x_i + tanh(0.3*x_s)"), network=network, data=tuple(runs))
+    figure = plot_terms(law)
+    axes = figure.axes[0]
+    assert axes.get_ylabel() == r"$\sum_j A_{ij}$ $x_j$"
+    sums = runs[0].states[..., 0] @ network.to_adjacency().toarray().T
+    low, high = np.percentile(sums, [0.5, 99.5])
+    assert axes.get_ylim() == pytest.approx((low, high), rel=0.05)
