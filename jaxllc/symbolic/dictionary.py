@@ -17,9 +17,12 @@ import sympy
 
 from jaxllc.symbolic.function_atoms import Argument, Atom, atoms_of, coarser, varies
 from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.skeletons import made
 from jaxllc.symbolic.term_samples import Samples
 
 _LARGEST = 1e12
+# Groups whose columns are asked for several times.
+_OFTEN = (None, "none")
 _RATIOS = (0.35, 0.6, 1.0, 1.7, 3.0)
 
 
@@ -34,6 +37,7 @@ class Dictionary:
     kinds: list[frozenset[str]] = field(default_factory=list)
     starts: list[int] = field(default_factory=lambda: [0])
     _names: dict[str, int] = field(default_factory=dict)
+    _joined: dict[str | None, Features] = field(default_factory=dict)
 
     def add(
         self,
@@ -45,6 +49,7 @@ class Dictionary:
     ) -> None:
         """Columns (feature, n); write: position among them -> expression; for each a family's name, and
         about how many nats it takes to write it down; kinds: names of the groups its functions are in."""
+        self._joined.clear()
         self.blocks.append(values)
         self.writers.append(write)
         ids = [self._names.setdefault(name, len(self._names)) for name in names]
@@ -59,19 +64,26 @@ class Dictionary:
         return self.writers[block](place)
 
     def columns(self, group: str | None = None) -> Features:
-        """The usable features, all or those without functions of other groups."""
+        """The usable features, all or those without functions of other groups; not to be written to."""
+        if group not in self._joined:
+            found = self._columns(group)
+            if group not in _OFTEN:
+                return found
+            self._joined[group] = found
+        return self._joined[group]
+
+    def _columns(self, group: str | None) -> Features:
         chosen = [k for k, kinds in enumerate(self.kinds) if group is None or kinds <= {group}]
         values = np.concatenate([self.blocks[k] for k in chosen])
         places = [np.arange(self.starts[k], self.starts[k + 1]) for k in chosen]
         with np.errstate(all="ignore"):
-            size = np.abs(values).max(axis=1)
-        good = np.isfinite(size) & (size > 1e-12) & (size < _LARGEST)
-        return Features(
-            values[good],
-            np.concatenate([self.families[k] for k in chosen])[good],
-            np.concatenate([self.costs[k] for k in chosen])[good],
-            np.concatenate(places)[good],
-        )
+            size = np.maximum(values.max(axis=1), -values.min(axis=1))
+        # False also for nan, which a maximum hands on.
+        good = (size > 1e-12) & (size < _LARGEST)
+        family = np.concatenate([self.families[k] for k in chosen])
+        cost = np.concatenate([self.costs[k] for k in chosen])
+        features = Features(values, family, cost, np.concatenate(places))
+        return features if good.all() else Features(*(part[good] for part in features))
 
     def values(self, position: int) -> np.ndarray:
         """The column of the feature at a position, (n,)."""
@@ -347,7 +359,7 @@ def _add_extremes(found: Dictionary, a: Argument, b: Argument, grammar: Grammar)
 
             def write(k: int, function=function) -> sympy.Expr:
                 share = sympy.Integer(1) if k == 0 else sympy.Float(ratios[k])
-                return function(a.expression, share * b.expression)
+                return made(function, [a.expression, share * b.expression])
 
             names = [f"{name}({a.name},{b.name})"] * len(ratios)
             found.add(values, write, names, np.full(len(ratios), 7.0), frozenset({"kink"}))

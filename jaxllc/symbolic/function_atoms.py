@@ -9,6 +9,7 @@ import numpy as np
 import sympy
 
 from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.skeletons import made
 from jaxllc.terms import sigmoid
 
 # Searched apart as well as together: where functions of all kinds are at hand, some set of them often
@@ -95,17 +96,22 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
         grid = np.concatenate([-rates, rates])
         grid = grid[np.maximum(grid * low, grid * high) < 12]
         if len(grid):
-            yield atom("exp", grid, lambda v, a: np.exp(a * v), lambda x, a: sympy.exp(a * x))
+            yield atom(
+                "exp", grid, lambda v, a: np.exp(a * v), lambda x, a: made(sympy.exp, [a * x])
+            )
     turns = _turns(2.0 if coarse else 1.2) / width
     if "sin" in allowed:
         # Not nought, or the phase would vanish from the expression.
         phases = np.pi * np.array([0.003, 0.5] if coarse else [0.003, 0.25, 0.5, 0.75])
         waves = [(w, p) for w in turns for p in phases]
         yield atom(
-            "sin", waves, lambda v, w, p: np.sin(w * v + p), lambda x, w, p: sympy.sin(w * x + p)
+            "sin",
+            waves,
+            lambda v, w, p: np.sin(w * v + p),
+            lambda x, w, p: made(sympy.sin, [w * x + p]),
         )
     elif "cos" in allowed:
-        yield atom("cos", turns, lambda v, w: np.cos(w * v), lambda x, w: sympy.cos(w * x))
+        yield atom("cos", turns, lambda v, w: np.cos(w * v), lambda x, w: made(sympy.cos, [w * x]))
     if "sigmoid" in allowed or "tanh" in allowed:
         slopes = np.array([2.0, 6.0, 18.0] if coarse else [1.2, 2.5, 5.0, 10.0, 25.0]) / spread
         middles = np.quantile(
@@ -120,14 +126,14 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
                 "sigmoid",
                 steps,
                 lambda v, a, c: 0.5 + 0.5 * np.tanh(0.5 * a * (v - c)),
-                lambda x, a, c: sigmoid(a * x - a * c),
+                lambda x, a, c: made(sigmoid, [a * x - a * c]),
             )
         if "tanh" in allowed and not coarse:
             yield atom(
                 "tanh",
                 [(0.5 * a, c) for a, c in steps],
                 lambda v, a, c: np.tanh(a * (v - c)),
-                lambda x, a, c: sympy.tanh(a * x - a * c),
+                lambda x, a, c: made(sympy.tanh, [a * x - a * c]),
             )
     if "tanh" in allowed:
         # Apart from those with an offset, which have a constant more.
@@ -135,13 +141,13 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
             "odd tanh",
             np.geomspace(0.4, 6.0, 4 if coarse else 6) / float(np.sqrt(np.mean(v**2))),
             lambda v, a: np.tanh(a * v),
-            lambda x, a: sympy.tanh(a * x),
+            lambda x, a: made(sympy.tanh, [a * x]),
         )
     above = -low + width * np.geomspace(0.01, 3.0, 4 if coarse else 7)
     if low > 0:
         above = np.concatenate([[0.0], above[above > 0]]) if not coarse else np.append(above, 0.0)
     if "log" in allowed:
-        yield atom("log", above, lambda v, c: np.log(v + c), lambda x, c: sympy.log(x + c))
+        yield atom("log", above, lambda v, c: np.log(v + c), lambda x, c: made(sympy.log, [x + c]))
     if "sqrt" in allowed:
         yield atom("sqrt", above, lambda v, c: np.sqrt(v + c), lambda x, c: sympy.sqrt(x + c))
     if grammar.division:
@@ -172,17 +178,21 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
             "bell",
             np.geomspace(0.1, 6.0, 6) / spread**2,
             lambda v, a: np.exp(-a * v * v),
-            lambda x, a: sympy.exp(-a * x**2),
+            lambda x, a: made(sympy.exp, [-a * x**2]),
         )
     kinks = np.quantile(v, [0.2, 0.5, 0.8] if coarse else [0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9])
     if low < 0 < high:
         kinks = np.append(kinks, 0.0)
     if "abs" in allowed:
-        yield atom("abs", kinks, lambda v, c: np.abs(v - c), lambda x, c: sympy.Abs(x - c))
+        yield atom("abs", kinks, lambda v, c: np.abs(v - c), lambda x, c: made(sympy.Abs, [x - c]))
     if "max" in allowed:
-        yield atom("max", kinks, lambda v, c: np.maximum(v, c), lambda x, c: sympy.Max(x, c))
+        yield atom(
+            "max", kinks, lambda v, c: np.maximum(v, c), lambda x, c: made(sympy.Max, [x, c])
+        )
     if "min" in allowed:
-        yield atom("min", kinks, lambda v, c: np.minimum(v, c), lambda x, c: sympy.Min(x, c))
+        yield atom(
+            "min", kinks, lambda v, c: np.minimum(v, c), lambda x, c: made(sympy.Min, [x, c])
+        )
 
 
 def coarser(atom: Atom, count: int = 5) -> Atom:

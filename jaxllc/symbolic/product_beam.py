@@ -18,6 +18,7 @@ from jaxllc.symbolic.subset_beam import mixed
 
 # Columns up to which all pairs are looked at.
 _MAX_PAIRED = 3000
+_BLOCK = 256
 # Products of the same functions with other constants that go on, and that are returned.
 _ALIKE = 4
 _YIELDED = 2
@@ -118,23 +119,33 @@ class ProductSearch:
         """The best of all pairs of features."""
         family, cost = self.features.family, self.features.cost
         scale = self.weight if self.start is None else self.weight * self.start
-        slope = (values * (scale * rest).astype(np.float32)) @ values.T
         squares = values**2
-        size = (squares * (scale**2).astype(np.float32)) @ squares.T
-        own = size.copy()
-        for direction in basis:
-            own -= ((values * (scale * direction).astype(np.float32)) @ values.T) ** 2
-        with np.errstate(all="ignore"):
-            gain = np.where(own > 1e-3 * size, slope**2 / own, 0.0)
-        gain[~np.isfinite(gain) | (family[:, None] >= family)] = 0.0
-        left, score = self._scored(gain, float(rest @ rest), cost[:, None] + cost + 1.0)
-        count = min(40 * self.width, gain.size - 1)
-        flat = np.unique(
-            np.concatenate([np.argpartition(v.ravel(), count)[:count] for v in (left, score)])
-        )
-        flat = flat[gain.ravel()[flat] > 0]
-        rows = np.column_stack(np.divmod(flat, len(values)))
-        return _Options(rows, left.ravel()[flat], score.ravel()[flat])
+        right = [(values * (scale * d).astype(np.float32)).T for d in (rest, *basis)]
+        sizes = (squares * (scale**2).astype(np.float32)).T
+        whole = float(rest @ rest)
+        parts = []
+        for first in range(0, len(values), _BLOCK):
+            rows, later = slice(first, first + _BLOCK), slice(first, None)
+            size = squares[rows] @ sizes[:, later]
+            own = size.copy()
+            for direction in right[1:]:
+                own -= (values[rows] @ direction[:, later]) ** 2
+            gain = (values[rows] @ right[0][:, later]) ** 2
+            with np.errstate(all="ignore"):
+                gain /= own
+            alike = family[rows, None] == family[later]
+            gain[~np.isfinite(gain) | (own <= 1e-3 * size) | alike] = 0.0
+            # Each pair once.
+            gain[np.tri(*gain.shape) > 0] = 0.0
+            left, score = self._scored(gain, whole, cost[rows, None] + cost[later] + 1.0)
+            count = min(10 * self.width, gain.size - 1)
+            flat = np.unique(
+                np.concatenate([np.argpartition(v.ravel(), count)[:count] for v in (left, score)])
+            )
+            flat = flat[gain.ravel()[flat] > 0]
+            pairs = first + np.column_stack(np.divmod(flat, gain.shape[1]))
+            parts.append(_Options(pairs, left.ravel()[flat], score.ravel()[flat]))
+        return _Options(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
     def _chosen(self, options: _Options) -> list[int]:
         """Places of the products that go on: the best by residual and by score, few of the same functions,

@@ -98,11 +98,15 @@ def rebuilt(expression: sympy.Expr, changes: Mapping[sympy.Expr, sympy.Expr]) ->
 
 def made(function, arguments: Sequence[sympy.Expr]) -> sympy.Expr:
     """A function of arguments; evaluated only where an argument is a number."""
-    if function in _PLAIN and not arguments[0].is_number:
-        return function(*arguments, evaluate=False)
-    return function(*arguments)
+    plain = function in _PLAIN and not arguments[0].is_number
+    if function in _EXTREMES:
+        plain = len(set(arguments)) == len(arguments) > 1 and not all(
+            a.is_number for a in arguments
+        )
+    return function(*arguments, evaluate=False) if plain else function(*arguments)
 
 
+_EXTREMES = (sympy.Min, sympy.Max)
 _PLAIN = (sympy.sin, sympy.cos, sympy.tan, sympy.tanh, sympy.exp, sympy.log, sympy.Abs, sigmoid)
 
 
@@ -179,7 +183,7 @@ class _Maker:
             return sympy.Symbol(argument)
         if kind in ("min", "max"):
             parts = [self.sum(thaw(part)) for part in argument]
-            return (sympy.Min if kind == "min" else sympy.Max)(*parts)
+            return made(sympy.Min if kind == "min" else sympy.Max, parts)
         terms = thaw(argument)
         if kind == "sum":
             return self.sum(terms, ONE if ONE in terms else next(iter(terms)))

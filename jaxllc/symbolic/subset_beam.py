@@ -40,11 +40,14 @@ class Columns:
         weight: np.ndarray | float,
     ) -> None:
         order = np.argsort(family, kind="stable")
-        weighted = values[order] * weight
-        size = np.sqrt((weighted**2).sum(axis=1))
+        weighted = values[order]
+        weighted *= weight
+        size = np.sqrt(np.einsum("cn,cn->c", weighted, weighted))
         good = np.isfinite(size) & (size > 0)
-        order, weighted, size = order[good], weighted[good], size[good]
-        self.unit = (weighted / size[:, None]).astype(np.float32)
+        if not good.all():
+            order, weighted, size = order[good], weighted[good], size[good]
+        weighted /= size[:, None]
+        self.unit = weighted.astype(np.float32)
         self.positions = positions[order]
         _, first, counts = np.unique(family[order], return_index=True, return_counts=True)
         self.first, self.counts = first, counts
@@ -54,13 +57,14 @@ class Columns:
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """A set of columns: an orthonormal basis of them, what they leave, and each column's share in them."""
+    """A set of columns: an orthonormal basis of them, what they leave, and each column's share in them, but
+    for the last: of those the shares are formed together, and only where the set goes on."""
 
     columns: tuple[int, ...]
     families: tuple[int, ...]
     basis: np.ndarray
     rest: np.ndarray
-    taken: np.ndarray
+    before: np.ndarray
     paid: float
 
     @property
@@ -68,8 +72,18 @@ class _State:
         return float((self.rest.astype(float) ** 2).sum())
 
 
-def _extended(state: _State, column: int, columns: Columns, per_constant: float) -> _State | None:
-    """The set with one more column; None where that is nearly in its span."""
+def _taken(states: Sequence[_State], columns: Columns) -> np.ndarray:
+    """Each column's share in the span of each set, (set, column)."""
+    before = np.stack([s.before for s in states])
+    if not states[0].columns:
+        return before
+    return before + (np.stack([s.basis[-1] for s in states]) @ columns.unit.T) ** 2
+
+
+def _extended(
+    state: _State, column: int, columns: Columns, per_constant: float, taken: np.ndarray
+) -> _State | None:
+    """The set with one more column; None where that is nearly in its span. taken: by the set so far."""
     direction = columns.unit[column].astype(float)
     for _ in range(2):
         direction = direction - (state.basis @ direction) @ state.basis
@@ -83,7 +97,7 @@ def _extended(state: _State, column: int, columns: Columns, per_constant: float)
         (*state.families, family),
         np.concatenate([state.basis, unit[None]]),
         state.rest - (state.rest @ unit) * unit,
-        state.taken + (columns.unit @ unit) ** 2,
+        taken,
         state.paid + float(columns.cost[family]) + per_constant,
     )
 
@@ -121,8 +135,11 @@ def beam(
         if size == 2 and len(columns.unit) <= MAX_PAIRED:
             known = {frozenset(s.families) for s in following}
             for first, second in _best_pairs(columns, empty, width, independent, per_constant):
-                one = _extended(empty, first, columns, per_constant)
-                both = None if one is None else _extended(one, second, columns, per_constant)
+                one = _extended(empty, first, columns, per_constant, taken)
+                if one is None:
+                    continue
+                shares = _taken([one], columns)[0]
+                both = _extended(one, second, columns, per_constant, shares)
                 if both is not None and frozenset(both.families) not in known:
                     following.append(both)
         if not following:
@@ -147,7 +164,7 @@ def _following(
 ) -> list[_State]:
     """The best sets with one column more."""
     rest = np.stack([s.rest for s in states])
-    taken = np.stack([s.taken for s in states])
+    taken = _taken(states, columns)
     left = np.array([s.residual for s in states])
     share = np.maximum(1.0 - taken, _SMALLEST_SHARE)
     gains = np.where(taken < 1 - 1e-4, (rest @ columns.unit.T) ** 2 / share, 0.0)
@@ -162,7 +179,7 @@ def _following(
     for place, family in _select(remaining, score, families, width, per_size):
         span = slice(columns.first[family], columns.first[family] + columns.counts[family])
         column = int(columns.first[family] + np.argmax(gains[place, span]))
-        longer = _extended(states[place], column, columns, per_constant)
+        longer = _extended(states[place], column, columns, per_constant, taken[place])
         if longer is not None:
             found.append(longer)
     return found

@@ -21,6 +21,7 @@ from jaxllc.symbolic.skeletons import (
     all_parts,
     as_written,
     constant,
+    made,
     parts_of,
     rebuilt,
     renumbered,
@@ -229,34 +230,33 @@ def extended(skeleton: Skeleton, names: tuple[str, ...]) -> Iterator[Skeleton]:
     squares = [a * b for k, a in enumerate(symbols) for b in symbols[k:]][:6]
     expression = skeleton.expression
 
-    def made(part: sympy.Expr, other: sympy.Expr, start: float) -> Skeleton:
+    def grown_at(part: sympy.Expr, other: sympy.Expr, start: float) -> Skeleton:
         return renumbered(rebuilt(expression, {part: other}), {**values, new: start})
 
     for part in _inner_parts(expression):
         for addend in (*symbols, sympy.Integer(1), *squares):
             if not _has_term(part, addend):
-                yield made(part, part + new * addend, _START)
+                yield grown_at(part, part + new * addend, _START)
     for part in parts_of(expression, sympy.Min, sympy.Max):
         for argument in part.args:
             for addend in (*symbols, *squares):
                 if not _has_term(argument, addend):
-                    changed = part.func(
-                        *(a for a in part.args if a != argument), argument + new * addend
-                    )
-                    yield made(part, changed, _START)
+                    others = [a for a in part.args if a != argument]
+                    changed = made(part.func, [*others, argument + new * addend])
+                    yield grown_at(part, changed, _START)
     for term in sympy.Add.make_args(expression):
         if not term.free_symbols & set(symbols):
             continue
         for factor in symbols:
-            yield made(term, term * (1 + new * factor), _START)
-            yield made(term, term / (1 + new * factor), _START)
-            yield made(term, term * sympy.exp(new * factor), _START)
-            yield made(term, term * 2 * sigmoid(new * factor), _START)
+            yield grown_at(term, term * (1 + new * factor), _START)
+            yield grown_at(term, term / (1 + new * factor), _START)
+            yield grown_at(term, term * sympy.exp(new * factor), _START)
+            yield grown_at(term, term * 2 * sigmoid(new * factor), _START)
     for part in sorted(expression.atoms(sympy.Symbol) & set(symbols), key=str):
-        yield made(part, part**new, 1.0)
+        yield grown_at(part, part**new, 1.0)
     for part in parts_of(expression, sympy.Pow):
         if part.exp.is_Integer:
-            yield made(part, part.base**new, float(part.exp))
+            yield grown_at(part, part.base**new, float(part.exp))
 
 
 _ALIKE = {"sin": sympy.sin, "tanh": sympy.tanh, "exp": sympy.exp, "sigmoid": sigmoid}
