@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Constant:
     """One constant of a law: the term it stands in, its value and its standard error.
 
-    role: "coefficient", or which inner constant it is ("w0", "w1").
+    role: "coefficient", which inner constant it is ("w0", "w1"), or its name in a known term.
+    unit: such as "1/s", "1" where it is dimensionless; empty where no units were given.
     """
 
     variable: str
@@ -34,6 +35,7 @@ class Constant:
     role: str
     value: float
     standard_error: float
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,12 @@ class Law:
         return from_equations(self.equations, self.feature_names)
 
     def constants_table(self) -> pandas.DataFrame:
-        """Every constant: variable, side, term, role, value, standard_error."""
+        """Every constant: variable, side, term, role, value, standard_error, and unit if known."""
         import pandas
 
         columns = ["variable", "side", "term", "role", "value", "standard_error"]
+        if any(c.unit for c in self.constants):
+            columns.append("unit")
         rows = [[getattr(c, name) for name in columns] for c in self.constants]
         return pandas.DataFrame(rows, columns=columns)
 

@@ -97,9 +97,13 @@ def law_summary(law: Law) -> str:
             label = c.term if c.role == "coefficient" else f"{c.term} {c.role}"
             digits = digits_for(c.value, c.standard_error)
             place = "sum_j A_ij" if c.side == "interaction" else "self"
+            # Without a standard error: on a bound that the user set.
+            error = (
+                "(on its bound)" if math.isnan(c.standard_error) else f"+- {c.standard_error:.2g}"
+            )
             lines.append(
                 f"d{c.variable}_i/dt  {place:<10}  {label:<{width}}  "
-                f"{c.value:.{digits}g} +- {c.standard_error:.2g}"
+                f"{c.value:.{digits}g} {error}{f' {c.unit}' if c.unit not in ('', '1') else ''}"
             )
     if law.notes:
         lines += ["", *law.notes]

@@ -85,6 +85,17 @@ class TermFamily:
     positive: tuple[bool, ...] = ()
     bounds: tuple[tuple[float, float], ...] = ()
 
+    # Terms that a user knows beforehand are of a kind of their own, `known_terms.KnownFamily`.
+    @property
+    def known(self) -> bool:
+        """Whether every law must hold it."""
+        return False
+
+    @property
+    def held(self) -> bool:
+        """Whether its coefficient is one and not fitted."""
+        return False
+
     @property
     def num_inner(self) -> int:
         return len(self.positive)
@@ -102,8 +113,8 @@ class Term:
 
     @property
     def num_constants(self) -> int:
-        """Its coefficient and its inner constants."""
-        return 1 + len(self.inner)
+        """Its coefficient, unless that is held, and its inner constants."""
+        return len(self.inner) + (0 if self.family.held else 1)
 
     def sympy(self) -> sympy.Expr:
         """The term as an expression of variables and numbers only."""

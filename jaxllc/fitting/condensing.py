@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
+from jaxllc.fitting.bounded_step import bounded_minimum
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.terms import Term
@@ -61,17 +62,24 @@ class Linearisation:
         gradient = self.gradient - np.einsum("bsp,bs->p", self.mixed, solved[:, :, -1])
         return solved, normal, gradient
 
-    def step(self, damping: float):
-        """Gauss-Newton step: change of constants, of initial states, and the merit it predicts."""
+    def step(self, damping: float, room: tuple[np.ndarray, np.ndarray] | None = None):
+        """Gauss-Newton step: change of constants, of initial states, and the merit it predicts.
+
+        room: smallest and largest change of each constant, where they are bounded.
+        """
         solved, normal, gradient = self.reduced(damping)
         scale = np.sqrt(np.maximum(np.diag(self.constants), 1e-300))
         scaled = normal / scale[:, None] / scale[None]
         scaled = scaled + damping * np.diag(np.diag(scaled))
         if not np.all(np.isfinite(scaled)) or not np.all(np.isfinite(gradient)):
             raise np.linalg.LinAlgError("the normal equations are not finite")
-        change = np.linalg.lstsq(scaled, gradient / scale, rcond=1e-13)[0] / scale
+        if room is None:
+            change = np.linalg.lstsq(scaled, gradient / scale, rcond=1e-13)[0] / scale
+            predicted = self.merit - gradient @ change
+        else:
+            change = bounded_minimum(scaled, gradient / scale, *(r * scale for r in room)) / scale
+            predicted = self.merit - (2 * gradient - normal @ change) @ change
         initial = solved[:, :, -1] - solved[:, :, :-1] @ change
-        predicted = self.merit - gradient @ change
         if len(self.blocks) == 0:
             return change, initial, float(max(predicted, 0.0))
         predicted -= float((self.gradient_initial * solved[:, :, -1]).sum())
@@ -92,7 +100,7 @@ def linearise(
         defects = problem.defects(law, states)
     runs, n = problem.num_runs, problem.num_nodes
     count, intervals = len(partials.by_constant), problem.grid_length - 1
-    mean = partials.by_constant.reshape(count, n, runs, -1)
+    mean = partials.by_constant.reshape(count, n, runs, problem.grid_length)
     mean = 0.5 * (mean[..., 1:] + mean[..., :-1])
     response = np.zeros((intervals, runs, len(problem.variables), n, count))
     for c in range(count):

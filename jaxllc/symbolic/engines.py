@@ -15,6 +15,7 @@ from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.symbolic.constants import refine_inner_constants
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import (
+    Proposal,
     Reduced,
     best_start,
     information_criterion,
@@ -59,41 +60,62 @@ class SparseEngine:
     kept_per_size: int = 3
     by_score: int = 12
     name: str = "sparse"
-    _reduced: dict[tuple[int, bytes], Reduced] = field(default_factory=dict)
+    _reduced: dict[tuple, Reduced] = field(default_factory=dict)
 
     def propose(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
         found: dict[frozenset, ProposedEquation] = {}
         # Several windows only help against noise.
         forms = problem.forms[:1] if problem.is_clean(variable) else problem.forms
         for index, form in enumerate(forms):
-            reduced = self._reduction(form, index, problem.library, variable)
+            reduced = self._reduction(problem, form, index, variable)
             floor = problem.mean_square_floor(variable)
-            proposals = propose(reduced, variable, floor, max_terms=self.max_terms)
+            proposals = self._proposed(problem, reduced, variable, floor)
             for equation in self._refined(problem, index, variable, reduced, proposals, floor):
                 found.setdefault(equation.skeleton(), equation)
         return sorted(found.values(), key=lambda e: e.score)
 
     def _reduction(
-        self, form: IntegralForm, index: int, library: list[Term], variable: int
+        self, problem: SearchProblem, form: IntegralForm, index: int, variable: int
     ) -> Reduced:
         """Reduced columns of one form, shared by the variables that were observed at the same samples."""
-        key = (index, b"".join(m[variable].tobytes() for m in form.masks))
+        known = problem.prior.of_variable(variable)
+        key = (index, b"".join(m[variable].tobytes() for m in form.masks), known)
         if key not in self._reduced:
-            self._reduced[key] = reduce_columns(form, library, variable)
+            reduced = reduce_columns(form, problem.candidates(variable), variable)
+            first = _first_positions(reduced)
+            for family in problem.prior.fitted(variable):
+                if family not in first:
+                    raise problem.prior.not_evaluated(family, problem.variables[variable])
+            self._reduced[key] = reduced
         return self._reduced[key]
+
+    def _proposed(
+        self, problem: SearchProblem, reduced: Reduced, variable: int, floor: float
+    ) -> list[Proposal]:
+        """Sets of candidates that hold the known terms, once from each of their likely constants."""
+        found: dict[frozenset, Proposal] = {}
+        for base in _known_starts(reduced, variable, problem.prior.fitted(variable)):
+            for proposal in propose(reduced, variable, floor, max_terms=self.max_terms, base=base):
+                key = frozenset(reduced.terms[p].family for p in proposal.positions)
+                if key not in found or proposal.residual < found[key].residual:
+                    found[key] = proposal
+        if problem.prior.fixed(variable) and not problem.prior.fitted(variable):
+            found[frozenset()] = _without_terms(reduced, variable, floor)
+        return sorted(found.values(), key=lambda p: p.score)
 
     def start_for(
         self, problem: SearchProblem, variable: int, families: Sequence[TermFamily]
     ) -> ProposedEquation | None:
         """Constants for given families, from the grids and the integral form; None if one is not known."""
-        reduced = self._reduction(problem.forms[0], 0, problem.library, variable)
+        reduced = self._reduction(problem, problem.forms[0], 0, variable)
         first = _first_positions(reduced)
+        families = _searched(families)
         if not families or any(f not in first for f in families):
             return None
         positions = best_start(reduced, variable, [first[f] for f in families])
         terms = [reduced.terms[p] for p in positions]
         terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
-        return ProposedEquation(tuple(terms), tuple(map(float, coefficients)), residual, np.nan)
+        return proposed(problem, variable, terms, coefficients, residual, np.nan)
 
     def replacements(
         self,
@@ -104,8 +126,9 @@ class SparseEngine:
         count: int = 5,
     ) -> list[ProposedEquation]:
         """Families of kept terms and one more of a side: those that leave the least, constants refined."""
-        reduced = self._reduction(problem.forms[0], 0, problem.library, variable)
+        reduced = self._reduction(problem, problem.forms[0], 0, variable)
         first = _first_positions(reduced)
+        kept = _searched(kept)
         if any(f not in first for f in kept):
             return []
         positions = best_start(reduced, variable, [first[f] for f in kept]) if kept else []
@@ -158,11 +181,50 @@ class SparseEngine:
                 constants = sum(t.num_constants for t in terms)
                 score = float(information_criterion(residual, rows, constants, floor))
                 best = min(best, residual)
-                yield ProposedEquation(
-                    tuple(terms), tuple(map(float, coefficients)), residual, score
-                )
+                yield proposed(problem, variable, terms, coefficients, residual, score)
             if stop is None and clean and best < 4 * lowest + 1e-2 * floor * rows:
                 stop = size + 1
+
+
+def proposed(
+    problem: SearchProblem,
+    variable: int,
+    terms: Sequence[Term],
+    coefficients: Sequence[float] | np.ndarray,
+    residual: float,
+    score: float,
+) -> ProposedEquation:
+    """An equation out of found terms and of the known ones that were taken out of the targets."""
+    fixed = problem.prior.fixed(variable)
+    numbers = (*(1.0 for _ in fixed), *map(float, coefficients))
+    return ProposedEquation((*fixed, *terms), numbers, residual, score)
+
+
+def _searched(families: Sequence[TermFamily]) -> list[TermFamily]:
+    """Families with columns of their own: all but known ones without a free constant."""
+    return [f for f in families if not (f.held and f.num_inner == 0)]
+
+
+def _known_starts(
+    reduced: Reduced, equation: int, families: Sequence[TermFamily]
+) -> list[tuple[int, ...]]:
+    """Positions of known families to start from, their inner constants those that fit best alone and beside
+    all terms without any; one empty set where nothing is known.
+    """
+    first = _first_positions(reduced)
+    known = [first[f] for f in families]
+    plain = [k for k, t in enumerate(reduced.terms) if not t.inner and not t.family.known]
+    alone = tuple(best_start(reduced, equation, known))
+    beside = tuple(best_start(reduced, equation, [*known, *plain])[: len(known)])
+    return list(dict.fromkeys([alone, beside]))
+
+
+def _without_terms(reduced: Reduced, equation: int, floor: float) -> Proposal:
+    """The empty set of candidates."""
+    target = reduced.targets[:, equation]
+    residual = float(reduced.outside[equation]) + float(target @ target)
+    rows = int(reduced.num_rows[equation])
+    return Proposal((), float(information_criterion(residual, rows, 0, floor)), residual)
 
 
 def _first_positions(reduced: Reduced) -> dict[TermFamily, int]:

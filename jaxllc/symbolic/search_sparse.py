@@ -43,8 +43,9 @@ def reduce_columns(form: IntegralForm, terms: Sequence[Term], variable: int = 0)
     blocks, first, width, kept = [], [], [], []
     position = 0
     for term in terms:
-        block = form.column_and_derivatives(term, variable)
-        norm = np.sqrt((block**2).sum(axis=0))
+        with np.errstate(all="ignore"):
+            block = form.column_and_derivatives(term, variable)
+            norm = np.sqrt((block**2).sum(axis=0))
         if not np.all(np.isfinite(norm)) or norm[0] == 0:
             continue
         block = block / np.where(norm > 0, norm, 1.0)
@@ -242,9 +243,13 @@ def beam_search(
 
 
 def eliminate(
-    reduced: Reduced, equation: int, proposal: Proposal, floor: float, smallest: int = 1
+    reduced: Reduced,
+    equation: int,
+    proposal: Proposal,
+    floor: float,
+    known: Sequence[int] = (),
 ) -> list[Proposal]:
-    """Backward elimination in the integral form: the sets met on the way, the proposal first."""
+    """Backward elimination of all but known ones in the integral form: the sets met on the way."""
     rows = int(reduced.num_rows[equation])
     positions = np.array(proposal.positions)
     columns = np.concatenate([np.arange(reduced.width[p]) + reduced.first[p] for p in positions])
@@ -256,13 +261,17 @@ def eliminate(
     beyond = float(reduced.outside[equation]) + float(target @ target - inside @ inside)
     alive = np.arange(len(positions))
     path = [proposal]
-    while len(alive) > smallest:
+    base = np.isin(positions, known)
+    while (~base[alive]).sum() > (0 if base.any() else 1):
         kept = np.flatnonzero(np.isin(owner, alive))
         inverse = np.linalg.pinv(upper[:, kept], rcond=1e-12)
         coefficients = inverse @ inside
         covariance = inverse @ inverse.T
         costs = []
         for term in alive:
+            if base[term]:
+                costs.append(np.inf)
+                continue
             own = np.flatnonzero(owner[kept] == term)
             block = np.linalg.pinv(covariance[np.ix_(own, own)], rcond=1e-10)
             # A term with inner constants must earn them.
@@ -321,9 +330,14 @@ def best_start(
 
 
 def propose(
-    reduced: Reduced, equation: int, floor: float, num_paths: int = 2, max_terms: int = 8
+    reduced: Reduced,
+    equation: int,
+    floor: float,
+    num_paths: int = 2,
+    max_terms: int = 8,
+    base: Sequence[int] = (),
 ) -> list[Proposal]:
-    """Proposals for one equation, at most max_terms terms each.
+    """Proposals for one equation, at most max_terms terms each besides those of `base`, which all hold.
 
     A beam over all candidates; and beams that start from a complete polynomial, of the node or of node and
     edges, from which backward elimination then removes what is not needed.
@@ -331,6 +345,10 @@ def propose(
     self_side = np.array([t.family.side == SELF for t in reduced.terms])
     plain = np.array([not t.inner for t in reduced.terms])
     own_polynomial = self_side & np.array([_is_polynomial(t) for t in reduced.terms])
+    given = np.isin(np.arange(len(plain)), base)
+    known = np.array([t.family.known for t in reduced.terms], dtype=bool)
+    self_side, plain = self_side | known, plain & ~known
+    own_polynomial &= ~known
     found: dict[frozenset, Proposal] = {}
 
     def record(proposal: Proposal) -> None:
@@ -339,27 +357,28 @@ def propose(
         if key not in found or proposal.residual < found[key].residual:
             found[key] = proposal
 
-    def descend(base: np.ndarray, allowed: np.ndarray, largest: int, beam: int, paths: int) -> None:
-        grown = beam_search(
-            reduced, equation, floor, largest, beam, 2, np.flatnonzero(base), allowed
-        )
+    def descend(
+        start: np.ndarray, allowed: np.ndarray, largest: int, beam: int, paths: int
+    ) -> None:
+        at = np.flatnonzero(start | given)
+        grown = beam_search(reduced, equation, floor, largest, beam, 2, at, allowed)
         of_size: dict[int, int] = {}
         for proposal in grown:
             record(proposal)
             size = len(proposal.positions)
             of_size[size] = of_size.get(size, 0) + 1
             if of_size[size] <= paths:
-                for step in eliminate(reduced, equation, proposal, floor):
+                for step in eliminate(reduced, equation, proposal, floor, base):
                     record(step)
 
-    for proposal in beam_search(reduced, equation, floor, max_terms):
+    for proposal in beam_search(reduced, equation, floor, max_terms, base=base):
         record(proposal)
     descend(own_polynomial, ~self_side, 4, 12, num_paths)
     descend(own_polynomial, ~self_side & plain, 4, 12, num_paths)
     everything = own_polynomial | (plain & ~self_side & ~_dependent(reduced.terms))
     for terms in (0, 1, 2):
         descend(everything, ~self_side & ~plain, terms, 6, 2)
-    small = [p for p in found.values() if len(p.positions) <= max_terms]
+    small = [p for p in found.values() if len(p.positions) <= max_terms + len(base)]
     return sorted(small, key=lambda p: p.score)
 
 
