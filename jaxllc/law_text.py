@@ -94,7 +94,7 @@ def law_summary(law: Law) -> str:
         lines.append("")
         width = max(len(f"{c.term} {c.role}") for c in law.constants)
         for c in law.constants:
-            label = c.term if c.role == "coefficient" else f"{c.term} {c.role}"
+            label = c.term if c.role in ("coefficient", c.term) else f"{c.term} {c.role}"
             digits = digits_for(c.value, c.standard_error)
             place = "sum_j A_ij" if c.side == "interaction" else "self"
             # Without a standard error: on a bound that the user set.

@@ -454,10 +454,43 @@ def test_a_demanded_function_stands_in_the_law_and_its_price_in_the_notes(epidem
     assert price > 0
 
 
-def test_a_demand_that_no_candidate_meets_is_said(epidemic_data, network):
-    law = jaxllc.discover(epidemic_data, network, demand=("log",), neural="never", moves=1)
-    assert metrics.skeleton_equal(law, known_laws.get("epidemic"))
-    assert any("No law with log" in n for n in law.notes)
+def test_a_demanded_function_that_moved_the_nodes_is_found_with_its_constants(network):
+    """No library lists a logarithm; the demand brings it."""
+
+    def rate(x, A):
+        return -x + 0.7 * (A @ np.log(1 + 2.5 * x))
+
+    runs = runs_of(network, rate, 0.1, 3.0)
+    law = jaxllc.discover(runs, network, demand=("log",), neural="never")
+    truth = {"x": Equation.from_text("-x_i", "0.7*log(1 + 2.5*x_j)")}
+    assert metrics.skeleton_equal(law, truth), str(law)
+    np.testing.assert_allclose([c.value for c in law.constants], [-1, 0.7, 2.5], rtol=1e-4)
+    assert law.notes == ()
+
+
+def test_a_demand_that_no_candidate_meets_is_said(network):
+    """States of both signs have no square root."""
+    runs = runs_of(network, lambda x, A: -x + 0.3 * np.tanh(A @ x), -1.0, 1.0)
+    runs = [r.with_noise(30.0, seed) for seed, r in enumerate(runs)]
+    choices = {"neural": "never", "moves": 0, "num_fits": 1, "max_terms": 3}
+    law = jaxllc.discover(runs, network, demand=("sqrt",), **choices)
+    assert any("No law with sqrt" in n for n in law.notes)
+    assert str(law) == str(jaxllc.discover(runs, network, **choices))
+
+
+@pytest.mark.parametrize("name", ["log", "sqrt", "power", "abs", "min", "max", "cos", "tanh"])
+def test_terms_of_a_demanded_function_hold_it_on_either_side(name):
+    from jaxllc.symbolic.demanded_terms import demanded_terms
+    from jaxllc.symbolic.grammar import operators_in
+    from jaxllc.symbolic.library import Scale
+
+    scale = Scale(np.random.default_rng(0).uniform(0.2, 3.0, 500))
+    terms = demanded_terms((name,), ("x",), {"x": scale}, {"x": scale})
+    assert {t.family.side for t in terms} == {SELF, INTERACTION}
+    for term in terms:
+        assert name in operators_in(term.family.expression)
+        value = term.family.expression.subs({"x_i": 0.7, "x_j": 1.1, "w0": (*term.inner, 0)[0]})
+        assert np.isfinite(float(value))
 
 
 # --- the command line -----------------------------------------------------------------------------

@@ -46,11 +46,14 @@ def misfit_notes(
             law = best.law.replaced(equation, others, best.law.coefficients[equation])
             other = replace(judge, seen={}, restart=None, replacements=None)
             freed = other.fitted(law, best.fit.states)
+            noise, trusted = judge.problem.noise, judge.problem.initial_known
             if not explained(judge, best):
                 options = _searched_anew(search, equation, held, family, max_terms)
                 freed = other.choose(_beside(law, equation, options), freed.law, num_fits)
             freed = moves.dropped(other, freed)
-            # The noise may have been judged anew.
+            # Choosing may have set the noise anew.
+            judge.problem.set_noise(noise)
+            judge.problem.initial_known = trusted
             gain = judge.criterion(judge.merit(best.fit), best.law.num_constants) - judge.criterion(
                 judge.merit(freed.fit), freed.law.num_constants
             )

@@ -18,6 +18,7 @@ from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.known_terms import starts
 from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.constants import ColumnCache
+from jaxllc.symbolic.demanded_terms import demanded_terms
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.library import Scale, candidate_terms
 from jaxllc.terms import Term
@@ -125,6 +126,10 @@ class SearchProblem:
             self.regular,
             normalised,
         )
+        if self.prior.demand:
+            more = demanded_terms(self.prior.demand, self.variables, self.scales, self.differences)
+            listed_families = {t.family for t in terms}
+            terms += [t for t in more if t.family not in listed_families]
         terms = self.prior.bounded(terms)
         if self.grammar == Grammar() and self.prior.units is None:
             return terms
