@@ -7,54 +7,27 @@ import pytest
 import sympy
 
 import jaxllc
-from jaxllc import generators, known_laws, metrics
+from jaxllc import known_laws, metrics
 from jaxllc.command_line import main
 from jaxllc.constant_bounds import ConstantBounds
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
-from jaxllc.fitting.bounded_step import bounded_minimum, on_bound
 from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.trajectory_fit import fit_trajectories
 from jaxllc.known_terms import known_families, same_skeleton, starts
 from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.trajectories import Trajectories
-from tests.fit_problems import X_I, X_J, adjacency, epidemic_problem, own, pair, problem_of, solved
-
-NUM_NODES = 20
+from tests.fit_problems import X_I, X_J, adjacency, own, pair, problem_of
+from tests.prior_problems import by_role, epidemic, families, noisy, runs_of, small_network
 
 
 @pytest.fixture(scope="module")
 def network():
-    return generators.barabasi_albert(NUM_NODES, 2, seed=1)
-
-
-def runs_of(network, rate, low, high, num_runs=2, horizon=3.0, num_times=41):
-    A, times = network.to_adjacency().toarray(), np.linspace(0.0, horizon, num_times)
-    starts = [np.random.default_rng(s).uniform(low, high, NUM_NODES) for s in range(num_runs)]
-    states = [solved(lambda t, x: rate(x, A), start, times) for start in starts]
-    return [Trajectories(times, s, names=network.names) for s in states]
-
-
-def epidemic(x, A):
-    return -0.5 * x + 0.5 * (1 - x) * (A @ x)
+    return small_network()
 
 
 @pytest.fixture(scope="module")
 def epidemic_data(network):
     return runs_of(network, epidemic, 0.0, 1.0)
-
-
-def noisy(runs, decibel=30.0):
-    return [run.with_noise(decibel, seed) for seed, run in enumerate(runs)]
-
-
-def by_role(law):
-    return {c.role: c for c in law.constants}
-
-
-def families(self_term="", interaction_term="", bounds=None):
-    texts = {"x": (self_term, interaction_term)}
-    return known_families(texts, ("x", "y"), ("omega",), bounds or {})[0]
 
 
 # --- discovery beside known terms -----------------------------------------------------------------
@@ -177,93 +150,6 @@ def test_a_wrong_known_term_is_told_and_by_how_much(epidemic_data, network):
     assert "-0.9*x_i of x does not fit" in note
     share = float(note.split(": ")[1].split(" times")[0])
     assert share == pytest.approx(5 / 9, rel=0.03)
-
-
-# --- bounds ---------------------------------------------------------------------------------------
-
-
-def test_a_constant_stays_within_its_bounds_and_the_law_says_where_it_meets_one(
-    epidemic_data, network
-):
-    runs = noisy(epidemic_data)
-    known, settings = {"x": ("-delta*x_i", "")}, {"neural": "never", "moves": 1}
-    law = jaxllc.discover(runs, network, known=known, bounds={"delta": (0, 0.45)}, **settings)
-    delta = by_role(law)["delta"]
-    assert delta.value == 0.45
-    assert np.isnan(delta.standard_error)
-    assert "(on its bound)" in law.summary()
-    assert any("constant delta" in n and "lies on its bound (0.45)" in n for n in law.notes)
-    others = [c.standard_error for c in law.constants if c.role != "delta"]
-    assert np.all(np.isfinite(others))
-    wide = jaxllc.discover(runs, network, known=known, bounds={"delta": (0, 2)}, **settings)
-    delta = by_role(wide)["delta"]
-    assert abs(delta.value - 0.5) < 4 * delta.standard_error
-    assert not any("bound" in n for n in wide.notes)
-
-
-def test_bounds_of_all_coefficients_hold_in_every_law_of_the_front(epidemic_data, network):
-    law = jaxllc.discover(
-        noisy(epidemic_data), network, bounds={"coefficients": (-0.4, 0.4)}, neural="never", moves=1
-    )
-    found = [c.value for c in law.constants if c.role == "coefficient"]
-    assert found
-    assert np.abs(found).max() <= 0.4
-    assert any("lies on its bound" in n for n in law.notes)
-
-
-def test_inner_constants_of_found_terms_are_bounded(network):
-    def saturating(x, A):
-        return -x + A @ (x / (1.3 + x))
-
-    runs = noisy(runs_of(network, saturating, 0.1, 3.0))
-    choices = {"neural": "never", "moves": 1}
-    wide = jaxllc.discover(runs, network, bounds={"inner_constants": (0.5, 5)}, **choices)
-    assert by_role(wide)["w0"].value == pytest.approx(1.3, rel=0.1)
-    narrow = jaxllc.discover(runs, network, bounds={"inner_constants": (2, 5)}, **choices)
-    inner = [c.value for c in narrow.constants if c.role != "coefficient"]
-    assert all(2 <= w <= 5 for w in inner)
-
-
-def test_a_bounded_fit_ends_at_the_best_law_within_the_bounds():
-    """Independently: the free constants fitted with the bounded one written as a number."""
-    problem = epidemic_problem(num_nodes=10, noise=0.01, level=0.01)
-    (family,) = families("-delta*x_i", bounds={"delta": (0.0, 0.4)})
-    law = CandidateLaw(((Term(family), pair(X_J), pair(X_I * X_J)),), ((0.2, 0.3, -0.3),))
-    bounded = fit_trajectories(problem, law, iterations=30, tolerance=1e-9, exact=True)
-    (family,) = families("-0.4*x_i")
-    law = CandidateLaw(((Term(family), pair(X_J), pair(X_I * X_J)),), ((1.0, 0.3, -0.3),))
-    fixed = fit_trajectories(problem, law, iterations=30, tolerance=1e-9, exact=True)
-    assert bounded.converged
-    assert bounded.law.vector()[0] == 0.4
-    assert on_bound(bounded.law).tolist() == [True, False, False]
-    np.testing.assert_allclose(bounded.law.vector()[1:], fixed.law.vector(), rtol=2e-4)
-    np.testing.assert_allclose(bounded.squared_residual, fixed.squared_residual, rtol=1e-5)
-    # The bounded constant is taken as given, so the others have the errors of that fit.
-    ratio = np.sqrt(np.diag(bounded.covariance)[1:] / np.diag(fixed.covariance))
-    np.testing.assert_allclose(ratio, 1.0, rtol=0.01)
-
-
-def test_the_bounded_minimum_is_the_best_of_all_active_sets():
-    import itertools
-
-    random = np.random.default_rng(3)
-    for _ in range(20):
-        root = random.standard_normal((5, 3))
-        matrix, gradient = root.T @ root, random.standard_normal(3)
-        low, high = -random.uniform(0, 0.3, 3), random.uniform(0, 0.3, 3)
-        best = np.inf
-        for sides in itertools.product((None, 0, 1), repeat=3):
-            free = np.array([s is None for s in sides])
-            c = np.array([0.0 if s is None else (low, high)[s][k] for k, s in enumerate(sides)])
-            if free.any():
-                right = gradient[free] - matrix[np.ix_(free, ~free)] @ c[~free]
-                c[free] = np.linalg.solve(matrix[np.ix_(free, free)], right)
-            if np.all(c >= low - 1e-12) and np.all(c <= high + 1e-12):
-                best = min(best, c @ matrix @ c / 2 - gradient @ c)
-        found = bounded_minimum(matrix, gradient, low, high)
-        assert np.all(found >= low - 1e-12)
-        assert np.all(found <= high + 1e-12)
-        assert found @ matrix @ found / 2 - gradient @ found == pytest.approx(best, abs=1e-10)
 
 
 # --- derivatives ----------------------------------------------------------------------------------
@@ -433,64 +319,6 @@ def test_what_cannot_be_used_is_said_in_one_sentence(name, epidemic_data, networ
     for word in words:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
-
-
-# --- demands --------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_demanded_function_stands_in_the_law_and_its_price_in_the_notes(epidemic_data, network):
-    runs, choices = noisy(epidemic_data), {"neural": "never", "moves": 1}
-    plain = jaxllc.discover(runs, network, **choices)
-    law = jaxllc.discover(runs, network, demand=("exp",), **choices)
-    assert law.equations["x"].self_term.has(sympy.exp) or law.equations["x"].interaction_term.has(
-        sympy.exp
-    )
-    assert not any(e.has(sympy.exp) for e in plain.equations["x"])
-    (note,) = [n for n in law.notes if "because that is demanded" in n]
-    price = float(note.split("lower by ")[1].rstrip("."))
-    chosen = [next(r for r in found.front if r.chosen) for found in (law, plain)]
-    assert price == pytest.approx(chosen[0].criterion - chosen[1].criterion, abs=0.06)
-    assert price > 0
-
-
-def test_a_demanded_function_that_moved_the_nodes_is_found_with_its_constants(network):
-    """No library lists a logarithm; the demand brings it."""
-
-    def rate(x, A):
-        return -x + 0.7 * (A @ np.log(1 + 2.5 * x))
-
-    runs = runs_of(network, rate, 0.1, 3.0)
-    law = jaxllc.discover(runs, network, demand=("log",), neural="never")
-    truth = {"x": Equation.from_text("-x_i", "0.7*log(1 + 2.5*x_j)")}
-    assert metrics.skeleton_equal(law, truth), str(law)
-    np.testing.assert_allclose([c.value for c in law.constants], [-1, 0.7, 2.5], rtol=1e-4)
-    assert law.notes == ()
-
-
-def test_a_demand_that_no_candidate_meets_is_said(network):
-    """States of both signs have no square root."""
-    runs = runs_of(network, lambda x, A: -x + 0.3 * np.tanh(A @ x), -1.0, 1.0)
-    runs = [r.with_noise(30.0, seed) for seed, r in enumerate(runs)]
-    choices = {"neural": "never", "moves": 0, "num_fits": 1, "max_terms": 3}
-    law = jaxllc.discover(runs, network, demand=("sqrt",), **choices)
-    assert any("No law with sqrt" in n for n in law.notes)
-    assert str(law) == str(jaxllc.discover(runs, network, **choices))
-
-
-@pytest.mark.parametrize("name", ["log", "sqrt", "power", "abs", "min", "max", "cos", "tanh"])
-def test_terms_of_a_demanded_function_hold_it_on_either_side(name):
-    from jaxllc.symbolic.demanded_terms import demanded_terms
-    from jaxllc.symbolic.grammar import operators_in
-    from jaxllc.symbolic.library import Scale
-
-    scale = Scale(np.random.default_rng(0).uniform(0.2, 3.0, 500))
-    terms = demanded_terms((name,), ("x",), {"x": scale}, {"x": scale})
-    assert {t.family.side for t in terms} == {SELF, INTERACTION}
-    for term in terms:
-        assert name in operators_in(term.family.expression)
-        value = term.family.expression.subs({"x_i": 0.7, "x_j": 1.1, "w0": (*term.inner, 0)[0]})
-        assert np.isfinite(float(value))
 
 
 # --- the command line -----------------------------------------------------------------------------

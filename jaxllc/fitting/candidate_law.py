@@ -81,6 +81,8 @@ class CandidateLaw:
 
     def within_bounds(self) -> CandidateLaw:
         """The law with every constant within its bounds, and held coefficients at one."""
+        if self.bounds == UNBOUNDED and not self.known():
+            return self
         return self.with_vector(self.vector())
 
     def known_terms(self) -> tuple[tuple[tuple[Term, float], ...], ...]:

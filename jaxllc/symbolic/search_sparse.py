@@ -345,7 +345,6 @@ def propose(
     self_side = np.array([t.family.side == SELF for t in reduced.terms])
     plain = np.array([not t.inner for t in reduced.terms])
     own_polynomial = self_side & np.array([_is_polynomial(t) for t in reduced.terms])
-    given = np.isin(np.arange(len(plain)), base)
     known = np.array([t.family.known for t in reduced.terms], dtype=bool)
     self_side, plain = self_side | known, plain & ~known
     own_polynomial &= ~known
@@ -360,7 +359,7 @@ def propose(
     def descend(
         start: np.ndarray, allowed: np.ndarray, largest: int, beam: int, paths: int
     ) -> None:
-        at = np.flatnonzero(start | given)
+        at = np.union1d(np.flatnonzero(start), base).astype(int)
         grown = beam_search(reduced, equation, floor, largest, beam, 2, at, allowed)
         of_size: dict[int, int] = {}
         for proposal in grown:
