@@ -6,16 +6,18 @@ Nets and the integral form propose; the likelihood of the data decides.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.discovery_data import checked_runs
 from jaxllc.errors import InputError
+from jaxllc.prior_settings import plain_prior
 from jaxllc.symbolic.search_names import FUNCTION_NAMES, check_engine, check_function
 from jaxllc.trajectories import Trajectories
 
@@ -46,6 +48,14 @@ class DiscoverSettings:
     moves: rounds of add and swap moves.
     search_seconds: time after which no further candidate is tried; the best so far is finished and returned,
         and its notes say so, since the result then depends on the speed of the machine.
+    known: terms that the law holds, {variable: (self term, interaction term)} as text or as an `Equation`.
+        Names that are neither variables nor features, such as delta in "-delta*x_i", are constants to be
+        fitted, each of one side of one equation; numbers stay as they are.
+    bounds: {name: (low, high)} of the constants named in `known`, and, by the names "coefficients" and
+        "inner_constants", of all constants of the terms that are found.
+    units: {"x": "mol/L", "omega": "1/s", "t": "s"} of variables, features, time "t" and weights "A"; what is
+        not named is dimensionless. Terms whose units do not fit are not searched.
+    demand: functions, "division" or "power" that the law must hold.
     """
 
     engines: tuple[str, ...] = ("sparse",)
@@ -57,6 +67,10 @@ class DiscoverSettings:
     num_fits: int = 4
     moves: int = 3
     search_seconds: float = 300.0
+    known: Mapping[str, Any] | None = None
+    bounds: Mapping[str, tuple[float, float]] | None = None
+    units: Mapping[str, str] | None = None
+    demand: tuple[str, ...] = ()
 
 
 def discover(
@@ -80,7 +94,7 @@ def discover(
     settings = _settings(settings, choices)
     if not isinstance(seed, Integral) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
-    runs = _checked(data, network)
+    runs = checked_runs(data, network)
     # The matrices here are small: more threads in each product cost more than they bring.
     with threadpool_limits(1):
         return _Discovery(runs, network, seed, settings, progress).run()
@@ -117,55 +131,14 @@ def _settings(settings: DiscoverSettings | None, choices: dict[str, Any]) -> Dis
         raise InputError(f"sums must be True or False, not {settings.sums!r}")
     if settings.neural not in ("auto", "always", "never"):
         raise InputError(f"neural must be 'auto', 'always' or 'never', not {settings.neural!r}")
-    return settings
-
-
-def _checked(data: Trajectories | Sequence[Trajectories], network: Network) -> list[Trajectories]:
-    runs = [data] if isinstance(data, Trajectories) else list(data)
-    if not runs:
-        raise InputError("data holds no trajectories: give at least one")
-    if network.num_edges == 0:
-        raise InputError("the network has no edges: there is no interaction to find")
-    first = runs[0]
-    for number, run in enumerate(runs):
-        if run.num_nodes != network.num_nodes:
-            raise InputError(
-                f"trajectories {number} have {run.num_nodes} nodes but the network has {network.num_nodes}; "
-                f"jaxllc.match() brings both into one order"
-            )
-        if run.variables != first.variables:
-            raise InputError(
-                f"trajectories {number} have the variables {run.variables}, "
-                f"the first ones {first.variables}; all must have the same"
-            )
-        if set(run.node_features) != set(first.node_features) or any(
-            not np.array_equal(run.node_features[k], first.node_features[k])
-            for k in first.node_features
-        ):
-            raise InputError(f"trajectories {number} have other node features than the first ones")
-        if run.num_times < 5:
-            raise InputError(
-                f"trajectories {number} have {run.num_times} samples; a law needs at least 5 in a run"
-            )
-        names = run.names
-        if names is not None and tuple(names) != tuple(network.names):
-            raise InputError(
-                f"the nodes of trajectories {number} are not in the order of the network's; "
-                f"jaxllc.match() brings both into one order"
-            )
-    for v, name in enumerate(first.variables):
-        values = np.concatenate([r.states[..., v].ravel() for r in runs])
-        if not np.isfinite(values).any() or np.nanmax(values) == np.nanmin(values):
-            raise InputError(
-                f"variable {name} is constant over all nodes and times: there is no law to find"
-            )
-    return runs
+    return replace(settings, **plain_prior(settings))
 
 
 def _imitates(terms) -> bool:
     """Whether an equation may imitate another form: many constants, and functions of two kinds."""
     from jaxllc.symbolic.grammar import operators_in
 
+    terms = [t for t in terms if not t.family.known]
     kinds = {name for t in terms if t.inner for name in operators_in(t.family.expression)}
     return sum(t.num_constants for t in terms) > PLAIN and len(kinds) > 1
 
@@ -197,10 +170,13 @@ class _Discovery:
         from jaxllc.fitting.gauge import has_equal_input_weights, identifiability_notes
         from jaxllc.fitting.resolution import within_samples, without_unresolved_start
         from jaxllc.fitting.smoothing import smooth
+        from jaxllc.prior_knowledge import PriorKnowledge
         from jaxllc.symbolic.grammar import Grammar
         from jaxllc.symbolic.pareto import explained
+        from jaxllc.symbolic.prior_checks import demanded
         from jaxllc.symbolic.search_problem import SearchProblem
 
+        self.prior = PriorKnowledge.of(self.settings, self.runs[0].variables, tuple(self.features))
         self.runs, coarse = without_unresolved_start(self.runs)
         with self.clock("smoothing"):
             longest = max(len(r.times) for r in self.runs)
@@ -216,6 +192,7 @@ class _Discovery:
             self.seed,
             self.started + 0.5 * self.settings.search_seconds,
             grammar=Grammar(tuple(self.settings.functions), self.settings.division),
+            prior=self.prior,
         )
         with self.clock("search"):
             proposals = self._proposals()
@@ -235,6 +212,11 @@ class _Discovery:
         with self.clock("refinement"):
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
+            if self.prior.demand:
+                judge, best, more = demanded(
+                    self.search, judge, best, proposals, self.settings.num_fits
+                )
+                notes = [*notes, *more]
             return self._law(judge, best, notes)
 
     # -- stages ----------------------------------------------------------------------------------
@@ -260,7 +242,9 @@ class _Discovery:
             rows = search.forms[0].num_rows(variable)
             slack = 1e-2 * search.mean_square_floor(variable) * rows
             starts.append(first_guess(options, search.is_clean(variable), slack))
-        law = CandidateLaw(tuple(s.terms for s in starts), tuple(s.coefficients for s in starts))
+        law = CandidateLaw(
+            tuple(s.terms for s in starts), tuple(s.coefficients for s in starts), self.prior.bounds
+        ).within_bounds()
         problem = self._problem(law)
         judge = Judge(
             problem,
@@ -341,6 +325,7 @@ class _Discovery:
             more = sum_proposals(self.search, self.engine)
         best = self._improved(judge, best, more)
         if self._unexplained(judge, best):
+            self.search.known_now = best.law.known_terms()
             with self.clock("sums over neighbours"):
                 more = searched_sum_proposals(
                     self.search,
@@ -354,13 +339,17 @@ class _Discovery:
             best = self._improved(judge, best, more) if any(more) else best
         # Moves are dear: functions of sums take part in them only where one has proved itself.
         self.search.with_sums = any(
-            sums_in(t.family.expression) for terms in best.law.terms for t in terms
+            sums_in(t.family.expression)
+            for terms in best.law.terms
+            for t in terms
+            if not t.family.known
         )
         return best
 
     def _with_neural_terms(self, judge, best):
         from jaxllc.symbolic.neural_proposals import neural_proposals, searched_proposals
 
+        self.search.known_now = best.law.known_terms()
         with self.clock("neural terms"):
             more = neural_proposals(self.search, self.seed, self.settings.max_terms)
         with self.clock("expressions"):

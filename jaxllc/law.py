@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Constant:
     """One constant of a law: the term it stands in, its value and its standard error.
 
-    role: "coefficient", or which inner constant it is ("w0", "w1").
+    role: "coefficient", which inner constant it is ("w0", "w1"), or its name in a known term.
+    unit: such as "1/s", "1" where it is dimensionless; empty where no units were given.
     """
 
     variable: str
@@ -35,6 +36,7 @@ class Constant:
     role: str
     value: float
     standard_error: float
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,15 @@ class Law:
         return from_equations(self.equations, self.feature_names)
 
     def constants_table(self) -> pandas.DataFrame:
-        """Every constant: variable, side, term, role, value, standard_error, and low and high, the ends of
-        its bootstrap interval of 95 % (nan where there is none)."""
+        """Every constant: variable, side, term, role, value, standard_error, low and high, the ends of its
+        bootstrap interval of 95 % (nan where there is none), and unit if known."""
         import pandas
 
         from jaxllc.confidence import intervals_of
 
         columns = ["variable", "side", "term", "role", "value", "standard_error"]
+        if any(c.unit for c in self.constants):
+            columns.append("unit")
         rows = [
             [*(getattr(c, name) for name in columns), low, high]
             for c, (low, high) in zip(self.constants, intervals_of(self), strict=True)

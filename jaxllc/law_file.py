@@ -9,7 +9,7 @@ import json
 import math
 import os
 import re
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,8 @@ def _number(value: Any) -> float:
 def _record(kind: Any, content: dict[str, Any]) -> Any:
     values = {}
     for field in fields(kind):
+        if field.name not in content and field.default is not MISSING:
+            continue
         value = content[field.name]
         values[field.name] = _number(value) if field.type == "float" else _text(value)
     return kind(**values)

@@ -99,12 +99,17 @@ def law_summary(law: Law) -> str:
         lines.append("")
         width = max(len(f"{c.term} {c.role}") for c in law.constants)
         for c, interval in zip(law.constants, intervals_of(law), strict=True):
-            label = c.term if c.role == "coefficient" else f"{c.term} {c.role}"
+            label = c.term if c.role in ("coefficient", c.term) else f"{c.term} {c.role}"
             digits = digits_for(c.value, c.standard_error)
             place = "sum_j A_ij" if c.side == "interaction" else "self"
+            # Without a standard error: on a bound that the user set.
+            error = (
+                "(on its bound)" if math.isnan(c.standard_error) else f"+- {c.standard_error:.2g}"
+            )
             lines.append(
                 f"d{c.variable}_i/dt  {place:<10}  {label:<{width}}  "
-                f"{c.value:.{digits}g} +- {c.standard_error:.2g}{_interval(interval, digits)}"
+                f"{c.value:.{digits}g} {error}{_interval(interval, digits)}"
+                f"{f' {c.unit}' if c.unit not in ('', '1') else ''}"
             )
         lines += meaning_of_sums(law)
     if law.confidence is not None:

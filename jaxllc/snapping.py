@@ -84,7 +84,9 @@ def snap_constants(
     values = np.array(values, dtype=float)
     covariance = np.array(covariance, dtype=float)
     roles = roles or ["coefficient"] * len(values)
-    usable = np.isfinite(values) & np.isfinite(covariance).all(axis=1)
+    usable = np.isfinite(values) & np.isfinite(np.diag(covariance))
+    # A constant on a bound has no variance (nan), nor covariances with those that have one.
+    usable &= np.isfinite(covariance[:, usable]).all(axis=1)
     covariance[~usable], covariance[:, ~usable] = 0.0, 0.0
     state = Snapping(values, covariance, {}, {}, 0.0, 0.0)
     if not len(values):
@@ -204,6 +206,7 @@ def snapped(law: Law) -> Law:
     if not found.count:
         return replace(law, covariance=None)
     errors = np.sqrt(np.maximum(np.diag(found.covariance), 0.0))
+    errors[np.isnan(np.diag(law.covariance))] = math.nan
     constants = tuple(
         replace(c, value=float(v), standard_error=float(e))
         for c, v, e in zip(law.constants, found.values, errors, strict=True)
@@ -246,10 +249,19 @@ def _without(term: sympy.Expr, made: sympy.Expr) -> sympy.Expr:
     if rest == 0:
         return rest
     generator = np.random.default_rng(0)
-    points = {s.name: generator.uniform(0.3, 1.7, 50) for s in sorted(rest.free_symbols, key=str)}
+    symbols = sorted((term.free_symbols | made.free_symbols), key=str)
+    points = {s.name: generator.uniform(0.3, 1.7, 50) for s in symbols}
     with np.errstate(all="ignore"):
-        left, size = (np.abs(evaluate(e, points)) for e in (rest, term))
-    return sympy.Integer(0) if np.all(left <= 1e-9 * np.max(size)) else rest
+        size = 1e-9 * np.max(np.abs(evaluate(term, points)))
+        own = [(s, evaluate(s, points)) for s in sympy.Add.make_args(term)]
+        written = (*sympy.Add.make_args(made), *sympy.Add.make_args(sympy.expand(made)))
+        others = [evaluate(s, points) for s in written]
+        # Known terms without constants of the fit are summands of their own.
+        kept = [s for s, v in own if not any(np.all(np.abs(v - o) <= size) for o in others)]
+        for candidate in (sympy.Integer(0), sympy.Add(*kept)):
+            if np.all(np.abs(evaluate(rest - candidate, points)) <= size):
+                return candidate
+    return rest
 
 
 def _sides(law: Law, numbers: list[sympy.Expr]) -> dict[tuple[str, str], sympy.Expr]:
@@ -257,12 +269,24 @@ def _sides(law: Law, numbers: list[sympy.Expr]) -> dict[tuple[str, str], sympy.E
     sums: dict[tuple[str, str], sympy.Expr] = {
         (v, side): sympy.Integer(0) for v in law.equations for side in ("self", "interaction")
     }
-    starts = [k for k, c in enumerate(law.constants) if c.role == "coefficient"]
-    for start, end in zip(starts, [*starts[1:], len(law.constants)], strict=True):
-        first: Constant = law.constants[start]
-        inner = {sympy.Symbol(law.constants[k].role): numbers[k] for k in range(start + 1, end)}
-        sums[first.variable, first.side] += numbers[start] * _parsed(first.term).xreplace(inner)
+    groups: list[tuple[Constant, dict[sympy.Symbol, sympy.Expr]]] = []
+    for constant, number in zip(law.constants, numbers, strict=True):
+        role = sympy.Symbol(constant.role)
+        if not groups or role in groups[-1][1] or not _of_one_term(constant, groups[-1][0]):
+            groups.append((constant, {}))
+        groups[-1][1][role] = number
+    for first, named in groups:
+        expression = _parsed(first.term)
+        # The text of a known term holds its coefficient by name.
+        coefficient = sympy.Symbol("coefficient")
+        if coefficient in named and coefficient not in expression.free_symbols:
+            expression *= named[coefficient]
+        sums[first.variable, first.side] += expression.xreplace(named)
     return sums
+
+
+def _of_one_term(a: Constant, b: Constant) -> bool:
+    return (a.variable, a.side, a.term) == (b.variable, b.side, b.term)
 
 
 def _parsed(text: str) -> sympy.Expr:

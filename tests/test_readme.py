@@ -55,6 +55,16 @@ def test_the_search_of_one_term_prints_what_the_readme_shows(capsys):
     assert capsys.readouterr().out == shown
 
 
+def test_what_is_known_beforehand_prints_what_the_readme_shows(capsys, monkeypatch):
+    part = re.search(r"## What you know beforehand\n(.*?)\n## ", _README, re.DOTALL).group(1)
+    code, shown = (
+        re.search(rf"```{kind}\n(.*?)```", part, re.DOTALL).group(1) for kind in ("py", "text")
+    )
+    monkeypatch.chdir(_ROOT)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
+    assert capsys.readouterr().out == shown
+
+
 def test_the_readme_lists_every_known_law():
     listed = re.search(r"## Known laws\n(.*?)\n## ", _README, re.DOTALL).group(1)
     words = set(re.findall(r"[a-z_]+", listed))

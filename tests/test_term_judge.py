@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import sympy
 
+from jaxllc.expression_calculus import evaluate
 from jaxllc.functions import sigmoid
 from jaxllc.symbolic.grammar import Grammar, operators_in
 from jaxllc.symbolic.skeletons import as_written
 from jaxllc.symbolic.term_growth import exchanged, extended, grown
 from jaxllc.symbolic.term_judge import TermJudge, independent_samples
 from jaxllc.symbolic.term_samples import Samples
-from jaxllc.terms import evaluate
 
 X, Y = SYMBOLS = sympy.symbols("x_i x_j")
 

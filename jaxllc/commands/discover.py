@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
+from jaxllc.commands.prior_arguments import PRIOR, add_prior_arguments, prior_of
 from jaxllc.commands.progress import StageProgress
 from jaxllc.discovery import DiscoverSettings, discover
 
@@ -32,6 +33,7 @@ _HELP = {
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",
     "moves": "rounds of adding and swapping terms",
+    "demand": "functions, division or power that the law must hold, separated by commas",
 }
 
 
@@ -63,9 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
     """A flag for each of `DiscoverSettings`."""
     group = parser.add_argument_group("settings of the discovery")
+    add_prior_arguments(group)
     for field in fields(DiscoverSettings):
+        if field.name in PRIOR:
+            continue
         default: Any = field.default
-        shown = ",".join(default) if isinstance(default, tuple) else default
+        shown = (",".join(default) or "none") if isinstance(default, tuple) else default
         flag = f"--{field.name.replace('_', '-')}"
         text = f"{_HELP.get(field.name, field.name.replace('_', ' '))} ({shown})"
         if isinstance(default, bool):
@@ -83,7 +88,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 def settings_of(options: argparse.Namespace) -> DiscoverSettings:
     """The settings that were given as flags."""
-    return DiscoverSettings(**{f.name: getattr(options, f.name) for f in fields(DiscoverSettings)})
+    values = {f.name: getattr(options, f.name) for f in fields(DiscoverSettings)}
+    return DiscoverSettings(**values | prior_of(options))
 
 
 def run(options: argparse.Namespace) -> int:

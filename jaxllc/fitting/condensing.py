@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxllc.fitting.bounded_step import bounded_minimum
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.interval_jacobians import IntervalJacobians
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
@@ -101,20 +102,29 @@ class Linearisation:
         right = np.concatenate([self.mixed, self.gradient_initial[:, :, None]], axis=2)
         solved = np.linalg.solve(blocks, right)
         count = len(self.gradient)
-        taken = self.mixed.reshape(-1, count).T @ solved.reshape(-1, count + 1)
+        # Not -1 rows: a law of known numbers only has no constants.
+        rows = len(self.blocks) * size
+        taken = self.mixed.reshape(rows, count).T @ solved.reshape(rows, count + 1)
         return solved, self.constants - taken[:, :-1], self.gradient - taken[:, -1]
 
-    def step(self, damping: float):
-        """Gauss-Newton step: change of constants, of initial states, and the merit it predicts."""
+    def step(self, damping: float, room: tuple[np.ndarray, np.ndarray] | None = None):
+        """Gauss-Newton step: change of constants, of initial states, and the merit it predicts.
+
+        room: smallest and largest change of each constant, where they are bounded.
+        """
         solved, normal, gradient = self.reduced(damping)
         scale = np.sqrt(np.maximum(np.diag(self.constants), 1e-300))
         scaled = normal / scale[:, None] / scale[None]
         scaled = scaled + damping * np.diag(np.diag(scaled))
         if not np.all(np.isfinite(scaled)) or not np.all(np.isfinite(gradient)):
             raise np.linalg.LinAlgError("the normal equations are not finite")
-        change = np.linalg.lstsq(scaled, gradient / scale, rcond=1e-13)[0] / scale
+        if room is None:
+            change = np.linalg.lstsq(scaled, gradient / scale, rcond=1e-13)[0] / scale
+            predicted = self.merit - gradient @ change
+        else:
+            change = bounded_minimum(scaled, gradient / scale, *(r * scale for r in room)) / scale
+            predicted = self.merit - (2 * gradient - normal @ change) @ change
         initial = solved[:, :, -1] - solved[:, :, :-1] @ change
-        predicted = self.merit - gradient @ change
         if len(self.blocks) == 0:
             return change, initial, float(max(predicted, 0.0))
         predicted -= float((self.gradient_initial * solved[:, :, -1]).sum())

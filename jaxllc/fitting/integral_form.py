@@ -67,10 +67,21 @@ class IntegralForm:
         for run, mask, windows in zip(runs, self.masks, self._windows, strict=True):
             values = np.nan_to_num(run.states.transpose(2, 1, 0)[:, self.nodes])
             self.targets.append(_centred(values, mask, windows))
+        self._subtracted: dict[int, np.ndarray] = {}
 
-    def target(self, variable: int) -> np.ndarray:
+    def samples(self, variable: int) -> np.ndarray:
         """Observed samples with the offsets removed, (row,)."""
         return np.concatenate([t[variable].ravel() for t in self.targets])
+
+    def target(self, variable: int) -> np.ndarray:
+        """What the terms to be found explain: the samples without the subtracted terms, (row,)."""
+        return self.samples(variable) - self._subtracted.get(variable, 0.0)
+
+    def subtract(self, term: Term, variable: int) -> None:
+        """Take a term of coefficient one, which is known, out of the targets of a variable."""
+        with np.errstate(all="ignore"):
+            column = self.column(term, variable)
+        self._subtracted[variable] = self._subtracted.get(variable, 0.0) + column
 
     def num_rows(self, variable: int) -> int:
         """Number of observed samples."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxllc.fitting.bounded_step import on_bound, room
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.condensing import FULL, KNOWN, OWN, Linearisation, close, linearise, propagate
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
@@ -68,7 +69,7 @@ def screen(
         if not np.isfinite(line.merit) or not np.all(np.isfinite(line.constants)):
             return np.inf
         try:
-            return line.step(1e-6)[2]
+            return line.step(1e-6, room(law))[2]
         except np.linalg.LinAlgError:
             return np.inf
 
@@ -99,7 +100,7 @@ def fit_trajectories(
                 return TrajectoryFit(law, states, infinite, None, False, iteration)
             trial = _accepted_step(problem, law, states, line, damping)
             if trial is None:
-                converged = _stationary(line, tolerance, negligible)
+                converged = _stationary(line, law, tolerance, negligible)
                 break
             law, states, defects, merit, damping = trial
             if line.merit - merit < tolerance * merit + negligible:
@@ -114,10 +115,10 @@ def fit_trajectories(
     return TrajectoryFit(law, closed, residual, covariance, converged, iteration, around)
 
 
-def _stationary(line: Linearisation, tolerance: float, negligible: float) -> bool:
+def _stationary(line: Linearisation, law, tolerance: float, negligible: float) -> bool:
     """Whether no step promises more than a negligible gain."""
     try:
-        predicted = line.step(1e-6)[2]
+        predicted = line.step(1e-6, room(law))[2]
     except np.linalg.LinAlgError:
         return False
     return line.merit - predicted < tolerance * line.merit + negligible
@@ -128,7 +129,7 @@ def _accepted_step(problem, law, states, line: Linearisation, damping: float):
     largest = 1e6 * np.abs(problem.samples).max()
     for _ in range(5):
         try:
-            change, initial, _ = line.step(damping)
+            change, initial, _ = line.step(damping, room(law))
         except np.linalg.LinAlgError:
             damping = max(damping * 30, 1e-4)
             continue
@@ -145,15 +146,27 @@ def _accepted_step(problem, law, states, line: Linearisation, damping: float):
 
 
 def _covariance(problem, law, line: Linearisation) -> np.ndarray:
-    """Covariance of the constants from the reduced normal matrix, the noise from the residual."""
+    """Covariance of the constants from the reduced normal matrix, the noise from the residual.
+
+    A constant on its bound is taken as given there, and has no variance (nan).
+    """
     reduced = line.reduced()[1]
     initial_states = problem.dimension * problem.num_runs
     freedom = max(problem.counts.sum() - initial_states - law.num_constants, 1.0)
     if not np.all(np.isfinite(reduced)):
         return np.full(reduced.shape, np.inf)
+    bound = on_bound(law)
+    if bound.any():
+        free, whole = np.flatnonzero(~bound), np.full(reduced.shape, np.nan)
+        whole[np.ix_(free, free)] = _inverted(reduced[np.ix_(free, free)], line.merit / freedom)
+        return whole
+    return _inverted(reduced, line.merit / freedom)
+
+
+def _inverted(reduced: np.ndarray, variance: float) -> np.ndarray:
     scale = np.sqrt(np.maximum(np.diag(reduced), 1e-300))
     inverse = np.linalg.pinv(reduced / scale[:, None] / scale[None], rcond=1e-13)
-    return line.merit / freedom * inverse / scale[:, None] / scale[None]
+    return variance * inverse / scale[:, None] / scale[None]
 
 
 def information(problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarray) -> np.ndarray:

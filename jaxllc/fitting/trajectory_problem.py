@@ -204,7 +204,8 @@ class TrajectoryProblem:
                 at = stage.evaluator(term.inner)
                 term_value = at.value(term.family)
                 value[o] += coefficient * term_value
-                columns.append(term_value)
+                if not term.family.held:
+                    columns.append(term_value)
                 for k, (w, positive) in enumerate(
                     zip(term.inner, term.family.positive, strict=True)
                 ):

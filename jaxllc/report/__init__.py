@@ -107,7 +107,8 @@ def _constants(law: Law) -> str:
 
     rows = []
     for constant, ends in zip(law.constants, intervals_of(law), strict=True):
-        inner = "" if constant.role == "coefficient" else f", inner constant {constant.role}"
+        inner = "" if constant.role == "coefficient" else f", constant {constant.role}"
+        unit = f" {constant.unit}" if constant.unit not in ("", "1") else ""
         place = "self term" if constant.side == "self" else "interaction term"
         share = abs(constant.standard_error / constant.value) if constant.value else math.nan
         digits = digits_for(constant.value, constant.standard_error)
@@ -116,8 +117,10 @@ def _constants(law: Law) -> str:
                 f"d{constant.variable}_i/dt",
                 place,
                 f"{constant.term}{inner}",
-                f"{constant.value:.{digits}g}",
-                f"{constant.standard_error:.2g}",
+                f"{constant.value:.{digits}g}{unit}",
+                "on its bound"
+                if math.isnan(constant.standard_error)
+                else f"{constant.standard_error:.2g}",
                 "" if math.isnan(share) else f"{share:.2%}",
                 *("—" if math.isnan(end) else f"{end:.{digits}g}" for end in ends),
             )

@@ -14,13 +14,16 @@ from jaxllc.errors import InputError
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.gauge import undetermined_constants
 from jaxllc.fitting.trajectory_fit import TrajectoryFit, fit_trajectories
+from jaxllc.known_terms import KnownFamily
 from jaxllc.law import Constant, FrontRow, Law
 from jaxllc.law_text import equation_line
 from jaxllc.metrics import skeleton_equal
 from jaxllc.symbolic.bootstrap import bootstrapped
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.pareto import choice, explained, pareto_front
+from jaxllc.symbolic.prior_checks import bound_notes, misfit_notes
 from jaxllc.terms import SELF
+from jaxllc.units import Units
 
 # Difference of the information criterion up to which evidence between two laws is not strong
 # (Kass and Raftery 1995).
@@ -35,12 +38,15 @@ def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equ
     for name, terms, coefficients in zip(variables, law.terms, law.coefficients, strict=True):
         sides: dict[bool, sympy.Expr] = {True: sympy.Integer(0), False: sympy.Integer(0)}
         for term, coefficient in zip(terms, coefficients, strict=True):
-            sides[term.family.side == SELF] += sympy.Float(coefficient) * term.sympy()
+            factor = sympy.Integer(1) if term.family.held else sympy.Float(coefficient)
+            sides[term.family.side == SELF] += factor * term.sympy()
         equations[name] = Equation(sides[True], sides[False])
     return equations
 
 
-def _constants(law: CandidateLaw, fit: TrajectoryFit, variables: tuple[str, ...]) -> list[Constant]:
+def _constants(
+    law: CandidateLaw, fit: TrajectoryFit, variables: tuple[str, ...], units: Units | None
+) -> list[Constant]:
     variance = np.zeros(law.num_constants) if fit.covariance is None else np.diag(fit.covariance)
     errors = np.sqrt(np.maximum(variance, 0.0))
     rows = []
@@ -49,16 +55,22 @@ def _constants(law: CandidateLaw, fit: TrajectoryFit, variables: tuple[str, ...]
         for term, coefficient in zip(terms, coefficients, strict=True):
             text = term.family.text
             side = term.family.side
-            rows.append(
-                Constant(
-                    name, side, text, "coefficient", float(coefficient), float(errors[position])
-                )
-            )
-            for k, (w, positive) in enumerate(zip(term.inner, term.family.positive, strict=True)):
-                # The fit works on the logarithm of positive constants.
-                error = errors[position + 1 + k] * (w if positive else 1.0)
-                rows.append(Constant(name, side, text, f"w{k}", float(w), float(error)))
-            position += term.num_constants
+            roles = ["coefficient", *(f"w{k}" for k in range(len(term.inner)))]
+            if isinstance(term.family, KnownFamily):
+                text, roles = term.family.text, list(term.family.constants)
+            values = [*([] if term.family.held else [coefficient]), *term.inner]
+            # The fit works on the logarithm of positive constants.
+            scales = [1.0] * (len(values) - len(term.inner))
+            scales += [
+                w if p else 1.0 for w, p in zip(term.inner, term.family.positive, strict=True)
+            ]
+            given = [""] * len(values)
+            if units is not None:
+                given = [str(unit) for unit in units.of_constants(term.family, name)]
+            for role, value, scale, unit in zip(roles, values, scales, given, strict=True):
+                error = float(errors[position] * scale)
+                rows.append(Constant(name, side, text, role, float(value), error, unit))
+                position += 1
     return rows
 
 
@@ -164,10 +176,13 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
     law = fit.law
     confidence, compared = bootstrapped(judge, best, fit, variables, discovery.seed)
     rivals = _rivals(best, compared, variables)
-    constants = _constants(law, fit, variables)
+    constants = _constants(law, fit, variables, search.prior.units)
     values = np.array([c.value for c in constants])
     errors = np.array([c.standard_error for c in constants])
-    notes = list(notes)
+    notes = [*notes, *bound_notes(law, constants)]
+    if not judge.late:
+        settings = discovery.settings
+        notes += misfit_notes(search, judge, best, settings.max_terms, settings.num_fits)
     for c, uncertain in zip(constants, undetermined_constants(values, errors), strict=True):
         if uncertain and fit.covariance is not None:
             role = "" if c.role == "coefficient" else f" {c.role}"

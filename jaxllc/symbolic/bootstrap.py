@@ -22,6 +22,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from jaxllc.confidence import OFTEN, Confidence, TermFrequency
+from jaxllc.fitting.bounded_step import on_bound
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.contributions import DataParts, contributions, data_parts
 from jaxllc.fitting.trajectory_fit import TrajectoryFit
@@ -50,7 +51,7 @@ def draw_weights(
 def compared(judge: Judge, best: Judged) -> list[Judged]:
     """The fitted laws that a replicate may choose from, the best of all samples first."""
     ranked = sorted(
-        (j for j in judge.seen.values() if j.fit.finite and j is not best),
+        (j for j in judge.seen.values() if np.isfinite(j.criterion) and j is not best),
         key=lambda j: j.criterion,
     )
     return [best, *ranked[: _MOST_LAWS - 1]]
@@ -80,21 +81,24 @@ def intervals(
 ) -> np.ndarray:
     """2.5 and 97.5 percentiles of the constants (inner ones themselves, not their logarithms), (constant, 2).
 
-    nan where the data leave a constant open.
+    nan where the data leave a constant open, and where it lies on a bound: there it is taken as given.
     """
     vector = fit.law.vector()
-    if fit.line is None or not len(vector):
-        return np.full((len(vector), 2), np.nan)
+    result = np.full((len(vector), 2), np.nan)
+    free = np.flatnonzero(~on_bound(fit.law))
+    if fit.line is None or not len(free):
+        return result
     with np.errstate(all="ignore"):
         scores, information = contributions(problem, fit.line, fit.states, parts)
-        drawn = replicated(scores, information, weights)
+        drawn = replicated(scores[:, free], information[:, free[:, None], free], weights)
         # A few parts that hold most of the information spread less than a normal distribution would.
         wider = stdtrit(drawn.parts, _LEVELS[1] / 100) / ndtri(_LEVELS[1] / 100)
-        ends = np.percentile(vector + drawn.changes * wider, _LEVELS, axis=0)
+        ends = np.tile(vector, (len(_LEVELS), 1))
+        ends[:, free] += np.percentile(drawn.changes * wider, _LEVELS, axis=0)
     # Monotone in each constant, and kept within the bounds of the families.
-    ends = [fit.law.with_vector(end).values() for end in ends]
-    result = np.stack(ends, axis=1)
-    result[~drawn.determined] = np.nan
+    values = np.stack([fit.law.with_vector(end).values() for end in ends], axis=1)
+    determined = free[drawn.determined]
+    result[determined] = values[determined]
     return result
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from jaxllc.constant_bounds import FREE, UNBOUNDED, ConstantBounds
 from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.terms import Evaluator, Term
 
@@ -23,10 +24,16 @@ class ColumnCache:
     """Columns of the terms that were asked for last.
 
     wider: the cache of a form that differs in its windows only and has fewer; terms are evaluated there.
+    bounds: of the coefficients.
     """
 
-    def __init__(self, form: IntegralForm, wider: ColumnCache | None = None) -> None:
-        self.form, self._wider = form, wider
+    def __init__(
+        self,
+        form: IntegralForm,
+        wider: ColumnCache | None = None,
+        bounds: ConstantBounds = UNBOUNDED,
+    ) -> None:
+        self.form, self._wider, self.bounds = form, wider, bounds
         self._columns: OrderedDict[tuple, np.ndarray] = OrderedDict()
         self._slopes: OrderedDict[tuple, np.ndarray] = OrderedDict()
         self._evaluators: OrderedDict[tuple, Evaluator] = OrderedDict()
@@ -38,7 +45,8 @@ class ColumnCache:
         def made() -> np.ndarray:
             if self._wider is not None:
                 return self.form.recentred(self._wider.column(term, variable), variable)
-            return self.form.column(term, variable, self._evaluator(term))
+            with np.errstate(all="ignore"):
+                return self.form.column(term, variable, self._evaluator(term))
 
         return _kept(self._columns, key, made, _KEPT_COLUMNS)
 
@@ -49,7 +57,8 @@ class ColumnCache:
         def made() -> np.ndarray:
             if self._wider is not None:
                 return self.form.recentred(self._wider.slopes(term, variable).T, variable).T
-            return self.form.slopes(term, variable, self._evaluator(term))
+            with np.errstate(all="ignore"):
+                return self.form.slopes(term, variable, self._evaluator(term))
 
         return _kept(self._slopes, key, made, _KEPT_COLUMNS)
 
@@ -95,6 +104,32 @@ def _solve(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.linalg.lstsq(matrix / norms, target, rcond=1e-12)[0] / norms
 
 
+def _coefficients(
+    terms: Sequence[Term], matrix: np.ndarray, target: np.ndarray, bounds: ConstantBounds
+) -> np.ndarray:
+    """Coefficients of least squares, those of held terms one, the others within their bounds."""
+    held = np.array([t.family.held for t in terms], dtype=bool)
+    ranges = [getattr(t.family, "coefficient_bounds", bounds.coefficients) for t in terms]
+    bounded = any(r != FREE for r in ranges)
+    if not held.any() and not bounded:
+        return _solve(matrix, target)
+    coefficients, free = np.ones(len(terms)), ~held
+    if not free.any():
+        return coefficients
+    rest, columns = target - matrix[:, held].sum(axis=1), matrix[:, free]
+    if not bounded or not np.all(np.isfinite(matrix)):
+        coefficients[free] = _solve(columns, rest)
+        return coefficients
+    from scipy.optimize import lsq_linear
+
+    norms = np.sqrt((columns**2).sum(axis=0))
+    norms = np.where(norms > 0, norms, 1.0)
+    low, high = np.array(ranges)[free].T * norms
+    reduced, upper = np.linalg.qr(columns / norms)
+    coefficients[free] = lsq_linear(upper, reduced.T @ rest, (low, high), method="bvls").x / norms
+    return coefficients
+
+
 def refine_inner_constants(
     cache: ColumnCache,
     terms: Sequence[Term],
@@ -108,8 +143,11 @@ def refine_inner_constants(
     """
     target = cache.form.target(variable)
     terms = list(terms)
+    if not terms:
+        return [], np.zeros(0), float(target @ target)
     matrix = np.stack([cache.column(t, variable) for t in terms]).T
-    coefficients = _solve(matrix, target)
+    linear = np.array([not t.family.held for t in terms], dtype=bool)
+    coefficients = _coefficients(terms, matrix, target, cache.bounds)
     rest = target - matrix @ coefficients
     residual = float(rest @ rest)
     if not any(t.inner for t in terms):
@@ -126,8 +164,8 @@ def refine_inner_constants(
                 factor = coefficients[index] * (value if positive else 1.0)
                 slopes.append(factor * by_inner[:, k])
                 owners.append(index)
-        joint = np.concatenate([matrix.T, np.stack(slopes)]).T
-        step = _solve(joint, rest)[len(terms) :]
+        joint = np.concatenate([matrix.T[linear], np.stack(slopes)]).T
+        step = _solve(joint, rest)[linear.sum() :]
         accepted = False
         for scale in (1.0, 0.5, 0.2, 0.05):
             moved = [
@@ -142,7 +180,7 @@ def refine_inner_constants(
             ).T
             if not np.all(np.isfinite(new_matrix)):
                 continue
-            new_coefficients = _solve(new_matrix, target)
+            new_coefficients = _coefficients(terms, new_matrix, target, cache.bounds)
             new_rest = target - new_matrix @ new_coefficients
             new_residual = float(new_rest @ new_rest)
             if new_residual < residual:

@@ -15,6 +15,7 @@ from jaxllc.symbolic.constants import refine_inner_constants
 from jaxllc.symbolic.reduced_columns import Reduced, reduce_forms
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import (
+    Proposal,
     best_start,
     information_criterion,
     propose,
@@ -60,7 +61,7 @@ class SparseEngine:
     kept_per_size: int = 3
     by_score: int = 12
     name: str = "sparse"
-    _reduced: dict[tuple[int, int, int], Reduced] = field(default_factory=dict)
+    _reduced: dict[tuple, Reduced] = field(default_factory=dict)
 
     def propose(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
         found: dict[frozenset, ProposedEquation] = {}
@@ -69,21 +70,43 @@ class SparseEngine:
         for index in range(len(forms)):
             reduced = self._reduction(problem, variable, index)
             floor = problem.mean_square_floor(variable)
-            proposals = propose(reduced, variable, floor, max_terms=self.max_terms)
+            proposals = self._proposed(problem, reduced, variable, floor)
             for equation in self._refined(problem, index, variable, reduced, proposals, floor):
                 found.setdefault(equation.skeleton(), equation)
         return sorted(found.values(), key=lambda e: e.score)
 
     def _reduction(self, problem: SearchProblem, variable: int, index: int = 0) -> Reduced:
-        """Reduced columns of one form, shared by the variables that were observed at the same samples."""
+        """Reduced columns of one form, shared by the variables that were observed at the same samples and of
+        which the same is known.
+        """
         shown, size = problem.forms[0].shown_as(variable), len(problem.library)
-        if (size, index, shown) not in self._reduced:
+        known = problem.prior.of_variable(variable)
+        if (size, index, shown, known) not in self._reduced:
             # Several windows are searched together: their columns are evaluated once.
             forms = problem.forms[: 1 if problem.is_clean(variable) else None]
             rough = bool(np.all(problem.smoothed.noise > _ROUGH * problem.std))
-            for k, reduced in enumerate(reduce_forms(forms, problem.library, variable, rough)):
-                self._reduced[size, k, shown] = reduced
-        return self._reduced[size, index, shown]
+            candidates = problem.candidates(variable)
+            for k, reduced in enumerate(reduce_forms(forms, candidates, variable, rough)):
+                first = _first_positions(reduced)
+                for family in problem.prior.fitted(variable):
+                    if family not in first:
+                        raise problem.prior.not_evaluated(family, problem.variables[variable])
+                self._reduced[size, k, shown, known] = reduced
+        return self._reduced[size, index, shown, known]
+
+    def _proposed(
+        self, problem: SearchProblem, reduced: Reduced, variable: int, floor: float
+    ) -> list[Proposal]:
+        """Sets of candidates that hold the known terms, once from each of their likely constants."""
+        found: dict[frozenset, Proposal] = {}
+        for base in _known_starts(reduced, variable, problem.prior.fitted(variable)):
+            for proposal in propose(reduced, variable, floor, max_terms=self.max_terms, base=base):
+                key = frozenset(reduced.terms[p].family for p in proposal.positions)
+                if key not in found or proposal.residual < found[key].residual:
+                    found[key] = proposal
+        if problem.prior.fixed(variable) and not problem.prior.fitted(variable):
+            found[frozenset()] = _without_terms(reduced, variable, floor)
+        return sorted(found.values(), key=lambda p: p.score)
 
     def start_for(
         self, problem: SearchProblem, variable: int, families: Sequence[TermFamily]
@@ -91,12 +114,13 @@ class SparseEngine:
         """Constants for given families, from the grids and the integral form; None if one is not known."""
         reduced = self._reduction(problem, variable)
         first = _first_positions(reduced)
+        families = _searched(families)
         if not families or any(f not in first for f in families):
             return None
         positions = best_start(reduced, variable, [first[f] for f in families])
         terms = [reduced.terms[p] for p in positions]
         terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
-        return ProposedEquation(tuple(terms), tuple(map(float, coefficients)), residual, np.nan)
+        return proposed(problem, variable, terms, coefficients, residual, np.nan)
 
     def replacements(
         self,
@@ -109,6 +133,7 @@ class SparseEngine:
         """Families of kept terms and one more of a side: those that leave the least, constants refined."""
         reduced = self._reduction(problem, variable)
         first = _first_positions(reduced)
+        kept = _searched(kept)
         if any(f not in first for f in kept):
             return []
         positions = best_start(reduced, variable, [first[f] for f in kept]) if kept else []
@@ -161,11 +186,50 @@ class SparseEngine:
                 constants = sum(t.num_constants for t in terms)
                 score = float(information_criterion(residual, rows, constants, floor))
                 best = min(best, residual)
-                yield ProposedEquation(
-                    tuple(terms), tuple(map(float, coefficients)), residual, score
-                )
+                yield proposed(problem, variable, terms, coefficients, residual, score)
             if stop is None and clean and best < 4 * lowest + 1e-2 * floor * rows:
                 stop = size + 1
+
+
+def proposed(
+    problem: SearchProblem,
+    variable: int,
+    terms: Sequence[Term],
+    coefficients: Sequence[float] | np.ndarray,
+    residual: float,
+    score: float,
+) -> ProposedEquation:
+    """An equation out of found terms and of the known ones that were taken out of the targets."""
+    fixed = problem.prior.fixed(variable)
+    numbers = (*(1.0 for _ in fixed), *map(float, coefficients))
+    return ProposedEquation((*fixed, *terms), numbers, residual, score)
+
+
+def _searched(families: Sequence[TermFamily]) -> list[TermFamily]:
+    """Families with columns of their own: all but known ones without a free constant."""
+    return [f for f in families if not (f.held and f.num_inner == 0)]
+
+
+def _known_starts(
+    reduced: Reduced, equation: int, families: Sequence[TermFamily]
+) -> list[tuple[int, ...]]:
+    """Positions of known families to start from, their inner constants those that fit best alone and beside
+    all terms without any; one empty set where nothing is known.
+    """
+    first = _first_positions(reduced)
+    known = [first[f] for f in families]
+    plain = [k for k, t in enumerate(reduced.terms) if not t.inner and not t.family.known]
+    alone = tuple(best_start(reduced, equation, known))
+    beside = tuple(best_start(reduced, equation, [*known, *plain])[: len(known)])
+    return list(dict.fromkeys([alone, beside]))
+
+
+def _without_terms(reduced: Reduced, equation: int, floor: float) -> Proposal:
+    """The empty set of candidates."""
+    target = reduced.targets[:, equation]
+    residual = float(reduced.outside[equation]) + float(target @ target)
+    rows = int(reduced.num_rows[equation])
+    return Proposal((), float(information_criterion(residual, rows, 0, floor)), residual)
 
 
 def _first_positions(reduced: Reduced) -> dict[TermFamily, int]:

@@ -44,6 +44,7 @@ class Judge:
         further candidate is tried.
     restart: gives constants for an equation's families from the integral form, where a law met by a move
         may have got stuck with those of the law it came from.
+    accepts: whether a law is one at all; others get an infinite criterion.
     """
 
     problem: TrajectoryProblem
@@ -54,6 +55,7 @@ class Judge:
     restart: Callable[[int, Sequence[TermFamily]], ProposedEquation | None] | None = None
     seen: dict[tuple, Judged] = field(default_factory=dict)
     replacements: Callable[[int, list[TermFamily], str], list[ProposedEquation]] | None = None
+    accepts: Callable[[CandidateLaw], bool] | None = None
     _restarted: dict = field(default_factory=dict)
 
     @property
@@ -86,6 +88,8 @@ class Judge:
         """Fit a law; a skeleton seen before keeps its better fit."""
         fit = fit_trajectories(self.problem, law, states, iterations)
         judged = Judged(fit, self.criterion(self.merit(fit), fit.law.num_constants))
+        if self.accepts is not None and not self.accepts(fit.law):
+            judged.criterion = np.inf
         key = fit.law.key()
         if key not in self.seen or judged.criterion < self.seen[key].criterion:
             self.seen[key] = judged

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_fit import information, score_test
+from jaxllc.known_terms import same_skeleton
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.terms import Term, TermFamily
 
@@ -37,10 +39,12 @@ def dropped(judge: Judge, best: Judged) -> Judged:
 
 def _weakest(best: Judged, matrix: np.ndarray) -> list[int]:
     """Terms by their coefficients' squared ratio to the standard error, smallest first."""
-    _, linear = best.law.owners()
+    owner, linear = best.law.owners()
+    known = best.law.known()
     covariance = np.linalg.pinv(np.nan_to_num(matrix), rcond=1e-13)
     ratio = best.law.vector() ** 2 / np.maximum(np.diag(covariance), 1e-300)
-    return [int(k) for k in np.argsort(ratio[linear])]
+    ranked = np.flatnonzero(linear)[np.argsort(ratio[linear])]
+    return [int(owner[k]) for k in ranked if int(owner[k]) not in known]
 
 
 def _elimination_path(
@@ -51,11 +55,12 @@ def _elimination_path(
     variance = judge.variance(best)
     values = law.vector()
     owner, linear = law.owners()
-    alive = list(range(int(owner.max()) + 1))
+    known = law.known()
+    alive = [k for k in range(sum(len(t) for t in law.terms)) if k not in known]
     dropped: frozenset[int] = frozenset()
     path = []
     free = np.ones(len(values), dtype=bool)
-    while len(alive) > 1:
+    while len(alive) > (0 if known else 1):
         # Dropping a term fixes its coefficient at zero; its inner constants then say nothing.
         costs = []
         for term in alive:
@@ -87,9 +92,9 @@ def added(judge: Judge, best: Judged, candidates: Sequence[Term], num_tries: int
             break
         if (equation, term.family) in families:
             continue
-        if len(law.terms[equation]) >= judge.max_terms:
+        if sum(not t.family.known for t in law.terms[equation]) >= judge.max_terms:
             continue
-        if any(t.family == term.family for t in law.terms[equation]):
+        if _stands(term, law.terms[equation]):
             continue
         families.add((equation, term.family))
         tries.append((coefficient, equation, term))
@@ -106,10 +111,28 @@ def added(judge: Judge, best: Judged, candidates: Sequence[Term], num_tries: int
     return best
 
 
+def ranked(judge: Judge, law: CandidateLaw, states, candidates: Sequence[Term]):
+    """Score test of candidate terms, of each family and equation the best one, best first."""
+    best: dict[tuple[int, TermFamily], tuple[float, float, int, Term]] = {}
+    for score in score_test(judge.problem, law, states, candidates):
+        _, _, equation, term = score
+        if not _stands(term, law.terms[equation]):
+            best.setdefault((equation, term.family), score)
+    return list(best.values())
+
+
+def _stands(term: Term, terms: Sequence[Term]) -> bool:
+    """Whether an equation holds a term already, or one that is known and differs in constants only."""
+    return any(
+        t.family == term.family or (t.family.known and same_skeleton(t.family, term.family))
+        for t in terms
+    )
+
+
 def simplified(judge: Judge, best: Judged, plain: Sequence[Term]) -> Judged:
     """Each term with inner constants replaced by one without, where that explains as much."""
     for number, term in enumerate([t for equation in best.law.terms for t in equation]):
-        if not term.inner or judge.late:
+        if not term.inner or term.family.known or judge.late:
             continue
         reduced = best.law.without(frozenset([number]))
         scores = score_test(judge.problem, reduced, best.fit.states, plain)
@@ -117,7 +140,7 @@ def simplified(judge: Judge, best: Judged, plain: Sequence[Term]) -> Judged:
         for _, coefficient, equation, other in scores:
             if tried >= 2:
                 break
-            if any(t.family == other.family for t in reduced.terms[equation]):
+            if _stands(other, reduced.terms[equation]):
                 continue
             tried += 1
             terms = (*reduced.terms[equation], other)
@@ -136,7 +159,7 @@ def exchanged(judge: Judge, best: Judged) -> Judged:
     if judge.replacements is None:
         return best
     for equation, terms in enumerate(best.law.terms):
-        shaped = [k for k, t in enumerate(terms) if t.inner]
+        shaped = [k for k, t in enumerate(terms) if t.inner and not t.family.known]
         groups = [(a, b) for a in shaped for b in shaped if a < b]
         groups = [g for g in groups if terms[g[0]].family.side == terms[g[1]].family.side]
         for group in [*groups, *((k,) for k in shaped)]:

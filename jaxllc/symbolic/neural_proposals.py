@@ -13,16 +13,17 @@ from typing import NamedTuple
 import numpy as np
 import sympy
 
+from jaxllc.expression_calculus import derivative, evaluate
 from jaxllc.fitting.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.symbolic.constants import refine_inner_constants
-from jaxllc.symbolic.engines import ProposedEquation
+from jaxllc.symbolic.engines import ProposedEquation, proposed
 from jaxllc.symbolic.expression_terms import terms_of
 from jaxllc.symbolic.reduced_columns import Reduced
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import Proposal, beam_search, information_criterion
 from jaxllc.symbolic.term_samples import Samples
 from jaxllc.symbolic.term_search import NothingFoundError, search_term
-from jaxllc.terms import INTERACTION, SELF, Term, derivative, evaluate, inner_symbol
+from jaxllc.terms import INTERACTION, SELF, Term, inner_symbol
 
 _POINTS = 600
 # Relative error of a net that is never undercut, so that clean nets do not ask for endless terms.
@@ -48,6 +49,7 @@ def neural_proposals(
     """Equations for each variable: what explains the self term with what explains the interaction term."""
     fit = fitted_neural_terms(problem, seed)
     own, pair = fit.sample_terms(_POINTS, seed)
+    own, pair = without_known(problem, own), without_known(problem, pair)
     own_terms = [t for t in problem.library if _reads(t, own) and t.family.side == SELF]
     pair_terms = [t for t in problem.library if _reads(t, pair) and t.family.side != SELF]
     own_reduced, pair_reduced = _reduce(own, own_terms, problem), _reduce(pair, pair_terms, problem)
@@ -59,6 +61,7 @@ def neural_proposals(
         for p, q in _together(selves, pairs)[:largest]:
             terms = [own_reduced[variable].terms[k] for k in p.positions]
             terms += [pair_reduced[variable].terms[k] for k in q.positions]
+            terms = [t for t in terms if not problem.prior.holds(variable, t.family)]
             if 0 < len(terms) <= max_terms:
                 options.append(_refined(problem, variable, terms))
         proposals.append(options)
@@ -76,7 +79,7 @@ def searched_proposals(
 ) -> list[list[ProposedEquation]]:
     """Equations for each variable out of expressions that the engines find for either neural term."""
     fit = fitted_neural_terms(problem, seed)
-    own, pair = fit.sample_terms(_POINTS, seed)
+    own, pair = (without_known(problem, s) for s in fit.sample_terms(_POINTS, seed))
     proposals = []
     for variable, name in enumerate(problem.variables):
         sides = []
@@ -86,13 +89,29 @@ def searched_proposals(
         options = []
         ranked = sorted(itertools.product(*sides), key=lambda pq: pq[0].score + pq[1].score)
         for first, second in ranked[:largest]:
-            terms = [*first.terms, *second.terms]
+            terms = problem.prior.beside_known(variable, [*first.terms, *second.terms])
             if 0 < len(terms) <= max_terms:
                 option = tried(problem, variable, terms)
                 if option is not None:
                     options.append(option)
         proposals.append(options)
     return proposals
+
+
+def without_known(problem: SearchProblem, samples: TermSamples) -> TermSamples:
+    """Samples of the neural terms of a side without the known terms, as the best law so far has them."""
+    side = INTERACTION if any(n.endswith("_j") for n in samples.input_names) else SELF
+    symbols = {sympy.Symbol(n): samples.points[:, k] for k, n in enumerate(samples.input_names)}
+    values = dict(samples.values)
+    for name, known in zip(problem.variables, problem.known_now, strict=False):
+        for term, coefficient in known:
+            if term.family.side == side and _reads(term, samples):
+                memo = dict(symbols)
+                memo |= {inner_symbol(k): np.float64(w) for k, w in enumerate(term.inner)}
+                with np.errstate(all="ignore"):
+                    part = coefficient * np.asarray(evaluate(term.family.expression, memo))
+                values[name] = values[name] - np.nan_to_num(part)
+    return samples._replace(values=values)
 
 
 class _Side(NamedTuple):
@@ -212,9 +231,12 @@ def _together(selves: list[Proposal], pairs: list[Proposal]) -> list[tuple[Propo
 
 
 def _refined(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation:
+    # Known terms start from the constants of the best law so far.
+    now = problem.known_now[variable] if problem.known_now else ()
+    terms = [*(t for t, _ in now if t.num_constants), *terms]
     terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
     rows = problem.forms[0].num_rows(variable)
     constants = sum(t.num_constants for t in terms)
     floor = problem.mean_square_floor(variable)
     score = float(information_criterion(residual, rows, constants, floor))
-    return ProposedEquation(tuple(terms), tuple(map(float, coefficients)), residual, score)
+    return proposed(problem, variable, terms, coefficients, residual, score)

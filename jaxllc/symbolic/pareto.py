@@ -37,7 +37,7 @@ def pareto_front(
 ) -> list[FrontMember]:
     """Laws that none undercuts in both complexity and misfit, simplest first; always holds the chosen one."""
     ranked = sorted(
-        (j for j in judge.seen.values() if j.fit.finite),
+        (j for j in judge.seen.values() if np.isfinite(j.criterion)),
         key=lambda j: (j.law.num_constants, judge.merit(j.fit)),
     )
     front: list[Judged] = []

@@ -120,8 +120,9 @@ def reduce_forms(
     """
     blocks, kept = [], []
     for term in terms:
-        block = forms[0].column_and_derivatives(term, variable).T
-        norm = np.sqrt((block**2).sum(axis=1))
+        with np.errstate(all="ignore"):
+            block = forms[0].column_and_derivatives(term, variable).T
+            norm = np.sqrt((block**2).sum(axis=1))
         if np.all(np.isfinite(norm)) and norm[0] > 0:
             blocks.append(block)
             kept.append(term)

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxllc.fitting.integral_form import IntegralForm
+from jaxllc.known_terms import starts
+from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.constants import ColumnCache
+from jaxllc.symbolic.demanded_terms import demanded_terms
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.library import Scale, candidate_terms, input_arguments, sum_terms
 from jaxllc.terms import Stage, Term
@@ -43,6 +46,8 @@ class SearchProblem:
 
     runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight;
     deadline: `time.perf_counter()` after which engines come to an end. grammar: what a law may hold.
+    prior: what the user knows of it. known_now: the known terms of each equation with their coefficients, as
+        the best law so far has them.
     cut_short: whether a search of expressions came to its limit of time. with_sums: whether `library` also
         holds functions of the sum over neighbours.
     """
@@ -56,6 +61,8 @@ class SearchProblem:
     deadline: float = np.inf
     neural: NeuralFit | None = None
     grammar: Grammar = field(default_factory=Grammar)
+    prior: PriorKnowledge = field(default_factory=PriorKnowledge)
+    known_now: tuple[tuple[tuple[Term, float], ...], ...] = ()
     cut_short: bool = False
     with_sums: bool = False
 
@@ -123,16 +130,19 @@ class SearchProblem:
 
     @cached_property
     def _additive(self) -> list[Term]:
-        return self._allowed(
-            candidate_terms(
-                self.variables,
-                tuple(self.features),
-                self.scales,
-                self.differences,
-                self.regular,
-                self._normalised,
-            )
+        terms = candidate_terms(
+            self.variables,
+            tuple(self.features),
+            self.scales,
+            self.differences,
+            self.regular,
+            self._normalised,
         )
+        if self.prior.demand:
+            more = demanded_terms(self.prior.demand, self.variables, self.scales, self.differences)
+            listed = {t.family for t in terms}
+            terms += [t for t in more if t.family not in listed]
+        return self._allowed(terms)
 
     @cached_property
     def sum_library(self) -> list[Term]:
@@ -161,10 +171,21 @@ class SearchProblem:
         return Stage(self.network, named, self.features)
 
     def _allowed(self, terms: list[Term]) -> list[Term]:
-        if self.grammar == Grammar():
+        terms = self.prior.bounded(terms)
+        if self.grammar == Grammar() and self.prior.units is None:
             return terms
-        listed = {f: self.grammar.lists(f.expression) for f in {t.family: None for t in terms}}
+        listed = {
+            f: self.grammar.lists(f.expression) and self.prior.is_consistent(f)
+            for f in {t.family: None for t in terms}
+        }
         return [t for t in terms if listed[t.family]]
+
+    def candidates(self, variable: int) -> list[Term]:
+        """What an equation may hold: its known terms with free constants, then the library without them."""
+        known = self.prior.fitted(variable)
+        sizes = [scale.size for scale in self.scales.values()]
+        own = [t for family in known for t in starts(family, sizes, self.seed)]
+        return own + [t for t in self.library if not self.prior.holds(variable, t.family)]
 
     @cached_property
     def forms(self) -> list[IntegralForm]:
@@ -178,16 +199,23 @@ class SearchProblem:
                 random = np.random.default_rng(self.seed)
                 nodes = np.sort(random.choice(self.network.num_nodes, count, replace=False))
         arguments = (self.runs, self.network, self.smoothed, self.features)
-        return [
+        forms = [
             IntegralForm(*arguments, windows, nodes) for windows in ((1,) if self.clean else (1, 4))
         ]
+        for variable in range(len(self.variables)):
+            for term in self.prior.fixed(variable):
+                for form in forms:
+                    form.subtract(term, variable)
+                if not np.all(np.isfinite(forms[0].target(variable))):
+                    raise self.prior.not_evaluated(term.family, self.variables[variable])
+        return forms
 
     @cached_property
     def caches(self) -> list[ColumnCache]:
-        first = ColumnCache(self.forms[0])
-        return [first, *(ColumnCache(form, first) for form in self.forms[1:])]
+        first = ColumnCache(self.forms[0], bounds=self.prior.bounds)
+        return [first, *(ColumnCache(f, first, self.prior.bounds) for f in self.forms[1:])]
 
     def mean_square_floor(self, variable: int) -> float:
         """Mean squared error of the integral form that no set of terms is expected to undercut."""
-        spread = float(self.forms[0].target(variable).std())
+        spread = float(self.forms[0].samples(variable).std())
         return (FLOOR * spread) ** 2 + 0.25 * float(self.smoothed.noise[variable]) ** 2

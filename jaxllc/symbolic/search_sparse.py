@@ -212,9 +212,13 @@ def beam_search(
 
 
 def eliminate(
-    reduced: Reduced, equation: int, proposal: Proposal, floor: float, smallest: int = 1
+    reduced: Reduced,
+    equation: int,
+    proposal: Proposal,
+    floor: float,
+    known: Sequence[int] = (),
 ) -> list[Proposal]:
-    """Backward elimination in the integral form: the sets met on the way, the proposal first."""
+    """Backward elimination of all but known ones in the integral form: the sets met on the way."""
     rows = int(reduced.num_rows[equation])
     positions = np.array(proposal.positions)
     columns = np.concatenate([np.arange(reduced.width[p]) + reduced.first[p] for p in positions])
@@ -226,9 +230,11 @@ def eliminate(
     beyond = float(reduced.outside[equation]) + float(target @ target - inside @ inside)
     residual = max(beyond, 0.0)
     path = [proposal]
-    for _ in range(len(positions) - smallest):
+    base = np.isin(positions, known)
+    for _ in range(int((~base).sum()) - (0 if base.any() else 1)):
         costs = _removal_costs(upper, inside, owner)
         alive = np.unique(owner)
+        costs[base[alive]] = np.inf
         kept = owner != alive[int(np.argmin(costs))]
         part, upper = np.linalg.qr(upper[:, kept])
         before, owner = inside, owner[kept]
@@ -306,9 +312,14 @@ def best_start(
 
 
 def propose(
-    reduced: Reduced, equation: int, floor: float, num_paths: int = 2, max_terms: int = 8
+    reduced: Reduced,
+    equation: int,
+    floor: float,
+    num_paths: int = 2,
+    max_terms: int = 8,
+    base: Sequence[int] = (),
 ) -> list[Proposal]:
-    """Proposals for one equation, at most max_terms terms each.
+    """Proposals for one equation, at most max_terms terms each besides those of `base`, which all hold.
 
     A beam over all candidates; and beams that start from a complete polynomial, of the node or of node and
     edges, from which backward elimination then removes what is not needed.
@@ -319,6 +330,9 @@ def propose(
     )
     plain = np.array([not t.inner for t in reduced.terms])
     own_polynomial = self_side & np.array([_is_polynomial(t) for t in reduced.terms])
+    known = np.array([t.family.known for t in reduced.terms], dtype=bool)
+    self_side, plain = self_side | known, plain & ~known
+    own_polynomial &= ~known
     found: dict[frozenset, Proposal] = {}
     eliminated: set[tuple[int, ...]] = set()
 
@@ -328,10 +342,11 @@ def propose(
         if key not in found or proposal.residual < found[key].residual:
             found[key] = proposal
 
-    def descend(base: np.ndarray, allowed: np.ndarray, largest: int, beam: int, paths: int) -> None:
-        grown = beam_search(
-            reduced, equation, floor, largest, beam, 2, np.flatnonzero(base), allowed
-        )
+    def descend(
+        start: np.ndarray, allowed: np.ndarray, largest: int, beam: int, paths: int
+    ) -> None:
+        at = np.union1d(np.flatnonzero(start), base).astype(int)
+        grown = beam_search(reduced, equation, floor, largest, beam, 2, at, allowed)
         of_size: dict[int, int] = {}
         for proposal in grown:
             record(proposal)
@@ -339,16 +354,16 @@ def propose(
             of_size[size] = of_size.get(size, 0) + 1
             if of_size[size] <= paths and proposal.positions not in eliminated:
                 eliminated.add(proposal.positions)
-                for step in eliminate(reduced, equation, proposal, floor):
+                for step in eliminate(reduced, equation, proposal, floor, base):
                     record(step)
 
-    for proposal in beam_search(reduced, equation, floor, max_terms):
+    for proposal in beam_search(reduced, equation, floor, max_terms, base=base):
         record(proposal)
     descend(own_polynomial, ~self_side, 4, 12, num_paths)
     descend(own_polynomial, ~self_side & plain, 4, 12, num_paths)
     everything = own_polynomial | (plain & ~self_side & ~_dependent(reduced.terms))
     descend(everything, ~self_side & ~plain, 2, 6, 2)
-    small = [p for p in found.values() if len(p.positions) <= max_terms]
+    small = [p for p in found.values() if len(p.positions) <= max_terms + len(base)]
     return sorted(small, key=lambda p: p.score)
 
 

@@ -7,7 +7,7 @@ node, so that x_s carries information which no function of x_i has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import sympy
@@ -69,6 +69,7 @@ def searched_sum_proposals(
         problem.cut_short |= not search.finished
         for candidate in search.candidates[:largest]:
             terms = [as_interaction(t) for t in terms_of(candidate.expression, SELF)[0]]
+            terms = problem.prior.beside_known(variable, terms)
             if 0 < len(terms) <= max_terms:
                 option = tried(problem, variable, terms)
                 if option is not None:
@@ -99,7 +100,8 @@ class Rates:
     """Rates of one variable at all nodes that have a sender, with the states, sums and features there.
 
     names: of the inputs; inputs: (node, time, input); values: (node, time), derivatives of the smoothed
-    states; error: (time,), their standard errors; times: the grid times at which splines know them.
+    states without what the known terms explain, as the best law so far has them; error: (time,), their
+    standard errors; times: the grid times at which splines know them.
     """
 
     def __init__(self, problem: SearchProblem, variable: int) -> None:
@@ -111,8 +113,10 @@ class Rates:
         self.times = np.flatnonzero(np.isfinite(error))
         columns = [at.at_nodes(sympy.Symbol(n))[self.nodes] for n in self.names]
         self.inputs = np.stack(columns, axis=-1)[:, self.times]
-        self.values = values[self.nodes][:, self.times]
         self.error = error[self.times]
+        known = problem.known_now[variable] if problem.known_now else ()
+        self._known = np.nan_to_num(self._of(known))
+        self.values = values[self.nodes][:, self.times] - self._known
 
     def samples(self, seed: int) -> Samples:
         """Some of them at random, as a search of an expression takes them."""
@@ -121,12 +125,17 @@ class Rates:
 
     def error_of(self, law: CandidateLaw) -> float:
         """Root mean square error of the rates of a law, in units of their standard errors."""
-        found = np.zeros(self.values.shape)
         pairs = zip(law.terms[self.variable], law.coefficients[self.variable], strict=True)
+        found = self._of(pairs) - self._known
+        return float(np.sqrt(np.mean(((found - self.values) / self.error) ** 2)))
+
+    def _of(self, pairs: Iterable[tuple[Term, float]]) -> np.ndarray:
+        """Rates of terms with coefficients, (node, time)."""
+        found = np.zeros((len(self.nodes), len(self.times)))
         for term, coefficient in pairs:
             at = self.problem.smoothed_stage.evaluator(term.inner)
             found += coefficient * at.value(term.family)[self.nodes][:, self.times]
-        return float(np.sqrt(np.mean(((found - self.values) / self.error) ** 2)))
+        return found
 
     def error_of_free_function(self, seed: int) -> float:
         """The same of a function of the inputs, at samples other than those it was fitted to.

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import sympy
 
+from jaxllc.expression_calculus import derivative, evaluate
 from jaxllc.symbolic.dictionary import build_dictionary, single_functions
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.product_beam import ProductSearch
@@ -28,7 +29,7 @@ from jaxllc.symbolic.skeletons import (
 )
 from jaxllc.symbolic.subset_beam import Columns, beam, combine
 from jaxllc.symbolic.term_judge import Judged, TermJudge
-from jaxllc.terms import derivative, evaluate, sigmoid
+from jaxllc.terms import sigmoid
 
 PARENTS = 6
 ROUNDS = 4

@@ -17,6 +17,7 @@ import sympy
 from scipy.spatial import cKDTree
 
 from jaxllc.errors import InputError
+from jaxllc.expression_calculus import evaluate
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.refit import in_blocks, refit
 from jaxllc.symbolic.skeletons import (
@@ -30,7 +31,6 @@ from jaxllc.symbolic.skeletons import (
 )
 from jaxllc.symbolic.tapes import MAX_CONSTANTS, Tape, write_tape
 from jaxllc.symbolic.term_samples import Samples
-from jaxllc.terms import evaluate
 
 # Independent errors in samples of a smooth field, and the share of what is gained below the error.
 _SMOOTH = 40.0
