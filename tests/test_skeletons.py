@@ -10,12 +10,12 @@ import sympy
 from scipy.special import expit
 
 from jaxllc.functions import sigmoid
+from jaxllc.symbolic.skeleton_forms import forms
 from jaxllc.symbolic.skeletons import (
     Skeleton,
     as_written,
     constant,
     description_length,
-    forms,
     parts_of,
     rebuilt,
     renumbered,

@@ -20,11 +20,11 @@ from jaxllc.errors import InputError
 from jaxllc.expression_calculus import evaluate
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.refit import in_blocks, refit
+from jaxllc.symbolic.skeleton_forms import forms
 from jaxllc.symbolic.skeletons import (
     Skeleton,
     constant,
     description_length,
-    forms,
     parts_of,
     rebuilt,
     renumbered,
