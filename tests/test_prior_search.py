@@ -8,6 +8,7 @@ import jaxllc
 from jaxllc import metrics
 from jaxllc.discovery import DiscoverSettings
 from jaxllc.errors import InputError
+from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.gauge import has_equal_input_weights
 from jaxllc.fitting.smoothing import smooth
 from jaxllc.known_terms import known_families
@@ -15,11 +16,15 @@ from jaxllc.network import Network
 from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.constants import refine_inner_constants
 from jaxllc.symbolic.engines import SparseEngine
+from jaxllc.symbolic.judge import Judge
+from jaxllc.symbolic.pareto import explained
+from jaxllc.symbolic.prior_checks import misfit_notes
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.sum_proposals import Rates
 from jaxllc.terms import Term
 from jaxllc.trajectories import Trajectories
-from tests.fit_problems import X_I, X_J, adjacency, own, pair, solved
+from tests.fit_problems import X_I, X_J, Y_I, adjacency, own, pair, solved
+from tests.fit_problems import problem_of as trajectory_problem
 from tests.prior_problems import by_role, noisy, small_network
 from tests.prior_problems import runs_of as runs_on_hubs
 from tests.sum_laws import law_of, runs_of, signed_network
@@ -120,6 +125,24 @@ def test_every_proposal_holds_what_is_known_and_no_other_coefficient_of_it():
     best = min(engine.propose(problem, 0), key=lambda o: o.score)
     (inner,) = next(t.inner for t in best.terms if t.family == held)
     assert inner == pytest.approx(1.3, rel=0.1)
+
+
+def test_a_right_known_term_is_not_blamed_for_another_that_is_missing():
+    """The search beside it with its coefficient free finds the saturation, and a coefficient of one."""
+    problem = problem_of({"x": ("-0.5*x_i", "")})
+    given = trajectory_problem(problem.runs, adjacency(NUM_NODES), 0.02, refine=2)
+    judge = Judge(given, problem.floor)
+    (fixed,) = problem.prior.fixed(0)
+    terms = ((fixed, pair(X_J)), (own(Y_I), pair(X_I * sympy.Symbol("y_j"))))
+    best = judge.fitted(CandidateLaw(terms, ((1.0, 0.4), (-1.0, 0.4))))
+    assert not explained(judge, best)
+    assert misfit_notes(problem, judge, best, max_terms=2, num_fits=2) == []
+    wrong = problem_of({"x": ("-0.3*x_i", "")})
+    terms = ((*wrong.prior.fixed(0), pair(X_J)), terms[1])
+    best = judge.fitted(CandidateLaw(terms, ((1.0, 0.4), (-1.0, 0.4))))
+    (note,) = misfit_notes(wrong, judge, best, max_terms=2, num_fits=2)
+    share = float(note.split(": ")[1].split(" times")[0])
+    assert share == pytest.approx(5 / 3, rel=0.05)
 
 
 def test_bounds_of_coefficients_hold_in_every_window():

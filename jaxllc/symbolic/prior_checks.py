@@ -54,9 +54,17 @@ def misfit_notes(
             # Choosing may have set the noise anew.
             judge.problem.set_noise(noise)
             judge.problem.initial_known = trusted
-            gain = judge.criterion(judge.merit(best.fit), best.law.num_constants) - judge.criterion(
-                judge.merit(freed.fit), freed.law.num_constants
-            )
+            # What was found in passing speaks against the term only if it does not stand beside it.
+            beside = [
+                Term(held, t.inner) if t.family == family else t for t in freed.law.terms[equation]
+            ]
+            law = freed.law.replaced(equation, beside, freed.law.coefficients[equation])
+            given = replace(other, seen={}).fitted(law, freed.fit.states)
+            costs = [
+                judge.criterion(judge.merit(j.fit), j.law.num_constants)
+                for j in (best, given, freed)
+            ]
+            gain = min(costs[:2]) - costs[2]
             if not gain > _AGAINST:
                 continue
             pairs = zip(freed.law.terms[equation], freed.law.coefficients[equation], strict=True)
