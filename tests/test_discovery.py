@@ -244,9 +244,13 @@ def test_more_constants_than_the_data_ask_for_are_not_used(epidemic_law):
     assert min(epidemic_law.front, key=lambda row: row.criterion).chosen
 
 
-@pytest.mark.parametrize("max_terms", [1, 2])
-def test_no_equation_has_more_terms_than_allowed(max_terms, epidemic_data, network):
-    law = jaxllc.discover(epidemic_data, network, seed=0, max_terms=max_terms, neural="never")
+@pytest.mark.parametrize(
+    ("max_terms", "sums"), [(1, False), (2, False), pytest.param(1, True, marks=pytest.mark.slow)]
+)
+def test_no_equation_has_more_terms_than_allowed(max_terms, sums, epidemic_data, network):
+    law = jaxllc.discover(
+        epidemic_data, network, seed=0, max_terms=max_terms, neural="never", sums=sums
+    )
     assert sum(c.role == "coefficient" for c in law.constants) <= max_terms
 
 
