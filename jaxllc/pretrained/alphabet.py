@@ -12,6 +12,7 @@ coefficients are left out. What the automaton lets through is a skeleton; monomi
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -102,14 +103,16 @@ class Alphabet:
         table = [[self.index.get(tuple(map(int, e)), -1) for e in row] for row in difference]
         return np.array(table)
 
+    def renaming(self, order: Sequence[int] | np.ndarray) -> np.ndarray:
+        """(monomial,) where each monomial goes when variable k is renamed to order[k]."""
+        back = np.argsort(order)
+        return np.array([self.index[tuple(map(int, e[back]))] for e in self.exponents])
+
     @cached_property
     def permutations(self) -> np.ndarray:
-        """(permutation, monomial): where each monomial goes when variable k is renamed to permutation[k]."""
-        rows = []
-        for order in itertools.permutations(range(self.num_variables)):
-            back = np.argsort(order)
-            rows.append([self.index[tuple(map(int, e[back]))] for e in self.exponents])
-        return np.array(rows)
+        """(permutation, monomial): the renamings by all permutations of the variables."""
+        orders = itertools.permutations(range(self.num_variables))
+        return np.array([self.renaming(order) for order in orders])
 
     @cached_property
     def automaton(self) -> Automaton:

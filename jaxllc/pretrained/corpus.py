@@ -53,11 +53,13 @@ class Batch(NamedTuple):
     """Sets of samples and what they are samples of.
 
     points: (b, variable, n) float32, 0 in variables that are no inputs; values: (b, n) float32;
-    present: (b, variable) which variables are inputs; strings: (b, LENGTH) int16; structures: of each.
+    error: (b,) standard deviation of the errors in the values; present: (b, variable) which variables are
+    inputs; strings: (b, LENGTH) int16; structures: of each.
     """
 
     points: np.ndarray
     values: np.ndarray
+    error: np.ndarray
     present: np.ndarray
     strings: np.ndarray
     structures: Structures
@@ -86,13 +88,15 @@ class Corpus:
             found += len(kept)
         structures = joined([part[0] for part in parts])
         points, values = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
-        values = values + self._errors(rng, points, values)
+        level = self._levels(rng, values)
+        values = values + level[:, None] * self._errors(rng, points)
         symbols = self.settings.alphabet
         present = variables_in(structures, symbols)
         present = present | (rng.random(present.shape) < self.settings.distractors)
         return Batch(
             points * present[..., None],
             values.astype(np.float32),
+            level,
             present,
             strings(structures, symbols),
             structures,
@@ -109,15 +113,17 @@ class Corpus:
         chosen = chosen[~simple | (rng.random(len(chosen)) < 0.3)]
         return drawn.taken(chosen)
 
-    def _errors(
-        self, rng: np.random.Generator, points: np.ndarray, values: np.ndarray
-    ) -> np.ndarray:
-        count = len(values)
+    def _levels(self, rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
         deviation = values.std(1)
         size = np.where(deviation > 1e-6, deviation, np.abs(values).mean(1))
-        level = log_uniform(rng, *self.settings.error, count) * size
-        level[rng.random(count) < self.settings.exact] = 0.0
-        errors = rng.standard_normal(values.shape, dtype=np.float32)
+        level = log_uniform(rng, *self.settings.error, len(values)) * size
+        level[rng.random(len(values)) < self.settings.exact] = 0.0
+        return level
+
+    def _errors(self, rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
+        """Of standard deviation 1, half of them white and half of them smooth."""
+        count, _, size = points.shape
+        errors = rng.standard_normal((count, size), dtype=np.float32)
         smooth = np.flatnonzero(rng.random(count) < 0.5)
         errors[smooth] = smooth_errors(rng, points[smooth])
-        return level[:, None] * errors
+        return errors

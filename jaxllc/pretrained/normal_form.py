@@ -57,6 +57,20 @@ def empty(count: int, num_monomials: int) -> Structures:
     )
 
 
+def renamed(structures: Structures, places: np.ndarray) -> Structures:
+    """Each monomial m moved to places[m], as when variables are renamed; the form need not be canonical."""
+    back = np.argsort(places)
+    base, outer, kind, argument, inner_kind, inner = structures
+    return Structures(
+        base[..., back],
+        outer[..., back],
+        kind,
+        argument[..., back],
+        inner_kind,
+        inner[..., back],
+    )
+
+
 def joined(parts: list[Structures]) -> Structures:
     """Several arrays of skeletons, one after the other."""
     return Structures(*(np.concatenate(part) for part in zip(*parts, strict=True)))
