@@ -11,7 +11,7 @@ from jaxllc.pretrained.alphabet import KIND, alphabet
 from jaxllc.pretrained.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
 from jaxllc.pretrained.model import ModelSettings, new_model
-from jaxllc.pretrained.normal_form import canonical, empty, identity
+from jaxllc.pretrained.normal_form import canonical, empty, identity, renamed
 from jaxllc.pretrained.recall import recall
 from jaxllc.pretrained.starts import fitted
 from jaxllc.symbolic.grammar import Grammar, operators_in
@@ -176,8 +176,6 @@ def test_recall_counts_the_true_skeleton(engine, monkeypatch):
         inputs = np.flatnonzero(batches[0].present[k])
         rest = [v for v in range(3) if v not in inputs]
         order = np.argsort([*inputs, *rest])
-        from jaxllc.pretrained.normal_form import renamed
-
         return renamed(batches[0].structures.taken(np.array([k])), SYMBOLS.renaming(order))
 
     monkeypatch.setattr(PretrainedEngine, "skeletons", told)

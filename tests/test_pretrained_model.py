@@ -1,9 +1,11 @@
 """The model writes valid skeletons only, training resumes bit for bit, files give back what went in."""
 
 import json
+import os
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -18,7 +20,7 @@ from jaxllc.pretrained.model import ModelSettings, new_model, states_of
 from jaxllc.pretrained.strings import structures_of, text
 from jaxllc.pretrained.tensors import read_tensors, write_tensors
 from jaxllc.pretrained.train import Budget, main, train
-from jaxllc.pretrained.training_state import TrainingSettings
+from jaxllc.pretrained.training_state import TrainingSettings, prepared, trainer_of
 from jaxllc.pretrained.weights import digest, load_model, named_arrays, save_model
 
 TINY = {"width": 16, "blocks": 1, "decoder_width": 16, "layers": 1, "heads": 2, "memory": 2}
@@ -69,7 +71,8 @@ def test_all_that_is_decoded_is_a_skeleton_and_as_likely_as_it_says(model, descr
     np.testing.assert_allclose(again[short], found.log_likelihood[short], atol=1e-3)
 
 
-def test_samples_without_replacement_follow_the_model(model, described):
+def test_samples_without_replacement_follow_the_model(described):
+    model = new_model(ModelSettings(**TINY), seed=1)
     likeliest = decode(model, described, width=12)
     one = np.repeat(described[:1], 600, axis=0)
     drawn = decode(model, one, width=1, temperature=1.0, seed=3)
@@ -156,6 +159,35 @@ def test_a_resumed_training_is_the_same_bit_for_bit(trained, tmp_path):
         assert np.array_equal(array, named_arrays(again._replace(seconds=np.float64(0)))[name]), (
             name
         )
+
+
+def test_packing_away_the_padding_does_not_change_the_loss(trained):
+    _, state = trained
+    corpus, trainer = Corpus(CORPUS, seed=9), trainer_of(ModelSettings(**TINY), SETTINGS)
+    whole, packed = (prepared(corpus, 0, 16, p) for p in (False, True))
+    assert len(packed.places) < len(whole.places)
+    assert trainer.loss(state, packed) == pytest.approx(trainer.loss(state, whole), rel=1e-5)
+
+
+_ON_TWO_DEVICES = """
+import sys
+import jax
+from test_pretrained_model import run
+assert len(jax.devices()) == 2
+run(sys.argv[1], 4, say=lambda line: None)
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_train_as_one_does(tmp_path):
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", _ON_TWO_DEVICES, str(tmp_path / "two")]
+    subprocess.run(command, check=True, env={**os.environ, **flags}, cwd=Path(__file__).parent)
+    run(tmp_path / "one", 4, say=lambda line: None)
+    lines = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("one", "two")]
+    for one, two in zip(*lines, strict=True):
+        for name in ("loss", "loss_seen", "loss_held_out"):
+            assert json.loads(two)[name] == pytest.approx(json.loads(one)[name], rel=2e-3)
 
 
 def test_a_checkpoint_is_not_written_over_or_mixed_up(trained, tmp_path):

@@ -271,6 +271,11 @@ def new_model(settings: ModelSettings, seed: int = 0) -> SkeletonModel:
     return SkeletonModel(settings, nnx.Rngs(seed))
 
 
+def blank_model(settings: ModelSettings) -> SkeletonModel:
+    """A model whose numbers have shapes and types but no values yet, which takes no time to make."""
+    return nnx.eval_shape(lambda: new_model(settings))
+
+
 def num_parameters(model: SkeletonModel) -> int:
     """How many numbers are trained."""
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))

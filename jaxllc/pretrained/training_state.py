@@ -18,7 +18,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxllc.errors import InputError, check_integer
 from jaxllc.pretrained.corpus import Batch, Corpus, CorpusSettings
 from jaxllc.pretrained.descriptors import describe
-from jaxllc.pretrained.model import ModelSettings, SkeletonModel, new_model, states_of
+from jaxllc.pretrained.model import (
+    ModelSettings,
+    SkeletonModel,
+    blank_model,
+    new_model,
+    states_of,
+)
 from jaxllc.pretrained.tensors import read_tensors, write_tensors
 from jaxllc.pretrained.weights import digest, named_arrays, with_arrays
 
@@ -133,9 +139,8 @@ def begin(
 
 def averaged_model(model_settings: ModelSettings, state: TrainingState) -> SkeletonModel:
     """The model with the averaged weights."""
-    model = new_model(model_settings)
-    nnx.update(model, jax.tree.map(jnp.copy, state.average), state.fixed)
-    return model
+    graph = nnx.graphdef(blank_model(model_settings))
+    return nnx.merge(graph, jax.tree.map(jnp.copy, state.average), state.fixed)
 
 
 class Trainer:
@@ -153,7 +158,7 @@ class Trainer:
         self.everywhere = NamedSharding(mesh, PartitionSpec())
         on_cpu = devices[0].platform == "cpu"
         self.packed = on_cpu and len(devices) == 1
-        graph = nnx.graphdef(new_model(model_settings))
+        graph = nnx.graphdef(blank_model(model_settings))
         precision = jnp.float32 if on_cpu else jnp.bfloat16
         optimiser = _optimiser(settings.decay)
 

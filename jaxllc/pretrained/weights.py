@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from jaxllc.errors import InputError
-from jaxllc.pretrained.model import ModelSettings, SkeletonModel, new_model
+from jaxllc.pretrained.model import ModelSettings, SkeletonModel, blank_model
 from jaxllc.pretrained.tensors import read_tensors, write_tensors
 
 VERSION = "jaxllc skeleton model 1"
@@ -38,7 +38,7 @@ def with_arrays(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
                 f"the array {name} is {shape} and should be of the shape {leaf.shape}; "
                 "give a file of the same settings"
             )
-        found.append(jax.numpy.asarray(array, leaf.dtype))
+        found.append(jax.numpy.asarray(array.astype(leaf.dtype)))
     return jax.tree_util.tree_unflatten(structure, found)
 
 
@@ -88,7 +88,5 @@ def load_model(path: str | os.PathLike) -> tuple[SkeletonModel, dict[str, Any]]:
         raise InputError(
             f"{path} has settings that cannot be read ({error}); get the file anew"
         ) from error
-    model = new_model(settings)
-    state = nnx.state(model)
-    nnx.update(model, with_arrays(state, arrays))
-    return model, about
+    graph, state = nnx.split(blank_model(settings))
+    return nnx.merge(graph, with_arrays(state, arrays)), about
