@@ -24,6 +24,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from jaxllc.errors import InputError, check_integer
 from jaxllc.pretrained.corpus import SPLITS, Corpus, CorpusSettings
@@ -140,7 +141,9 @@ def train(
             file.write(text + "\n")
         say(text)
 
-    state = _run(state, trainer, corpus, budget, workers, stop_after, look)
+    # The matrices of a set are small, and sums of another order of threads would make another corpus.
+    with threadpool_limits(1):
+        state = _run(state, trainer, corpus, budget, workers, stop_after, look)
     about = {
         "corpus": asdict(corpus.settings),
         "training": asdict(settings),
