@@ -86,7 +86,8 @@ def test_samples_without_replacement_follow_the_model(described):
     assert not np.array_equal(several.strings, decode(model, described, width=12).strings)
 
 
-def test_only_allowed_symbols_are_written(model, described):
+def test_only_allowed_symbols_are_written(described):
+    model = new_model(ModelSettings(**TINY), seed=1)
     symbols = model.settings.alphabet
     present = np.tile([True, False, True], (4, 1))
     kinds = np.zeros(10, bool)
