@@ -1,0 +1,277 @@
+"""Training of the model that proposes skeletons, on a corpus made while training.
+
+    python -m jaxllc.pretrained.train --minutes 150 --out FOLDER [--resume] [--decoder transformer]
+
+FOLDER holds afterwards checkpoint.safetensors, from which `--resume` goes on, weights.safetensors, the
+averaged weights in half precision, and log.jsonl: loss and recall over time, a line for each look at them.
+Recall is the share of sets whose own string is among 20 that beam search finds, for skeletons that
+are trained on and for those that are held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from jaxllc.errors import InputError, check_integer
+from jaxllc.pretrained.corpus import SPLITS, Corpus, CorpusSettings
+from jaxllc.pretrained.decoding import allowed_symbols, decode
+from jaxllc.pretrained.model import DECODERS, ModelSettings
+from jaxllc.pretrained.training_state import (
+    Prepared,
+    Trainer,
+    TrainingSettings,
+    TrainingState,
+    averaged_model,
+    begin,
+    fingerprint,
+    of_batch,
+    prepared,
+    read_checkpoint,
+    trainer_of,
+    write_checkpoint,
+)
+from jaxllc.pretrained.weights import save_model
+
+CHECKPOINT, WEIGHTS, LOG = "checkpoint.safetensors", "weights.safetensors", "log.jsonl"
+_TOP = 20
+_TEST_SEED = 10**6  # of what is looked at, never of what is trained on
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: minutes or steps, the other being None; counted over all resumed parts.
+
+    looks: how often loss and recall are reckoned on `tested` sets and a checkpoint is written.
+    """
+
+    minutes: float | None = None
+    steps: int | None = None
+    looks: int = 12
+    tested: int = 512
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise InputError("give either minutes or steps, how long to train")
+        if self.minutes is not None and not self.minutes > 0:
+            raise InputError(f"minutes is {self.minutes}; give a number above 0")
+        if self.steps is not None:
+            check_integer("steps", self.steps, 1)
+        check_integer("looks", self.looks, 1)
+        check_integer("tested", self.tested, 1)
+
+    def progress(self, state: TrainingState) -> float:
+        """The share of the training that is done."""
+        if self.steps is not None:
+            return float(state.step) / self.steps
+        assert self.minutes is not None
+        return float(state.seconds) / (60.0 * self.minutes)
+
+
+def train(
+    folder: str | os.PathLike,
+    budget: Budget,
+    model_settings: ModelSettings | None = None,
+    settings: TrainingSettings | None = None,
+    corpus_settings: CorpusSettings | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    stop_after: float | None = None,
+    say: Callable[[str], None] = print,
+) -> TrainingState:
+    """Train into a folder, and return the state in the end.
+
+    resume: go on from the folder's checkpoint; with a budget in steps the result is the same bit for bit as
+    without the interruption. workers: threads that make batches. stop_after: seconds after which this part
+    ends with a checkpoint, to be resumed. say: is given each line of the log.
+    Raises InputError for a folder that cannot be used, one with a checkpoint where resume is not given, or
+    a checkpoint of other settings.
+    """
+    model_settings = model_settings or ModelSettings()
+    settings = settings or TrainingSettings()
+    corpus = Corpus(corpus_settings or CorpusSettings(model_settings.num_variables), settings.seed)
+    if corpus.settings.num_variables != model_settings.num_variables:
+        raise InputError(
+            f"the corpus has {corpus.settings.num_variables} variables and the model "
+            f"{model_settings.num_variables}; give both the same number"
+        )
+    folder = Path(folder)
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.exists() and not resume:
+        raise InputError(f"{checkpoint} exists already; resume it, or give another folder")
+    if resume and not checkpoint.exists():
+        raise InputError(f"there is no {checkpoint} to resume; leave resume out to begin")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    trainer = trainer_of(model_settings, settings)
+    mark = fingerprint(model_settings, settings, corpus.settings)
+    state = begin(model_settings, settings, corpus)
+    if resume:
+        state = read_checkpoint(checkpoint, state, mark)
+    state = trainer.placed_state(state)
+    tests = _Tests(corpus.settings, model_settings, trainer, budget.tested)
+
+    def look(state: TrainingState, losses: list[Any]) -> None:
+        write_checkpoint(checkpoint, state, mark)
+        line: dict[str, Any] = {
+            "step": int(state.step),
+            "samples": int(state.step) * settings.batch,
+            "seconds": round(float(state.seconds), 1),
+            "progress": round(budget.progress(state), 4),
+            "loss": round(float(np.mean([float(v) for v in losses])), 4) if losses else None,
+            **tests.measured(state),
+        }
+        text = json.dumps(line)
+        with (folder / LOG).open("a") as file:
+            file.write(text + "\n")
+        say(text)
+
+    # The matrices of a set are small, and sums of another order of threads would make another corpus.
+    with threadpool_limits(1):
+        state = _run(state, trainer, corpus, budget, workers, stop_after, look)
+    about = {
+        "corpus": asdict(corpus.settings),
+        "training": asdict(settings),
+        "steps": int(state.step),
+        "seconds": round(float(state.seconds)),
+    }
+    save_model(folder / WEIGHTS, averaged_model(model_settings, state), about)
+    return state
+
+
+def _run(state, trainer: Trainer, corpus: Corpus, budget: Budget, workers, stop_after, look):
+    size = trainer.settings.batch
+    losses: list[Any] = []
+    looked = int(budget.progress(state) * budget.looks)
+    begun = time.perf_counter()
+    with _batches(corpus, int(state.step), size, trainer.packed, workers) as batches:
+        while budget.progress(state) < 1.0:
+            clock = time.perf_counter()
+            if stop_after is not None and clock - begun > stop_after:
+                break
+            state, value = trainer.step(state, next(batches), budget.progress(state))
+            losses.append(value.block_until_ready())
+            spent = time.perf_counter() - clock
+            state = state._replace(seconds=state.seconds + spent)
+            due = int(budget.progress(state) * budget.looks)
+            if due > looked:
+                look(state, losses)
+                looked, losses = due, []
+    if losses:
+        look(state, losses)
+    return state
+
+
+@contextmanager
+def _batches(
+    corpus: Corpus, first: int, size: int, packed: bool, workers: int
+) -> Iterator[Iterator[Prepared]]:
+    """Prepared batches from a number on, made in threads ahead of time."""
+    pool = ThreadPoolExecutor(workers)
+
+    def ahead() -> Iterator[Prepared]:
+        waiting: list[Future[Prepared]] = []
+        number = first
+        while True:
+            while len(waiting) < 2 * workers:
+                waiting.append(pool.submit(prepared, corpus, number, size, packed))
+                number += 1
+            yield waiting.pop(0).result()
+
+    try:
+        yield ahead()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Tests:
+    """The same sets each time: of skeletons that are trained on, with other constants, and held-out ones."""
+
+    def __init__(
+        self, corpus: CorpusSettings, model: ModelSettings, trainer: Trainer, count: int
+    ) -> None:
+        self.model, self.trainer, self.sets = model, trainer, {}
+        devices = len(jax.devices())
+        count = -(-count // devices) * devices
+        for split in SPLITS:
+            source = Corpus(corpus, _TEST_SEED, split)
+            batch = source.batch(0, count)
+            self.sets[split] = (of_batch(batch, source, False), batch.present, batch.strings)
+
+    def measured(self, state: TrainingState) -> dict[str, float]:
+        """Loss and recall of each split by the averaged weights."""
+        model = averaged_model(self.model, state)
+        found = {}
+        for split, (batch, present, strings) in self.sets.items():
+            name = split.replace("-", "_")
+            found[f"loss_{name}"] = round(self.trainer.loss(state, batch), 4)
+            hits = 0
+            for k in range(0, len(strings), 64):
+                rows = slice(k, k + 64)
+                allowed = allowed_symbols(present[rows], self.model.alphabet)
+                written = decode(model, batch.descriptors[rows], allowed, _TOP).strings
+                hits += int((written == strings[rows, None]).all(-1).any(-1).sum())
+            found[f"top{_TOP}_{name}"] = round(hits / len(strings), 4)
+        return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m jaxllc.pretrained.train", description=__doc__)
+    parser.add_argument("--minutes", type=float, help="of training in all, resumed parts together")
+    parser.add_argument("--steps", type=int, help="in place of minutes")
+    parser.add_argument("--out", required=True, metavar="FOLDER")
+    parser.add_argument("--resume", action="store_true", help="go on from FOLDER's checkpoint")
+    parser.add_argument(
+        "--stop-after", type=float, metavar="SECONDS", help="end this part, to be resumed"
+    )
+    parser.add_argument("--decoder", choices=DECODERS, default=ModelSettings.decoder)
+    parser.add_argument("--width", type=int, default=ModelSettings.width)
+    parser.add_argument("--decoder-width", type=int, default=ModelSettings.decoder_width)
+    parser.add_argument("--layers", type=int, default=ModelSettings.layers)
+    parser.add_argument("--batch", type=int, default=TrainingSettings.batch)
+    parser.add_argument("--rate", type=float, default=TrainingSettings.rate)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--looks", type=int, default=Budget.looks)
+    parser.add_argument("--tested", type=int, default=Budget.tested)
+    parser.add_argument("--workers", type=int, default=1, help="threads that make batches")
+    given = parser.parse_args(arguments)
+    try:
+        train(
+            given.out,
+            Budget(given.minutes, given.steps, given.looks, given.tested),
+            ModelSettings(
+                width=given.width,
+                decoder=given.decoder,
+                decoder_width=given.decoder_width,
+                layers=given.layers,
+            ),
+            TrainingSettings(batch=given.batch, rate=given.rate, seed=given.seed),
+            resume=given.resume,
+            workers=given.workers,
+            stop_after=given.stop_after,
+            say=lambda line: print(line, flush=True),
+        )
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
