@@ -267,7 +267,9 @@ class TermJudge:
     def _weakest(self, judged: Judged, count: int = 6) -> list[int]:
         errors = np.maximum(judged.standard_errors(), 1e-300)
         values = np.abs(judged.skeleton.values)
-        return [int(k) for k in np.argsort(values / errors)[:count]]
+        # In logarithms: the ratio of a constant that is known exactly may overflow.
+        ratio = np.log(np.maximum(values, 1e-300)) - np.log(errors)
+        return [int(k) for k in np.argsort(ratio)[:count]]
 
 
 def _roles(expression: sympy.Expr) -> dict[sympy.Symbol, set[tuple[str, ...]]]:
