@@ -5,13 +5,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 BENCH_READY := $(VENV)/.installed-bench
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-all lint bench clean
 
 demo: $(READY)
 	$(BIN)/jaxllc demo
 
 test: lint
 	$(BIN)/python -m pytest
+	JAXLLC_NOTEBOOK_QUICK=1 $(BIN)/python tests/run_notebooks.py
+
+# With every slow test, not only those of the day.
+test-all: lint
+	$(BIN)/python -m pytest --slow all
 	JAXLLC_NOTEBOOK_QUICK=1 $(BIN)/python tests/run_notebooks.py
 
 lint: $(READY)

@@ -1,5 +1,7 @@
-"""What every test stands on: strict JAX settings and a small network."""
+"""What every test stands on: strict JAX settings, a small network, and a few of the slow tests each day."""
 
+import datetime
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +15,38 @@ from jaxllc.network import Network
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+# Slow tests are dealt out over so many days.
+_DAYS = 4
+
+
+def pytest_addoption(parser) -> None:
+    parser.addoption(
+        "--slow",
+        choices=("some", "all", "none"),
+        default="some",
+        help="slow tests to run: those of this day (a quarter of them), all, or none",
+    )
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Leave out slow tests that have another day; a test that is named, or chosen by -m or -k, is run."""
+    chosen = config.option.slow
+    asked = config.option.markexpr or config.option.keyword or config.args_source.name == "ARGS"
+    if chosen == "all" or (asked and chosen == "some"):
+        return
+    today = datetime.datetime.now(datetime.UTC).toordinal() % _DAYS
+
+    def runs(item) -> bool:
+        if item.get_closest_marker("slow") is None:
+            return True
+        day = hashlib.sha256(item.nodeid.encode()).digest()[0] % _DAYS
+        return chosen == "some" and day == today
+
+    kept = [item for item in items if runs(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not runs(item)])
+    items[:] = kept
 
 
 @pytest.fixture(scope="session")
