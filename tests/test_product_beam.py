@@ -75,3 +75,19 @@ def test_features_that_are_not_finite_with_a_factor_are_left_out():
         key=lambda p: p.residual,
     )
     assert set(best.positions) == {100, 101}
+
+
+def test_sizes_do_not_matter():
+    """Errors may be 1e-14 and values 1e20: single precision must not overflow."""
+    features = _features(seed=8)
+    target = features.values[3] * features.values[11] + 0.3 * features.values[0]
+    for size, weight in ((1.0, 1.0), (1e20, 1e14), (1e-18, 1e16)):
+        scaled = features._replace(values=size * features.values)
+        search = ProductSearch(scaled, size * target, np.full(60, weight), [], 40, 40.0)
+        best = min(
+            (p for p in search.best(2, 40) if len(p.positions) == 2), key=lambda p: p.residual
+        )
+        assert set(best.positions) == {103, 111}
+        whole = float(((weight * size * target) ** 2).sum())
+        expected = _left([features.values[3] * features.values[11]], target, np.ones(60))
+        assert best.residual / whole == pytest.approx(expected / float(target @ target), rel=1e-3)

@@ -64,6 +64,9 @@ class ProductSearch:
         )
         weighted = self.target * self.weight
         rest = weighted - (basis @ weighted) @ basis
+        # Shares of what is left, so that nothing overflows in single precision.
+        whole = float(rest @ rest)
+        rest = rest / np.sqrt(whole) if whole > 0 else rest
         # What a multiple of a product explains does not depend on its size.
         scale = np.abs(self.features.values).max(axis=1, keepdims=True)
         values = (self.features.values / np.where(scale > 0, scale, 1.0)).astype(np.float32)
@@ -72,9 +75,9 @@ class ProductSearch:
             if not states:
                 break
             if size == 2 and len(values) <= _MAX_PAIRED:
-                options = self._pairs(values, rest, basis)
+                options = self._pairs(values, rest, basis, whole)
             else:
-                options = self._longer(states, values, rest, basis)
+                options = self._longer(states, values, rest, basis, whole)
             kept = self._chosen(options)
             of: dict[frozenset[int], int] = {}
             for place in kept:
@@ -93,21 +96,23 @@ class ProductSearch:
         return len(self.target)
 
     def _scored(
-        self, gain: np.ndarray, whole: float, cost: np.ndarray
+        self, share: np.ndarray, whole: float, cost: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        left = np.maximum(whole - gain, 0.0)
+        """What is left where a share of the whole is explained, and the score."""
+        left = whole * np.maximum(1.0 - share.astype(float), 0.0)
         return left, 0.5 * self.independent * np.log1p(left / self._count) + cost
 
-    def _longer(self, states, values: np.ndarray, rest: np.ndarray, basis: np.ndarray) -> _Options:
+    def _longer(
+        self, states, values: np.ndarray, rest: np.ndarray, basis: np.ndarray, whole: float
+    ) -> _Options:
         """Each state times one feature more."""
         squares = values**2
         family, cost = self.features.family, self.features.cost
-        whole = float(rest @ rest)
         parts = []
         for state in states:
             factor = np.ones(self._count) if self.start is None else self.start
             factor = factor * np.prod(values[list(state)], axis=0)
-            gain = _gains(values, squares, factor * self.weight, rest, basis)
+            gain = _gains(values, squares, _scaled(factor * self.weight), rest, basis)
             gain[np.isin(family, family[list(state)])] = 0.0
             best = _best_of_families(gain, family, self.width)
             paid = cost[best] + sum(float(cost[r]) + 1.0 for r in state)
@@ -115,14 +120,15 @@ class ProductSearch:
             parts.append(_Options(rows, *self._scored(gain[best], whole, paid)))
         return _Options(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
-    def _pairs(self, values: np.ndarray, rest: np.ndarray, basis: np.ndarray) -> _Options:
+    def _pairs(
+        self, values: np.ndarray, rest: np.ndarray, basis: np.ndarray, whole: float
+    ) -> _Options:
         """The best of all pairs of features."""
         family, cost = self.features.family, self.features.cost
-        scale = self.weight if self.start is None else self.weight * self.start
+        scale = _scaled(self.weight if self.start is None else self.weight * self.start)
         squares = values**2
         right = [(values * (scale * d).astype(np.float32)).T for d in (rest, *basis)]
         sizes = (squares * (scale**2).astype(np.float32)).T
-        whole = float(rest @ rest)
         parts = []
         for first in range(0, len(values), _BLOCK):
             rows, later = slice(first, first + _BLOCK), slice(first, None)
@@ -167,8 +173,14 @@ class ProductSearch:
         return kept
 
 
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """Values relative to the largest."""
+    size = np.abs(values).max()
+    return values / size if np.isfinite(size) and size > 0 else values
+
+
 def _gains(values, squares, scaled: np.ndarray, rest: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """What a multiple of each feature times a factor explains beyond the base, (feature,)."""
+    """The share of the rest that a multiple of each feature times a factor explains, (feature,)."""
     slope = values @ (scaled * rest).astype(np.float32)
     size = squares @ (scaled**2).astype(np.float32)
     own = size.copy()
