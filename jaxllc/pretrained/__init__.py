@@ -1,6 +1,6 @@
 """A learned proposer of expressions, trained on random formulas, that writes skeletons for samples of a term.
 
 The normal form it writes in is told in `alphabet` and `normal_form`; `corpus` draws what it is trained on;
-`descriptors` and `model` read samples and write skeletons; `train` trains; `proposals` makes expressions of
+`descriptors` and `model` read samples and write skeletons; `train` trains; `engine` makes expressions of
 them. The rest of jaxllc imports none of this.
 """
