@@ -38,6 +38,10 @@ _BASE_SIZES = (
 _MONOMIAL_WEIGHT = {0: 1.2, 1: 1.6, 2: 1.0, 3: 0.5, 4: 0.15}  # by degree
 _TWO_FACTORS = 0.13
 _NESTED = 0.09
+# Of all groups this share has chance monomials in place of a pattern, so that no form is out of the question.
+_LOOSE = 0.12
+_LOOSE_ARGUMENT = (0.0, 0.35, 0.4, 0.25)  # by the number of monomials
+_LOOSE_OUTER = (0.0, 0.75, 0.25)
 
 # Sums that products and powers of sums leave, and that single draws hardly hit.
 _POLYNOMIALS = {
@@ -218,8 +222,10 @@ def draw_structures(rng: np.random.Generator, count: int, symbols: Alphabet) -> 
     np.put_along_axis(present, order, np.arange(n) < available[:, None], axis=1)
     num_groups = rng.choice(len(_NUM_GROUPS), count, p=_NUM_GROUPS)
     found = empty(count, symbols.num_monomials)
-    found.base[...] = _base(rng, tables, symbols, num_groups, present, available, order)
+    absent = (~present).astype(int) @ (symbols.exponents > 0).T > 0
+    found.base[...] = _base(rng, tables, num_groups, absent, available, order)
     _groups(rng, tables, found, num_groups, available, order)
+    _loosen(rng, tables, found, absent)
     found, good = canonical(found, symbols)
     good &= (num_constants(found) <= MOST_CONSTANTS) & (lengths(found) <= LENGTH)
     return found.taken(np.flatnonzero(good))
@@ -239,15 +245,40 @@ def _roles(rng: np.random.Generator, available: np.ndarray, order: np.ndarray) -
     return (roles[:, 0] * n + roles[:, 1]) * n + roles[:, 2]
 
 
-def _base(rng, tables: _Tables, symbols: Alphabet, num_groups, present, available, order):
-    count = len(present)
-    size = _choice(rng, np.array(_BASE_SIZES)[num_groups])
-    absent = (~present).astype(int) @ (symbols.exponents > 0).T > 0
-    with np.errstate(divide="ignore"):
-        # The largest of weights with Gumbel noise are a weighted draw without replacement.
-        key = np.log(tables.monomials) + rng.gumbel(size=(count, symbols.num_monomials))
+def _ranked(rng, tables: _Tables, absent: np.ndarray) -> np.ndarray:
+    """(k, m) the place of each monomial in a random order, likely ones early and absent ones last."""
+    # The largest of weights with Gumbel noise are a weighted draw without replacement.
+    key = np.log(tables.monomials) + rng.gumbel(size=absent.shape)
     key[absent] = -np.inf
-    ranked = np.argsort(np.argsort(-key, axis=1), axis=1)
+    return np.argsort(np.argsort(-key, axis=1), axis=1)
+
+
+def _loosen(rng, tables: _Tables, found: Structures, absent: np.ndarray) -> None:
+    """Put chance monomials into some groups, in place of those of patterns."""
+    b, g = np.nonzero((found.kind[:, :, 0] > 0) & (rng.random((len(found), GROUPS)) < _LOOSE))
+    places: list[tuple[np.ndarray, ...]] = [
+        (b[rows], g[rows], np.full(rows.sum(), f))
+        for f in range(FACTORS)
+        for rows in [
+            (found.kind[b, g, f] > 0)
+            & (found.kind[b, g, f] != KIND["power"])
+            & (found.inner_kind[b, g, f] == 0)
+        ]
+    ]
+    for part, shares, spots in (
+        (found.outer, _LOOSE_OUTER, [(b, g)]),
+        (found.argument, _LOOSE_ARGUMENT, places),
+    ):
+        for spot in spots:
+            out = absent[spot[0]]
+            size = rng.choice(len(shares), len(out), p=shares)
+            part[spot] = (_ranked(rng, tables, out) < size[:, None]) & ~out
+
+
+def _base(rng, tables: _Tables, num_groups, absent, available, order):
+    count = len(absent)
+    size = _choice(rng, np.array(_BASE_SIZES)[num_groups])
+    ranked = _ranked(rng, tables, absent)
     base = (ranked < size[:, None]) & ~absent
     shaped = (size > 1) & (rng.random(count) < 0.3)
     pattern = tables.polynomials.draw(rng, available, _roles(rng, available, order))
