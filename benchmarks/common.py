@@ -7,7 +7,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +15,15 @@ from typing import Any
 
 import numpy as np
 
+# Stages of discover(), as `Law.seconds` names them, in their order.
+STAGES = (
+    "smoothing",
+    "search",
+    "refinement",
+    "sums over neighbours",
+    "neural terms",
+    "expressions",
+)
 PACKAGES = ("jax", "diffrax", "flax", "numpy", "scipy", "sympy", "pysindy", "pyoperon", "gplearn")
 
 
@@ -72,6 +81,23 @@ class CompileClock:
                 total += high - max(low, end)
                 end = high
         return total
+
+
+def kept_rows(
+    rows: Iterable[dict[str, Any]],
+    record: dict[str, Any],
+    path: str | None,
+    row_text: Callable[[dict[str, Any]], str],
+    summary: Callable[[list[dict[str, Any]]], Any],
+) -> list[dict[str, Any]]:
+    """All rows; each is printed as soon as it is there, and a file holds those so far with their summary."""
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        found.append(row)
+        print(row_text(row), flush=True)
+        if path:
+            write_json(path, {**record, "rows": found, "summary": summary(found)})
+    return found
 
 
 def median(values: Iterable[float | None]) -> float:

@@ -34,7 +34,15 @@ from typing import Any
 
 import numpy as np
 import sympy
-from common import CompileClock, comma_list, environment, one_line, print_environment, write_json
+from common import (
+    STAGES,
+    CompileClock,
+    comma_list,
+    environment,
+    kept_rows,
+    one_line,
+    print_environment,
+)
 from exactness import exact, skeleton_of
 from fair_targets import LARGEST, _defined
 from random_laws import law as random_law
@@ -60,7 +68,6 @@ SENDER_MATTERS = 0.01  # of the standard deviation of g, off its mean over sende
 SIGMA, WORTH, DEVIATION = 1e-3, 5 * NUM_NODES, 0.01
 MOST_EVALUATIONS, TOLERANCES = 10_000, {"rtol": 1e-10, "atol": 1e-12}
 WITHIN_CLEAN, WITHIN_NOISY = 0.01, 0.05
-STAGES = ("smoothing", "search", "refinement", "neural terms", "expressions")
 TIMES = (*STAGES, "compilation", "total")
 QUICK_COUNT = 3
 
@@ -290,12 +297,8 @@ def main() -> None:
         f"{SAMPLES} samples, {noise}, engines {'+'.join(options.engines)}",
         flush=True,
     )
-    rows: list[dict[str, Any]] = []
-    for number in range(options.count):
-        rows.append(measured(number, options))
-        print(row_text(rows[-1]), flush=True)
-        if options.json:
-            write_json(options.json, {**record, "rows": rows, "summary": summary(rows)})
+    measurements = (measured(number, options) for number in range(options.count))
+    rows = kept_rows(measurements, record, options.json, row_text, summary)
     print_summary(summary(rows))
     print(f"exact {sum(row['exact'] for row in rows)}/{len(rows)}")
 

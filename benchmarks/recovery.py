@@ -10,6 +10,7 @@ Clean data count as recovered when the skeleton is exact and every constant with
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import time
 import warnings
@@ -18,14 +19,15 @@ from typing import Any
 
 import numpy as np
 from common import (
+    STAGES,
     CompileClock,
     comma_list,
     environment,
     integers,
+    kept_rows,
     median,
     one_line,
     print_environment,
-    write_json,
 )
 from standard_errors import largest_standardised_error
 
@@ -77,7 +79,6 @@ NUM_NODES = 100
 WITHIN = 0.01  # relative error of every constant, clean data
 WITHIN_STANDARD_ERRORS = 3.0  # of every constant, noisy data
 QUICK_LAWS = ("epidemic", "kuramoto")
-STAGES = ("smoothing", "search", "refinement", "sums over neighbours", "neural terms")
 
 
 def main() -> None:
@@ -87,14 +88,9 @@ def main() -> None:
     print_environment(record["environment"])
     noise = "clean" if options.db is None else f"{options.db:g} dB"
     print(f"{NUM_NODES} nodes, {noise}, networks {options.networks}, seeds {options.seeds}")
-    rows = []
-    for name in options.laws:
-        for network in options.networks:
-            for seed in options.seeds:
-                rows.append(recover(name, network, seed, options))
-                print(row_text(rows[-1]), flush=True)
-                if options.json:
-                    write_json(options.json, {**record, "rows": rows, "summary": summary(rows)})
+    cases = itertools.product(options.laws, options.networks, options.seeds)
+    measurements = (recover(*case, options) for case in cases)
+    rows = kept_rows(measurements, record, options.json, row_text, summary)
     print_summary(summary(rows))
     print(f"recovered {sum(row['recovered'] for row in rows)}/{len(rows)}")
 

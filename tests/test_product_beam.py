@@ -36,8 +36,8 @@ def test_the_best_pair_is_that_of_a_slow_search(monkeypatch, paired, with_start)
     target += 0.1 * random.normal(size=60)
     if not paired:
         monkeypatch.setattr(product_beam, "_MAX_PAIRED", 0)
-    search = ProductSearch(features, target, weight, base, 60, 40.0, start)
-    found = [p for p in search.best(2, 60) if len(p.positions) == 2]
+    products = ProductSearch(features, 60, 40.0).best(target, weight, base, 2, 60, start)
+    found = [p for p in products if len(p.positions) == 2]
     best = min(found, key=lambda p: p.residual)
     slow = {
         (a, b): _left([own * features.values[a] * features.values[b], *base], target, weight)
@@ -52,7 +52,7 @@ def test_the_best_pair_is_that_of_a_slow_search(monkeypatch, paired, with_start)
 def test_three_factors_are_found():
     features = _features(seed=5)
     target = -1.5 * features.values[0] * features.values[4] * features.values[9]
-    found = ProductSearch(features, target, np.ones(60), [], 40, 40.0).best(3, 20)
+    found = ProductSearch(features, 40, 40.0).best(target, np.ones(60), [], 3, 20)
     best = min(found, key=lambda p: p.residual)
     assert set(best.positions) == {100, 104, 109}
     assert best.residual < 1e-6 * float(target @ target)
@@ -61,7 +61,7 @@ def test_three_factors_are_found():
 def test_factors_of_one_family_are_not_multiplied():
     features = _features(seed=6)
     target = features.values[1] * features.values[8]
-    for product in ProductSearch(features, target, np.ones(60), [], 40, 40.0).best(3, 40):
+    for product in ProductSearch(features, 40, 40.0).best(target, np.ones(60), [], 3, 40):
         families = [features.family[p - 100] for p in product.positions]
         assert len(set(families)) == len(families)
 
@@ -71,7 +71,7 @@ def test_features_that_are_not_finite_with_a_factor_are_left_out():
     features.values[3] = 1e30
     target = features.values[0] * features.values[1]
     best = min(
-        ProductSearch(features, target, np.ones(60), [], 40, 40.0).best(2, 20),
+        ProductSearch(features, 40, 40.0).best(target, np.ones(60), [], 2, 20),
         key=lambda p: p.residual,
     )
     assert set(best.positions) == {100, 101}
@@ -83,10 +83,9 @@ def test_sizes_do_not_matter():
     target = features.values[3] * features.values[11] + 0.3 * features.values[0]
     for size, weight in ((1.0, 1.0), (1e20, 1e14), (1e-18, 1e16)):
         scaled = features._replace(values=size * features.values)
-        search = ProductSearch(scaled, size * target, np.full(60, weight), [], 40, 40.0)
-        best = min(
-            (p for p in search.best(2, 40) if len(p.positions) == 2), key=lambda p: p.residual
-        )
+        search = ProductSearch(scaled, 40, 40.0)
+        products = search.best(size * target, np.full(60, weight), [], 2, 40)
+        best = min((p for p in products if len(p.positions) == 2), key=lambda p: p.residual)
         assert set(best.positions) == {103, 111}
         whole = float(((weight * size * target) ** 2).sum())
         expected = _left([features.values[3] * features.values[11]], target, np.ones(60))

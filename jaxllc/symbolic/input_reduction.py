@@ -57,7 +57,7 @@ def _candidates(samples: Samples, grammar: Grammar) -> Iterator[Reduction]:
     names = samples.names
     symbols = [sympy.Symbol(n) for n in names]
     for k in range(len(names)):
-        yield _made(samples, [c for c in range(len(names)) if c != k], None, None)
+        yield _made(samples, [c for c in range(len(names)) if c != k])
     for a, b in itertools.combinations(range(len(names)), 2):
         rest = [c for c in range(len(names)) if c not in (a, b)]
         both = [
@@ -70,17 +70,19 @@ def _candidates(samples: Samples, grammar: Grammar) -> Iterator[Reduction]:
                 if columns[below].min() > 0 or columns[below].max() < 0:
                     both.append((symbols[top] / symbols[below], columns[top] / columns[below]))
                     break
-        for expression, values in both:
-            yield _made(samples, rest, expression, values)
+        for combined in both:
+            yield _made(samples, rest, combined)
 
 
 def _made(
-    samples: Samples, rest: list[int], expression: sympy.Expr | None, values: np.ndarray | None
+    samples: Samples, rest: list[int], combined: tuple[sympy.Expr, np.ndarray] | None = None
 ) -> Reduction:
+    """The samples with some of their inputs, and a combination of others with its values."""
     names = [samples.names[c] for c in rest]
     columns = [samples.points[:, c] for c in rest]
     meaning = {}
-    if expression is not None and values is not None:
+    if combined is not None:
+        expression, values = combined
         name = _COMBINED
         while name in samples.names:
             name += "_"

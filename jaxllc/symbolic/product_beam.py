@@ -7,14 +7,16 @@ tell of all pairs at once what a multiple of each explains.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import sympy
 
-from jaxllc.symbolic.dictionary import Features
-from jaxllc.symbolic.subset_beam import mixed
+from jaxllc.symbolic.dictionary import Dictionary, Features
+from jaxllc.symbolic.subset_beam import fitted_sum, mixed
 
 # Columns up to which all pairs are looked at.
 _MAX_PAIRED = 3000
@@ -40,44 +42,48 @@ class _Options(NamedTuple):
     score: np.ndarray
 
 
+class _Query(NamedTuple):
+    """What is left of a target beside the base, of unit length, and its square before; an orthonormal basis
+    of the base, (direction, n); what a product is multiplied by, (n,)."""
+
+    rest: np.ndarray
+    whole: float
+    basis: np.ndarray
+    scale: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class ProductSearch:
-    """What products of features explain of a target beside some columns.
+    """Products of features that explain a target beside some columns.
 
-    features: values (feature, n); target, weight: (n,); base: columns that are fitted beside the product;
-    start: (n,) a factor that every product has. width: products that go on from each size.
+    features: values (feature, n). width: products that go on from each size; independent: as in the judge.
     """
 
     features: Features
-    target: np.ndarray
-    weight: np.ndarray
-    base: Sequence[np.ndarray]
     width: int
     independent: float
-    start: np.ndarray | None = None
 
-    def best(self, largest: int, per_size: int) -> Iterator[Product]:
-        """The best few products of each size up to `largest`, of factors of different families."""
-        columns = [b * self.weight for b in self.base]
-        basis = (
-            np.linalg.qr(np.stack(columns, axis=1))[0].T if columns else np.zeros((0, self._count))
-        )
-        weighted = self.target * self.weight
-        rest = weighted - (basis @ weighted) @ basis
-        # Shares of what is left, so that nothing overflows in single precision.
-        whole = float(rest @ rest)
-        rest = rest / np.sqrt(whole) if whole > 0 else rest
-        # What a multiple of a product explains does not depend on its size.
-        scale = np.abs(self.features.values).max(axis=1, keepdims=True)
-        values = (self.features.values / np.where(scale > 0, scale, 1.0)).astype(np.float32)
+    def best(
+        self,
+        target: np.ndarray,
+        weight: np.ndarray,
+        base: Sequence[np.ndarray],
+        largest: int,
+        per_size: int,
+        start: np.ndarray | None = None,
+    ) -> Iterator[Product]:
+        """The best few products of each size up to `largest`, of factors of different families.
+
+        target, weight: (n,); base: columns that are fitted beside the product; start: (n,) a factor of
+        every product.
+        """
+        query = _query(target, weight, base, start)
         states: list[tuple[int, ...]] = [()]
         for size in range(1, largest + 1):
             if not states:
                 break
-            if size == 2 and len(values) <= _MAX_PAIRED:
-                options = self._pairs(values, rest, basis, whole)
-            else:
-                options = self._longer(states, values, rest, basis, whole)
+            paired = size == 2 and len(self._unit) <= _MAX_PAIRED
+            options = self._pairs(query) if paired else self._longer(states, query)
             kept = self._chosen(options)
             of: dict[frozenset[int], int] = {}
             for place in kept:
@@ -91,65 +97,67 @@ class ProductSearch:
                     )
             states = [tuple(int(r) for r in options.rows[place]) for place in kept]
 
-    @property
-    def _count(self) -> int:
-        return len(self.target)
+    @cached_property
+    def _unit(self) -> np.ndarray:
+        """Each feature relative to its largest value; a multiple explains as much whatever its size."""
+        largest = np.abs(self.features.values).max(axis=1, keepdims=True)
+        return (self.features.values / np.where(largest > 0, largest, 1.0)).astype(np.float32)
+
+    @cached_property
+    def _squares(self) -> np.ndarray:
+        return self._unit**2
 
     def _scored(
-        self, share: np.ndarray, whole: float, cost: np.ndarray
+        self, share: np.ndarray, query: _Query, cost: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What is left where a share of the whole is explained, and the score."""
-        left = whole * np.maximum(1.0 - share.astype(float), 0.0)
-        return left, 0.5 * self.independent * np.log1p(left / self._count) + cost
+        left = query.whole * np.maximum(1.0 - share.astype(float), 0.0)
+        return left, 0.5 * self.independent * np.log1p(left / len(query.rest)) + cost
 
-    def _longer(
-        self, states, values: np.ndarray, rest: np.ndarray, basis: np.ndarray, whole: float
-    ) -> _Options:
+    def _longer(self, states: Sequence[tuple[int, ...]], query: _Query) -> _Options:
         """Each state times one feature more."""
-        squares = values**2
         family, cost = self.features.family, self.features.cost
         parts = []
         for state in states:
-            factor = np.ones(self._count) if self.start is None else self.start
-            factor = factor * np.prod(values[list(state)], axis=0)
-            gain = _gains(values, squares, _scaled(factor * self.weight), rest, basis)
-            gain[np.isin(family, family[list(state)])] = 0.0
-            best = _best_of_families(gain, family, self.width)
+            scale = _scaled(query.scale * np.prod(self._unit[list(state)], axis=0))
+            share = _share(
+                self._unit @ (scale * query.rest).astype(np.float32),
+                self._squares @ (scale**2).astype(np.float32),
+                (self._unit @ (scale * d).astype(np.float32) for d in query.basis),
+            )
+            share[np.isin(family, family[list(state)])] = 0.0
+            best = _best_of_families(share, family, self.width)
             paid = cost[best] + sum(float(cost[r]) + 1.0 for r in state)
             rows = np.column_stack([np.tile(state, (len(best), 1)).astype(int), best])
-            parts.append(_Options(rows, *self._scored(gain[best], whole, paid)))
+            parts.append(_Options(rows, *self._scored(share[best], query, paid)))
         return _Options(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
-    def _pairs(
-        self, values: np.ndarray, rest: np.ndarray, basis: np.ndarray, whole: float
-    ) -> _Options:
+    def _pairs(self, query: _Query) -> _Options:
         """The best of all pairs of features."""
         family, cost = self.features.family, self.features.cost
-        scale = _scaled(self.weight if self.start is None else self.weight * self.start)
-        squares = values**2
-        right = [(values * (scale * d).astype(np.float32)).T for d in (rest, *basis)]
-        sizes = (squares * (scale**2).astype(np.float32)).T
+        scale = _scaled(query.scale)
+        target, *base = (
+            (self._unit * (scale * d).astype(np.float32)).T for d in (query.rest, *query.basis)
+        )
+        sizes = (self._squares * (scale**2).astype(np.float32)).T
         parts = []
-        for first in range(0, len(values), _BLOCK):
+        for first in range(0, len(self._unit), _BLOCK):
             rows, later = slice(first, first + _BLOCK), slice(first, None)
-            size = squares[rows] @ sizes[:, later]
-            own = size.copy()
-            for direction in right[1:]:
-                own -= (values[rows] @ direction[:, later]) ** 2
-            gain = (values[rows] @ right[0][:, later]) ** 2
-            with np.errstate(all="ignore"):
-                gain /= own
-            alike = family[rows, None] == family[later]
-            gain[~np.isfinite(gain) | (own <= 1e-3 * size) | alike] = 0.0
-            # Each pair once.
-            gain[np.tri(*gain.shape) > 0] = 0.0
-            left, score = self._scored(gain, whole, cost[rows, None] + cost[later] + 1.0)
-            count = min(10 * self.width, gain.size - 1)
+            share = _share(
+                self._unit[rows] @ target[:, later],
+                self._squares[rows] @ sizes[:, later],
+                (self._unit[rows] @ direction[:, later] for direction in base),
+            )
+            # Of different families, and each pair once.
+            share[family[rows, None] == family[later]] = 0.0
+            share[np.tri(*share.shape) > 0] = 0.0
+            left, score = self._scored(share, query, cost[rows, None] + cost[later] + 1.0)
+            count = min(10 * self.width, share.size - 1)
             flat = np.unique(
                 np.concatenate([np.argpartition(v.ravel(), count)[:count] for v in (left, score)])
             )
-            flat = flat[gain.ravel()[flat] > 0]
-            pairs = first + np.column_stack(np.divmod(flat, gain.shape[1]))
+            flat = flat[share.ravel()[flat] > 0]
+            pairs = first + np.column_stack(np.divmod(flat, share.shape[1]))
             parts.append(_Options(pairs, left.ravel()[flat], score.ravel()[flat]))
         return _Options(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
@@ -173,33 +181,66 @@ class ProductSearch:
         return kept
 
 
+def product_sums(
+    dictionary: Dictionary,
+    products: Iterable[Product],
+    target: np.ndarray,
+    weight: np.ndarray,
+    base: Sequence[tuple[sympy.Expr, np.ndarray]] = (),
+    start: tuple[sympy.Expr, np.ndarray] | None = None,
+) -> Iterator[sympy.Expr]:
+    """Each product with its best coefficient, beside those of the base; base, start: with their values."""
+    first, values = (sympy.Integer(1), np.ones(len(target))) if start is None else start
+    for product in products:
+        parts = [first * sympy.Mul(*(dictionary.expression(p) for p in product.positions))]
+        columns = [values * np.prod([dictionary.values(p) for p in product.positions], axis=0)]
+        parts += [e for e, _ in base]
+        columns += [v for _, v in base]
+        yield fitted_sum(parts, columns, target, weight)
+
+
+def _query(
+    target: np.ndarray,
+    weight: np.ndarray,
+    base: Sequence[np.ndarray],
+    start: np.ndarray | None,
+) -> _Query:
+    columns = [b * weight for b in base]
+    basis = np.linalg.qr(np.stack(columns, axis=1))[0].T if columns else np.zeros((0, len(target)))
+    weighted = target * weight
+    rest = weighted - (basis @ weighted) @ basis
+    # Of unit length, so that nothing overflows in single precision.
+    whole = float(rest @ rest)
+    rest = rest / np.sqrt(whole) if whole > 0 else rest
+    return _Query(rest, whole, basis, weight if start is None else weight * start)
+
+
 def _scaled(values: np.ndarray) -> np.ndarray:
     """Values relative to the largest."""
     size = np.abs(values).max()
     return values / size if np.isfinite(size) and size > 0 else values
 
 
-def _gains(values, squares, scaled: np.ndarray, rest: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """The share of the rest that a multiple of each feature times a factor explains, (feature,)."""
-    slope = values @ (scaled * rest).astype(np.float32)
-    size = squares @ (scaled**2).astype(np.float32)
+def _share(slope: np.ndarray, size: np.ndarray, in_base: Iterable[np.ndarray]) -> np.ndarray:
+    """The share of the rest that multiples of products explain, from their products with the rest, their
+    squares and their products with each direction of the base."""
     own = size.copy()
-    for direction in basis:
-        own -= (values @ (scaled * direction).astype(np.float32)) ** 2
-    # Nearly in the span of the base: what is left of it is rounding.
-    good = own > 1e-3 * size
+    for part in in_base:
+        own -= part**2
     with np.errstate(all="ignore"):
-        gain = np.where(good, slope**2 / np.where(good, own, 1.0), 0.0)
-    return np.nan_to_num(gain, nan=0.0, posinf=0.0)
+        share = slope**2 / own
+    # Nearly in the span of the base: what is left of it is rounding.
+    share[~np.isfinite(share) | (own <= 1e-3 * size)] = 0.0
+    return share
 
 
-def _best_of_families(gain: np.ndarray, family: np.ndarray, count: int) -> np.ndarray:
-    """Rows of the largest gains, at most _ALIKE of each family, of at most `count` families."""
-    order = np.lexsort((-gain, family))
+def _best_of_families(share: np.ndarray, family: np.ndarray, count: int) -> np.ndarray:
+    """Rows of the largest shares, at most _ALIKE of each family, of at most `count` families."""
+    order = np.lexsort((-share, family))
     _, first, sizes = np.unique(family[order], return_index=True, return_counts=True)
     rank = np.arange(len(order)) - np.repeat(first, sizes)
-    good = order[(rank < _ALIKE) & (gain[order] > 0)]
-    best = good[np.argsort(-gain[good], kind="stable")]
+    good = order[(rank < _ALIKE) & (share[order] > 0)]
+    best = good[np.argsort(-share[good], kind="stable")]
     leading = np.unique(family[best], return_index=True)[1]
     kept = family[best[np.sort(leading)[:count]]]
     return best[np.isin(family[best], kept)]

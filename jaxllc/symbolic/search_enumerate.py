@@ -24,8 +24,8 @@ from jaxllc.symbolic.dictionary import (
 )
 from jaxllc.symbolic.function_atoms import GROUPS
 from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.product_beam import ProductSearch
-from jaxllc.symbolic.subset_beam import Columns, beam, combine
+from jaxllc.symbolic.product_beam import ProductSearch, product_sums
+from jaxllc.symbolic.subset_beam import Columns, beam, combine, fitted_sum
 from jaxllc.symbolic.term_samples import Samples, scale_of
 
 # A set's coefficient on a logarithm, if this close to a half, is the power of a factor.
@@ -80,9 +80,7 @@ class EnumerationEngine:
             for subset in self._beam(columns, samples.values * weight, largest, per_size):
                 if subset.positions not in seen:
                     seen.add(subset.positions)
-                    yield _combination(
-                        dictionary, subset.positions, samples, samples.values, weight
-                    )
+                    yield _combination(dictionary, subset.positions, samples.values, weight)
 
     def _transformed(
         self, samples: Samples, dictionary: Dictionary, target: np.ndarray, weight: np.ndarray
@@ -94,7 +92,7 @@ class EnumerationEngine:
             for subset in self._beam(columns, target * weight, 3, self.per_size // 2):
                 if subset.positions not in seen:
                     seen.add(subset.positions)
-                    yield _combination(dictionary, subset.positions, samples, target, weight)
+                    yield _combination(dictionary, subset.positions, target, weight)
 
     def _inverse(self, samples: Samples, dictionary: Dictionary, grammar: Grammar):
         """y = 1 / sum."""
@@ -184,21 +182,13 @@ class EnumerationEngine:
     def _factors(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
         """y = c times a product of functions, alone and beside a constant."""
         dictionary = single_functions(samples, grammar)
-        features = dictionary.columns()
-        weight = 1.0 / samples.error
-        ones = np.ones(len(samples.values))
-        for base in ([], [ones]):
-            search = ProductSearch(
-                features, samples.values, weight, base, 4 * self.width, self.independent
-            )
-            for product in search.best(self.largest, self.per_size):
-                factors = [dictionary.expression(p) for p in product.positions]
-                column = np.prod([dictionary.values(p) for p in product.positions], axis=0)
-                numbers = combine([column, *base], samples.values, weight)
-                yield sympy.Add(
-                    sympy.Float(float(numbers[0])) * sympy.Mul(*factors),
-                    *(sympy.Float(float(c)) for c in numbers[1:]),
-                )
+        search = ProductSearch(dictionary.columns(), 4 * self.width, self.independent)
+        target, weight = samples.values, 1.0 / samples.error
+        one = (sympy.Integer(1), np.ones(len(target)))
+        for base in ([], [one]):
+            columns = [column for _, column in base]
+            products = search.best(target, weight, columns, self.largest, self.per_size)
+            yield from product_sums(dictionary, products, target, weight, base)
 
     def _rational(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
         """y = P/Q with the constant of Q one: y = P - y (Q - 1)."""
@@ -230,13 +220,9 @@ class EnumerationEngine:
                 yield above / below
 
 
-def _combination(dictionary, positions, samples: Samples, target, weight) -> sympy.Expr:
+def _combination(dictionary, positions, target, weight) -> sympy.Expr:
     features = [dictionary.expression(p) for p in positions]
-    columns = [dictionary.values(p) for p in positions]
-    coefficients = combine(columns, target, weight)
-    return sympy.Add(
-        *(sympy.Float(float(c)) * f for c, f in zip(coefficients, features, strict=True))
-    )
+    return fitted_sum(features, [dictionary.values(p) for p in positions], target, weight)
 
 
 def _joined(first: Features, second: Features) -> Features:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import sympy
 
 _SMALLEST_SHARE = 1e-5
 # Columns up to which all pairs are looked at.
@@ -257,3 +258,14 @@ def combine(columns: Sequence[np.ndarray], target: np.ndarray, weight: np.ndarra
     size = np.sqrt((matrix**2).sum(axis=0))
     size = np.where(size > 0, size, 1.0)
     return np.linalg.lstsq(matrix / size, target * weight, rcond=1e-10)[0] / size
+
+
+def fitted_sum(
+    parts: Sequence[sympy.Expr],
+    columns: Sequence[np.ndarray],
+    target: np.ndarray,
+    weight: np.ndarray,
+) -> sympy.Expr:
+    """The best weighted combination of columns as a sum of what they are columns of."""
+    numbers = combine(columns, target, weight)
+    return sympy.Add(*(sympy.Float(float(c)) * e for c, e in zip(numbers, parts, strict=True)))

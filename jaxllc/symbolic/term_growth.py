@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import sympy
 
 from jaxllc.expression_calculus import derivative, evaluate
-from jaxllc.symbolic.dictionary import build_dictionary, single_functions
+from jaxllc.symbolic.dictionary import Dictionary, build_dictionary, single_functions
 from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.product_beam import ProductSearch
+from jaxllc.symbolic.product_beam import ProductSearch, product_sums
 from jaxllc.symbolic.skeletons import (
     Skeleton,
     all_parts,
@@ -27,7 +28,7 @@ from jaxllc.symbolic.skeletons import (
     rebuilt,
     renumbered,
 )
-from jaxllc.symbolic.subset_beam import Columns, beam, combine
+from jaxllc.symbolic.subset_beam import Columns, beam
 from jaxllc.symbolic.term_judge import Judged, TermJudge
 from jaxllc.terms import sigmoid
 
@@ -104,11 +105,17 @@ class _Residuals:
     def __init__(self, judge: TermJudge) -> None:
         self.judge = judge
         self.samples = judge.samples.thinned(256, 1)
-        self.dictionary = build_dictionary(self.samples, judge.grammar)
-        self.columns = Columns(*self.dictionary.columns(), 1.0 / self.samples.error)
         self.functions = single_functions(self.samples, judge.grammar)
-        self.features = self.functions.columns()
+        self.search = ProductSearch(self.functions.columns(), 24, judge.independent)
         self._done: set[tuple[sympy.Expr, frozenset[sympy.Expr], bool]] = set()
+
+    @cached_property
+    def dictionary(self) -> Dictionary:
+        return build_dictionary(self.samples, self.judge.grammar)
+
+    @cached_property
+    def columns(self) -> Columns:
+        return Columns(*self.dictionary.columns(), 1.0 / self.samples.error)
 
     def terms(self, parent: Judged, count: int = 16) -> Iterator[Skeleton]:
         """The candidate plus one feature, for the features that explain the most."""
@@ -181,18 +188,15 @@ class _Residuals:
             )
         if not np.isfinite(start).all() or not np.isfinite(base).all():
             return
-        search = ProductSearch(
-            self.features, target, weight, base, 24, self.judge.independent, start
+        products = self.search.best(target, weight, base, 2, count, start)
+        yield from product_sums(
+            self.functions,
+            products,
+            target,
+            weight,
+            list(zip(others, base, strict=True)),
+            (kept, start),
         )
-        for product in search.best(2, count):
-            factors = [self.functions.expression(p) for p in product.positions]
-            values = [self.functions.values(p) for p in product.positions]
-            columns = [start * np.prod(values, axis=0), *base]
-            numbers = combine(columns, target, weight)
-            parts = [kept * sympy.Mul(*factors), *others]
-            yield sympy.Add(
-                *(sympy.Float(float(c)) * e for c, e in zip(numbers, parts, strict=True))
-            )
 
 
 _MOST_TERMS = 4

@@ -190,8 +190,6 @@ class TermJudge:
         rest = list(skeletons)
         while True:
             found = _distinct(sorted(self.refitted(rest, steps=12, screen=True), key=_by_score))
-            if len(found) <= kept:
-                return found
             half = max(kept, (len(found) + 1) // 2)
             if half == kept:
                 return found[:kept]
