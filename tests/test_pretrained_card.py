@@ -47,9 +47,12 @@ def run(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     sizes = ModelSettings(width=16, blocks=1, decoder_width=16, layers=1, heads=2)
+    first = {"sha256": "abc", "steps": None, "seconds": None, "begun_from": None}
+    origin = {"sha256": "def", "steps": 900, "seconds": 600, "begun_from": first}
     about = {"corpus": CORPUS, "training": TRAINING, "steps": 40, "seconds": 240}
+    about["begun_from"] = origin
     save_model(folder / "weights.safetensors", new_model(sizes), about)
-    lines = [json.dumps({**line(k), "begun_from": "abc"} if not k else line(k)) for k in range(41)]
+    lines = [json.dumps(line(k)) for k in range(41)]
     (folder / "log.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -72,7 +75,8 @@ def test_the_card_tells_what_the_files_hold(run):
         "machine: one core",
         "4 minutes",
         "seed 7",
-        "the weights `abc`",
+        "begun from: weights of the hash `def`, trained for 900 steps and 10 minutes",
+        "which were begun from: weights of the hash `abc`",
         "48, 64",
         "640 in all",
         "| held-out | 50 | 0.460 | 0.520 | 0.030 | 0.210 |",

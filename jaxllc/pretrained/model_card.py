@@ -69,7 +69,7 @@ def model_card(
         "## Corpus",
         _corpus(about["corpus"]),
         "## Training",
-        _bullets(_training(about, lines, machine)),
+        _bullets(_training(about, machine)),
         f"Loss is in nats a string. Recall is the share of sets whose own string is among the {TOP} "
         "likeliest that beam search writes, before constants are fitted; the sets were not trained on.",
         _table(list(_CURVE.values()), [_curve_row(line) for line in _thinned(lines)]),
@@ -126,7 +126,7 @@ def _corpus(corpus: dict[str, Any]) -> str:
     )
 
 
-def _training(about: dict[str, Any], lines: list[dict[str, Any]], machine: str) -> dict[str, Any]:
+def _training(about: dict[str, Any], machine: str) -> dict[str, Any]:
     training = about["training"]
     found = {
         "machine": machine,
@@ -136,9 +136,13 @@ def _training(about: dict[str, Any], lines: list[dict[str, Any]], machine: str) 
         "method": f"AdamW, rate {training['rate']:g} with warm-up and cosine, decay {training['decay']:g}; "
         f"weights averaged over steps ({training['average']:g}); seed {training['seed']}",
     }
-    begun = lines[0].get("begun_from")
-    if begun:
-        found["begun from"] = f"the weights `{begun}`"
+    before, name = about.get("begun_from"), "begun from"
+    while before:
+        trained = f", trained for {before['steps']:,} steps" if before["steps"] else ""
+        if before["seconds"]:
+            trained += f" and {before['seconds'] / 60:.0f} minutes"
+        found[name] = f"weights of the hash `{before['sha256']}`{trained}"
+        before, name = before["begun_from"], f"{name}, which were begun from"
     return found
 
 

@@ -100,8 +100,8 @@ def train(
 
     resume: go on from the folder's checkpoint; with a budget in steps the result is the same bit for bit as
     without the interruption. begin_from: a file of weights, or "shipped", to train further with a new
-    optimiser; it decides the model and the scales of the descriptors, and the log begins with its hash and
-    with what it knows before the first step. workers: threads that make batches. stop_after: seconds after
+    optimiser; it decides the model and the scales of the descriptors, and the log begins with what it knows
+    before the first step. workers: threads that make batches. stop_after: seconds after
     which this part ends with a checkpoint, to be resumed. say: is given each line of the log.
     Raises InputError for a folder that cannot be used, one with a checkpoint where resume is not given, a
     checkpoint of other settings, and weights that cannot be read or are of another number of variables.
@@ -114,9 +114,9 @@ def train(
         raise InputError(f"{checkpoint} exists already; resume it, or give another folder")
     if resume and not checkpoint.exists():
         raise InputError(f"there is no {checkpoint} to resume; leave resume out to begin")
-    trained = None
+    trained, origin = None, None
     if begin_from is not None:
-        trained = _model_of(begin_from)
+        trained, origin = _begun_from(begin_from)
         if model_settings not in (None, trained.settings):
             raise InputError(
                 f"the weights {begin_from} are of a model of other settings, {trained.settings}; "
@@ -141,6 +141,7 @@ def train(
     state = begin(model_settings, settings, corpus, trained)
     if resume:
         state = read_checkpoint(checkpoint, state, mark)
+        origin = _origin_in(folder / WEIGHTS)
     state = trainer.placed_state(state)
     tests = _Tests(corpus.settings, model_settings, trainer, budget.tested)
 
@@ -151,6 +152,7 @@ def train(
             "training": asdict(settings),
             "steps": int(state.step),
             "seconds": round(float(state.seconds)),
+            "begun_from": origin,
         }
         save_model(folder / WEIGHTS, averaged_model(model_settings, state), about)
         line: dict[str, Any] = {
@@ -162,8 +164,6 @@ def train(
             "loss": round(float(np.mean([float(v) for v in losses])), 4) if losses else None,
             **tests.measured(state),
         }
-        if trained is not None and not state.step:
-            line["begun_from"] = digest(half_precision(trained))
         text = json.dumps(line)
         with (folder / LOG).open("a") as file:
             file.write(text + "\n")
@@ -176,12 +176,21 @@ def train(
         return _run(state, trainer, corpus, budget, workers, stop_after, look)
 
 
-def _model_of(weights: str | os.PathLike) -> SkeletonModel:
+def _begun_from(weights: str | os.PathLike) -> tuple[SkeletonModel, dict[str, Any]]:
+    """A model to train further, and what is told of it: its hash, and the training it had, if any."""
     if weights == SHIPPED:
         from jaxllc.pretrained.shipped import shipped_model
 
-        return shipped_model()[0]
-    return load_model(weights)[0]
+        model, about = shipped_model()
+    else:
+        model, about = load_model(weights)
+    origin = {"sha256": digest(half_precision(model))}
+    return model, origin | {name: about.get(name) for name in ("steps", "seconds", "begun_from")}
+
+
+def _origin_in(weights: Path) -> dict[str, Any] | None:
+    """What the weights of a training that is resumed were begun from."""
+    return load_model(weights)[1].get("begun_from") if weights.exists() else None
 
 
 def _run(state, trainer: Trainer, corpus: Corpus, budget: Budget, workers, stop_after, look):
