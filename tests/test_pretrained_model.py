@@ -100,6 +100,14 @@ def test_only_allowed_symbols_are_written(described):
     assert not any(part in joint for part in ("x2", "^3", "^4", "exp", "reciprocal", "sigmoid"))
 
 
+def test_strings_are_the_same_where_double_precision_is_turned_on(model, described):
+    single = decode(model, described, width=12)
+    with jax.enable_x64(True):
+        double = decode(model, described, width=12)
+    assert np.array_equal(single.strings[:, 0], double.strings[:, 0])
+    np.testing.assert_allclose(single.log_likelihood, double.log_likelihood, atol=1e-3)
+
+
 def test_strings_hold_what_is_needed(model, described):
     symbols = model.settings.alphabet
     needed = np.zeros(symbols.size, bool)

@@ -1,6 +1,7 @@
 """The engine `pretrained`: what the model that comes with jaxllc writes for samples, with fitted constants.
 
-The model is loaded and compiled when it is first asked, so that a search that ends before need not wait.
+The model is loaded and compiled when it is first asked, so that a search that ends before need not wait. A
+compilation cache of JAX, where the user sets one (JAX_COMPILATION_CACHE_DIR), keeps it for the next process.
 """
 
 from __future__ import annotations
