@@ -39,7 +39,7 @@ from jaxllc.expressions import to_text
 from jaxllc.symbolic.term_samples import Samples
 
 DEFAULT_ENGINE = "sparse+operon"
-OWN_ENGINES = ("sparse", "operon", "pysr")
+OWN_ENGINES = ("sparse", "operon", "pysr", "pretrained")
 PEERS = {"pysindy": search_with_pysindy, "gplearn": search_with_gplearn}
 FAMILIES = ("core", "extra", "random", "nested")
 DEFAULT_FAMILIES = ("core", "extra", "random")

@@ -35,8 +35,9 @@ class DiscoverSettings:
     """Choices of a discovery; each is a flag of `jaxllc discover`.
 
     engines: search engines whose proposals the judge compares: "sparse", "operon" (needs jaxllc[operon]),
-        "pysr" (needs jaxllc[pysr]). Whole equations are always searched sparsely first; where that leaves
-        something, or needs many terms, the engines look for expressions of the neural terms.
+        "pysr" (needs jaxllc[pysr]), "pretrained" (a network that comes with jaxllc), in this order until
+        one explains a term. Whole equations are always searched sparsely first; where that leaves something,
+        or needs many terms, the engines look for expressions of the neural terms.
     functions: those that a law may hold, by name; "sqrt" stands for all powers that are not whole.
     division: whether a variable may stand in a denominator.
     sums: where sums of terms leave something unexplained, also look for functions of the sum over neighbours,

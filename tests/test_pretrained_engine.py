@@ -133,6 +133,54 @@ def test_an_engine_keeps_to_grammar_and_names_and_is_the_same_each_time(engine):
     assert counts[0] <= min(counts) + 1
 
 
+def test_what_a_grammar_demands_is_in_every_proposal(engine):
+    samples = samples_of(TRUE["polynomial"][0])
+    for required in (("sin",), ("max", "min"), ("tanh",)):
+        found = engine.propose(samples, Grammar(required=required), 3, np.inf)
+        assert found, required
+        assert all(operators_in(e) & set(required) for e in found)
+
+
+def told(structure):
+    """In place of what a model writes."""
+    return lambda self, targets, grammar=None, seed=0: [structure for _ in targets]
+
+
+@pytest.mark.parametrize(
+    ("name", "functions"),
+    [
+        ("gate", ("tanh",)),
+        ("gate", ("exp",)),
+        ("phase", ("cos",)),
+        ("nested", ("sin",)),
+        ("two factors", ("exp", "sigmoid")),
+    ],
+)
+def test_a_function_is_written_with_those_the_grammar_has(engine, monkeypatch, name, functions):
+    function, structure, _ = TRUE[name]
+    monkeypatch.setattr(PretrainedEngine, "skeletons_of", told(structure))
+    samples = samples_of(function, noise=1e-4)
+    (found,) = engine.propose(samples, Grammar(functions), 0, np.inf)
+    assert operators_in(found) <= {*functions, "division"}
+    rest = evaluate(found, samples.columns) - samples.values
+    assert np.abs(rest).max() < 1e-2 * samples.values.std()
+
+
+def test_hinges_are_proposed_as_extremes(engine, monkeypatch):
+    structure = skeleton([ONE, X, Y], ([ONE], ("abs", [ONE, Y])))
+    monkeypatch.setattr(PretrainedEngine, "skeletons_of", told(structure))
+    samples = samples_of(lambda x, y: 1.5 * np.maximum(y - 1.2, 0) - 0.5 * x, noise=1e-4)
+    first, second = engine.propose(samples, Grammar(), 0, np.inf)
+    assert operators_in(first) == {"max"}
+    assert operators_in(second) == {"abs"}
+    for expression in (first, second):
+        rest = evaluate(expression, samples.columns) - samples.values
+        assert np.abs(rest).max() < 1e-2 * samples.values.std()
+    found = engine.propose(samples, Grammar(("max",)), 0, np.inf)
+    assert found[0] == first
+    assert all(operators_in(e) == {"max"} for e in found)
+
+
 def test_the_judge_takes_what_an_engine_proposes(engine):
     samples = samples_of(TRUE["polynomial"][0])
     proposals = engine.propose(samples, Grammar(), 0, np.inf)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jaxllc.trajectories import Trajectories
 
 _HELP = {
-    "engines": "search engines, separated by commas: sparse, operon, pysr",
+    "engines": "search engines, separated by commas: sparse, operon, pysr, pretrained",
     "functions": "functions that a law may hold, separated by commas",
     "division": "let a variable stand in a denominator",
     "sums": "look for functions of the sum over neighbours too",

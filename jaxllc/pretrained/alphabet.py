@@ -66,7 +66,7 @@ class Alphabet:
         """The place of a monomial by its exponents."""
         return {tuple(map(int, e)): k for k, e in enumerate(self.exponents)}
 
-    @property
+    @cached_property
     def num_monomials(self) -> int:
         return len(self.exponents)
 

@@ -32,24 +32,38 @@ def decode(
     width: int = 20,
     temperature: float = 0.0,
     seed: int = 0,
+    rows: int | None = None,
+    needed: np.ndarray | None = None,
 ) -> Decoded:
     """So many different strings for each description (b, d).
 
     allowed: (b, symbol) which symbols may be written, all by default; the constant and one variable always
     must. temperature: 0 for beam search; else that of samples without replacement (stochastic beam search;
-    Kool, van Hoof and Welling 2019). Compiles once for each (b, width).
-    Raises InputError for a width below 1 or a negative temperature.
+    Kool, van Hoof and Welling 2019). rows: descriptions at a time, all by default; the last ones are padded,
+    so that it compiles once for each (rows, width), whatever b. needed: (symbol,) of which each string holds
+    at least one, where there are any.
+    Raises InputError for a width or rows below 1, or a negative temperature.
     """
     check_integer("width", width, 1)
+    rows = len(descriptors) if rows is None else rows
+    check_integer("rows", rows, 1)
     if not temperature >= 0:
         raise InputError(f"temperature is {temperature}; give a number of at least 0")
     symbols = model.settings.alphabet
     if allowed is None:
         allowed = np.ones((len(descriptors), symbols.size), bool)
     graph, state = nnx.split(model)
-    parts = (jnp.asarray(descriptors), jnp.asarray(allowed), jax.random.key(seed))
-    found = _decode(graph, state, *parts, jnp.float32(temperature), width, temperature > 0)
-    return Decoded(*(np.asarray(part) for part in found))
+    key, heat = jax.random.key(seed), jnp.float32(temperature)
+    must = jnp.asarray(np.zeros(symbols.size, bool) if needed is None else needed)
+    found = []
+    for first in range(0, len(descriptors), rows):
+        some = np.arange(first, min(first + rows, len(descriptors)))
+        padded = np.pad(some, (0, rows - len(some)), mode="edge")
+        parts = (jnp.asarray(descriptors[padded]), jnp.asarray(allowed[padded]))
+        block = jax.random.fold_in(key, first)
+        written = _decode(graph, state, *parts, must, block, heat, width, temperature > 0)
+        found.append([np.asarray(part)[: len(some)] for part in written])
+    return Decoded(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
 
 def allowed_symbols(
@@ -65,19 +79,21 @@ def allowed_symbols(
 
 
 class _Beam(NamedTuple):
-    """symbols: (b, w, LENGTH); state, last: (b, w) of the automaton, and the monomial before; score: (b, w)
-    log-likelihood; key: (b, w) what the best are chosen by; carry: of the decoder, over b w rows."""
+    """symbols: (b, w, LENGTH); state, last: (b, w) of the automaton, and the monomial before; complete:
+    (b, w) whether what is needed is there; score: (b, w) log-likelihood; key: (b, w) what the best are chosen
+    by; carry: of the decoder, over b w rows."""
 
     symbols: Any
     state: Any
     last: Any
+    complete: Any
     score: Any
     key: Any
     carry: Any
 
 
 @partial(jax.jit, static_argnames=("graph", "width", "sampled"))
-def _decode(graph, state, descriptors, allowed, random_key, temperature, width, sampled):
+def _decode(graph, state, descriptors, allowed, needed, random_key, temperature, width, sampled):
     model = nnx.merge(graph, state)
     symbols = model.settings.alphabet
     automaton = symbols.automaton
@@ -94,6 +110,7 @@ def _decode(graph, state, descriptors, allowed, random_key, temperature, width, 
         jnp.full((count, width, LENGTH), symbols.padding),
         jnp.zeros((count, width), jnp.int32),
         jnp.full((count, width), -1),
+        jnp.full((count, width), ~needed.any()),
         start,
         start,
         model.decoder.begin(context),
@@ -106,6 +123,7 @@ def _decode(graph, state, descriptors, allowed, random_key, temperature, width, 
         logits = logits.astype(jnp.float32).reshape(count, width, size)
         next_state = follows[beam.state]
         fits = (next_state >= 0) & (remaining[next_state] <= LENGTH - 1 - t)
+        fits &= beam.complete[..., None] | (number != symbols.end)
         fits &= allowed[:, None] & ~(is_monomial & (number <= beam.last[..., None]))
         ended = beam.state == automaton.num_states - 1
         heat = jnp.where(sampled, temperature, 1.0)
@@ -131,6 +149,7 @@ def _decode(graph, state, descriptors, allowed, random_key, temperature, width, 
             chosen.at[:, :, t].set(symbol),
             follows[of_parent(beam.state), symbol],
             jnp.where(symbol < symbols.num_monomials, symbol, -1),
+            of_parent(beam.complete) | needed[symbol],
             jnp.take_along_axis(score.reshape(count, -1), place, axis=1),
             best,
             jax.tree.map(of_rows, after),

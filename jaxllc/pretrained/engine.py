@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
+import jax
 import numpy as np
 import sympy
 
-from jaxllc.pretrained.alphabet import KINDS, Alphabet
+from jaxllc.pretrained.allowed_forms import allowed_form, allowed_kinds
+from jaxllc.pretrained.alphabet import Alphabet
 from jaxllc.pretrained.decoding import allowed_symbols, decode
-from jaxllc.pretrained.descriptors import describe
+from jaxllc.pretrained.descriptors import describe, num_descriptors
+from jaxllc.pretrained.hinges import with_extremes
 from jaxllc.pretrained.model import NEVER, SkeletonModel
 from jaxllc.pretrained.normal_form import Structures, canonical, empty, identity, joined, renamed
 from jaxllc.pretrained.starts import fitted
@@ -21,8 +24,9 @@ from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.term_samples import Samples
 
 _MOST_POINTS = 256  # that are described
-# What the name of a kind is among the functions of a grammar.
-_IN_GRAMMAR = {"abs": ("abs", "min", "max"), "power": ("sqrt",)}
+# Targets whose strings are written at a time; on the CPU more of them take as much longer.
+_TARGETS = {"cpu": 1}
+_TARGETS_ELSEWHERE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,7 @@ class PretrainedEngine:
     """
 
     model: SkeletonModel
-    width: int = 20
+    width: int = 25
     views: int = 2
     temperature: float = 0.0
     choices: int = 2
@@ -44,27 +48,77 @@ class PretrainedEngine:
     def name(self) -> str:
         return "pretrained"
 
+    def prepare(self) -> None:
+        """Compile what writes skeletons, so that no search has to wait for it."""
+        nothing = np.zeros((1, num_descriptors(self.model.settings.alphabet)), np.float32)
+        decode(self.model, nothing, None, self.width, self.temperature, rows=self._rows)
+
+    @property
+    def _rows(self) -> int:
+        return self.views * _TARGETS.get(jax.default_backend(), _TARGETS_ELSEWHERE)
+
     def propose(
         self, samples: Samples, grammar: Grammar, seed: int, deadline: float
     ) -> list[sympy.Expr]:
         """Expressions in the samples' names, those with the fewest constants first."""
         found: list[tuple[int, float, sympy.Expr]] = []
-        for inputs in best_inputs(samples, self.model.settings.num_variables, self.choices):
+        inputs = best_inputs(samples, self.model.settings.num_variables, self.choices)
+        targets = [_with_inputs(samples, chosen) for chosen in inputs]
+        written = self.skeletons_of(targets, grammar, seed)
+        for chosen, skeletons in zip(targets, written, strict=True):
             if found and time.perf_counter() > deadline:
                 break
-            names = tuple(samples.names[k] for k in inputs)
-            chosen = Samples(names, samples.points[:, inputs], samples.values, samples.error)
-            skeletons = self.skeletons(chosen, grammar, seed)
             for fit in fitted(skeletons, chosen, self.model.settings.alphabet, seed):
-                constants = len(fit.skeleton.values)
-                found.append((constants, fit.mean_square, fit.skeleton.numeric()))
+                constants, expression = len(fit.skeleton.values), fit.skeleton.numeric()
+                found.append((constants, fit.mean_square, expression))
+                shorter = with_extremes(expression) if expression.has(sympy.Abs) else None
+                if shorter is not None:
+                    found.append((constants - shorter[1], fit.mean_square, shorter[0]))
         found.sort(key=lambda item: item[:2])
-        return [e for *_, e in found if grammar.allows(e)]
+        forms = (allowed_form(e, grammar) for *_, e in found)
+        return [e for e in forms if e is not None]
 
     def skeletons(
         self, samples: Samples, grammar: Grammar | None = None, seed: int = 0
     ) -> Structures:
         """The likeliest skeletons in canonical form, each once, the likeliest first."""
+        return self.skeletons_of([samples], grammar, seed)[0]
+
+    def skeletons_of(
+        self, targets: Sequence[Samples], grammar: Grammar | None = None, seed: int = 0
+    ) -> list[Structures]:
+        """The same for several targets at once, such as all terms of a law; each has at most as many inputs
+        as the model has variables."""
+        symbols = self.model.settings.alphabet
+        grammar = grammar or Grammar()
+        views = [self._views(samples, seed) for samples in targets]
+        descriptors = np.concatenate([view[1] for view in views])
+        present = np.concatenate([view[2] for view in views])
+        kinds, required = allowed_kinds(grammar)
+        allowed = allowed_symbols(present, symbols, kinds, grammar.largest_power)
+        needed = np.zeros(symbols.size, bool)
+        needed[symbols.num_monomials : symbols.opening] = required
+        strings, likelihood = decode(
+            self.model,
+            descriptors,
+            allowed,
+            self.width,
+            self.temperature,
+            seed,
+            self._rows,
+            needed,
+        )
+        found, first = [], 0
+        for orders, *_ in views:
+            rows = slice(first, first + len(orders))
+            found.append(self._together((strings[rows], likelihood[rows]), orders, symbols))
+            first += len(orders)
+        return found
+
+    def _views(
+        self, samples: Samples, seed: int
+    ) -> tuple[list[tuple[int, ...]], np.ndarray, np.ndarray]:
+        """Orders of the inputs, and for each a description (view, d) and which variables it has."""
         symbols = self.model.settings.alphabet
         some = samples.thinned(_MOST_POINTS, seed)
         orders = _orders(symbols.num_variables, samples.num_inputs)[: self.views]
@@ -75,11 +129,7 @@ class PretrainedEngine:
                 points[view, order[k]] = some.points[:, k]
                 present[view, order[k]] = True
         values = np.broadcast_to(some.values, (len(orders), len(some.values)))
-        descriptors = describe(points, values, present, symbols)
-        kinds, largest = _allowed(grammar or Grammar())
-        allowed = allowed_symbols(present, symbols, kinds, largest)
-        written = decode(self.model, descriptors, allowed, self.width, self.temperature, seed)
-        return self._together(written, orders, symbols)
+        return orders, describe(points, values, present, symbols), present
 
     def _together(self, written, orders: Sequence[Sequence[int]], symbols: Alphabet) -> Structures:
         """What the views wrote, in the samples' own order of inputs, by the mean of their likelihoods."""
@@ -101,6 +151,11 @@ class PretrainedEngine:
         return joint.taken(first[np.argsort(-total, kind="stable")])
 
 
+def _with_inputs(samples: Samples, inputs: Sequence[int]) -> Samples:
+    names = tuple(samples.names[k] for k in inputs)
+    return Samples(names, samples.points[:, inputs], samples.values, samples.error)
+
+
 def _orders(num_variables: int, num_inputs: int) -> list[tuple[int, ...]]:
     """Orders of all variables that differ in where the inputs go, the given one first."""
     found: dict[tuple[int, ...], tuple[int, ...]] = {}
@@ -109,18 +164,6 @@ def _orders(num_variables: int, num_inputs: int) -> list[tuple[int, ...]]:
         if len(found) >= 24:
             break
     return list(found.values())
-
-
-def _allowed(grammar: Grammar) -> tuple[np.ndarray, int]:
-    """Which kinds a grammar has, and the largest power."""
-    functions = set(grammar.functions)
-    kinds = [
-        grammar.division
-        if name == "reciprocal"
-        else bool(functions & set(_IN_GRAMMAR.get(name, (name,))))
-        for name in KINDS
-    ]
-    return np.array(kinds), grammar.largest_power
 
 
 def best_inputs(samples: Samples, most: int, choices: int = 2) -> list[list[int]]:

@@ -1,9 +1,10 @@
 """Training of the model that proposes skeletons, on a corpus made while training.
 
     python -m jaxllc.pretrained.train --minutes 150 --out FOLDER [--resume] [--decoder transformer]
+    python -m jaxllc.pretrained.train --minutes 60 --out FOLDER --begin-from shipped
 
-FOLDER holds afterwards checkpoint.safetensors, from which `--resume` goes on, weights.safetensors, the
-averaged weights in half precision, and log.jsonl: loss and recall over time, a line for each look at them.
+FOLDER holds checkpoint.safetensors, from which `--resume` goes on, weights.safetensors, the averaged
+weights in half precision, and log.jsonl: loss and recall over time; each look at them writes all three.
 Recall is the share of sets whose own string is among 20 that beam search finds, for skeletons that
 are trained on and for those that are held out.
 """
@@ -29,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from jaxllc.errors import InputError, check_integer
 from jaxllc.pretrained.corpus import SPLITS, Corpus, CorpusSettings
 from jaxllc.pretrained.decoding import allowed_symbols, decode
-from jaxllc.pretrained.model import DECODERS, ModelSettings
+from jaxllc.pretrained.model import DECODERS, ModelSettings, SkeletonModel
 from jaxllc.pretrained.training_state import (
     Prepared,
     Trainer,
@@ -38,15 +39,17 @@ from jaxllc.pretrained.training_state import (
     averaged_model,
     begin,
     fingerprint,
+    model_settings_in,
     of_batch,
     prepared,
     read_checkpoint,
     trainer_of,
     write_checkpoint,
 )
-from jaxllc.pretrained.weights import save_model
+from jaxllc.pretrained.weights import digest, half_precision, load_model, save_model
 
 CHECKPOINT, WEIGHTS, LOG = "checkpoint.safetensors", "weights.safetensors", "log.jsonl"
+SHIPPED = "shipped"  # in place of a file to begin from
 _TOP = 20
 _TEST_SEED = 10**6  # of what is looked at, never of what is trained on
 
@@ -88,6 +91,7 @@ def train(
     settings: TrainingSettings | None = None,
     corpus_settings: CorpusSettings | None = None,
     resume: bool = False,
+    begin_from: str | os.PathLike | None = None,
     workers: int = 1,
     stop_after: float | None = None,
     say: Callable[[str], None] = print,
@@ -95,12 +99,32 @@ def train(
     """Train into a folder, and return the state in the end.
 
     resume: go on from the folder's checkpoint; with a budget in steps the result is the same bit for bit as
-    without the interruption. workers: threads that make batches. stop_after: seconds after which this part
-    ends with a checkpoint, to be resumed. say: is given each line of the log.
-    Raises InputError for a folder that cannot be used, one with a checkpoint where resume is not given, or
-    a checkpoint of other settings.
+    without the interruption. begin_from: a file of weights, or "shipped", to train further with a new
+    optimiser; it decides the model and the scales of the descriptors, and the log begins with what it knows
+    before the first step. workers: threads that make batches. stop_after: seconds after
+    which this part ends with a checkpoint, to be resumed. say: is given each line of the log.
+    Raises InputError for a folder that cannot be used, one with a checkpoint where resume is not given, a
+    checkpoint of other settings, and weights that cannot be read or are of another number of variables.
     """
-    model_settings = model_settings or ModelSettings()
+    folder = Path(folder)
+    checkpoint = folder / CHECKPOINT
+    if resume and begin_from is not None:
+        raise InputError("give either resume or begin_from: a checkpoint has weights of its own")
+    if checkpoint.exists() and not resume:
+        raise InputError(f"{checkpoint} exists already; resume it, or give another folder")
+    if resume and not checkpoint.exists():
+        raise InputError(f"there is no {checkpoint} to resume; leave resume out to begin")
+    trained, origin = None, None
+    if begin_from is not None:
+        trained, origin = _begun_from(begin_from)
+        if model_settings not in (None, trained.settings):
+            raise InputError(
+                f"the weights {begin_from} are of a model of other settings, {trained.settings}; "
+                "leave those of the model out"
+            )
+        model_settings = trained.settings
+    if model_settings is None:
+        model_settings = model_settings_in(checkpoint) if resume else ModelSettings()
     settings = settings or TrainingSettings()
     corpus = Corpus(corpus_settings or CorpusSettings(model_settings.num_variables), settings.seed)
     if corpus.settings.num_variables != model_settings.num_variables:
@@ -108,31 +132,35 @@ def train(
             f"the corpus has {corpus.settings.num_variables} variables and the model "
             f"{model_settings.num_variables}; give both the same number"
         )
-    folder = Path(folder)
-    checkpoint = folder / CHECKPOINT
-    if checkpoint.exists() and not resume:
-        raise InputError(f"{checkpoint} exists already; resume it, or give another folder")
-    if resume and not checkpoint.exists():
-        raise InputError(f"there is no {checkpoint} to resume; leave resume out to begin")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
     trainer = trainer_of(model_settings, settings)
     mark = fingerprint(model_settings, settings, corpus.settings)
-    state = begin(model_settings, settings, corpus)
+    state = begin(model_settings, settings, corpus, trained)
     if resume:
         state = read_checkpoint(checkpoint, state, mark)
+        origin = _origin_in(folder / WEIGHTS)
     state = trainer.placed_state(state)
     tests = _Tests(corpus.settings, model_settings, trainer, budget.tested)
 
     def look(state: TrainingState, losses: list[Any]) -> None:
         write_checkpoint(checkpoint, state, mark)
+        about = {
+            "corpus": asdict(corpus.settings),
+            "training": asdict(settings),
+            "steps": int(state.step),
+            "seconds": round(float(state.seconds)),
+            "begun_from": origin,
+        }
+        save_model(folder / WEIGHTS, averaged_model(model_settings, state), about)
         line: dict[str, Any] = {
             "step": int(state.step),
             "samples": int(state.step) * settings.batch,
             "seconds": round(float(state.seconds), 1),
             "progress": round(budget.progress(state), 4),
+            "rate": settings.rate_at(int(state.step), budget.progress(state)),
             "loss": round(float(np.mean([float(v) for v in losses])), 4) if losses else None,
             **tests.measured(state),
         }
@@ -143,15 +171,26 @@ def train(
 
     # The matrices of a set are small, and sums of another order of threads would make another corpus.
     with threadpool_limits(1):
-        state = _run(state, trainer, corpus, budget, workers, stop_after, look)
-    about = {
-        "corpus": asdict(corpus.settings),
-        "training": asdict(settings),
-        "steps": int(state.step),
-        "seconds": round(float(state.seconds)),
-    }
-    save_model(folder / WEIGHTS, averaged_model(model_settings, state), about)
-    return state
+        if trained is not None:
+            look(state, [])
+        return _run(state, trainer, corpus, budget, workers, stop_after, look)
+
+
+def _begun_from(weights: str | os.PathLike) -> tuple[SkeletonModel, dict[str, Any]]:
+    """A model to train further, and what is told of it: its hash, and the training it had, if any."""
+    if weights == SHIPPED:
+        from jaxllc.pretrained.shipped import shipped_model
+
+        model, about = shipped_model()
+    else:
+        model, about = load_model(weights)
+    origin = {"sha256": digest(half_precision(model))}
+    return model, origin | {name: about.get(name) for name in ("steps", "seconds", "begun_from")}
+
+
+def _origin_in(weights: Path) -> dict[str, Any] | None:
+    """What the weights of a training that is resumed were begun from."""
+    return load_model(weights)[1].get("begun_from") if weights.exists() else None
 
 
 def _run(state, trainer: Trainer, corpus: Corpus, budget: Budget, workers, stop_after, look):
@@ -240,10 +279,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--stop-after", type=float, metavar="SECONDS", help="end this part, to be resumed"
     )
-    parser.add_argument("--decoder", choices=DECODERS, default=ModelSettings.decoder)
-    parser.add_argument("--width", type=int, default=ModelSettings.width)
-    parser.add_argument("--decoder-width", type=int, default=ModelSettings.decoder_width)
-    parser.add_argument("--layers", type=int, default=ModelSettings.layers)
+    parser.add_argument(
+        "--begin-from",
+        metavar="WEIGHTS",
+        help=f"train these further, a file or '{SHIPPED}', with a new optimiser",
+    )
+    sizes = parser.add_argument_group(
+        "the model", "by default that of the checkpoint or of the weights to begin from"
+    )
+    sizes.add_argument("--decoder", choices=DECODERS, help=f"({ModelSettings.decoder})")
+    for flag in ("--width", "--decoder-width", "--layers"):
+        default = getattr(ModelSettings, flag[2:].replace("-", "_"))
+        sizes.add_argument(flag, type=int, help=f"({default})")
     parser.add_argument("--batch", type=int, default=TrainingSettings.batch)
     parser.add_argument("--rate", type=float, default=TrainingSettings.rate)
     parser.add_argument("--seed", type=int, default=0)
@@ -251,18 +298,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tested", type=int, default=Budget.tested)
     parser.add_argument("--workers", type=int, default=1, help="threads that make batches")
     given = parser.parse_args(arguments)
+    names = ("width", "decoder", "decoder_width", "layers")
+    sized = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     try:
         train(
             given.out,
             Budget(given.minutes, given.steps, given.looks, given.tested),
-            ModelSettings(
-                width=given.width,
-                decoder=given.decoder,
-                decoder_width=given.decoder_width,
-                layers=given.layers,
-            ),
+            ModelSettings(**sized) if sized else None,
             TrainingSettings(batch=given.batch, rate=given.rate, seed=given.seed),
             resume=given.resume,
+            begin_from=given.begin_from,
             workers=given.workers,
             stop_after=given.stop_after,
             say=lambda line: print(line, flush=True),

@@ -122,17 +122,22 @@ def _optimiser(decay: float) -> optax.GradientTransformation:
 
 
 def begin(
-    model_settings: ModelSettings, settings: TrainingSettings, corpus: Corpus
+    model_settings: ModelSettings,
+    settings: TrainingSettings,
+    corpus: Corpus,
+    trained: SkeletonModel | None = None,
 ) -> TrainingState:
-    """An untrained model whose descriptors are scaled by some of the corpus."""
-    model = new_model(model_settings, settings.seed)
-    some = Corpus(corpus.settings, settings.seed + 1, corpus.split).batch(0, 1024)
-    found = describe(some.points, some.values, some.present, corpus.settings.alphabet)
-    model.tower.mean[...] = jnp.asarray(found.mean(0))
-    model.tower.scale[...] = jnp.asarray(1.0 / (found.std(0) + 0.05))
-    weights, fixed = nnx.state(model, nnx.Param), nnx.state(model, nnx.Not(nnx.Param))
-    optimiser = _optimiser(settings.decay).init(weights)
+    """An untrained model whose descriptors are scaled by some of the corpus, or one to be trained further."""
+    model = trained or new_model(model_settings, settings.seed)
+    if trained is None:
+        some = Corpus(corpus.settings, settings.seed + 1, corpus.split).batch(0, 1024)
+        found = describe(some.points, some.values, some.present, corpus.settings.alphabet)
+        model.tower.mean[...] = jnp.asarray(found.mean(0))
+        model.tower.scale[...] = jnp.asarray(1.0 / (found.std(0) + 0.05))
     # Copies: a step gives its argument's memory away.
+    weights = jax.tree.map(jnp.copy, nnx.state(model, nnx.Param))
+    fixed = nnx.state(model, nnx.Not(nnx.Param))
+    optimiser = _optimiser(settings.decay).init(weights)
     average = jax.tree.map(jnp.copy, weights)
     return TrainingState(weights, average, optimiser, fixed, np.int64(0), np.float64(0.0))
 
@@ -230,6 +235,16 @@ def write_checkpoint(path: str | os.PathLike, state: TrainingState, mark: dict[s
     """Write a state, whole or not at all."""
     arrays = named_arrays(state)
     write_tensors(path, arrays, {"format": _FORMAT, "sha256": digest(arrays), **mark})
+
+
+def model_settings_in(path: str | os.PathLike) -> ModelSettings:
+    """The settings of the model in a checkpoint; raises InputError where it has none."""
+    try:
+        return ModelSettings(**json.loads(read_tensors(path)[1]["model"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is no whole checkpoint of a training; remove it to start anew"
+        ) from error
 
 
 def read_checkpoint(

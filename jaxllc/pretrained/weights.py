@@ -38,8 +38,9 @@ def with_arrays(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
                 f"the array {name} is {shape} and should be of the shape {leaf.shape}; "
                 "give a file of the same settings"
             )
-        found.append(jax.numpy.asarray(array.astype(leaf.dtype)))
-    return jax.tree_util.tree_unflatten(structure, found)
+        found.append(array.astype(leaf.dtype))
+    # All at once: turned into arrays of JAX one by one, each shape would be compiled for.
+    return jax.tree_util.tree_unflatten(structure, jax.device_put(found))
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
@@ -52,13 +53,17 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     return found.hexdigest()
 
 
+def half_precision(model: SkeletonModel) -> dict[str, np.ndarray]:
+    """The numbers of a model as they are written."""
+    arrays = named_arrays(nnx.state(model))
+    return {name: array.astype(np.float16) for name, array in arrays.items()}
+
+
 def save_model(
     path: str | os.PathLike, model: SkeletonModel, about: Mapping[str, Any] | None = None
 ) -> None:
     """Write a model in half precision; about: what else a reader should know, such as the corpus."""
-    arrays = {
-        name: array.astype(np.float16) for name, array in named_arrays(nnx.state(model)).items()
-    }
+    arrays = half_precision(model)
     metadata = {
         "version": VERSION,
         "model": json.dumps(model.settings.to_dict()),

@@ -7,7 +7,7 @@ and every number of samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -134,6 +134,14 @@ def _refit_batch(tapes, constants, samples, steps, tolerance, one_by_one):
 
 # Tapes are fitted so many at a time, the last ones padded, so that one routine is compiled.
 _BATCH = 64
+
+
+@cache
+def prepare() -> None:
+    """Compile what refits, once in a process, so that no search has to wait for it."""
+    nothing = Tape(np.zeros((MAX_LENGTH, 3), np.int32), 1, np.zeros(MAX_CONSTANTS, bool))
+    one = np.ones((1, 1))
+    refit([nothing], np.zeros((1, MAX_CONSTANTS)), in_blocks(one, one[0], one[0]), steps=1)
 
 
 def refit(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jaxllc.errors import InputError, nearest_match
 
-ENGINES = ("sparse", "operon", "pysr")
+ENGINES = ("sparse", "operon", "pysr", "pretrained")
 FUNCTION_NAMES = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs", "min", "max")
 
 

@@ -14,10 +14,14 @@ import sympy
 from jaxllc.errors import InputError
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.input_reduction import reduced
+from jaxllc.symbolic.refit import prepare
 from jaxllc.symbolic.search_names import check_engine
 from jaxllc.symbolic.term_growth import grown
 from jaxllc.symbolic.term_judge import Judged, TermJudge
 from jaxllc.symbolic.term_samples import Samples
+
+# The stage in which what a search needs is loaded and compiled, once in a process.
+_PREPARATION = "preparation"
 
 
 class NothingFoundError(InputError):
@@ -25,7 +29,10 @@ class NothingFoundError(InputError):
 
 
 class TermEngine(Protocol):
-    """Proposes expressions for a term."""
+    """Proposes expressions for a term.
+
+    It may also have `prepare()`, which loads and compiles what it needs; that is no part of a search's time.
+    """
 
     @property
     def name(self) -> str: ...
@@ -86,6 +93,10 @@ def term_engine(name: str) -> TermEngine:
         from jaxllc.symbolic.search_operon import OperonEngine
 
         return OperonEngine()
+    if name == "pretrained":
+        from jaxllc.symbolic.search_pretrained import ShippedEngine
+
+        return ShippedEngine()
     from jaxllc.symbolic.search_pysr import PySREngine
 
     return PySREngine()
@@ -101,8 +112,8 @@ def search_term(
 ) -> TermSearch:
     """Find the expression of a term.
 
-    seconds: after which no further round is begun; a search that ends earlier does not depend on the speed
-    of the machine, and says so in `finished`.
+    seconds: after which no further round is begun, what is compiled once in a process not counted; a search
+    that ends earlier does not depend on the speed of the machine, and says so in `finished`.
     independent: number of samples whose errors are independent of each other, fewer than the samples where
     errors are smooth; estimated from what the best expressions leave, if not given.
     Raises InputError for an unknown engine or a missing package.
@@ -122,20 +133,21 @@ def _searched(
     grammar: Grammar,
     independent: float | None,
 ) -> TermSearch:
-    start = time.perf_counter()
-    deadline = start + seconds
-    judge = TermJudge(samples, grammar, independent)
     spent: dict[str, float] = {}
+    with _clock(spent, _PREPARATION):
+        prepare()
+    limit = _Limit(time.perf_counter() + seconds)
+    judge = TermJudge(samples, grammar, independent)
     best: list[Judged] = []
     smaller = reduced(samples, grammar)
     if smaller is not None:
         inner = TermJudge(smaller.samples, grammar, independent)
-        found = _found(inner, engines, seed, deadline, spent)
+        found = _found(inner, engines, seed, limit, spent)
         with _clock(spent, "judge"):
             again = [(smaller.restored(j.skeleton.numeric()), j.engine) for j in found]
-            best = judge.judge(again, deadline=deadline)
-    if not (best and (time.perf_counter() > deadline or _explained(judge, best))):
-        best = _found(judge, engines, seed, deadline, spent, best)
+            best = judge.judge(again, deadline=limit.deadline)
+    if not (best and (limit.passed or _explained(judge, best))):
+        best = _found(judge, engines, seed, limit, spent, best)
     if not best:
         raise NothingFoundError(
             "no engine proposed an expression that can be evaluated at these samples"
@@ -147,30 +159,45 @@ def _searched(
         tuple(candidates),
         judge.independent,
         spent,
-        time.perf_counter() < deadline,
+        not limit.passed,
     )
+
+
+@dataclass
+class _Limit:
+    """When a search has to end."""
+
+    deadline: float
+
+    @property
+    def passed(self) -> bool:
+        return time.perf_counter() > self.deadline
 
 
 def _found(
     judge: TermJudge,
     engines: Sequence[str],
     seed: int,
-    deadline: float,
+    limit: _Limit,
     spent: dict[str, float],
     best: Sequence[Judged] = (),
 ) -> list[Judged]:
     """What the engines find, one after the other until one explains the samples, and what grows out of it."""
     best = list(best)
     for proposer in [term_engine(name) for name in engines]:
-        if best and (time.perf_counter() > deadline or _explained(judge, best)):
+        if best and (limit.passed or _explained(judge, best)):
             break
+        begun = time.perf_counter()
+        with _clock(spent, _PREPARATION):
+            getattr(proposer, "prepare", lambda: None)()
+        limit.deadline += time.perf_counter() - begun
         with _clock(spent, proposer.name):
-            proposals = proposer.propose(judge.samples, judge.grammar, seed, deadline)
+            proposals = proposer.propose(judge.samples, judge.grammar, seed, limit.deadline)
         with _clock(spent, "judge"):
-            found = judge.judge([(e, proposer.name) for e in proposals], deadline=deadline)
+            found = judge.judge([(e, proposer.name) for e in proposals], deadline=limit.deadline)
             best = judge.merged(judge.rescored([*best, *found]))
     with _clock(spent, "growth"):
-        return grown(judge, best, deadline)
+        return grown(judge, best, limit.deadline)
 
 
 @contextmanager
