@@ -115,11 +115,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of sets, points, errors and search")
     parser.add_argument("--far-seed", type=int, default=0, help="of the far targets")
     options = parser.parse_args()
-    options.sparse_sets = min(
-        options.sets or SETS, QUICK_SPARSE_SETS if options.quick else SPARSE_SETS
-    )
-    options.sets = options.sets or (QUICK_SETS if options.quick else SETS)
-    options.draws = options.draws or (QUICK_DRAWS if options.quick else DRAWS)
+    if options.sets is None:
+        options.sets = QUICK_SETS if options.quick else SETS
+    if options.draws is None:
+        options.draws = QUICK_DRAWS if options.quick else DRAWS
+    options.sparse_sets = min(options.sets, QUICK_SPARSE_SETS if options.quick else SPARSE_SETS)
     for name in ("width", "views", "sets", "draws"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -194,8 +194,8 @@ def targets_recall(
         "targets": len(chosen),
         "clean": sum(row["found"] for row in clean) / len(clean),
         "noisy": sum(row["found"] for row in noisy) / len(noisy),
-        "clean_exact": sum(row["exact"] for row in clean) / len(clean),
-        "noisy_exact": sum(row["exact"] for row in noisy) / len(noisy),
+        "clean_whole_family": sum(row["whole_family"] for row in clean) / len(clean),
+        "noisy_constants": sum(row["constants"] for row in noisy) / len(noisy),
         "by": {key: {"clean": shares(clean, key), "noisy": shares(noisy, key)} for key in keys},
         "rows": rows,
     }
@@ -296,9 +296,9 @@ def targets_text(name: str, found: dict[str, Any], keys: tuple[str, ...]) -> str
     """Recall on targets, clean and noisy, and by groups of them."""
     count = found["targets"]
     lines = [
-        f"{name}: {count}, family among the best {TOP} fitted: {_share(found['clean'], count)} clean, "
-        f"{_share(found['noisy'], count)} with 1 % noise; constants right, too: "
-        f"{found['clean_exact']:.3f} and {found['noisy_exact']:.3f}"
+        f"{name}: {count}, among the best {TOP} fitted: {_share(found['clean'], count)} clean "
+        f"(whole family {found['clean_whole_family']:.3f}), {_share(found['noisy'], count)} with 1 % noise "
+        f"(constants within 5 %, too: {found['noisy_constants']:.3f})"
     ]
     for key in keys:
         for group, (share, _, size) in found["by"][key]["clean"].items():

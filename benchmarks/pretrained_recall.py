@@ -1,13 +1,14 @@
 """How often the true family is among the best 20 proposals: of the pre-trained engine, and of `sparse`.
 
 On sets of the corpus the truth is a skeleton of the alphabet, and a proposal is right if its canonical form
-is that skeleton. On targets with a known expression a proposal is right if its family is the target's,
-whatever its writing and its constants:
-- from samples with errors, if the target's skeleton gives what the fitted proposal computes, no constant
-  being nought (`exactness`, same skeleton);
-- from exact samples a proposal with a term too many fits as well, its constant all but nought. So its
-  constants are moved, each by what changes the function by a few percent, and what it computes then must
-  still be given by the target's skeleton.
+is that skeleton. On targets with a known expression `exactness` decides, as in `symbolic`, by what the
+fitted proposal computes:
+- from exact samples the target is found if a proposal is it, each constant within 5 %. A proposal with a
+  term too many would fit as well, its constant all but nought: one with such an idle constant is not it.
+- from samples with errors it is found if a proposal has its skeleton, whatever the constants.
+`whole family` is stricter on exact samples: the constants of a proposal are moved, each by what changes the
+function by a few percent, and what it computes then must still be given by the target's skeleton. So a
+proposal whose constants must be tied to make the target, as 1 + cos(2*x) for cos(x)**2, does not count.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ CLEAN, NOISY = CONDITIONS["clean"], Condition("white 1%", white=0.01)
 _NEAR = 0.2  # a fit that is farther off the truth, in its spreads, is another function
 _NEAR_CLEAN = 1e-3
 _MOVED = 0.03  # of the spread: what moving a constant changes
+_IDLE = 1e-4  # of the spread: what leaving an idle constant out changes at most
 _CHUNK = 20_000
 
 
@@ -55,29 +57,51 @@ def standard_error(share: float, count: int) -> float:
 
 @dataclass(frozen=True)
 class Found:
-    """family: whether a proposal is of the target's family; exact: whether one is with its constants."""
+    """found: whether the target is among the proposals; whole_family: whether one holds it and nothing more;
+    constants: whether one has its constants within 5 %, too."""
 
-    family: bool
-    exact: bool
+    found: bool
+    whole_family: bool
+    constants: bool
 
 
 def found_among(target: Target, proposals: Sequence[Skeleton], clean: bool) -> Found:
     """Whether the target is among proposals that were fitted to its samples, exact ones or not."""
     truth = target.values(target.points(FRESH_POINTS, FRESH_SEED))
-    family = right = False
+    found = whole = right = False
     for proposal in proposals:
         try:
             verdict = _verdict(target, proposal.numeric(), truth, _NEAR_CLEAN if clean else _NEAR)
             if verdict is None or not verdict.same_skeleton:
                 continue
-            if clean and not _same_when_moved(target, proposal):
-                continue
+            if clean:
+                if not verdict.exact or _idle(target, proposal):
+                    continue
+                whole = whole or _same_when_moved(target, proposal)
+            else:
+                whole = True
         except (InputError, ValueError, np.linalg.LinAlgError):
             continue
-        family, right = True, right or verdict.exact
-        if right:
+        found, right = True, right or verdict.exact
+        if whole and right:
             break
-    return Found(family, right)
+    return Found(found, whole, right)
+
+
+def _idle(target: Target, proposal: Skeleton) -> bool:
+    """Whether some constant could as well be nought."""
+    points = target.points(FRESH_POINTS, FRESH_SEED)
+    whole = values_at(proposal.numeric(), target.variables, points)
+    for k in range(len(proposal.values)):
+        values = [0.0 if k == j else value for j, value in enumerate(proposal.values)]
+        try:
+            without = values_at(proposal.with_values(values).numeric(), target.variables, points)
+        except InputError:  # it makes no function
+            continue
+        change = np.sqrt(np.mean((without - whole) ** 2))
+        if change < _IDLE * scale_of(whole):  # not where it is no number
+            return True
+    return False
 
 
 def _verdict(
@@ -131,8 +155,9 @@ def recall_of_targets(
                     "family": target.family,
                     "truth": target.text,
                     "condition": condition.name,
-                    "found": found.family,
-                    "exact": found.exact,
+                    "found": found.found,
+                    "whole_family": found.whole_family,
+                    "constants": found.constants,
                     "seconds": taken,
                 }
             )

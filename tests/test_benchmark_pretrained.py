@@ -143,21 +143,28 @@ WAVE = symbolic_targets.read_targets(["wave; u v; 2*sin(1.5*u) + v; -2:2 0:1"], 
 
 
 @pytest.mark.parametrize(
-    ("proposal", "clean", "family", "right"),
+    ("proposal", "clean", "found", "whole", "right"),
     [
-        ("2*sin(1.5*u) + v", True, True, True),
-        ("-2*sin(1.5*u + 3.141592653589793) + v", True, False, False),  # with a phase of its own
-        ("v + 2*sin(1.5*u) + 1e-12*u**2", True, False, False),  # a term too many
-        ("v + 2*sin(1.5*u) + 1e-3*u**2", False, False, False),
-        ("v + 2.2*sin(1.49*u)", False, True, False),  # off by 10 %
-        ("1.01*v + 2.01*sin(1.49*u)", False, True, True),
-        ("2*sin(1.5*u)", False, False, False),
-        ("2*cos(1.5*u - 1.5707963267948966) + v", True, False, False),
+        ("2*sin(1.5*u) + v", True, True, True, True),
+        ("cos(1.5*u - 1.5707963267948966)*2 + v", True, True, False, True),  # its phase is free
+        ("v + 2*sin(1.5*u) + 1e-12*u**2", True, False, False, False),  # a term too many
+        ("v + 2*sin(1.5*u + 1e-12)", True, False, False, False),
+        ("v + 2*sin(1.5*u) + 1e-3*u**2", False, False, False, False),
+        ("v + 2.2*sin(1.49*u)", False, True, True, False),  # off by 10 %
+        ("1.01*v + 2.01*sin(1.49*u)", False, True, True, True),
+        ("2*sin(1.5*u)", False, False, False, False),
     ],
 )
-def test_a_proposal_counts_by_its_family(proposal, clean, family, right):
-    found = pretrained_recall.found_among(WAVE, [as_written(parse(proposal))], clean)
-    assert (found.family, found.exact) == (family, right)
+def test_a_proposal_counts_by_what_it_computes(proposal, clean, found, whole, right):
+    verdict = pretrained_recall.found_among(WAVE, [as_written(parse(proposal))], clean)
+    assert (verdict.found, verdict.whole_family, verdict.constants) == (found, whole, right)
+
+
+def test_tied_constants_make_the_target_but_not_its_family():
+    (target,) = symbolic_targets.read_targets(["square; u; 2*cos(1.5*u)**2; -2:2"], "here")
+    free = as_written(parse("1.0000001 + 1.0000001*cos(3*u)"))
+    verdict = pretrained_recall.found_among(target, [free], True)
+    assert (verdict.found, verdict.whole_family) == (True, False)
 
 
 def test_the_sparse_enumeration_finds_a_polynomial_among_its_first():
