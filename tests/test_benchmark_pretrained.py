@@ -167,6 +167,7 @@ def test_tied_constants_make_the_target_but_not_its_family():
     assert (verdict.found, verdict.whole_family) == (True, False)
 
 
+@pytest.mark.slow
 def test_the_sparse_enumeration_finds_a_polynomial_among_its_first():
     corpus = CorpusSettings(3, points=(80,), exact=1.0)
     sets = [one for one in recall_sets(corpus, "seen", 12) if one.constants == 2]
