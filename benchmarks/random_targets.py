@@ -104,7 +104,7 @@ def generate(family: str = "random", seed: int = 0, per_stratum: int = PER_SIZE)
                 refused[why] += 1
                 continue
             skeletons.add(key)
-            accepted.append(replace(target, text=to_text(_rounded(target.expression))))
+            accepted.append(replace(target, text=to_text(rounded(target.expression))))
             found += 1
     return Generated(accepted, drawn, dict(refused))
 
@@ -135,7 +135,7 @@ def main() -> None:
         print(f"{target.name}; {' '.join(target.variables)}; {target.text}; {ranges}")
 
 
-def _rounded(expression: sympy.Expr) -> sympy.Expr:
+def rounded(expression: sympy.Expr) -> sympy.Expr:
     """Constants without the rounding errors of products such as 0.63*0.63."""
     floats = expression.atoms(sympy.Float)
     return expression.xreplace({f: sympy.Float(float(f"{float(f):.6g}")) for f in floats})

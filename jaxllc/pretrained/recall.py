@@ -14,6 +14,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,9 +22,15 @@ from jaxllc.errors import InputError, check_integer
 from jaxllc.output_file import output_file
 from jaxllc.pretrained.alphabet import Alphabet
 from jaxllc.pretrained.corpus import SPLITS, Corpus, CorpusSettings
-from jaxllc.pretrained.engine import PretrainedEngine
-from jaxllc.pretrained.normal_form import Structures, identity, num_constants, renamed
-from jaxllc.pretrained.starts import fitted
+from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
+from jaxllc.pretrained.normal_form import (
+    Structures,
+    canonical,
+    identity,
+    num_constants,
+    renamed,
+)
+from jaxllc.pretrained.starts import Fitted, fitted
 from jaxllc.pretrained.weights import load_model
 from jaxllc.symbolic.refit import prepare
 from jaxllc.symbolic.term_samples import Samples
@@ -38,7 +45,8 @@ _ASSUMED_ERROR = 1e-5  # of sets that have none, relative to the spread of their
 class Recall:
     """sets: how many; written, fitted: the shares whose skeleton is among the first, and among the best after
     fitting; by_constants: the latter by the number of constants, each with how many sets there were;
-    seconds: for a set, to write and to fit."""
+    seconds: for a set, to write and to fit; found: of each set, whether it is among the best after fitting.
+    """
 
     split: str
     sets: int
@@ -47,6 +55,66 @@ class Recall:
     by_constants: dict[str, tuple[float, int]]
     seconds_to_write: float
     seconds_to_fit: float
+    found: tuple[bool, ...]
+
+
+class RecallSet(NamedTuple):
+    """samples: with inputs x1, x2, ...; skeleton: the one they were made with, in those inputs; constants:
+    how many it leaves open."""
+
+    samples: Samples
+    skeleton: Structures
+    constants: int
+
+
+def recall_sets(
+    corpus: CorpusSettings, split: str = "held-out", sets: int = 100, seed: int = 0
+) -> list[RecallSet]:
+    """Random sets of a split, with other constants than a model was trained on.
+
+    Raises InputError for an unknown split or fewer than one set.
+    """
+    check_integer("sets", sets, 1)
+    batch = Corpus(corpus, _SEED + seed, split).batch(0, sets)
+    constants = num_constants(batch.structures)
+    found = []
+    for k in range(sets):
+        inputs = np.flatnonzero(batch.present[k])
+        if not len(inputs):  # a constant: any input may stand for none
+            inputs = np.array([0])
+        samples = _samples(batch.points[k, inputs], batch.values[k], float(batch.error[k]))
+        skeleton = _among(batch.structures.taken(np.array([k])), inputs, corpus.alphabet)
+        found.append(RecallSet(samples, skeleton, int(constants[k])))
+    return found
+
+
+def score(mean_square: float, num_constants: int, num_samples: int) -> float:
+    """What fits are ranked by, the lowest first: the misfit and the number of constants, in nats.
+
+    mean_square: of what the fit leaves, in units of the samples' error; below 1 it is no gain.
+    """
+    misfit = num_samples * np.log(0.5 + 0.5 * max(mean_square, 1.0))
+    return float(misfit + num_constants * np.log(num_samples))
+
+
+def best_fits(
+    engine: PretrainedEngine, samples: Samples, top: int = TOP, seed: int = 0
+) -> list[Fitted]:
+    """The best so many skeletons that an engine writes of samples, fitted; of more inputs than the model has
+    variables those are tried that the engine would try."""
+    found: list[Fitted] = []
+    for inputs in best_inputs(samples, engine.model.settings.num_variables, engine.choices):
+        names = tuple(samples.names[k] for k in inputs)
+        chosen = Samples(names, samples.points[:, inputs], samples.values, samples.error)
+        skeletons = engine.skeletons(chosen, seed=seed)
+        found += fitted(skeletons, chosen, engine.model.settings.alphabet, seed)
+    return ranked(found, samples)[:top]
+
+
+def ranked(fits: list[Fitted], samples: Samples) -> list[Fitted]:
+    """Fits by their score, the best first."""
+    count = len(samples.values)
+    return sorted(fits, key=lambda f: score(f.mean_square, len(f.skeleton.values), count))
 
 
 def recall(
@@ -61,37 +129,24 @@ def recall(
 
     Raises InputError for an unknown split or fewer than one set.
     """
-    check_integer("sets", sets, 1)
-    count = engine.model.settings.num_variables
-    corpus = corpus or CorpusSettings(count, points=(_POINTS,))
-    batch = Corpus(corpus, _SEED + seed, split).batch(0, sets)
+    corpus = corpus or CorpusSettings(engine.model.settings.num_variables, points=(_POINTS,))
     symbols = corpus.alphabet
-    constants = num_constants(batch.structures)
+    drawn = recall_sets(corpus, split, sets, seed)
+    constants = np.array([one.constants for one in drawn])
     # What is compiled once is no part of the seconds.
     engine.prepare()
     prepare()
     early, late = np.zeros(sets, bool), np.zeros(sets, bool)
     spent = [0.0, 0.0]
-    for k in range(sets):
-        inputs = np.flatnonzero(batch.present[k])
-        if not len(inputs):  # a constant: any input may stand for none
-            inputs = np.array([0])
-        samples = _samples(batch.points[k, inputs], batch.values[k], float(batch.error[k]))
-        true = _identity_among(batch.structures.taken(np.array([k])), inputs, symbols)
+    for k, (samples, skeleton, _) in enumerate(drawn):
+        true = identity(skeleton)[0]
         clock = time.perf_counter()
         skeletons = engine.skeletons(samples, seed=k)
         spent[0] += time.perf_counter() - clock
         early[k] = true in identity(skeletons)[:top]
         clock = time.perf_counter()
-        fits = fitted(skeletons, samples, symbols, seed=k)
+        fits = ranked(fitted(skeletons, samples, symbols, seed=k), samples)
         spent[1] += time.perf_counter() - clock
-        length = float(np.log(len(samples.values)))
-        fits.sort(
-            key=lambda fit: (
-                len(samples.values) * np.log(0.5 + 0.5 * max(fit.mean_square, 1.0))
-                + len(fit.skeleton.values) * length
-            )
-        )
         best = np.array([fit.number for fit in fits[:top]], int)
         late[k] = true in identity(skeletons.taken(best))
     shares = {
@@ -109,6 +164,7 @@ def recall(
         shares,
         spent[0] / sets,
         spent[1] / sets,
+        tuple(map(bool, late)),
     )
 
 
@@ -118,11 +174,11 @@ def _samples(points: np.ndarray, values: np.ndarray, error: float) -> Samples:
     return Samples.of(names, points.T, values, max(error, _ASSUMED_ERROR * spread))
 
 
-def _identity_among(one: Structures, inputs: np.ndarray, symbols: Alphabet) -> np.uint64:
-    """The identity of a skeleton when its inputs are numbered from the first on."""
+def _among(one: Structures, inputs: np.ndarray, symbols: Alphabet) -> Structures:
+    """A skeleton, in canonical form, when its inputs are numbered from the first on."""
     rest = [v for v in range(symbols.num_variables) if v not in inputs]
     order = np.argsort([*inputs, *rest])
-    return identity(renamed(one, symbols.renaming(order)))[0]
+    return canonical(renamed(one, symbols.renaming(order)), symbols)[0]
 
 
 def main(arguments: list[str] | None = None) -> int:
