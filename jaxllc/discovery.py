@@ -18,6 +18,7 @@ import numpy as np
 from jaxllc.discovery_data import checked_runs
 from jaxllc.errors import InputError
 from jaxllc.prior_settings import plain_prior
+from jaxllc.published_road.settings import check_preset
 from jaxllc.symbolic.search_names import FUNCTION_NAMES, check_engine, check_function
 from jaxllc.trajectories import Trajectories
 
@@ -57,6 +58,8 @@ class DiscoverSettings:
     units: {"x": "mol/L", "omega": "1/s", "t": "s"} of variables, features, time "t" and weights "A"; what is
         not named is dimensionless. Terms whose units do not fit are not searched.
     demand: functions, "division" or "power" that the law must hold.
+    preset: "default", or "llc" for the published road and nothing else, which reads `functions` and
+        `division` alone (`jaxllc.published_road`).
     """
 
     engines: tuple[str, ...] = ("sparse",)
@@ -72,6 +75,7 @@ class DiscoverSettings:
     bounds: Mapping[str, tuple[float, float]] | None = None
     units: Mapping[str, str] | None = None
     demand: tuple[str, ...] = ()
+    preset: str = "default"
 
 
 def discover(
@@ -98,6 +102,10 @@ def discover(
     runs = checked_runs(data, network)
     # The matrices here are small: more threads in each product cost more than they bring.
     with threadpool_limits(1):
+        if settings.preset == "llc":
+            from jaxllc.published_road import preset_law
+
+            return preset_law(runs, network, seed, settings, progress)
         return _Discovery(runs, network, seed, settings, progress).run()
 
 
@@ -132,6 +140,7 @@ def _settings(settings: DiscoverSettings | None, choices: dict[str, Any]) -> Dis
         raise InputError(f"sums must be True or False, not {settings.sums!r}")
     if settings.neural not in ("auto", "always", "never"):
         raise InputError(f"neural must be 'auto', 'always' or 'never', not {settings.neural!r}")
+    check_preset(settings)
     return replace(settings, **plain_prior(settings))
 
 

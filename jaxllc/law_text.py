@@ -13,7 +13,7 @@ from jaxllc.equations import Equation
 from jaxllc.sum_symbols import sums_in, with_sums_written_out
 
 if TYPE_CHECKING:
-    from jaxllc.law import Law
+    from jaxllc.law import Constant, Law
 
 # Digits of a constant without a standard error.
 _DIGITS = 4
@@ -102,13 +102,10 @@ def law_summary(law: Law) -> str:
             label = c.term if c.role in ("coefficient", c.term) else f"{c.term} {c.role}"
             digits = digits_for(c.value, c.standard_error)
             place = "sum_j A_ij" if c.side == "interaction" else "self"
-            # Without a standard error: on a bound that the user set.
-            error = (
-                "(on its bound)" if math.isnan(c.standard_error) else f"+- {c.standard_error:.2g}"
-            )
+            error = f" {error}" if (error := error_text(law, c)) else ""
             lines.append(
                 f"d{c.variable}_i/dt  {place:<10}  {label:<{width}}  "
-                f"{c.value:.{digits}g} {error}{_interval(interval, digits)}"
+                f"{c.value:.{digits}g}{error}{_interval(interval, digits)}"
                 f"{f' {c.unit}' if c.unit not in ('', '1') else ''}"
             )
         lines += meaning_of_sums(law)
@@ -119,6 +116,13 @@ def law_summary(law: Law) -> str:
     if law.notes:
         lines += ["", *law.notes]
     return "\n".join(lines)
+
+
+def error_text(law: Law, constant: Constant) -> str:
+    """The standard error of a constant, that it lies on a bound of the user, or nothing if none is known."""
+    if not math.isnan(constant.standard_error):
+        return f"+- {constant.standard_error:.2g}"
+    return "(on its bound)" if law.settings.get("bounds") else ""
 
 
 def meaning_of_sums(law: Law) -> list[str]:

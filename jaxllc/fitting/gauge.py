@@ -33,8 +33,14 @@ def identifiability_notes(runs: Sequence, network, smoothed) -> list[str]:
             "self term and the interaction term without any change; the interaction is written with "
             "differences x_j - x_i and without terms of x_i alone."
         )
-    for v, name in enumerate(runs[0].variables):
-        values = [s[..., v] for s in smoothed.states]
+    return notes + motion_notes(runs[0].variables, smoothed.states)
+
+
+def motion_notes(variables: Sequence[str], states: Sequence[np.ndarray]) -> list[str]:
+    """Sentences on variables that hardly move, or move as one; states: per run (time, node, variable)."""
+    notes = []
+    for v, name in enumerate(variables):
+        values = [s[..., v] for s in states]
         spread = max(float(np.std(np.concatenate([x.ravel() for x in values]))), 1e-300)
         motion = np.sqrt(
             np.mean(np.concatenate([(x - x.mean(axis=0)).ravel() ** 2 for x in values]))
@@ -46,7 +52,7 @@ def identifiability_notes(runs: Sequence, network, smoothed) -> list[str]:
                 f"spread): without a transient the law's rates are not identifiable; record from other "
                 f"initial states."
             )
-        elif between < _SPREAD * motion and runs[0].states.shape[1] > 1:
+        elif between < _SPREAD * motion and states[0].shape[1] > 1:
             notes.append(
                 f"All nodes move almost as one in {name}: in synchrony the self term and the interaction "
                 f"term are not told apart; record from initial states that differ between nodes."

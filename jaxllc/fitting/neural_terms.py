@@ -10,6 +10,7 @@ the hidden layer is fitted (variable projection, Golub & Pereyra 1973).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +60,36 @@ def basis(kernel: jax.Array, bias: jax.Array, inputs: jax.Array) -> jax.Array:
     return jnp.concatenate([hidden, inputs, jnp.ones_like(inputs[..., :1])], axis=-1)
 
 
-class NeuralVectorField(nnx.Module, VectorField):
+class StandardisedField(nnx.Module, VectorField):
+    """A field of two terms that read standardised inputs, receiver before sender.
+
+    A subclass sets variables, feature_names, input_mean, input_std, self_part and interaction_part.
+    """
+
+    input_mean: Constant
+    input_std: Constant
+    self_part: Any
+    interaction_part: Any
+
+    def standardise(self, x: jax.Array, features: Features) -> jax.Array:
+        """States (..., d) and features {name: (...,)} -> standardised inputs (..., d + F)."""
+        columns = [jnp.asarray(features[name], x.dtype)[..., None] for name in self.feature_names]
+        inputs = jnp.concatenate([x, *columns], axis=-1)
+        shape = (1,) * (inputs.ndim - 1) + (-1,)
+        mean, std = self.input_mean[...].reshape(shape), self.input_std[...].reshape(shape)
+        return (inputs - mean.astype(x.dtype)) / std.astype(x.dtype)
+
+    def self_term(self, x_i: jax.Array, features_i: Features) -> jax.Array:
+        return self.self_part(self.standardise(x_i, features_i))
+
+    def interaction_term(
+        self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
+    ) -> jax.Array:
+        receiver, sender = self.standardise(x_i, features_i), self.standardise(x_j, features_j)
+        return self.interaction_part(jnp.concatenate([receiver, sender], axis=-1))
+
+
+class NeuralVectorField(StandardisedField):
     """Both neural terms as a vector field: a pytree whose parameters are the leaves.
 
     variables, feature_names: the inputs, in order; "k" among the features stands for the in-
@@ -84,20 +114,3 @@ class NeuralVectorField(nnx.Module, VectorField):
         num_inputs, num_outputs = len(input_mean), len(self.variables)
         self.self_part = SelfTerm(num_inputs, width, num_outputs, self_key)
         self.interaction_part = InteractionTerm(2 * num_inputs, width, num_outputs, interaction_key)
-
-    def standardise(self, x: jax.Array, features: Features) -> jax.Array:
-        """States (..., d) and features {name: (...,)} -> standardised inputs (..., d + F)."""
-        columns = [jnp.asarray(features[name], x.dtype)[..., None] for name in self.feature_names]
-        inputs = jnp.concatenate([x, *columns], axis=-1)
-        shape = (1,) * (inputs.ndim - 1) + (-1,)
-        mean, std = self.input_mean[...].reshape(shape), self.input_std[...].reshape(shape)
-        return (inputs - mean.astype(x.dtype)) / std.astype(x.dtype)
-
-    def self_term(self, x_i: jax.Array, features_i: Features) -> jax.Array:
-        return self.self_part(self.standardise(x_i, features_i))
-
-    def interaction_term(
-        self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
-    ) -> jax.Array:
-        receiver, sender = self.standardise(x_i, features_i), self.standardise(x_j, features_j)
-        return self.interaction_part(jnp.concatenate([receiver, sender], axis=-1))

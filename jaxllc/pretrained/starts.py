@@ -6,7 +6,7 @@ least-squares problem (variable projection; Golub and Pereyra 1973), and the bes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,22 +58,13 @@ def fitted(
     has. draws: of constants inside functions; kept: how many of them are refined, by so many steps.
     """
     some = samples.thinned(_MOST_POINTS, seed)
-    frame = _Frame(some, symbols)
-    rng = np.random.default_rng([seed, 1])
     tapes: list[Tape] = []
     constants, owners, skeletons = [], [], []
-    for b in range(len(structures)):
-        one = _One(structures.taken(np.array([b])), frame)
-        for skeleton in one.skeletons(rng, draws, kept):
-            try:
-                tape, fixed = write_tape(skeleton.expression, some.names, skeleton.constants)
-            except InputError:
-                continue
-            fixed[: len(skeleton.values)] = skeleton.values
-            tapes.append(tape)
-            constants.append(fixed)
-            owners.append(b)
-            skeletons.append(skeleton)
+    for owner, skeleton, tape, start in drawn(structures, some, symbols, seed, draws, kept):
+        tapes.append(tape)
+        constants.append(start)
+        owners.append(owner)
+        skeletons.append(skeleton)
     if not tapes:
         return []
     blocks = in_blocks(some.points, some.values, 1.0 / some.error)
@@ -91,6 +82,29 @@ def fitted(
         )
         for owner, k in sorted(best.items())
     ]
+
+
+def drawn(
+    structures: Structures,
+    samples: Samples,
+    symbols: Alphabet,
+    seed: int = 0,
+    draws: int = 64,
+    kept: int = 3,
+) -> Iterator[tuple[int, Skeleton, Tape, np.ndarray]]:
+    """Starts for the constants of skeletons, as in `fitted`: the number of the skeleton, it with these
+    constants, its tape, and them as the tape takes them; what a tape cannot hold is left out."""
+    frame = _Frame(samples, symbols)
+    rng = np.random.default_rng([seed, 1])
+    for b in range(len(structures)):
+        one = _One(structures.taken(np.array([b])), frame)
+        for skeleton in one.skeletons(rng, draws, kept):
+            try:
+                tape, start = write_tape(skeleton.expression, samples.names, skeleton.constants)
+            except InputError:
+                continue
+            start[: len(skeleton.values)] = skeleton.values
+            yield b, skeleton, tape, start
 
 
 class _Frame:

@@ -102,7 +102,7 @@ def _numbers(law: Law, forecast: Forecast | None) -> list[tuple[str, str]]:
 
 def _constants(law: Law) -> str:
     from jaxllc.confidence import intervals_of
-    from jaxllc.law_text import digits_for, meaning_of_sums
+    from jaxllc.law_text import digits_for, error_text, meaning_of_sums
     from jaxllc.snapping import unobjected
 
     rows = []
@@ -118,9 +118,7 @@ def _constants(law: Law) -> str:
                 place,
                 f"{constant.term}{inner}",
                 f"{constant.value:.{digits}g}{unit}",
-                "on its bound"
-                if math.isnan(constant.standard_error)
-                else f"{constant.standard_error:.2g}",
+                error_text(law, constant).removeprefix("+- ").strip("()"),
                 "" if math.isnan(share) else f"{share:.2%}",
                 *("—" if math.isnan(end) else f"{end:.{digits}g}" for end in ends),
             )

@@ -1,0 +1,61 @@
+"""Settings of the published road, and which of those of `discover` it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from jaxllc.errors import InputError, check_integer, nearest_match
+
+PRESETS = ("default", "llc")
+# Fields of DiscoverSettings that the preset "llc" reads.
+READ = ("preset", "functions", "division")
+
+
+@dataclass(frozen=True)
+class RoadSettings:
+    """Choices of the published road; `jaxllc.discover(preset="llc")` takes these values.
+
+    variance_weight: of the variance over nodes in the loss, beside the mean absolute error. width, hidden:
+    units of a hidden layer and number of such layers, of each net. steps, learning_rate: of Adam.
+    beam: skeletons that are written for each order of the inputs. restarts: of BFGS, for each skeleton.
+    """
+
+    variance_weight: float = 0.01
+    width: int = 32
+    hidden: int = 1
+    steps: int = 6000
+    learning_rate: float = 1e-2
+    beam: int = 32
+    restarts: int = 6
+
+    def __post_init__(self) -> None:
+        for name in ("width", "hidden", "steps", "beam", "restarts"):
+            check_integer(name, getattr(self, name), 1)
+        if not self.variance_weight >= 0:
+            raise InputError(
+                f"variance_weight is {self.variance_weight!r}; give a number of at least 0"
+            )
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate is {self.learning_rate!r}; give a positive number")
+
+
+def check_preset(settings: Any) -> None:
+    """Raises InputError for an unknown preset, and for a setting that the chosen one does not read.
+
+    settings: `DiscoverSettings`.
+    """
+    if settings.preset not in PRESETS:
+        raise InputError(
+            f"there is no preset {settings.preset!r}{nearest_match(str(settings.preset), PRESETS)}; "
+            f"there are {', '.join(PRESETS)}"
+        )
+    if settings.preset != "llc":
+        return
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name not in READ and value != field.default:
+            raise InputError(
+                f"the preset 'llc' does not read {field.name}, which is {value!r}; of the settings it reads "
+                f"{' and '.join(READ[1:])} only: leave out {field.name}, or the preset"
+            )

@@ -1,0 +1,333 @@
+"""The published road: rates, nets, BFGS and formulas by themselves, then laws from data."""
+
+from dataclasses import replace
+from importlib import resources
+
+import numpy as np
+import pytest
+import sympy
+from flax import nnx
+from scipy.optimize import minimize
+from scipy.signal import savgol_filter
+
+import jaxllc
+from jaxllc import generators, known_laws
+from jaxllc.errors import InputError
+from jaxllc.pretrained.engine import PretrainedEngine
+from jaxllc.pretrained.model import ModelSettings, SkeletonModel
+from jaxllc.published_road import RoadSettings, published_law
+from jaxllc.published_road.bfgs import minimised
+from jaxllc.published_road.derivatives import local_polynomial, rates_of
+from jaxllc.published_road.discovery import sampled
+from jaxllc.published_road.formulas import best_formula, listed_constants
+from jaxllc.published_road.nets import trained_nets
+from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.skeletons import constant
+from jaxllc.symbolic.tapes import write_tape
+from jaxllc.symbolic.term_samples import Samples
+
+QUICK = RoadSettings(steps=300, width=16, beam=4, restarts=2)
+needs_weights = pytest.mark.skipif(
+    not (resources.files("jaxllc.pretrained") / "weights.safetensors").is_file(),
+    reason="needs the weights of the pre-trained network in the package",
+)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return generators.barabasi_albert(12, 2, seed=1)
+
+
+@pytest.fixture(scope="module")
+def runs(network):
+    known = known_laws.get("epidemic")
+    return [known.simulate(network, np.linspace(0.0, 3.0, 31), seed=s) for s in range(3)]
+
+
+@pytest.fixture(scope="module")
+def nets(runs, network):
+    return trained_nets(rates_of(runs), network, ("x",), {}, replace(QUICK, steps=4000), seed=0)
+
+
+@pytest.fixture(scope="module")
+def blank_law(runs, network):
+    """A law whose skeletons come from a model that was never trained."""
+    return published_law(runs, network, seed=0, settings=QUICK, model=small_model())
+
+
+def small_model():
+    settings = ModelSettings(width=16, blocks=1, decoder_width=16, layers=1)
+    return SkeletonModel(settings, nnx.Rngs(0))
+
+
+# --- rates ----------------------------------------------------------------------------------------
+
+
+def test_polynomials_are_those_of_savitzky_and_golay():
+    times = np.linspace(0.0, 3.0, 40)
+    columns = np.random.default_rng(0).normal(size=(40, 3))
+    for window, degree in ((5, 4), (11, 3)):
+        local = local_polynomial(times, window, degree)
+        for found, order in ((local.states(columns), 0), (local.rates(columns), 1)):
+            expected = savgol_filter(
+                columns, window, degree, deriv=order, delta=times[1], axis=0, mode="interp"
+            )
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_unequal_steps_give_the_rates_of_a_polynomial_exactly():
+    times = np.sort(np.random.default_rng(1).uniform(0.0, 2.0, 20))
+    polynomial = np.polynomial.Polynomial([1.0, -2.0, 0.5, 3.0, -1.0])
+    found = local_polynomial(times, 5, 4).rates(polynomial(times)[:, None])[:, 0]
+    np.testing.assert_allclose(found, polynomial.deriv()(times), rtol=1e-7)
+
+
+def test_what_a_sample_left_out_differs_by_is_that_of_a_fit_without_it():
+    times = np.linspace(0.0, 1.0, 15) ** 2
+    column = np.random.default_rng(2).normal(size=15)
+    local = local_polynomial(times, 7, 3)
+    own = local.place[8]
+    others = own[own != 8]
+    fit = np.polynomial.Polynomial.fit(times[others], column[others], 3)
+    left = local.left_out(column[:, None])[8, 0]
+    assert left == pytest.approx(column[8] - fit(times[8]), rel=1e-6)
+
+
+def test_noise_is_smoothed_and_clean_samples_are_not(network):
+    known = known_laws.get("epidemic")
+    run = known.simulate(network, np.linspace(0.0, 3.0, 121), seed=0)
+    clean, noisy = rates_of([run]), rates_of([run.with_noise(30.0, seed=0)])
+    assert clean.window == (5,)
+    np.testing.assert_array_equal(clean.states[0], run.states)
+    true = known_rates(known, network, run.states)
+    assert np.abs(clean.rates[0] - true).max() < 1e-3
+    assert noisy.window[0] > 5
+    stencil = local_polynomial(run.times, 5, 4).rates(run.with_noise(30.0, seed=0).states[..., 0])
+    error = np.std(noisy.rates[0] - true)
+    assert error < 0.4 * np.std(stencil - true[..., 0])
+
+
+def known_rates(known, network, states):
+    A = network.to_adjacency().toarray()
+    assert known.name == "epidemic"
+    x = states[..., 0]
+    return (-0.5 * x + 0.5 * (1 - x) * (x @ A.T))[..., None]
+
+
+def test_missing_samples_are_filled_and_marked(runs):
+    states = runs[0].states.copy()
+    states[7, 3] = states[20, 5] = np.nan
+    found = rates_of([replace(runs[0], states=states)])
+    assert not found.known[0][7, 3, 0]
+    assert found.known[0].sum() == states.size - 2
+    np.testing.assert_allclose(found.states[0], runs[0].states, atol=1e-2)
+
+
+def test_a_node_that_was_never_observed_is_refused(runs):
+    states = runs[0].states.copy()
+    states[:, 4] = np.nan
+    with pytest.raises(InputError, match="x of node 4 was never observed in trajectories 0"):
+        rates_of([replace(runs[0], states=states)])
+
+
+# --- nets -----------------------------------------------------------------------------------------
+
+
+def test_the_nets_explain_the_rates_of_a_known_law(nets, runs, network):
+    assert nets.left[0] < 0.05
+    assert nets.history[-100:].mean() < 0.1 * nets.history[:20].mean()
+    samples = sampled(nets, rates_of(runs), network, {}, seed=0)
+    own, pair = samples["x", "self"], samples["x", "interaction"]
+    assert (own.names, pair.names) == (("x_i",), ("x_i", "x_j"))
+    x_i, x_j = pair.points.T
+    true = 0.5 * (1 - x_i) * x_j
+    assert np.std(pair.values - true) < 0.15 * np.std(true)
+
+
+def test_node_sums_are_those_of_the_terms_edge_by_edge(nets, runs, network):
+    import jax.numpy as jnp
+
+    from jaxllc.aggregation import graph_of
+    from jaxllc.vector_field import VectorField
+
+    state = jnp.asarray(runs[0].states[4], jnp.float32)
+    graph = graph_of(network)
+    graph = graph._replace(edges=jnp.asarray(graph.edges, jnp.float32))
+    expected = VectorField.derivative(nets.field, state, graph)
+    np.testing.assert_allclose(nets.field.derivative(state, graph), expected, atol=1e-5)
+
+
+def test_the_variance_penalty_evens_out_the_error_over_nodes(network):
+    # Each node recovers at a rate of its own, which the nets are not told: errors stay, and differ.
+    known = known_laws.get("epidemic_heterogeneous")
+    run = known.simulate(network, np.linspace(0.0, 3.0, 41), seed=0)
+    settings = replace(QUICK, steps=600)
+    plain, penalised = (
+        trained_nets(
+            rates_of([run]), network, ("x",), {}, replace(settings, variance_weight=w), seed=0
+        )
+        for w in (0.0, 10.0)
+    )
+    assert penalised.node_error.var() < 0.8 * plain.node_error.var()
+
+
+# --- constants and formulas -----------------------------------------------------------------------
+
+
+def tape_of(text, names, count):
+    from jaxllc.expressions import parse
+
+    symbols = {sympy.Symbol(f"c{k}"): constant(k) for k in range(count)}
+    return write_tape(parse(text).xreplace(symbols), names, tuple(symbols.values()))
+
+
+def test_bfgs_recovers_known_constants_from_exact_samples():
+    x = np.random.default_rng(0).uniform(0.1, 3.0, (200, 2))
+    cases = [
+        ("c0*x/(c1 + x)", [2.0, 0.7], [1.0, 2.0]),
+        ("c0*sin(c1*x + c2*y)", [0.5, 1.0, -1.0], [0.3, 0.8, -0.7]),
+        ("c0*exp(c1*x) + c2*y", [300.0, -1.5, 0.02], [200.0, -1.0, 0.1]),
+    ]
+    for text, true, start in cases:
+        tape, fixed = tape_of(text, ("x", "y"), len(true))
+        values = VALUES[text](*x.T, *true)
+        fixed[: len(true)] = start
+        found = minimised([tape], fixed[None], x, values, steps=400, tolerance=1e-12)
+        np.testing.assert_allclose(found.constants[0, : len(true)], true, rtol=1e-4)
+
+
+VALUES = {
+    "c0*x/(c1 + x)": lambda x, y, a, b: a * x / (b + x),
+    "c0*sin(c1*x + c2*y)": lambda x, y, a, b, c: a * np.sin(b * x + c * y),
+    "c0*exp(c1*x) + c2*y": lambda x, y, a, b, c: a * np.exp(b * x) + c * y,
+}
+
+
+def test_bfgs_reaches_the_minimum_that_scipy_reaches():
+    random = np.random.default_rng(3)
+    x = random.uniform(0.1, 3.0, (150, 1))
+    values = 1.3 * x[:, 0] / (0.4 + x[:, 0]) + 0.1 * random.normal(size=150)
+    tape, fixed = tape_of("c0*x/(c1 + x)", ("x",), 2)
+    fixed[:2] = [1.0, 1.0]
+
+    def loss(c):
+        return np.mean((c[0] * x[:, 0] / (c[1] + x[:, 0]) - values) ** 2)
+
+    expected = minimize(loss, [1.0, 1.0], method="BFGS", options={"gtol": 1e-9})
+    found = minimised([tape], fixed[None], x, values, steps=300, tolerance=1e-13)
+    assert found.mean_square[0] == pytest.approx(expected.fun, rel=1e-9)
+    np.testing.assert_allclose(found.constants[0, :2], expected.x, rtol=1e-4)
+
+
+def test_an_expression_that_cannot_be_evaluated_is_infinitely_wrong():
+    tape, fixed = tape_of("c0*log(x)", ("x",), 1)
+    fixed[0] = 1.0
+    found = minimised([tape], fixed[None], -np.ones((10, 1)), np.ones(10))
+    assert np.isinf(found.mean_square[0])
+
+
+def test_a_term_below_the_error_of_a_net_is_nought():
+    x = np.random.default_rng(0).uniform(0.0, 1.0, (100, 1))
+    engine = PretrainedEngine(small_model(), width=2)
+    samples = Samples.of(("x_i",), x, 1e-3 * (2 + np.sin(9 * x[:, 0])))
+    assert best_formula(engine, samples, Grammar(), 1.0, 1, 0).expression == 0
+    assert best_formula(engine, samples, Grammar(), 1e-4, 1, 0).expression != 0
+
+
+def test_constants_are_listed_by_term():
+    from jaxllc.expressions import parse
+
+    listed = list(listed_constants(parse("-0.5*x_i + 2.5*x_j/(0.75 + x_j) + 3.5")))
+    assert sorted(listed) == sorted(
+        [
+            ("x_i", "coefficient", -0.5),
+            ("x_j/(w0 + x_j)", "coefficient", 2.5),
+            ("x_j/(w0 + x_j)", "w0", 0.75),
+            ("1", "coefficient", 3.5),
+        ]
+    )
+    assert list(listed_constants(sympy.Integer(0))) == []
+
+
+# --- laws -----------------------------------------------------------------------------------------
+
+
+def test_the_law_has_the_usual_members_and_says_which_road_it_is(blank_law, tmp_path):
+    assert blank_law.settings["published_road"]["steps"] == QUICK.steps
+    assert "published road" in blank_law.notes[0]
+    assert set(blank_law.seconds) == {"smoothing", "neural terms", "expressions", "simulation"}
+    assert blank_law.fitted_states[0].shape == (31, 12, 1)
+    assert "on its bound" not in blank_law.summary()
+    blank_law.save(tmp_path / "law.json")
+    loaded = jaxllc.load_law(tmp_path / "law.json")
+    assert loaded.settings["published_road"] == blank_law.settings["published_road"]
+    assert str(loaded) == str(blank_law)
+    blank_law.report(tmp_path / "law.html")
+    assert "on its bound" not in (tmp_path / "law.html").read_text()
+
+
+def test_the_same_seed_gives_the_same_law(blank_law, runs, network):
+    again = published_law(runs, network, seed=0, settings=QUICK, model=small_model())
+    assert again.equations == blank_law.equations
+    assert again.notes == blank_law.notes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fitzhugh_nagumo", "epidemic_heterogeneous"])
+def test_several_variables_and_node_features(name, network):
+    known = known_laws.get(name)
+    run = known.simulate(network, np.linspace(0.0, 2.0, 25), seed=0)
+    few = replace(QUICK, steps=50)
+    law = published_law([run], network, seed=0, settings=few, model=small_model())
+    assert law.variables == known.variables
+    assert law.feature_names == known.feature_names
+    assert all(np.isfinite(c.value) for c in law.constants)
+
+
+@needs_weights
+@pytest.mark.slow
+def test_discover_takes_the_published_road(runs, network):
+    law = jaxllc.discover(runs, network, seed=0, preset="llc")
+    assert law.settings["preset"] == "llc"
+    assert law.adjusted_r2["x"] > 0.99
+    other = generators.erdos_renyi(30, 4, seed=5)
+    truth = known_laws.get("epidemic").simulate(other, np.linspace(0.0, 3.0, 20), seed=9)
+    found = law.simulate(truth.states[0], truth.times, other)
+    assert jaxllc.metrics.adjusted_r2(found, truth, len(law.constants)) > 0.98
+
+
+@pytest.mark.parametrize(
+    ("choices", "sentence"),
+    [
+        ({"preset": "lcc"}, "there is no preset 'lcc' .did you mean 'llc'.*default, llc"),
+        ({"preset": "llc", "max_terms": 4}, "preset 'llc' does not read max_terms, which is 4"),
+        ({"preset": "llc", "neural": "never"}, "does not read neural"),
+        ({"preset": "llc", "known": {"x": ("-x_i", "")}}, "does not read known"),
+        ({"preset": "llc", "functions": ("cosh",)}, "cosh"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(choices, sentence, runs, network):
+    with pytest.raises(InputError, match=sentence):
+        jaxllc.discover(runs, network, **choices)
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"hidden": 1.5}, "hidden is 1.5"),
+        ({"variance_weight": -1.0}, "variance_weight is -1.0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+    ],
+)
+def test_settings_of_the_road_are_checked(choice, sentence):
+    with pytest.raises(InputError, match=sentence):
+        RoadSettings(**choice)
+
+
+def test_missing_weights_are_one_sentence(monkeypatch, tmp_path):
+    from jaxllc.published_road import discovery
+
+    monkeypatch.setattr(discovery.resources, "files", lambda _: tmp_path)
+    with pytest.raises(InputError, match="holds no weights of the pre-trained network"):
+        discovery.shipped_model()
