@@ -16,6 +16,8 @@ class ShippedEngine:
     """Proposes the skeletons that the shipped model finds likeliest; see `jaxllc.pretrained.engine`."""
 
     name = "pretrained"
+    # It writes a few of many forms, so that one with more constants may imitate another with fewer.
+    plain = 2
 
     def prepare(self) -> None:
         """Load and compile the model, once in a process; raises InputError where its file is not whole."""

@@ -31,7 +31,9 @@ class NothingFoundError(InputError):
 class TermEngine(Protocol):
     """Proposes expressions for a term.
 
-    It may also have `prepare()`, which loads and compiles what it needs; that is no part of a search's time.
+    It may also have `prepare()`, which loads and compiles what it needs; that is no part of a search's time;
+    and `plain`, the number of constants above which the engines after it are asked too, although what it
+    proposed explains the samples.
     """
 
     @property
@@ -183,10 +185,12 @@ def _found(
     best: Sequence[Judged] = (),
 ) -> list[Judged]:
     """What the engines find, one after the other until one explains the samples, and what grows out of it."""
-    best = list(best)
+    best, plain = list(best), np.inf
     for proposer in [term_engine(name) for name in engines]:
-        if best and (limit.passed or _explained(judge, best)):
+        explained = bool(best) and _explained(judge, best) and best[0].num_constants <= plain
+        if best and (limit.passed or explained):
             break
+        plain = getattr(proposer, "plain", np.inf)
         begun = time.perf_counter()
         with _clock(spent, _PREPARATION):
             getattr(proposer, "prepare", lambda: None)()
