@@ -22,7 +22,7 @@ from jaxllc.terms import Term, TermFamily
 from jaxllc.units import Units
 
 if TYPE_CHECKING:
-    from jaxllc.discovery import DiscoverSettings
+    from jaxllc.discovery_settings import DiscoverSettings
 
 
 @dataclass(frozen=True)

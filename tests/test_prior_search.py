@@ -6,7 +6,7 @@ import sympy
 
 import jaxllc
 from jaxllc import metrics
-from jaxllc.discovery import DiscoverSettings
+from jaxllc.discovery_settings import DiscoverSettings
 from jaxllc.errors import InputError
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.gauge import has_equal_input_weights

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
 from jaxllc.commands.prior_arguments import PRIOR, add_prior_arguments, prior_of
 from jaxllc.commands.progress import StageProgress
-from jaxllc.discovery import DiscoverSettings, discover
+from jaxllc.discovery import discover
+from jaxllc.discovery_settings import DiscoverSettings
 
 if TYPE_CHECKING:
     from jaxllc.forecast import Forecast
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from jaxllc.trajectories import Trajectories
 
 _HELP = {
-    "engines": "search engines, separated by commas: sparse, operon, pysr, pretrained",
+    "engines": "search engines, separated by commas, asked in this order: pretrained, sparse, operon, pysr",
     "functions": "functions that a law may hold, separated by commas",
     "division": "let a variable stand in a denominator",
     "sums": "look for functions of the sum over neighbours too",

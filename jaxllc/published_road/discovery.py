@@ -16,7 +16,7 @@ from jaxllc.law import Constant, Law
 from jaxllc.published_road.settings import RoadSettings
 
 if TYPE_CHECKING:
-    from jaxllc.discovery import DiscoverSettings
+    from jaxllc.discovery_settings import DiscoverSettings
     from jaxllc.network import Network
     from jaxllc.pretrained.model import SkeletonModel
     from jaxllc.published_road.derivatives import Rates

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from jaxllc.errors import InputError, nearest_match
 
+# Cheap proposals first: where they explain the samples in a few constants, no more are made.
+DEFAULT_ENGINES = ("pretrained", "sparse")
 ENGINES = ("sparse", "operon", "pysr", "pretrained")
 FUNCTION_NAMES = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs", "min", "max")
 

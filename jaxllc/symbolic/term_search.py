@@ -15,7 +15,7 @@ from jaxllc.errors import InputError
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.input_reduction import reduced
 from jaxllc.symbolic.refit import prepare
-from jaxllc.symbolic.search_names import check_engine
+from jaxllc.symbolic.search_names import DEFAULT_ENGINES, check_engine
 from jaxllc.symbolic.term_growth import grown
 from jaxllc.symbolic.term_judge import Judged, TermJudge
 from jaxllc.symbolic.term_samples import Samples
@@ -106,7 +106,7 @@ def term_engine(name: str) -> TermEngine:
 
 def search_term(
     samples: Samples,
-    engines: Sequence[str] = ("sparse",),
+    engines: Sequence[str] = DEFAULT_ENGINES,
     seconds: float = 5.0,
     seed: int = 0,
     grammar: Grammar | None = None,
@@ -184,7 +184,9 @@ def _found(
     spent: dict[str, float],
     best: Sequence[Judged] = (),
 ) -> list[Judged]:
-    """What the engines find, one after the other until one explains the samples, and what grows out of it."""
+    """What the engines find, one after the other until one explains the samples, with what grows out of
+    the best, unless that has grown before and explains them.
+    """
     best, plain = list(best), np.inf
     for proposer in [term_engine(name) for name in engines]:
         explained = bool(best) and _explained(judge, best) and best[0].num_constants <= plain
@@ -200,8 +202,10 @@ def _found(
         with _clock(spent, "judge"):
             found = judge.judge([(e, proposer.name) for e in proposals], deadline=limit.deadline)
             best = judge.merged(judge.rescored([*best, *found]))
-    with _clock(spent, "growth"):
-        return grown(judge, best, limit.deadline)
+        if best and (best[0].engine == proposer.name or not _explained(judge, best)):
+            with _clock(spent, "growth"):
+                best = grown(judge, best, limit.deadline)
+    return best
 
 
 @contextmanager
