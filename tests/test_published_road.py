@@ -247,6 +247,8 @@ def test_a_term_below_the_error_of_a_net_is_nought():
     samples = Samples.of(("x_i",), x, 1e-3 * (2 + np.sin(9 * x[:, 0])))
     assert best_formula(engine, samples, Grammar(), 1.0, 1, 0).expression == 0
     assert best_formula(engine, samples, Grammar(), 1e-4, 1, 0).expression != 0
+    # Nor is one that an inexact net might as well not have.
+    assert best_formula(engine, samples, Grammar(), 1e-4, 1, 0, net_error=1e3).expression == 0
 
 
 def test_constants_are_listed_by_term():
@@ -331,6 +333,7 @@ def test_settings_that_do_not_fit_are_refused(choices, sentence, runs, network):
     [
         ({"steps": 0}, "steps is 0"),
         ({"hidden": 1.5}, "hidden is 1.5"),
+        ({"rank": 0}, "rank is 0"),
         ({"variance_weight": -1.0}, "variance_weight is -1.0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
     ],

@@ -181,16 +181,18 @@ def _say_training(say: Callable[[str, str], None], steps: int, step: int, loss: 
 
 def _equations(engine, samples, nets, network, grammar, settings, seed, say):
     from jaxllc.equations import Equation
-    from jaxllc.published_road.formulas import best_formula
+    from jaxllc.published_road.formulas import NET_ERROR, best_formula
 
     strength = float(np.mean(np.abs(network.in_strength)))
     found = {}
     for v, name in enumerate(nets.field.variables):
+        # Errors of f and of the sums over g may cancel: each is larger than what both leave.
+        net_error = max(NET_ERROR, 2.0 * float(nets.left[v]))
         for side, share in (("self", 1.0), ("interaction", strength)):
             say("expressions", f"{name}: {side} term")
             unit = float(nets.rate_scale[v]) / share
             found[name, side] = best_formula(
-                engine, samples[name, side], grammar, unit, settings.restarts, seed
+                engine, samples[name, side], grammar, unit, settings.restarts, seed, net_error
             )
     equations = {
         name: Equation(found[name, "self"].expression, found[name, "interaction"].expression)

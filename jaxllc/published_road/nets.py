@@ -1,9 +1,10 @@
 """The two nets of the published road, trained by matching derivatives.
 
-    f(z_i),    g(z_i, z_j) = g0(z_i, z_j) + g1(z_i) g2(z_j),    z: standardised states and node features
+    f(z_i),    g(z_i, z_j) = g0(z_i, z_j) + sum_r g_r(z_i) h_r(z_j),    z: standardised states and features
 
-g0 alone can be any function; the product beside it makes the interactions that are products, as most of the
-field's are, easy to learn. Loss: the mean absolute error of the rates, in units of their spread, and
+g0 alone can be any function; the products beside it make interactions that are sums of products easy to
+learn, as most of the field's are (the sine of a difference is one), and cost little: their factors are
+computed at nodes. Loss: the mean absolute error of the rates, in units of their spread, and
 `variance_weight` times the variance over nodes of each node's mean error.
 Source: Hu, Cui and Yang, Nature Communications 16:6226 (2025), and its independent re-implementation.
 """
@@ -62,9 +63,11 @@ class SelfNet(nnx.Module):
 class InteractionNet(nnx.Module):
     """g, of the inputs of the receiver and then those of the sender."""
 
-    def __init__(self, sizes: Sequence[int], scale: np.ndarray, rngs: nnx.Rngs):
-        own, *rest = sizes
-        self.both = Perceptron([2 * own, *rest], rngs)
+    def __init__(self, sizes: Sequence[int], rank: int, scale: np.ndarray, rngs: nnx.Rngs):
+        own, *hidden, last = sizes
+        # Edges are many: what each of them computes has one hidden layer.
+        self.both = Perceptron([2 * own, hidden[0], last], rngs)
+        sizes = [own, *hidden, rank * last]
         self.receiver, self.sender = Perceptron(sizes, rngs), Perceptron(sizes, rngs)
         self.scale = Constant(jnp.asarray(scale, jnp.float32))
 
@@ -75,7 +78,8 @@ class InteractionNet(nnx.Module):
     def message(self, inputs: jax.Array, receiver: jax.Array, sender: jax.Array) -> jax.Array:
         """g from g1(z_i) and g2(z_j), which a caller may have computed once for each node."""
         scale = self.scale[...].reshape((1,) * (inputs.ndim - 1) + (-1,))
-        return (self.both(inputs) + receiver * sender) * scale
+        products = (receiver * sender).reshape(*receiver.shape[:-1], -1, scale.shape[-1])
+        return (self.both(inputs) + products.sum(axis=-2)) * scale
 
 
 class MatchedField(StandardisedField):
@@ -98,7 +102,7 @@ class MatchedField(StandardisedField):
         rngs = nnx.Rngs(key)
         sizes = [len(input_mean), *[settings.width] * settings.hidden, len(self.variables)]
         self.self_part = SelfNet(sizes, rate_scale, rngs)
-        self.interaction_part = InteractionNet(sizes, message_scale, rngs)
+        self.interaction_part = InteractionNet(sizes, settings.rank, message_scale, rngs)
 
     def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
         """As in `VectorField`; what a node sends and receives by is computed at nodes, not at edges."""
