@@ -28,7 +28,7 @@ class RoadSettings:
     rank: int = 4
     steps: int = 6000
     learning_rate: float = 1e-2
-    beam: int = 32
+    beam: int = 64
     restarts: int = 6
 
     def __post_init__(self) -> None:
