@@ -2,5 +2,6 @@
 
 The normal form it writes in is told in `alphabet` and `normal_form`; `corpus` draws what it is trained on;
 `descriptors` and `model` read samples and write skeletons; `train` trains; `engine` makes expressions of
-them. The rest of jaxllc imports none of this.
+them; `shipped` reads the weights that come with jaxllc. The engine `pretrained` of the search and the preset
+"llc" take it from here, and import it only when they are asked for.
 """

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib import resources
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import InputError
 from jaxllc.law import Constant, Law
 from jaxllc.published_road.settings import RoadSettings
 
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
 
 # Samples of each net.
 POINTS = 1000
+# Of the simulation of the found law. Nothing was fitted to trajectories, so that a law may well have a pole
+# that they run into; it shall not take long to find out.
+MAX_STEPS = 2000
+RTOL, ATOL = 1e-6, 1e-8
 
 
 def preset_law(
@@ -66,6 +69,7 @@ def published_law(
     Raises InputError where a node was never observed, or the package holds no weights.
     """
     from jaxllc.pretrained.engine import PretrainedEngine
+    from jaxllc.pretrained.shipped import shipped_model
     from jaxllc.published_road.derivatives import rates_of
     from jaxllc.published_road.nets import trained_nets
     from jaxllc.symbolic.grammar import Grammar
@@ -73,26 +77,30 @@ def published_law(
     settings = settings or RoadSettings()
     seconds: dict[str, float] = {}
 
+    def say(stage: str, what: str = "") -> None:
+        if progress is not None:
+            progress(stage, what)
+
     @contextmanager
     def clock(stage: str) -> Iterator[None]:
-        if progress is not None:
-            progress(stage, "")
+        say(stage)
         start = time.perf_counter()
         yield
         seconds[stage] = time.perf_counter() - start
 
-    model = model or shipped_model()
+    model = model or shipped_model()[0]
     variables = runs[0].variables
     features = {k: np.asarray(v, dtype=float) for k, v in runs[0].node_features.items()}
     with clock("smoothing"):
         rates = rates_of(runs)
     with clock("neural terms"):
-        nets = trained_nets(rates, network, variables, features, settings, seed)
+        training = partial(_say_training, say, settings.steps)
+        nets = trained_nets(rates, network, variables, features, settings, seed, training)
     with clock("expressions"):
         engine = PretrainedEngine(model, width=settings.beam)
         samples = sampled(nets, rates, network, features, seed)
         equations, found = _equations(
-            engine, samples, nets, network, grammar or Grammar(), settings, seed
+            engine, samples, nets, network, grammar or Grammar(), settings, seed, say
         )
     with clock("simulation"):
         law = Law(
@@ -103,13 +111,10 @@ def published_law(
             network=network,
             data=tuple(runs),
         )
-        fitted, r2, left = _fit_of(law, rates)
+        fitted, r2, left, failures = _fit_of(law, rates, say)
     notes = [*_notes(nets, variables, found), *_identifiability(runs, network, rates)]
-    if not all(np.isfinite(f).all() for f in fitted):
-        notes.append(
-            "The law diverges from the first states of these data: its formulas do not hold together; the "
-            "default preset fits and compares laws by their trajectories."
-        )
+    if failures:
+        notes.append(_failure_note(failures, len(runs)))
     return Law(
         **{
             **{name: getattr(law, name) for name in law.__dataclass_fields__},
@@ -120,20 +125,6 @@ def published_law(
             "fitted_states": fitted,
         }
     )
-
-
-def shipped_model() -> SkeletonModel:
-    """The model whose weights lie in the package; raises InputError where there are none."""
-    from jaxllc.pretrained.weights import load_model
-
-    place = resources.files("jaxllc.pretrained") / "weights.safetensors"
-    with resources.as_file(place) as path:
-        if not path.exists():
-            raise InputError(
-                "this jaxllc holds no weights of the pre-trained network, which the preset 'llc' needs; "
-                "install a release, or use the default preset"
-            )
-        return load_model(path)[0]
 
 
 def sampled(
@@ -184,23 +175,25 @@ def sampled(
     }
 
 
-def _equations(engine, samples, nets, network, grammar, settings, seed):
+def _say_training(say: Callable[[str, str], None], steps: int, step: int, loss: float) -> None:
+    say("neural terms", f"step {step} of {steps}, loss {loss:.3g}")
+
+
+def _equations(engine, samples, nets, network, grammar, settings, seed, say):
     from jaxllc.equations import Equation
-    from jaxllc.published_road.formulas import best_formula
+    from jaxllc.published_road.formulas import NET_ERROR, best_formula
 
     strength = float(np.mean(np.abs(network.in_strength)))
-    found = {
-        (name, side): best_formula(
-            engine,
-            samples[name, side],
-            grammar,
-            float(nets.rate_scale[v]) / (1.0 if side == "self" else strength),
-            settings.restarts,
-            seed,
-        )
-        for v, name in enumerate(nets.field.variables)
-        for side in ("self", "interaction")
-    }
+    found = {}
+    for v, name in enumerate(nets.field.variables):
+        # Errors of f and of the sums over g may cancel: each is larger than what both leave.
+        net_error = max(NET_ERROR, 2.0 * float(nets.left[v]))
+        for side, share in (("self", 1.0), ("interaction", strength)):
+            say("expressions", f"{name}: {side} term")
+            unit = float(nets.rate_scale[v]) / share
+            found[name, side] = best_formula(
+                engine, samples[name, side], grammar, unit, settings.restarts, seed, net_error
+            )
     equations = {
         name: Equation(found[name, "self"].expression, found[name, "interaction"].expression)
         for name in nets.field.variables
@@ -217,11 +210,16 @@ def _constants(equations: Mapping[str, Any]) -> Iterator[Constant]:
                 yield Constant(name, side, term, role, value, float("nan"))
 
 
-def _fit_of(law: Law, rates: Rates):
-    """The law's own states from the first of each run, adjusted R2 and what is left of each variable."""
-    fitted = []
-    for run, states in zip(law.data, rates.states, strict=True):
-        fitted.append(law.simulate(states[0], run.times).states)
+def _fit_of(law: Law, rates: Rates, say: Callable[[str, str], None]):
+    """The law's own states from the first of each run, adjusted R2 and what is left of each variable; and
+    the number of each run that the law cannot be followed through, with a sentence that says why."""
+    fitted, failures = [], []
+    for number, (run, states) in enumerate(zip(law.data, rates.states, strict=True)):
+        say("simulation", f"trajectories {number}")
+        found = law.run(states[0], run.times, rtol=RTOL, atol=ATOL, max_steps=MAX_STEPS)
+        fitted.append(found.trajectories.states)
+        if not found.success:
+            failures.append((number, found.message))
     r2, left = {}, {}
     for v, name in enumerate(law.variables):
         seen = np.concatenate([run.states[..., v].ravel() for run in law.data])
@@ -232,7 +230,16 @@ def _fit_of(law: Law, rates: Rates):
         share = np.sum(rest**2) / max(float(np.sum((seen - seen.mean()) ** 2)), 1e-300)
         r2[name] = float(1 - share * (len(seen) - 1) / max(len(seen) - constants - 1, 1))
         left[name] = float(np.sqrt(np.mean(rest**2)))
-    return tuple(fitted), r2, left
+    return tuple(fitted), r2, left, failures
+
+
+def _failure_note(failures: Sequence[tuple[int, str]], runs: int) -> str:
+    number, sentence = failures[0]
+    return (
+        f"The law cannot be followed from the first states of {len(failures)} of {runs} trajectories. In "
+        f"trajectories {number}: {sentence} Its formulas, each near its net, do not hold together; the "
+        f"default preset fits and compares laws by their trajectories."
+    )
 
 
 def _notes(nets: TrainedNets, variables: Sequence[str], found: Mapping[Any, Any]) -> list[str]:

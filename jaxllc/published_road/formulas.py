@@ -1,7 +1,7 @@
 """A formula for a net: skeletons from the pre-trained network, constants by BFGS, the best of the beam.
 
 The published choice is the formula with the smallest error; here a further constant must lower the error by a
-tenth, and errors far below that of any net count as none. That the term is nought, or a constant, is tried
+tenth, and errors far below that of the net count as none. That the term is nought, or a constant, is tried
 beside what the network writes.
 """
 
@@ -24,7 +24,7 @@ from jaxllc.symbolic.term_samples import Samples
 FITTED = 256
 # What a constant must lower the logarithm of the error by.
 PER_CONSTANT = 0.1
-# Error, relative to the spread of the rates, that stands for that of a net.
+# Error, relative to the spread of the rates, that no net is thought to be below.
 NET_ERROR = 0.01
 
 
@@ -45,16 +45,18 @@ def best_formula(
     unit: float,
     restarts: int,
     seed: int,
+    net_error: float = NET_ERROR,
 ) -> Formula:
     """The best formula of the beam for samples of a net.
 
     unit: the spread of the rates in the units of the samples' values; restarts: of BFGS for each skeleton,
-    from random constants inside functions and those outside that fit best with them.
+    from random constants inside functions and those outside that fit best with them. net_error: of the net
+    itself, in units of that spread.
     """
     samples = samples.thinned(FITTED, seed)
     found = [*_plain(samples), *_of_beam(engine, samples, grammar, restarts, seed)]
     scored = [
-        Formula(e, n, error, float(np.log(np.hypot(error / unit, NET_ERROR)) + PER_CONSTANT * n))
+        Formula(e, n, error, float(np.log(np.hypot(error / unit, net_error)) + PER_CONSTANT * n))
         for e, n, error in found
         if grammar.allows(e)
     ]

@@ -1,16 +1,17 @@
 """The two nets of the published road, trained by matching derivatives.
 
-    f(z_i),    g(z_i, z_j) = g0(z_i, z_j) + g1(z_i) g2(z_j),    z: standardised states and node features
+    f(z_i),    g(z_i, z_j) = g0(z_i, z_j) + sum_r g_r(z_i) h_r(z_j),    z: standardised states and features
 
-g0 alone can be any function; the product beside it makes the interactions that are products, as most of the
-field's are, easy to learn. Loss: the mean absolute error of the rates, in units of their spread, and
+g0 alone can be any function; the products beside it make interactions that are sums of products easy to
+learn, as most of the field's are (the sine of a difference is one), and cost little: their factors are
+computed at nodes. Loss: the mean absolute error of the rates, in units of their spread, and
 `variance_weight` times the variance over nodes of each node's mean error.
 Source: Hu, Cui and Yang, Nature Communications 16:6226 (2025), and its independent re-implementation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Edges times samples in a step.
 BUDGET = 6000
+# Times, at most, that training tells where it stands.
+REPORTS = 20
 
 
 class Perceptron(nnx.Module):
@@ -60,9 +63,11 @@ class SelfNet(nnx.Module):
 class InteractionNet(nnx.Module):
     """g, of the inputs of the receiver and then those of the sender."""
 
-    def __init__(self, sizes: Sequence[int], scale: np.ndarray, rngs: nnx.Rngs):
-        own, *rest = sizes
-        self.both = Perceptron([2 * own, *rest], rngs)
+    def __init__(self, sizes: Sequence[int], rank: int, scale: np.ndarray, rngs: nnx.Rngs):
+        own, *hidden, last = sizes
+        # Edges are many: what each of them computes has one hidden layer.
+        self.both = Perceptron([2 * own, hidden[0], last], rngs)
+        sizes = [own, *hidden, rank * last]
         self.receiver, self.sender = Perceptron(sizes, rngs), Perceptron(sizes, rngs)
         self.scale = Constant(jnp.asarray(scale, jnp.float32))
 
@@ -73,7 +78,8 @@ class InteractionNet(nnx.Module):
     def message(self, inputs: jax.Array, receiver: jax.Array, sender: jax.Array) -> jax.Array:
         """g from g1(z_i) and g2(z_j), which a caller may have computed once for each node."""
         scale = self.scale[...].reshape((1,) * (inputs.ndim - 1) + (-1,))
-        return (self.both(inputs) + receiver * sender) * scale
+        products = (receiver * sender).reshape(*receiver.shape[:-1], -1, scale.shape[-1])
+        return (self.both(inputs) + products.sum(axis=-2)) * scale
 
 
 class MatchedField(StandardisedField):
@@ -96,7 +102,7 @@ class MatchedField(StandardisedField):
         rngs = nnx.Rngs(key)
         sizes = [len(input_mean), *[settings.width] * settings.hidden, len(self.variables)]
         self.self_part = SelfNet(sizes, rate_scale, rngs)
-        self.interaction_part = InteractionNet(sizes, message_scale, rngs)
+        self.interaction_part = InteractionNet(sizes, settings.rank, message_scale, rngs)
 
     def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
         """As in `VectorField`; what a node sends and receives by is computed at nodes, not at edges."""
@@ -115,7 +121,8 @@ class MatchedField(StandardisedField):
 @dataclass(frozen=True, eq=False)
 class TrainedNets:
     """field: `MatchedField`; rate_scale: (d,) spread of the rates; left: (d,) root mean square error of the
-    rates in units of it; node_error: (node,) mean absolute error in these units; history: loss at each step.
+    rates in units of it; node_error: (node,) mean absolute error in these units; history: mean loss
+    of the steps between reports.
     """
 
     field: MatchedField
@@ -132,8 +139,12 @@ def trained_nets(
     features: dict[str, np.ndarray],
     settings: RoadSettings,
     seed: int,
+    progress: Callable[[int, float], None] | None = None,
 ) -> TrainedNets:
-    """Train f and g on states and rates of all runs; features: {name: (node,)}, inputs of both nets."""
+    """Train f and g on states and rates of all runs; features: {name: (node,)}, inputs of both nets.
+
+    progress: called with a step and the mean loss of those since the last call.
+    """
     states, slopes = np.concatenate(rates.states), np.concatenate(rates.rates)
     known = np.concatenate(rates.known)
     columns = (
@@ -153,17 +164,26 @@ def trained_nets(
     structure, params, rest = split
     arrays = tuple(_single(a) for a in (states, slopes / scale, known, scale))
     size = int(np.clip(BUDGET // max(network.num_edges, 1), 1, len(states)))
-    random_key = jax.random.key(seed + 1)
-    numbers = jnp.float32(settings.variance_weight), jnp.float32(settings.learning_rate)
-    params, history = _train(
-        structure, params, rest, graph, arrays, numbers, random_key, settings.steps, size
+    numbers = jax.tree.map(
+        jnp.float32, (settings.variance_weight, settings.learning_rate, settings.steps)
     )
+    random_key = jax.random.key(seed + 1)
+    state = _adam(*numbers[1:]).init(params)
+    ends = np.unique(np.linspace(0, settings.steps, REPORTS + 1).astype(int))
+    history = []
+    for first, last in pairwise(ends.tolist()):
+        params, state, loss = _train(
+            structure, params, state, rest, graph, arrays, numbers, random_key, first, last, size
+        )
+        history.append(float(loss))
+        if progress is not None:
+            progress(last, history[-1])
     errors = np.asarray(_errors(structure, params, rest, graph, arrays), float)
     counts = np.maximum(known.sum(axis=0), 1)
     left = np.sqrt((errors**2).sum(axis=(0, 1)) / counts.sum(axis=0))
     node_error = np.abs(errors).sum(axis=(0, 2)) / counts.sum(axis=1)
     field = nnx.merge(structure, params, rest)
-    return TrainedNets(field, scale, left, node_error, np.asarray(history))
+    return TrainedNets(field, scale, left, node_error, np.array(history))
 
 
 def _single(array) -> jax.Array:
@@ -188,13 +208,12 @@ def _errors(structure, params, rest, graph, arrays):
     return jax.lax.map(one, (states, slopes, known))
 
 
-@partial(jax.jit, static_argnames=("structure", "steps", "size"))
-def _train(structure, params, rest, graph, arrays, numbers, random_key, steps, size):
-    """Adam with a rate that falls to nought (cosine), on `size` random samples of all nodes in a step."""
+@partial(jax.jit, static_argnames=("structure", "size"))
+def _train(structure, params, state, rest, graph, arrays, numbers, random_key, first, last, size):
+    """Steps `first` to `last` of Adam on `size` random samples of all nodes each, and their mean loss."""
     *data, scale = arrays
-    variance_weight, learning_rate = numbers
-    schedule = optax.cosine_decay_schedule(1.0, steps)
-    optimiser = optax.adam(lambda step: learning_rate * schedule(step))
+    variance_weight, *rates = numbers
+    optimiser = _adam(*rates)
 
     def loss(params, batch):
         error = jnp.abs(_error(structure, params, rest, graph, *batch, scale))
@@ -207,13 +226,18 @@ def _train(structure, params, rest, graph, arrays, numbers, random_key, steps, s
         variance = jnp.where(seen, (by_node - mean[None]) ** 2, 0.0).sum() / number
         return error.sum() / jnp.maximum(counts.sum(), 1.0) + variance_weight * variance
 
-    def step(carried, key):
-        params, state = carried
+    def step(count, carried):
+        params, state, total = carried
+        key = jax.random.fold_in(random_key, count)
         chosen = jax.random.randint(key, (size,), 0, len(data[0]))
         value, gradient = jax.value_and_grad(loss)(params, [part[chosen] for part in data])
         updates, state = optimiser.update(gradient, state, params)
-        return (optax.apply_updates(params, updates), state), value
+        return optax.apply_updates(params, updates), state, total + value
 
-    keys = jax.random.split(random_key, steps)
-    (params, _), history = jax.lax.scan(step, (params, optimiser.init(params)), keys)
-    return params, history
+    params, state, total = jax.lax.fori_loop(first, last, step, (params, state, 0.0))
+    return params, state, total / (last - first)
+
+
+def _adam(learning_rate, steps) -> optax.GradientTransformation:
+    """Adam with a rate that falls to nought in so many steps, as a cosine."""
+    return optax.adam(lambda count: 0.5 * learning_rate * (1.0 + jnp.cos(jnp.pi * count / steps)))

@@ -17,20 +17,22 @@ class RoadSettings:
     """Choices of the published road; `jaxllc.discover(preset="llc")` takes these values.
 
     variance_weight: of the variance over nodes in the loss, beside the mean absolute error. width, hidden:
-    units of a hidden layer and number of such layers, of each net. steps, learning_rate: of Adam.
-    beam: skeletons that are written for each order of the inputs. restarts: of BFGS, for each skeleton.
+    units of a hidden layer and number of such layers, of each net. rank: products of a function of the
+    receiver and one of the sender in g. steps, learning_rate: of Adam. beam: skeletons that are written for
+    each order of the inputs. restarts: of BFGS, for each skeleton.
     """
 
     variance_weight: float = 0.01
     width: int = 32
-    hidden: int = 1
+    hidden: int = 2
+    rank: int = 4
     steps: int = 6000
     learning_rate: float = 1e-2
-    beam: int = 32
+    beam: int = 64
     restarts: int = 6
 
     def __post_init__(self) -> None:
-        for name in ("width", "hidden", "steps", "beam", "restarts"):
+        for name in ("width", "hidden", "rank", "steps", "beam", "restarts"):
             check_integer(name, getattr(self, name), 1)
         if not self.variance_weight >= 0:
             raise InputError(
