@@ -1,7 +1,7 @@
 """The search for one term from samples: how often the exact expression is found, and how fast.
 
     python benchmarks/symbolic.py --json benchmarks/results/symbolic.json
-    python benchmarks/symbolic.py --engines sparse,operon,sparse+operon,pysindy,gplearn --families core
+    python benchmarks/symbolic.py --engines pretrained,sparse,pretrained+sparse,pysindy --families core
     python benchmarks/symbolic.py --families random --random-seed 7
     python benchmarks/symbolic.py --families nested
     python benchmarks/symbolic.py --targets my_targets.txt
@@ -38,7 +38,7 @@ from jaxllc.errors import InputError
 from jaxllc.expressions import to_text
 from jaxllc.symbolic.term_samples import Samples
 
-DEFAULT_ENGINE = "sparse+operon"
+DEFAULT_ENGINE = "pretrained+sparse"
 OWN_ENGINES = ("sparse", "operon", "pysr", "pretrained")
 PEERS = {"pysindy": search_with_pysindy, "gplearn": search_with_gplearn}
 FAMILIES = ("core", "extra", "random", "nested")
