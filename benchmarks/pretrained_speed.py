@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 from common import CompileClock, median
-from flax import nnx
 from symbolic_conditions import samples
 from symbolic_targets import Target, read_targets
 
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
+from jaxllc.pretrained.model import num_parameters
 from jaxllc.pretrained.starts import fitted
-from jaxllc.pretrained.weights import load_model, named_arrays
+from jaxllc.pretrained.weights import load_model
 from jaxllc.symbolic.term_samples import Samples
 
 # All terms of a law of two variables; those between nodes have four inputs.
@@ -62,11 +62,10 @@ def file_facts(path: Path, fresh: int = 3) -> dict[str, Any]:
     model, about = load_model(path)
     runs = [loading(path) for _ in range(fresh)]
     failed = [run["failure"] for run in runs if "failure" in run]
-    arrays = named_arrays(nnx.state(model))
     return {
         "file": path.name,
         "megabytes": path.stat().st_size / 1e6,
-        "parameters": int(sum(array.size for array in arrays.values())),
+        "parameters": num_parameters(model),
         "model": model.settings.to_dict(),
         "about": about,
         "import_seconds": median(run.get("import") for run in runs),
