@@ -47,7 +47,7 @@ from jaxllc.symbolic import term_search
 from jaxllc.symbolic.term_samples import Samples
 
 SETS, QUICK_SETS = 500, 60
-SPARSE_SETS, QUICK_SPARSE_SETS = 100, 6
+SPARSE_SETS, QUICK_SPARSE_SETS = 40, 6
 DRAWS, QUICK_DRAWS = 1_000_000, 20_000
 CORE_CONDITIONS = ("clean", "white 0.5%", "smooth 1%")
 POINTS = 200  # of a set
