@@ -268,3 +268,11 @@ def test_weights_that_are_not_there_end_the_run_in_one_sentence(monkeypatch, tmp
     monkeypatch.setattr(sys, "argv", ["pretrained.py", *words])
     with pytest.raises(SystemExit, match=r"^pretrained\.py: .*none\.safetensors"):
         pretrained.main()
+
+
+def test_a_root_of_a_constant_that_turns_negative_is_no_idle_constant():
+    (target,) = symbolic_targets.read_targets(["root; x; sqrt(x - 0.5) + 1; 1:3"], "here")
+    proposal = as_written(parse("sqrt(1.1*x - 0.5) + 1.2"))
+    assert not pretrained_recall._idle(target, proposal)
+    one_too_many = as_written(parse("sqrt(1.1*x - 0.5) + 1.2 + 1e-9*x"))
+    assert pretrained_recall._idle(target, one_too_many)
