@@ -94,12 +94,9 @@ def _idle(target: Target, proposal: Skeleton) -> bool:
     whole = values_at(proposal.numeric(), target.variables, points)
     for k in range(len(proposal.values)):
         values = [0.0 if k == j else value for j, value in enumerate(proposal.values)]
-        expression = proposal.with_values(values).numeric()
-        if expression.has(sympy.I):  # such as the root of a constant that is now negative
-            continue
         try:
-            without = values_at(expression, target.variables, points)
-        except InputError:  # it makes no function
+            without = values_at(proposal.with_values(values).numeric(), target.variables, points)
+        except (InputError, TypeError):  # no function, or one with a root of a negative number
             continue
         change = np.sqrt(np.mean((without - whole) ** 2))
         if change < _IDLE * scale_of(whole):  # not where it is no number
