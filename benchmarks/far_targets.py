@@ -11,7 +11,6 @@ seed 0 are kept in `far_targets.txt`, so that a later generator leaves them as t
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,11 +20,10 @@ import sympy
 from fair_targets import operators as count_operators
 from fair_targets import reason_to_refuse
 from far_trees import far_target
-from random_targets import Generated, hidden, rounded
+from random_targets import Generated, fair_draws
 from symbolic_targets import Target, targets_of_file
 
 from jaxllc.errors import InputError
-from jaxllc.expressions import to_text
 
 SIZES = (3, 4, 5, 6, 7)  # nodes
 PER_SIZE = 40
@@ -39,32 +37,13 @@ def generate(seed: int = 0, per_size: int = PER_SIZE) -> Generated:
 
     Raises InputError if there are not that many.
     """
-    accepted: list[Target] = []
-    refused: Counter[str] = Counter()
-    skeletons: set[str] = set()
-    drawn = 0
-    for size in SIZES:
-        rng = np.random.default_rng([seed, size, _STREAM])
-        found, tries = 0, 0
-        while found < per_size:
-            tries += 1
-            if tries > 4_000 + 2_000 * per_size:
-                raise InputError(
-                    f"only {found} far targets of {size} nodes were found; ask for fewer than {per_size}"
-                )
-            drawn += 1
-            target, operators = far_target(size, f"far{seed}-{size}-{found + 1:02d}", rng)
-            why = _reason_to_refuse(target, operators)
-            key = "" if why else hidden(target)
-            if not why and key in skeletons:
-                why = "a skeleton that is there already"
-            if why:
-                refused[why] += 1
-                continue
-            skeletons.add(key)
-            accepted.append(replace(target, text=to_text(rounded(target.expression))))
-            found += 1
-    return Generated(accepted, drawn, dict(refused))
+
+    def draw(size: int, number: int, rng: np.random.Generator) -> tuple[Target, str]:
+        target, operators = far_target(size, f"far{seed}-{size}-{number:02d}", rng)
+        return target, _reason_to_refuse(target, operators)
+
+    streams = {size: [seed, size, _STREAM] for size in SIZES}
+    return fair_draws(draw, streams, per_size, "far targets of {} nodes")
 
 
 def _reason_to_refuse(target: Target, operators: int) -> str:

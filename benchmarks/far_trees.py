@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from random_parts import VARIABLES, boxed, constant
+from random_parts import VARIABLES, boxed, constant, leaves
 from symbolic_targets import Target
 
 # Weights near those of Biggio et al., for what an expression of this library may hold.
@@ -72,17 +72,13 @@ def _choice(weights: dict[str, float], rng: np.random.Generator) -> str:
 def far_target(size: int, name: str, rng: np.random.Generator) -> tuple[Target, int]:
     """A target of a tree of so many nodes, fair or not, and the number of inner nodes of the tree."""
     tree = drawn_tree(size, VARIABLES[rng.integers(len(VARIABLES))], rng)
-    variables = tuple(sorted(_leaves(tree)))
+    variables = tuple(sorted(leaves(tree)))
     text = _text(tree, rng)
     if rng.random() < 0.5:
         text = f"{constant(rng, sign=True)}*({text})"
     if rng.random() < 0.3:
         text = f"{constant(rng, sign=True)} + {text}"
     return boxed(name, variables, text, f"far {size}", rng), inner_nodes(tree)
-
-
-def _leaves(tree: Tree) -> set[str]:
-    return {tree[0]} if len(tree) == 1 else set().union(*map(_leaves, tree[1:]))
 
 
 def _text(tree: Tree, rng: np.random.Generator) -> str:

@@ -9,7 +9,7 @@ are sums of products of simple parts, which `random_laws` draws from.
 from __future__ import annotations
 
 import numpy as np
-from random_parts import VARIABLES, boxed, constant
+from random_parts import VARIABLES, boxed, constant, leaves
 from symbolic_targets import Target
 
 BINARY = (*("sum", "product") * 6, *("ratio",) * 3, "minimum", "maximum")
@@ -43,7 +43,7 @@ def nested(size: int, name: str, rng: np.random.Generator) -> Target:
     allowed = [names for names in VARIABLES if len(names) <= size + 1]
     variables = allowed[rng.integers(len(allowed))]
     tree = _tree(size, variables, rng)
-    variables = tuple(each for each in variables if each in _leaves(tree))
+    variables = tuple(each for each in variables if each in leaves(tree))
     text = _text(tree, rng)
     if rng.random() < 0.6:
         text = f"{constant(rng, sign=True)}*({text})"
@@ -70,10 +70,6 @@ def _tree(size: int, variables: tuple[str, ...], rng: np.random.Generator) -> Tr
             continue
         if not set(heads) & NOT_INSIDE.get(operator, set()):
             return (operator, *parts)
-
-
-def _leaves(tree: Tree) -> set[str]:
-    return {tree[0]} if len(tree) == 1 else set().union(*map(_leaves, tree[1:]))
 
 
 def _text(tree: Tree, rng: np.random.Generator) -> str:

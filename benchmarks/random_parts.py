@@ -9,6 +9,11 @@ VARIABLES = (("x_i",), ("x_j",), ("x_i", "x_j"), ("x_i", "y_i"), ("x_i", "x_j", 
 RANGES = ((0.0, 1.0), (0.0, 4.0), (0.2, 4.0), (0.5, 3.0), (-1.5, 1.5), (-3.0, 3.0), (-2.0, 4.0))
 
 
+def leaves(tree: tuple) -> set[str]:
+    """The variables of a tree: (variable,) or (operator, tree, ...)."""
+    return {tree[0]} if len(tree) == 1 else set().union(*map(leaves, tree[1:]))
+
+
 def constant(
     rng: np.random.Generator, low: float = 0.3, high: float = 4.0, sign: bool = False
 ) -> str:

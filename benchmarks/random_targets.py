@@ -79,24 +79,42 @@ def generate(family: str = "random", seed: int = 0, per_stratum: int = PER_SIZE)
 
     Raises InputError if there are not that many.
     """
+    source = RANDOM_FAMILIES[family]
+
+    def draw(size: int, number: int, rng: np.random.Generator) -> tuple[Target, str]:
+        target = source.draw(size, f"{source.prefix}{seed}-{size}-{number:02d}", rng)
+        return target, reason_to_refuse(target, size)
+
+    streams = {size: [seed, size, *source.stream] for size in SIZES}
+    return fair_draws(draw, streams, per_stratum, f"{family} targets of {{}} operators")
+
+
+def fair_draws(
+    draw: Callable[[int, int, np.random.Generator], tuple[Target, str]],
+    streams: dict[int, list[int]],
+    per_size: int,
+    name: str,
+) -> Generated:
+    """Targets, per_size of each size; no two have one skeleton.
+
+    draw: gives a target of a size and a number, and why it is refused, if it is; streams: the seed of each
+    size; name: of the targets of a size, for the error. Raises InputError if there are not that many.
+    """
     accepted: list[Target] = []
     refused: Counter[str] = Counter()
     skeletons: set[str] = set()
-    source = RANDOM_FAMILIES[family]
     drawn = 0
-    for size in SIZES:
-        rng = np.random.default_rng([seed, size, *source.stream])
+    for size, stream in streams.items():
+        rng = np.random.default_rng(stream)
         found, tries = 0, 0
-        while found < per_stratum:
+        while found < per_size:
             tries += 1
-            if tries > 4_000 + 2_000 * per_stratum:
+            if tries > 4_000 + 2_000 * per_size:
                 raise InputError(
-                    f"only {found} {family} targets of {size} operators were found; "
-                    f"ask for fewer than {per_stratum}"
+                    f"only {found} {name.format(size)} were found; ask for fewer than {per_size}"
                 )
             drawn += 1
-            target = source.draw(size, f"{source.prefix}{seed}-{size}-{found + 1:02d}", rng)
-            why = reason_to_refuse(target, size)
+            target, why = draw(size, found + 1, rng)
             key = "" if why else hidden(target)
             if not why and key in skeletons:
                 why = "a skeleton that is there already"

@@ -18,6 +18,7 @@ import numpy as np
 from jaxllc.discovery_data import checked_runs
 from jaxllc.discovery_settings import DiscoverSettings, checked_settings
 from jaxllc.errors import InputError
+from jaxllc.stage_clock import stage_clock
 from jaxllc.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -86,11 +87,8 @@ class _Discovery:
     @contextmanager
     def clock(self, stage: str):
         self.say(stage)
-        start = time.perf_counter()
-        try:
+        with stage_clock(self.seconds, stage):
             yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
     def run(self) -> Law:
         from jaxllc.fitting.gauge import has_equal_input_weights, identifiability_notes

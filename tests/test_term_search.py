@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from jaxllc.errors import InputError
 from jaxllc.fitting.neural_fit import TermSamples
-from jaxllc.symbolic import neural_proposals, term_search
+from jaxllc.symbolic import neural_proposals
 from jaxllc.symbolic.grammar import FUNCTION_NAMES, Grammar, operators_in
 from jaxllc.symbolic.search_enumerate import EnumerationEngine
 from jaxllc.symbolic.skeletons import as_written
@@ -379,34 +379,3 @@ def test_a_missing_package_is_said_where_the_neural_terms_are_searched(monkeypat
     problem = SimpleNamespace(seed=0, grammar=Grammar(), cut_short=False)
     with pytest.raises(InputError, match=r"jaxllc\[operon\]"):
         neural_proposals._expressions(problem, samples, "x", "self", ("operon",), 5.0)
-
-
-def test_what_an_engine_explains_with_many_constants_does_not_end_the_search(monkeypatch):
-    asked = []
-
-    class Asked:
-        plain = 1
-
-        def __init__(self, name, expression):
-            self.name, self.expression = name, expression
-
-        def propose(self, samples, grammar, seed, deadline):
-            asked.append(self.name)
-            return [self.expression]
-
-    x = sympy.Symbol("x")
-    points = np.linspace(0.5, 2.0, 60)[:, None]
-    answers = {
-        "short": Asked("short", 2.1 * x),
-        "long": Asked("long", 1.9 * x + 0.1 * x**2 + 0.3),
-        "sparse": Asked("sparse", 2.0 * x),
-    }
-    monkeypatch.setattr(term_search, "term_engine", answers.__getitem__)
-    for first, true, wanted in (
-        ("short", 2.0 * points[:, 0], ["short"]),
-        ("long", 2.0 * points[:, 0] + 0.2 * points[:, 0] ** 2 + 0.5, ["long", "sparse"]),
-    ):
-        asked.clear()
-        samples = Samples.of(["x"], points, true, 0.01)
-        search_term(samples, [first, "sparse"], seconds=60.0)
-        assert asked == wanted

@@ -63,7 +63,7 @@ class PretrainedEngine:
         """Expressions in the samples' names, those with the fewest constants first."""
         found: list[tuple[int, float, sympy.Expr]] = []
         inputs = best_inputs(samples, self.model.settings.num_variables, self.choices)
-        targets = [_with_inputs(samples, chosen) for chosen in inputs]
+        targets = [samples.with_inputs(chosen) for chosen in inputs]
         written = self.skeletons_of(targets, grammar, seed)
         for chosen, skeletons in zip(targets, written, strict=True):
             if found and time.perf_counter() > deadline:
@@ -149,11 +149,6 @@ class PretrainedEngine:
         _, first, group = np.unique(identity(joint), return_index=True, return_inverse=True)
         total = np.bincount(group, weights=score)
         return joint.taken(first[np.argsort(-total, kind="stable")])
-
-
-def _with_inputs(samples: Samples, inputs: Sequence[int]) -> Samples:
-    names = tuple(samples.names[k] for k in inputs)
-    return Samples(names, samples.points[:, inputs], samples.values, samples.error)
 
 
 def _orders(num_variables: int, num_inputs: int) -> list[tuple[int, ...]]:

@@ -104,8 +104,7 @@ def best_fits(
     variables those are tried that the engine would try."""
     found: list[Fitted] = []
     for inputs in best_inputs(samples, engine.model.settings.num_variables, engine.choices):
-        names = tuple(samples.names[k] for k in inputs)
-        chosen = Samples(names, samples.points[:, inputs], samples.values, samples.error)
+        chosen = samples.with_inputs(inputs)
         skeletons = engine.skeletons(chosen, seed=seed)
         found += fitted(skeletons, chosen, engine.model.settings.alphabet, seed)
     return ranked(found, samples)[:top]

@@ -16,10 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.symbolic.tapes import MAX_CONSTANTS, MAX_INPUTS, MAX_LENGTH, Tape, with_derivatives
+from jaxllc.symbolic.tapes import MAX_CONSTANTS, MAX_INPUTS, Tape, in_batches, with_derivatives
 
-# Tapes are fitted so many at a time, the last ones padded, so that one routine is compiled.
-_BATCH = 64
 _ENOUGH_DESCENT = 1e-4
 _SHORTEST = 1e-8
 
@@ -56,22 +54,16 @@ def minimised(
     (n,). steps: trials of a step, at most; a fit ends when three steps in a row gain less than the share
     `tolerance`. Runs in double precision.
     """
-    found = []
     with jax.enable_x64(True):
         inputs = np.ones((MAX_INPUTS, len(values)))
         inputs[: points.shape[1]] = points.T
-        for first in range(0, len(tapes), _BATCH):
-            chunk = list(tapes[first : first + _BATCH])
-            start = constants[first : first + _BATCH]
-            missing = _BATCH - len(chunk)
-            blank = Tape(np.zeros((MAX_LENGTH, 3), np.int32), 1, np.zeros(MAX_CONSTANTS, bool))
-            stacked = Tape(*(np.stack(p) for p in zip(*chunk, *[blank] * missing, strict=True)))
-            start = np.concatenate([start, np.zeros((missing, MAX_CONSTANTS))])
-            result = _batch(stacked, start, inputs, np.asarray(values, float), steps, tolerance)
-            found.append([np.asarray(part)[: len(chunk)] for part in result])
+        target = np.asarray(values, float)
+        found = in_batches(
+            tapes, constants, lambda *batch: _batch(*batch, inputs, target, steps, tolerance)
+        )
     if not found:
         return Minimum(np.zeros((0, MAX_CONSTANTS)), np.zeros(0))
-    return Minimum(*(np.concatenate(part) for part in zip(*found, strict=True)))
+    return Minimum(*found)
 
 
 @jax.jit

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from jaxllc.law import Constant, Law
 from jaxllc.published_road.settings import RoadSettings
+from jaxllc.stage_clock import stage_clock
 
 if TYPE_CHECKING:
     from jaxllc.discovery_settings import DiscoverSettings
@@ -84,9 +84,8 @@ def published_law(
     @contextmanager
     def clock(stage: str) -> Iterator[None]:
         say(stage)
-        start = time.perf_counter()
-        yield
-        seconds[stage] = time.perf_counter() - start
+        with stage_clock(seconds, stage):
+            yield
 
     model = model or shipped_model()[0]
     variables = runs[0].variables
@@ -115,15 +114,13 @@ def published_law(
     notes = [*_notes(nets, variables, found), *_identifiability(runs, network, rates)]
     if failures:
         notes.append(_failure_note(failures, len(runs)))
-    return Law(
-        **{
-            **{name: getattr(law, name) for name in law.__dataclass_fields__},
-            "adjusted_r2": r2,
-            "noise": left,
-            "notes": tuple(notes),
-            "seconds": seconds,
-            "fitted_states": fitted,
-        }
+    return replace(
+        law,
+        adjusted_r2=r2,
+        noise=left,
+        notes=tuple(notes),
+        seconds=seconds,
+        fitted_states=fitted,
     )
 
 

@@ -74,8 +74,7 @@ def _of_beam(
 ) -> Iterator[tuple[sympy.Expr, int, float]]:
     settings = engine.model.settings
     for inputs in best_inputs(samples, settings.num_variables, engine.choices):
-        names = tuple(samples.names[k] for k in inputs)
-        some = Samples(names, samples.points[:, inputs], samples.values, samples.error)
+        some = samples.with_inputs(inputs)
         skeletons = engine.skeletons(some, grammar, seed)
         starts = list(
             drawn(skeletons, some, settings.alphabet, seed, draws=restarts, kept=restarts)

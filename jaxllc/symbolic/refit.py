@@ -17,8 +17,9 @@ import numpy as np
 from jaxllc.symbolic.tapes import (
     MAX_CONSTANTS,
     MAX_INPUTS,
-    MAX_LENGTH,
     Tape,
+    blank_tape,
+    in_batches,
     with_derivatives,
 )
 
@@ -132,16 +133,11 @@ def _refit_batch(tapes, constants, samples, steps, tolerance, one_by_one):
     return jax.vmap(one)(tapes, constants)
 
 
-# Tapes are fitted so many at a time, the last ones padded, so that one routine is compiled.
-_BATCH = 64
-
-
 @cache
 def prepare() -> None:
     """Compile what refits, once in a process, so that no search has to wait for it."""
-    nothing = Tape(np.zeros((MAX_LENGTH, 3), np.int32), 1, np.zeros(MAX_CONSTANTS, bool))
     one = np.ones((1, 1))
-    refit([nothing], np.zeros((1, MAX_CONSTANTS)), in_blocks(one, one[0], one[0]), steps=1)
+    refit([blank_tape()], np.zeros((1, MAX_CONSTANTS)), in_blocks(one, one[0], one[0]), steps=1)
 
 
 def refit(
@@ -157,23 +153,14 @@ def refit(
     two steps in a row gain less than the share `tolerance`. What cannot be evaluated comes back with an
     infinite sum of squares. Runs in double precision where the platform has it.
     """
-    found = []
     with jax.enable_x64(True):
         one_by_one = jax.default_backend() == "cpu"
-        for first in range(0, len(tapes), _BATCH):
-            chunk = list(tapes[first : first + _BATCH])
-            start = constants[first : first + _BATCH]
-            missing = _BATCH - len(chunk)
-            # Padding: an empty tape whose constants are all fixed stops at once.
-            chunk += [
-                Tape(np.zeros((MAX_LENGTH, 3), np.int32), 1, np.zeros(MAX_CONSTANTS, bool))
-            ] * missing
-            start = np.concatenate([start, np.zeros((missing, MAX_CONSTANTS))])
-            code, length, free = (np.stack(part) for part in zip(*chunk, strict=True))
-            stacked = Tape(code, length, free)
-            result = _refit_batch(stacked, start, samples, steps, tolerance, one_by_one)
-            found.append([np.asarray(part)[: _BATCH - missing] for part in result])
+        found = in_batches(
+            tapes,
+            constants,
+            lambda *batch: _refit_batch(*batch, samples, steps, tolerance, one_by_one),
+        )
     if not found:
         size = (0, MAX_CONSTANTS)
         return Refit(np.zeros(size), np.zeros(0), np.zeros((*size, MAX_CONSTANTS)))
-    return Refit(*(np.concatenate(part) for part in zip(*found, strict=True)))
+    return Refit(*found)

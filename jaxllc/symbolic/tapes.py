@@ -9,7 +9,7 @@ at about the price of two evaluations however many constants there are.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -54,6 +54,8 @@ MAX_INPUTS = 12
 MAX_CONSTANTS = 16
 MAX_LENGTH = 40
 _FIRST = MAX_INPUTS + MAX_CONSTANTS
+# Tapes are worked on so many at a time, the last ones padded.
+_BATCH = 64
 _LARGEST_ARGUMENT = 600.0
 
 
@@ -67,6 +69,29 @@ class Tape(NamedTuple):
     code: np.ndarray
     length: Any
     free: np.ndarray
+
+
+def blank_tape() -> Tape:
+    """A tape of nothing: all of its constants are fixed, so that a fit of it stops at once."""
+    return Tape(np.zeros((MAX_LENGTH, 3), np.int32), 1, np.zeros(MAX_CONSTANTS, bool))
+
+
+def in_batches(
+    tapes: Sequence[Tape], constants: np.ndarray, work: Callable[[Tape, np.ndarray], Sequence[Any]]
+) -> list[np.ndarray]:
+    """What a routine makes of stacked tapes and their constants (tape, MAX_CONSTANTS): arrays by tape.
+
+    The routine is given 64 tapes at a time, the last ones padded, so that it is compiled once.
+    """
+    found = []
+    for first in range(0, len(tapes), _BATCH):
+        chunk = list(tapes[first : first + _BATCH])
+        missing = _BATCH - len(chunk)
+        padded = [*chunk, *[blank_tape()] * missing]
+        stacked = Tape(*(np.stack(part) for part in zip(*padded, strict=True)))
+        start = np.pad(constants[first : first + _BATCH], ((0, missing), (0, 0)))
+        found.append([np.asarray(part)[: len(chunk)] for part in work(stacked, start)])
+    return [np.concatenate(part) for part in zip(*found, strict=True)]
 
 
 @dataclass

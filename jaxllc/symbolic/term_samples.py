@@ -88,6 +88,11 @@ class Samples:
         kept = np.random.default_rng(seed).permutation(len(self.values))[:count]
         return Samples(self.names, self.points[kept], self.values[kept], self.error[kept])
 
+    def with_inputs(self, inputs: Sequence[int]) -> Samples:
+        """The same samples with some of the inputs, by their places."""
+        names = tuple(self.names[k] for k in inputs)
+        return Samples(names, self.points[:, inputs], self.values, self.error)
+
     @property
     def num_inputs(self) -> int:
         """How many inputs the term has."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +11,7 @@ import numpy as np
 import sympy
 
 from jaxllc.errors import InputError
+from jaxllc.stage_clock import stage_clock
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.input_reduction import reduced
 from jaxllc.symbolic.refit import prepare
@@ -136,7 +136,7 @@ def _searched(
     independent: float | None,
 ) -> TermSearch:
     spent: dict[str, float] = {}
-    with _clock(spent, _PREPARATION):
+    with stage_clock(spent, _PREPARATION):
         prepare()
     limit = _Limit(time.perf_counter() + seconds)
     judge = TermJudge(samples, grammar, independent)
@@ -145,7 +145,7 @@ def _searched(
     if smaller is not None:
         inner = TermJudge(smaller.samples, grammar, independent)
         found = _found(inner, engines, seed, limit, spent)
-        with _clock(spent, "judge"):
+        with stage_clock(spent, "judge"):
             again = [(smaller.restored(j.skeleton.numeric()), j.engine) for j in found]
             best = judge.judge(again, deadline=limit.deadline)
     if not (best and (limit.passed or _explained(judge, best))):
@@ -194,25 +194,18 @@ def _found(
             break
         plain = getattr(proposer, "plain", np.inf)
         begun = time.perf_counter()
-        with _clock(spent, _PREPARATION):
+        with stage_clock(spent, _PREPARATION):
             getattr(proposer, "prepare", lambda: None)()
         limit.deadline += time.perf_counter() - begun
-        with _clock(spent, proposer.name):
+        with stage_clock(spent, proposer.name):
             proposals = proposer.propose(judge.samples, judge.grammar, seed, limit.deadline)
-        with _clock(spent, "judge"):
+        with stage_clock(spent, "judge"):
             found = judge.judge([(e, proposer.name) for e in proposals], deadline=limit.deadline)
             best = judge.merged(judge.rescored([*best, *found]))
         if best and (best[0].engine == proposer.name or not _explained(judge, best)):
-            with _clock(spent, "growth"):
+            with stage_clock(spent, "growth"):
                 best = grown(judge, best, limit.deadline)
     return best
-
-
-@contextmanager
-def _clock(spent: dict[str, float], stage: str) -> Iterator[None]:
-    begun = time.perf_counter()
-    yield
-    spent[stage] = spent.get(stage, 0.0) + time.perf_counter() - begun
 
 
 def _explained(judge: TermJudge, best: Sequence[Judged]) -> bool:
