@@ -109,11 +109,15 @@ class PrefixDecoder(nnx.Module):
         self.blocks = nnx.List([_Block(width, rngs) for _ in range(settings.layers)])
         self.out = nnx.Linear(width, symbols.size, rngs=rngs)
 
-    def __call__(self, context: jax.Array, symbols: jax.Array, states: jax.Array) -> jax.Array:
-        """Features (b, t, width) for the symbol after each of the given ones (b, t) and their states."""
+    def __call__(
+        self, context: jax.Array, symbols: jax.Array, states: jax.Array, at: jax.Array
+    ) -> jax.Array:
+        """Features (k, width) for the symbols after those at the places `at` (k,) of the flattened symbols
+        (b, t), which come with their states."""
         place = states * self.size + symbols
         before = jnp.cumsum(self.summed(place), axis=1)
-        return self.context(context)[:, None] + before + self.newest(place)
+        features = self.context(context)[:, None] + before + self.newest(place)
+        return features.reshape(symbols.size, -1)[at]
 
     def logits(self, features: jax.Array) -> jax.Array:
         """Features (..., width) -> logits (..., symbol)."""
@@ -139,18 +143,19 @@ class _Attention(nnx.Module):
         self.out = nnx.Linear(width, width, rngs=rngs, kernel_init=start)
 
     def project(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Queries, keys and values of (b, t, width): (b, t, head, d) each."""
+        """Queries, keys and values of (..., width): (..., head, d) each."""
         joint = self.qkv(_normalised(x))
-        parts = joint.reshape(*x.shape[:2], 3, self.heads, -1)
-        return parts[:, :, 0], parts[:, :, 1], parts[:, :, 2]
+        parts = joint.reshape(*x.shape[:-1], 3, self.heads, -1)
+        return parts[..., 0, :, :], parts[..., 1, :, :], parts[..., 2, :, :]
 
     def attend(self, queries, keys, values, mask) -> jax.Array:
-        """mask: (t, s), or one that spreads to it, of which position may see which."""
+        """What positions take up, (b, t, width); mask: (t, s), or one that spreads to it, of which position
+        may see which."""
         scores = jnp.einsum("bthd,bshd->bhts", queries, keys) / np.sqrt(queries.shape[-1])
         scores = jnp.where(mask[None, None], scores.astype(jnp.float32), -1e9)
         weights = jax.nn.softmax(scores, axis=-1).astype(values.dtype)
         mixed = jnp.einsum("bhts,bshd->bthd", weights, values)
-        return self.out(mixed.reshape(*mixed.shape[:2], -1))
+        return mixed.reshape(*mixed.shape[:2], -1)
 
 
 class TransformerDecoder(nnx.Module):
@@ -176,18 +181,33 @@ class TransformerDecoder(nnx.Module):
     def _before(self, context: jax.Array) -> jax.Array:
         return self.context(context).reshape(len(context), self.memory, self.width)
 
-    def __call__(self, context: jax.Array, symbols: jax.Array, states: jax.Array) -> jax.Array:
-        """Features (b, t, width) for the symbol after each of the given ones (b, t) and their states."""
-        place = self.place(jnp.arange(symbols.shape[1]))[None]
-        x = jnp.concatenate(
-            [self._before(context), self.symbol(symbols) + self.state(states) + place], axis=1
-        )
-        at = jnp.arange(x.shape[1])
-        mask = (at[:, None] >= at[None]) | (at < self.memory)[None]
+    def __call__(
+        self, context: jax.Array, symbols: jax.Array, states: jax.Array, at: jax.Array
+    ) -> jax.Array:
+        """Features (k, width) for the symbols after those at the places `at` (k,) of the flattened symbols
+        (b, t), which come with their states. Only what stands there is seen."""
+        count, length = symbols.shape
+        near = jnp.minimum(at, count * length - 1)
+        x = self.symbol(symbols.reshape(-1)[near]) + self.state(states.reshape(-1)[near])
+        x = x + self.place(near % length)
+        # All layers but the attention itself work on the symbols that count, without the padding.
+        x = jnp.concatenate([self._before(context).reshape(-1, self.width), x])
+        first = count * self.memory
+        step = jnp.arange(self.memory + length)
+        mask = (step[:, None] >= step[None]) | (step < self.memory)[None]
+
+        def spread(some: jax.Array) -> jax.Array:
+            shape = some.shape[1:]
+            room = jnp.zeros((count * length, *shape), some.dtype)
+            strings = room.at[at].set(some[first:], mode="drop").reshape(count, length, *shape)
+            return jnp.concatenate([some[:first].reshape(count, -1, *shape), strings], axis=1)
+
         for attention, block in zip(self.attentions, self.blocks, strict=True):
-            x = x + attention.attend(*attention.project(x), mask)
-            x = block(x)
-        return x[:, self.memory :]
+            mixed = attention.attend(*map(spread, attention.project(x)), mask)
+            strings = mixed[:, self.memory :].reshape(count * length, -1)[near]
+            joint = jnp.concatenate([mixed[:, : self.memory].reshape(first, -1), strings])
+            x = block(x + attention.out(joint))
+        return x[first:]
 
     def logits(self, features: jax.Array) -> jax.Array:
         """Features (..., width) -> logits (..., symbol)."""
@@ -202,7 +222,8 @@ class TransformerDecoder(nnx.Module):
             queries, keys, values = attention.project(x)
             room = ((0, 0), (0, LENGTH), (0, 0), (0, 0))
             carry.append((jnp.pad(keys, room), jnp.pad(values, room)))
-            x = block(x + attention.attend(queries, keys, values, everything))
+            mixed = attention.attend(queries, keys, values, everything)
+            x = block(x + attention.out(mixed))
         return carry
 
     def step(self, carry: Any, symbol: jax.Array, state: jax.Array, place: jax.Array):
@@ -217,7 +238,7 @@ class TransformerDecoder(nnx.Module):
             at = (0, self.memory + place, 0, 0)
             keys = jax.lax.dynamic_update_slice(keys, key, at)
             values = jax.lax.dynamic_update_slice(values, value, at)
-            x = block(x + attention.attend(query, keys, values, seen))
+            x = block(x + attention.out(attention.attend(query, keys, values, seen)))
             after.append((keys, values))
         return after, self.logits(x[:, 0])
 
@@ -250,10 +271,9 @@ class SkeletonModel(nnx.Module):
             places = jnp.arange(count * length)
         before = jnp.pad(symbols[:, :-1], ((0, 0), (1, 0)), constant_values=alphabet_.padding)
         before_states = jnp.pad(states[:, :-1], ((0, 0), (1, 0)))
-        features = self.decoder(self.tower(descriptors), before, before_states)
+        features = self.decoder(self.tower(descriptors), before, before_states, places)
         at = jnp.minimum(places, count * length - 1)
-        chosen = features.reshape(count * length, -1)[at]
-        logits = self.decoder.logits(chosen).astype(jnp.float32)
+        logits = self.decoder.logits(features).astype(jnp.float32)
         last, state = before.reshape(-1)[at], before_states.reshape(-1)[at]
         number = jnp.arange(alphabet_.size)[None]
         ordered = (number > last[:, None]) | (number >= alphabet_.num_monomials)
