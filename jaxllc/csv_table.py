@@ -84,8 +84,11 @@ class CsvTable:
         """Where the cell of data row `row` (from 0) stands, in the words of an error."""
         return f"{self.path}, row {self.rows[row]}, column {column!r}"
 
-    def numbers(self, column: str) -> np.ndarray:
-        """A column as float64, nan where the cell is empty; text and infinities raise InputError."""
+    def numbers(self, column: str, needed: str = "") -> np.ndarray:
+        """A column as float64, nan where the cell is empty; text and infinities raise InputError.
+
+        needed: where it is said who needs a number in every row, an empty cell raises InputError, too.
+        """
         cells = self._frame[self.header.index(column)]
         if cells.dtype.kind not in "iuf":
             values = pd.to_numeric(cells.astype(object).map(_not_bool), errors="coerce")
@@ -97,12 +100,13 @@ class CsvTable:
                 )
             cells = values
         numbers = cells.to_numpy(dtype=np.float64)
+        mend = needed or "leave the cell empty if it was not observed"
         if np.isinf(numbers).any():
             row = int(np.isinf(numbers).argmax())
-            raise InputError(
-                f"{self.place(row, column)}: the value is infinite; leave the cell empty if it was "
-                "not observed"
-            )
+            raise InputError(f"{self.place(row, column)}: the value is infinite; {mend}")
+        if needed and np.isnan(numbers).any():
+            row = int(np.isnan(numbers).argmax())
+            raise InputError(f"{self.place(row, column)} holds no number; {needed}")
         return numbers
 
     def text(self, column: str) -> np.ndarray:

@@ -64,12 +64,7 @@ def read_edges(
     weight = table.find("weight")
     weights = None
     if weight is not None:
-        weights = table.numbers(weight)
-        missing = np.isnan(weights)
-        if missing.any():
-            raise InputError(
-                f"{table.place(int(missing.argmax()), weight)} holds no number; every edge needs its weight"
-            )
+        weights = table.numbers(weight, "every edge needs its weight")
     try:
         ordered, senders, receivers = index_names(table.text(sender), table.text(receiver), names)
     except InputError as error:
@@ -109,11 +104,7 @@ def read_features(
     order = [position[name] for name in ordered]
     features = {}
     for column in (name for name in table.header if name != node):
-        values = table.numbers(column)
-        if np.isnan(values).any():
-            row = int(np.isnan(values).argmax())
-            raise InputError(f"{table.place(row, column)} is empty; every node needs a value")
-        features[column] = values[order]
+        features[column] = table.numbers(column, "every node needs a value")[order]
     return features
 
 
@@ -237,14 +228,7 @@ def _runs(table: CsvTable) -> list[np.ndarray]:
 
 
 def _times(table: CsvTable) -> np.ndarray:
-    column = table.find(*_TIME) or ""
-    times = table.numbers(column)
-    missing = np.isnan(times)
-    if missing.any():
-        raise InputError(
-            f"{table.place(int(missing.argmax()), column)} is empty; every row needs a time"
-        )
-    return times
+    return table.numbers(table.find(*_TIME) or "", "every row needs a time")
 
 
 def _check_increasing(table: CsvTable, times: np.ndarray, rows: np.ndarray, of: str = "") -> None:

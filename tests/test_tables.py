@@ -92,7 +92,8 @@ def test_edges_have_synonyms(write, header):
         (WIDE.replace("\n3,4,7", "\n\n3,4,x"), "row 6, column 'b': 'x' is not a number"),
         (WIDE.replace("2,3,", "2,True,"), "row 4, column 'a': 'True' is not a number"),
         (WIDE.replace("2,3,", "2,inf,"), "row 4, column 'a': the value is infinite"),
-        (WIDE.replace("\n2,3", "\n,3"), "row 4, column 'time' is empty"),
+        (WIDE.replace("\n2,3", "\n,3"), "row 4, column 'time' holds no number; every row needs"),
+        (WIDE.replace("\n2,3", "\ninf,3"), "column 'time': the value is infinite; every row needs"),
         (WIDE.replace("\n3,", "\n1,"), "row 5: the time 1 comes after the later time 2 of row 4"),
         (WIDE.replace("\n3,", "\n2,"), "row 5: the time 2 repeats time 2 of row 4"),
         (
@@ -216,7 +217,7 @@ def test_features_follow_the_names(write):
         read_features(path, names=["a"])
     with pytest.raises(InputError, match="'a' more than once"):
         read_features(write("node,omega\na,1\na,2\n"))
-    with pytest.raises(InputError, match="row 3, column 'omega' is empty"):
+    with pytest.raises(InputError, match="row 3, column 'omega' holds no number; every node needs"):
         read_features(write("node,omega\na,1\nb,\n"))
 
 
