@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import InputError
+from jaxllc.file_values import number, text
 
 if TYPE_CHECKING:
     from jaxllc.law import Law
@@ -125,17 +126,17 @@ def confidence_from(content: Any) -> Confidence | None:
         return None
     terms = tuple(
         TermFrequency(
-            _text(t["variable"]),
-            _text(t["side"]),
-            _text(t["term"]),
+            text(t["variable"]),
+            text(t["side"]),
+            text(t["term"]),
             bool(t["in_law"]),
-            _number(t["frequency"]),
+            number(t["frequency"]),
         )
         for t in content["terms"]
     )
-    intervals = tuple((_number(low), _number(high)) for low, high in content["intervals"])
-    counts = (int(_number(content[k])) for k in ("replicates", "groups", "laws"))
-    return Confidence(_number(content["law_frequency"]), terms, intervals, *counts)
+    intervals = tuple((number(low), number(high)) for low, high in content["intervals"])
+    counts = (int(number(content[k])) for k in ("replicates", "groups", "laws"))
+    return Confidence(number(content["law_frequency"]), terms, intervals, *counts)
 
 
 def rival_from(content: Any) -> Rival:
@@ -144,25 +145,11 @@ def rival_from(content: Any) -> Rival:
 
     equations = {}
     for variable, (self_term, interaction_term) in content["equations"].items():
-        Equation.from_text(_text(self_term), _text(interaction_term))
-        equations[_text(variable)] = (self_term, interaction_term)
+        Equation.from_text(text(self_term), text(interaction_term))
+        equations[text(variable)] = (self_term, interaction_term)
     return Rival(
         equations,
-        int(_number(content["num_constants"])),
-        _number(content["criterion_difference"]),
-        _number(content["frequency"]),
+        int(number(content["num_constants"])),
+        number(content["criterion_difference"]),
+        number(content["frequency"]),
     )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value
-
-
-def _number(value: Any) -> float:
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is not a number")
-    return float(value)

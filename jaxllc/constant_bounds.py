@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from jaxllc.errors import InputError, nearest_match
+from jaxllc.errors import InputError, check_mapping, nearest_match
 
 # Bounds of all found terms at once; no known constant may have these names.
 COEFFICIENTS = "coefficients"
@@ -34,10 +34,7 @@ def checked_bounds(bounds: Mapping[str, Any] | None) -> dict[str, Range]:
     """Bounds as pairs of floats; raises InputError for what is not {name: (low, high)} with low < high."""
     if bounds is None:
         return {}
-    if not isinstance(bounds, Mapping):
-        raise InputError(
-            f"bounds must be a mapping such as {{'delta': (0, 1)}}, not {type(bounds).__name__}"
-        )
+    check_mapping("bounds", bounds, "{'delta': (0, 1)}")
     return {str(name): _range(name, pair) for name, pair in bounds.items()}
 
 

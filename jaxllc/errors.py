@@ -1,7 +1,7 @@
 """The one error that a user's input can cause, checks that raise it, and nearest matches to unknown names."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 
 
@@ -41,4 +41,12 @@ def check_integer(argument: str, value: object, least: int, what: str = "") -> N
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise InputError(
             f"{argument} is {value!r}; give an integer of at least {least}{what and ', '}{what}"
+        )
+
+
+def check_mapping(argument: str, value: object, example: str) -> None:
+    """Raises InputError where the value of an argument is not a mapping."""
+    if not isinstance(value, Mapping):
+        raise InputError(
+            f"{argument} must be a mapping such as {example}, not {type(value).__name__}"
         )

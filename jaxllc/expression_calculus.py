@@ -10,6 +10,7 @@ import sympy
 from scipy.special import expit
 
 from jaxllc.functions import sigmoid
+from jaxllc.programs import whole_power
 
 _FUNCTIONS = {
     sympy.sin: np.sin,
@@ -57,19 +58,6 @@ def derivative(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
     return sympy.diff(real, symbol).replace(_Modulus, sympy.Abs).replace(_Sign, sympy.sign)
 
 
-def _integer_power(base: np.ndarray, exponent: int) -> np.ndarray:
-    if exponent < 0:
-        return 1.0 / _integer_power(base, -exponent)
-    result, square = None, base
-    while exponent:
-        if exponent & 1:
-            result = square if result is None else result * square
-        exponent >>= 1
-        if exponent:
-            square = square * square
-    return np.ones_like(base) if result is None else result
-
-
 def evaluate(expression: sympy.Expr, memo: dict):
     """Value of an expression; `memo` holds the arrays of its symbols and keeps every part computed."""
     known = memo.get(expression)
@@ -85,7 +73,7 @@ def evaluate(expression: sympy.Expr, memo: dict):
     elif expression.is_Pow:
         base = evaluate(expression.base, memo)
         if expression.exp.is_Integer:
-            value = _integer_power(np.asarray(base), int(expression.exp))
+            value = whole_power(np.asarray(base), int(expression.exp))
         elif expression.exp == sympy.Rational(1, 2):
             value = np.sqrt(base)
         else:

@@ -17,6 +17,7 @@ import numpy as np
 from jaxllc.confidence import confidence_from, rival_from
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
+from jaxllc.file_values import number, text
 from jaxllc.law import Constant, FrontRow, Law
 from jaxllc.output_file import output_file
 from jaxllc.sum_symbols import SUM_SIDE
@@ -46,9 +47,9 @@ def save_law(law: Law, path: str | os.PathLike) -> None:
         "confidence": None if law.confidence is None else asdict(law.confidence),
         "rivals": [asdict(r) for r in law.rivals],
     }
-    text = json.dumps(_plain(content), indent=1, allow_nan=False)
+    written = json.dumps(_plain(content), indent=1, allow_nan=False)
     with output_file(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(written + "\n", encoding="utf-8")
 
 
 def _texts(equation: Equation) -> dict[str, str]:
@@ -72,7 +73,7 @@ def read_law(path: str | os.PathLike) -> Law:
     content = _content(path)
     try:
         equations = {
-            _text(v): Equation.from_text(_text(e["self_term"]), _text(e["interaction_term"]))
+            text(v): Equation.from_text(text(e["self_term"]), text(e["interaction_term"]))
             for v, e in content["equations"].items()
         }
         constants = tuple(_record(Constant, c) for c in content.get("constants", []))
@@ -81,12 +82,12 @@ def read_law(path: str | os.PathLike) -> Law:
             equations=equations,
             constants=constants,
             front=front,
-            adjusted_r2={_text(k): _number(v) for k, v in content.get("adjusted_r2", {}).items()},
-            noise={_text(k): _number(v) for k, v in content.get("noise", {}).items()},
-            feature_names=tuple(_text(n) for n in content.get("feature_names", [])),
+            adjusted_r2={text(k): number(v) for k, v in content.get("adjusted_r2", {}).items()},
+            noise={text(k): number(v) for k, v in content.get("noise", {}).items()},
+            feature_names=tuple(text(n) for n in content.get("feature_names", [])),
             converged=bool(content.get("converged", True)),
-            notes=tuple(_text(n) for n in content.get("notes", [])),
-            seconds={_text(k): _number(v) for k, v in content.get("seconds", {}).items()},
+            notes=tuple(text(n) for n in content.get("notes", [])),
+            seconds={text(k): number(v) for k, v in content.get("seconds", {}).items()},
             settings=dict(content.get("settings", {})),
             covariance=_covariance(content.get("covariance"), len(constants)),
             confidence=confidence_from(content.get("confidence")),
@@ -128,41 +129,27 @@ def _content(path: str | os.PathLike) -> dict[str, Any]:
     return content
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value
-
-
-def _number(value: Any) -> float:
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is not a number")
-    return float(value)
-
-
 def _record(kind: Any, content: dict[str, Any]) -> Any:
     values = {}
     for field in fields(kind):
         if field.name not in content and field.default is not MISSING:
             continue
         value = content[field.name]
-        values[field.name] = _number(value) if field.type == "float" else _text(value)
+        values[field.name] = number(value) if field.type == "float" else text(value)
     return kind(**values)
 
 
 def _front_row(content: dict[str, Any]) -> FrontRow:
     equations = {}
     for variable, texts in content["equations"].items():
-        self_term, interaction_term = (_text(t) for t in texts)
+        self_term, interaction_term = (text(t) for t in texts)
         Equation.from_text(self_term, interaction_term)
-        equations[_text(variable)] = (self_term, interaction_term)
+        equations[text(variable)] = (self_term, interaction_term)
     return FrontRow(
-        int(_number(content["num_constants"])),
-        _number(content["chi_squared"]),
-        _number(content["criterion"]),
-        _number(content["held_out_error"]),
+        int(number(content["num_constants"])),
+        number(content["chi_squared"]),
+        number(content["criterion"]),
+        number(content["held_out_error"]),
         equations,
         bool(content["chosen"]),
     )
@@ -171,7 +158,7 @@ def _front_row(content: dict[str, Any]) -> FrontRow:
 def _covariance(rows: Any, count: int) -> np.ndarray | None:
     if rows is None:
         return None
-    matrix = np.array([[_number(value) for value in row] for row in rows], dtype=float)
+    matrix = np.array([[number(value) for value in row] for row in rows], dtype=float)
     if matrix.size != count**2:
         raise ValueError(f"a covariance of {count} constants has {matrix.size} numbers")
     return matrix.reshape(count, count)

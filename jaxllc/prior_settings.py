@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxllc.constant_bounds import checked_bounds
 from jaxllc.equations import Equation
-from jaxllc.errors import InputError, nearest_match
+from jaxllc.errors import InputError, check_mapping, nearest_match
 from jaxllc.symbolic.search_names import FUNCTION_NAMES
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ def known_texts(known: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:
     """Self and interaction term of each variable as text; raises InputError for anything else."""
     if known is None:
         return {}
-    if not isinstance(known, Mapping):
-        raise InputError(
-            f"known must be a mapping such as {{'x': ('-delta*x_i', '')}}, not {type(known).__name__}"
-        )
+    check_mapping("known", known, "{'x': ('-delta*x_i', '')}")
     texts = {}
     for variable, terms in known.items():
         if isinstance(terms, Equation):
@@ -55,10 +52,7 @@ def known_texts(known: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:
 def _unit_texts(units: Mapping[str, Any] | None) -> dict[str, str]:
     if units is None:
         return {}
-    if not isinstance(units, Mapping):
-        raise InputError(
-            f"units must be a mapping such as {{'x': 'mol/L', 't': 's'}}, not {type(units).__name__}"
-        )
+    check_mapping("units", units, "{'x': 'mol/L', 't': 's'}")
     for name, unit in units.items():
         if not isinstance(unit, str):
             raise InputError(f"the unit of {name} must be text such as 'mol/L', not {unit!r}")

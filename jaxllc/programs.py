@@ -21,7 +21,14 @@ import sympy
 from jaxllc.errors import InputError
 from jaxllc.functions import EXTREMES, FUNCTIONS, NAME_OF_FUNCTION
 
-__all__ = ["FUNCTIONS", "NAME_OF_FUNCTION", "Program", "compile_expression", "run_program"]
+__all__ = [
+    "FUNCTIONS",
+    "NAME_OF_FUNCTION",
+    "Program",
+    "compile_expression",
+    "run_program",
+    "whole_power",
+]
 
 Program = tuple[Any, ...]
 
@@ -100,7 +107,7 @@ def run_program(program: Program, constants: Any, values: Mapping[str, Any], xp:
                 total = total * run(part)
             return total
         if kind == "power":
-            return _whole_power(run(node[1]), node[2])
+            return whole_power(run(node[1]), node[2])
         if kind == "general power":
             base = run(node[1])
             return xp.power(base, run(node[2]))
@@ -115,9 +122,10 @@ def run_program(program: Program, constants: Any, values: Mapping[str, Any], xp:
     return run(program)
 
 
-def _whole_power(base: Any, exponent: int) -> Any:
+def whole_power(base: Any, exponent: int) -> Any:
+    """An array to a whole power, of either sign."""
     if exponent < 0:
-        return 1.0 / _whole_power(base, -exponent)
+        return 1.0 / whole_power(base, -exponent)
     result: Any = None  # by squaring: products differentiate well everywhere, also at zero
     while exponent:
         if exponent & 1:

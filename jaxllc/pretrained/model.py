@@ -203,7 +203,8 @@ class TransformerDecoder(nnx.Module):
             return jnp.concatenate([some[:first].reshape(count, -1, *shape), strings], axis=1)
 
         for attention, block in zip(self.attentions, self.blocks, strict=True):
-            mixed = attention.attend(*map(spread, attention.project(x)), mask)
+            queries, keys, values = map(spread, attention.project(x))
+            mixed = attention.attend(queries, keys, values, mask)
             strings = mixed[:, self.memory :].reshape(count * length, -1)[near]
             joint = jnp.concatenate([mixed[:, : self.memory].reshape(first, -1), strings])
             x = block(x + attention.out(joint))
