@@ -4,7 +4,7 @@
 
 One trajectory of 2000 points on BA(70, 3); the found formula is simulated on three unseen graphs (BA 70/3,
 WS 50/6/0.3, ER 100/0.05) over 300 steps, and its mean absolute error is compared with the best figure that
-was published for that system. pysindy is run on the same trajectory.
+was published for that system. pysindy, and the published road (preset "llc"), are given the same trajectory.
 """
 
 from __future__ import annotations
@@ -127,7 +127,10 @@ def one_system(name: str, points: int, graphs: tuple[str, ...], seed: int) -> di
         row["errors"] = unseen_errors(law.equations, unseen)
         row["error"] = float(np.mean(list(row["errors"].values())))
         row["beats"] = bool(max(row["errors"].values()) < best)
-        row["pysindy"] = _pysindy(known, run, network, unseen)
+        row["peers"] = {
+            "pysindy": _pysindy(known, run, network, unseen),
+            "llc": _published_road(known, run, network, unseen, seed),
+        }
     except Exception as error:
         row["failure"] = f"{type(error).__name__}: {error}"
     return row
@@ -160,6 +163,23 @@ def _pysindy(known: Any, run: Any, network: Any, unseen: dict[str, Any]) -> dict
     }
 
 
+def _published_road(
+    known: Any, run: Any, network: Any, unseen: dict[str, Any], seed: int
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    law = jaxllc.discover(run, network, seed=seed, preset="llc")
+    seconds = time.perf_counter() - start
+    errors = unseen_errors(law.equations, unseen)
+    return {
+        "found": one_line(law),
+        "exact_skeleton": jaxllc.metrics.skeleton_equal(law, known),
+        "errors": errors,
+        "error": float(np.mean(list(errors.values()))),
+        "seconds": seconds,
+        "setting": "preset llc",
+    }
+
+
 def row_text(row: dict[str, Any]) -> str:
     """A few lines for a system."""
     lines = [
@@ -173,18 +193,18 @@ def row_text(row: dict[str, Any]) -> str:
             + ("beats it" if row["beats"] else "does NOT beat it on every graph")
         )
         lines.append(f"           {'exact' if row['exact_skeleton'] else 'other'}: {row['found']}")
-    peer = row.get("pysindy")
-    if peer and "errors" in peer:
+    for name, peer in row.get("peers", {}).items():
+        if "errors" not in peer:
+            lines.append(f"  {name:8s} {peer['reason']}")
+            continue
         lines.append(
-            f"  pysindy  error {peer['error']:.2e}  "
+            f"  {name:8s} error {peer['error']:.2e}  "
             + _each(peer["errors"])
             + f"  {peer['seconds']:.1f} s ({peer['setting']})"
         )
         lines.append(
             f"           {'exact' if peer['exact_skeleton'] else 'other'}: {peer['found']}"
         )
-    elif peer:
-        lines.append(f"  pysindy  {peer['reason']}")
     if row["failure"]:
         lines.append(f"  FAILED {row['failure']}")
     return "\n".join(lines)

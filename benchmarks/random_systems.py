@@ -3,6 +3,7 @@
     python benchmarks/random_systems.py --json benchmarks/results/random_systems.json
     python benchmarks/random_systems.py --count 40 --seed 7 --engines sparse,operon --seconds 60
     python benchmarks/random_systems.py --db 40
+    python benchmarks/random_systems.py --preset llc    # the published road, for comparison
 
 A law is dx_i/dt = f(x_i) + sum_j A_ij g(x_i, x_j) on a Barabasi-Albert network of 30 nodes. f is -b*x,
 a - b*x, x*(1 - x/K), a - b*x**2, or one time in four a law-like term of 1 or 2 operators minus b*x; g is
@@ -55,6 +56,7 @@ from jaxllc.discovery import DiscoverSettings
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
 from jaxllc.expressions import parse, to_text
+from jaxllc.published_road.settings import PRESETS
 from jaxllc.symbolic.search_names import ENGINES
 
 NUM_NODES, ATTACHMENTS, SAMPLES = 30, 2, 200
@@ -294,7 +296,8 @@ def main() -> None:
     noise = "clean" if options.db is None else f"{options.db:g} dB"
     print(
         f"{options.count} laws of seed {options.seed}, {NUM_NODES} nodes, {options.runs} run(s) of "
-        f"{SAMPLES} samples, {noise}, engines {'+'.join(options.engines)}",
+        f"{SAMPLES} samples, {noise}, "
+        + ("preset llc" if options.preset == "llc" else f"engines {'+'.join(options.engines)}"),
         flush=True,
     )
     measurements = (measured(number, options) for number in range(options.count))
@@ -312,6 +315,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--db", type=float, help="white noise: 20 log10(std of signal / of noise)")
     parser.add_argument("--engines", type=comma_list, default=list(default.engines), metavar="A,B")
     parser.add_argument("--seconds", type=float, default=default.search_seconds, help="of a search")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="default", help="llc reads neither engines nor seconds"
+    )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_COUNT} laws")
     parser.add_argument("--json", metavar="FILE", help="write settings, device, versions and rows")
     options = parser.parse_args()
@@ -340,7 +346,9 @@ def measured(number: int, options: argparse.Namespace) -> dict[str, Any]:
         if options.db is not None:
             runs = [run.with_noise(options.db, seed=100 * number + r) for r, run in enumerate(runs)]
         clock, start = CompileClock(), time.perf_counter()
-        choices = {"engines": tuple(options.engines), "search_seconds": options.seconds}
+        choices: dict[str, Any] = {"preset": options.preset}
+        if options.preset == "default":
+            choices.update(engines=tuple(options.engines), search_seconds=options.seconds)
         law = jaxllc.discover(runs, system.network, seed=options.seed, **choices)
         total = time.perf_counter() - start
         row["seconds"] = {

@@ -3,7 +3,8 @@
     python benchmarks/real_epidemics.py                       # figures and JSON in benchmarks/results
     python benchmarks/real_epidemics.py prepare --out tables  # only the tables, for `jaxllc discover`
 
-Beside the law stand the form of TPSINDy refitted to the same part, and "no change" (the last value stays).
+Beside the law stand the form of TPSINDy refitted to the same part, the law of the published road (preset
+"llc"), and "no change" (the last value stays).
 All forecasts start from the same state: the last value that was observed of each node in the fitted part.
 Nothing of the held-out part is used for fitting or choosing. epidemic_tables.py says how states and edges
 are made. "law of the front" is the law of the Pareto front whose own test, inside the fitted part, went best;
@@ -32,7 +33,7 @@ from jaxllc.vector_field import from_equations
 FITTED_PART = 0.8
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-NO_CHANGE, LAW, SIMPLER = "no change", "law", "law of the front"
+NO_CHANGE, LAW, SIMPLER, ROAD = "no change", "law", "law of the front", "published road"
 SHOWN_NODES = 12
 
 
@@ -114,6 +115,8 @@ def study(epidemic: Epidemic, options: argparse.Namespace) -> dict[str, Any]:
     if simpler is not None:
         text = equation_line("x", simpler["x"])
         forms[SIMPLER] = (text, _simulator(simpler, network))
+    road = jaxllc.discover(early, network, seed=options.seed, preset="llc")
+    forms[ROAD] = (one_line(road), _simulator(road.equations, network))
     tpsindy = _tpsindy_forms(epidemic, early, first)
     forms.update({name: (str(fit), fit.simulate) for name, fit in tpsindy.items()})
     forecasts = {name: simulate(last, times)[1:] for name, (_, simulate) in forms.items()}
@@ -229,7 +232,8 @@ def _print_errors(epidemic: Epidemic, forms: dict, errors: dict) -> None:
 
 # --- figure -------------------------------------------------------------------------------------
 
-COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#8a929b")  # Okabe and Ito (2008), and grey
+# Okabe and Ito (2008), and grey
+COLOURS = ("#0072B2", "#56B4E9", "#CC79A7", "#D55E00", "#E69F00", "#8a929b")
 
 
 def _draw(epidemic: Epidemic, early: Any, late: Any, forecasts: dict, path: Path) -> None:

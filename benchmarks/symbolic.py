@@ -28,6 +28,7 @@ from common import (
 )
 from exactness import exact
 from peer_gplearn import search_with_gplearn
+from peer_llc import search_with_llc
 from peer_pysindy_term import search_with_pysindy
 from random_targets import RANDOM_FAMILIES, generate
 from symbolic_conditions import CONDITIONS, samples
@@ -40,7 +41,7 @@ from jaxllc.symbolic.term_samples import Samples
 
 DEFAULT_ENGINE = "pretrained+sparse"
 OWN_ENGINES = ("sparse", "operon", "pysr", "pretrained")
-PEERS = {"pysindy": search_with_pysindy, "gplearn": search_with_gplearn}
+PEERS = {"llc": search_with_llc, "pysindy": search_with_pysindy, "gplearn": search_with_gplearn}
 FAMILIES = ("core", "extra", "random", "nested")
 DEFAULT_FAMILIES = ("core", "extra", "random")
 QUICK = ("epidemic", "Kuramoto", "mutualistic", "neural", "pendulum", "inhibition")

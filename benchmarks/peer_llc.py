@@ -1,0 +1,30 @@
+"""The published road on the samples of one term: skeletons from the pre-trained network, constants by BFGS.
+
+What preset "llc" does with the samples of a net, at its own settings. The error of the samples, which that
+road has from its nets, is the one that all searches are told here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from peer_pysindy_term import PeerTerm
+
+from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.term_samples import Samples, scale_of
+
+
+def search_with_llc(samples: Samples, seconds: float, seed: int) -> PeerTerm:
+    """The best formula of the beam; it takes what time it takes."""
+    from jaxllc.pretrained.engine import PretrainedEngine
+    from jaxllc.pretrained.shipped import shipped_model
+    from jaxllc.published_road.formulas import NET_ERROR, best_formula
+    from jaxllc.published_road.settings import RoadSettings
+
+    road = RoadSettings()
+    engine = PretrainedEngine(shipped_model()[0], width=road.beam)
+    unit = scale_of(samples.values)
+    error = float(np.sqrt(np.mean(samples.error**2))) / unit
+    found = best_formula(
+        engine, samples, Grammar(), unit, road.restarts, seed, max(NET_ERROR, error)
+    )
+    return PeerTerm(found.expression)
