@@ -1,7 +1,8 @@
 """The network that writes skeletons: descriptors -> a context vector -> symbols, one after the other.
 
 Two decoders. "prefix" adds up an embedding for each symbol in its place of the string and reads the sum, so
-that what is written so far is a set of parts, as it is in the normal form; it has the least to compute.
+that what is written so far is a set of parts, as it is in the normal form; it has the least to compute, and
+finds more after equal time (`benchmarks/results/pretrained_designs.txt`).
 "transformer" attends to all symbols (Vaswani et al. 2017), the context standing before them.
 """
 
