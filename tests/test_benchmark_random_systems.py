@@ -154,8 +154,8 @@ def test_verdicts(self_term, interaction, skeleton, exact):
 
 
 def test_a_run_ends_with_its_count_and_writes_its_rows(tmp_path, monkeypatch, capsys, systems):
-    def fake(runs, network, seed, engines, search_seconds):
-        asked.append((engines, search_seconds, runs[0].num_times))
+    def fake(runs, network, seed, preset, engines, search_seconds):
+        asked.append((preset, engines, search_seconds, runs[0].num_times))
         if len(asked) == 3:
             raise ValueError("no law")
         truth = systems[len(asked) - 1].truth
@@ -176,7 +176,7 @@ def test_a_run_ends_with_its_count_and_writes_its_rows(tmp_path, monkeypatch, ca
     assert any(line.startswith("device: ") for line in printed)
     assert "CONSTANTS  worst constant 1.0e+00" in "\n".join(printed)
     assert "FAILED ValueError: no law" in "\n".join(printed)
-    assert asked == [(("sparse", "operon"), 7.0, 200)] * 3
+    assert asked == [("default", ("sparse", "operon"), 7.0, 200)] * 3
     record = json.loads((tmp_path / "out.json").read_text())
     assert [row["exact"] for row in record["rows"]] == [True, False, False]
     assert record["rows"][0]["true"] == systems[0].text
@@ -201,15 +201,19 @@ def test_unknown_choices_are_named(monkeypatch, capsys, words, part):
 
 
 def test_noise_is_of_the_level_asked_for(systems, monkeypatch):
-    seen = []
+    seen, chosen = [], []
 
-    def fake(runs, *_, **__):
+    def fake(runs, *_, **choices):
         seen.extend(runs)
+        chosen.append(choices)
         raise ValueError
 
     monkeypatch.setattr(random_systems, "drawn_system", lambda *_: systems[0])
     monkeypatch.setattr(random_systems.jaxllc, "discover", fake)
-    options = SimpleNamespace(seed=1, runs=1, db=40.0, engines=["sparse"], seconds=1.0)
-    random_systems.measured(0, options)
+    options = {"seed": 1, "runs": 1, "db": 40.0, "engines": ["sparse"], "seconds": 1.0}
+    for preset in ("default", "llc"):
+        random_systems.measured(0, SimpleNamespace(**options, preset=preset))
+    # The published road reads no engines, and says so where it is given some.
+    assert chosen[1] == {"seed": 1, "preset": "llc"}
     clean = systems[0].runs[0].states
     assert np.std(seen[0].states - clean) == pytest.approx(0.01 * np.std(clean), rel=0.05)
