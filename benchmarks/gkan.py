@@ -152,15 +152,8 @@ def _pysindy(known: Any, run: Any, network: Any, unseen: dict[str, Any]) -> dict
     result = discover_with_pysindy(run, network)
     if result.equations is None:
         return {"reason": result.reason, "seconds": result.seconds}
-    errors = unseen_errors(result.equations, unseen)
-    return {
-        "found": equation_line("x", result.equations["x"]),
-        "exact_skeleton": jaxllc.metrics.skeleton_equal(result.equations, known),
-        "errors": errors,
-        "error": float(np.mean(list(errors.values()))),
-        "seconds": result.seconds,
-        "setting": result.setting,
-    }
+    found = equation_line("x", result.equations["x"])
+    return _compared(result.equations, found, known, unseen, result.seconds, result.setting)
 
 
 def _published_road(
@@ -169,14 +162,20 @@ def _published_road(
     start = time.perf_counter()
     law = jaxllc.discover(run, network, seed=seed, preset="llc")
     seconds = time.perf_counter() - start
-    errors = unseen_errors(law.equations, unseen)
+    return _compared(law.equations, one_line(law), known, unseen, seconds, "preset llc")
+
+
+def _compared(
+    equations: Any, found: str, known: Any, unseen: dict[str, Any], seconds: float, setting: str
+) -> dict[str, Any]:
+    errors = unseen_errors(equations, unseen)
     return {
-        "found": one_line(law),
-        "exact_skeleton": jaxllc.metrics.skeleton_equal(law, known),
+        "found": found,
+        "exact_skeleton": jaxllc.metrics.skeleton_equal(equations, known),
         "errors": errors,
         "error": float(np.mean(list(errors.values()))),
         "seconds": seconds,
-        "setting": "preset llc",
+        "setting": setting,
     }
 
 

@@ -96,7 +96,7 @@ def _idle(target: Target, proposal: Skeleton) -> bool:
         values = [0.0 if k == j else value for j, value in enumerate(proposal.values)]
         try:
             without = values_at(proposal.with_values(values).numeric(), target.variables, points)
-        except (InputError, TypeError):  # no function, or one with a root of a negative number
+        except InputError:  # it makes no function
             continue
         change = np.sqrt(np.mean((without - whole) ** 2))
         if change < _IDLE * scale_of(whole):  # not where it is no number

@@ -29,8 +29,7 @@ import argparse
 import math
 import time
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,10 +43,11 @@ from common import (
     one_line,
     print_environment,
 )
-from exactness import exact, skeleton_of
+from exactness import skeleton_of
 from fair_targets import LARGEST, _defined
 from random_laws import law as random_law
 from random_parts import constant
+from random_systems_verdict import compared, visited_pairs
 from scipy.integrate import solve_ivp
 from symbolic_targets import Target, values_at
 
@@ -151,7 +151,7 @@ def _rounded(expression: sympy.Expr) -> sympy.Expr:
 
 def parts(truth: Equation, network: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """f, and the sum of g over neighbours, both (node,), at states x (node,)."""
-    each = values_at(truth.interaction_term, ("x_i", "x_j"), _pairs(x[None], network))
+    each = values_at(truth.interaction_term, ("x_i", "x_j"), visited_pairs(x[None], network))
     total = np.bincount(network.receivers, network.weights * each, len(x))
     return values_at(truth.self_term, ("x_i",), x[:, None]), total
 
@@ -192,7 +192,7 @@ def simulated(truth: Equation, box: tuple, network: Any, states: list[np.ndarray
 def check_fair(truth: Equation, network: Any, runs: list[Any]) -> None:
     """Raise Refused if the trajectories do not determine the law."""
     x = np.concatenate([run.states[::4, :, 0] for run in runs])
-    pairs = _pairs(x, network)
+    pairs = visited_pairs(x, network)
     for term, points in zip(truth, (x.reshape(-1, 1), pairs), strict=True):
         variables = ("x_i", "x_j")[: points.shape[1]]
         values = values_at(term, variables, points)
@@ -204,11 +204,6 @@ def check_fair(truth: Equation, network: Any, runs: list[Any]) -> None:
         raise Refused("hardly depends on the sender")
     if not _determined(truth, network, x, pairs):
         raise Refused("constants not determined")
-
-
-def _pairs(x: np.ndarray, network: Any) -> np.ndarray:
-    """States of receiver and sender of every edge, (time * edge, 2), of states (time, node)."""
-    return np.stack([x[:, network.receivers], x[:, network.senders]], axis=-1).reshape(-1, 2)
 
 
 def _sender_share(interaction: sympy.Expr, x: np.ndarray) -> float:
@@ -240,52 +235,6 @@ def _determined(truth: Equation, network: Any, x: np.ndarray, pairs: np.ndarray)
 
 def reasons_text(refused: dict[str, int]) -> str:
     return ", ".join(f"{why} {n}" for why, n in sorted(refused.items())) or "none"
-
-
-@dataclass(frozen=True)
-class Visited(Target):
-    """A target whose points are those that the trajectories visit."""
-
-    seen: np.ndarray = field(default=None, compare=False, repr=False)
-
-    def points(self, count: int, seed: int) -> np.ndarray:
-        return self.generator(seed).choice(self.seen, count, replace=len(self.seen) < count)
-
-
-def compared(system: System, found: Equation, within: float) -> dict[str, Any]:
-    """Whether a found equation is the true one: skeleton, worst (error of a constant) and exact."""
-    ways = [way for way in (_by_value(system, found), _by_form(system, found)) if way is not None]
-    worst = min(ways, default=math.nan)
-    return {"skeleton": bool(ways), "worst": worst, "exact": bool(ways) and worst <= within}
-
-
-def _by_value(system: System, found: Equation) -> float | None:
-    x = np.concatenate([run.states[..., 0] for run in system.runs])
-    visited = x.reshape(-1, 1), _pairs(x, system.network)
-    truth, found = own_terms_in_interaction(system.truth), own_terms_in_interaction(found)
-    verdicts = []
-    for seen, true, mine in zip(visited, truth, found, strict=True):
-        variables = ("x_i", "x_j")[: seen.shape[1]]
-        target = Visited(system.name, variables, to_text(true), (system.box,) * 2, seen=seen)
-        verdicts.append(exact(target, mine))
-    return max(v.worst for v in verdicts) if all(v.same_skeleton for v in verdicts) else None
-
-
-def own_terms_in_interaction(equation: Equation) -> Equation:
-    """k_i*c(x_i) moved from f to g, since sum_j A_ij c(x_i) is that; as it is where k_i enters otherwise."""
-    k = sympy.Symbol("k_i")
-    spread = sympy.expand_mul(equation.self_term)
-    rest, slope = spread.coeff(k, 0), spread.coeff(k, 1)
-    if spread != rest + sympy.expand_mul(k * slope) or slope.has(k):
-        return equation
-    return Equation(rest, equation.interaction_term + slope)
-
-
-def _by_form(system: System, found: Equation) -> float | None:
-    with suppress(InputError):  # too large for a normal form
-        if jaxllc.metrics.skeleton_equal(found, system.truth):
-            return jaxllc.metrics.worst_coefficient_error(found, system.truth)
-    return None
 
 
 def main() -> None:

@@ -115,6 +115,8 @@ def values_at(
     expression: sympy.Expr, variables: Sequence[str], points: np.ndarray, **constants: float
 ) -> np.ndarray:
     """An expression at points (n, variable), (n,): nan or inf where it is not defined."""
+    if expression.has(sympy.I):  # a root or logarithm of a negative constant
+        return np.full(len(points), np.nan)
     symbols = {name: points[:, k] for k, name in enumerate(variables)}
     with np.errstate(all="ignore"):
         found = evaluate(expression, {**symbols, **constants})

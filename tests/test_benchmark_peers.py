@@ -1,21 +1,13 @@
 """Peers of the benchmark of one term: each finds a product under little noise, or comes near it."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
 
-FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+from tests.benchmark_modules import benchmark_module
 
-if not FOLDER.is_dir():  # a source distribution has no benchmarks
-    pytest.skip("needs the folder benchmarks, which is not here", allow_module_level=True)
-
-sys.path.insert(0, str(FOLDER))
-symbolic_targets = importlib.import_module("symbolic_targets")
-symbolic_conditions = importlib.import_module("symbolic_conditions")
-exactness = importlib.import_module("exactness")
-symbolic = importlib.import_module("symbolic")
+symbolic_targets = benchmark_module("symbolic_targets")
+symbolic_conditions = benchmark_module("symbolic_conditions")
+exactness = benchmark_module("exactness")
+symbolic = benchmark_module("symbolic")
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """The benchmark of the pre-trained engine: its far targets, its verdicts and its program."""
 
-import importlib
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,20 +20,15 @@ from jaxllc.pretrained.weights import save_model
 from jaxllc.symbolic.skeletons import as_written
 from jaxllc.symbolic.term_samples import Samples
 from jaxllc.symbolic.term_search import search_term
+from tests.benchmark_modules import benchmark_module
 
-FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-
-if not FOLDER.is_dir():  # a source distribution has no benchmarks
-    pytest.skip("needs the folder benchmarks, which is not here", allow_module_level=True)
-
-sys.path.insert(0, str(FOLDER))
-alphabet_form = importlib.import_module("alphabet_form").alphabet_form
-far_targets = importlib.import_module("far_targets")
-far_trees = importlib.import_module("far_trees")
-pretrained = importlib.import_module("pretrained")
-pretrained_recall = importlib.import_module("pretrained_recall")
-random_targets = importlib.import_module("random_targets")
-symbolic_targets = importlib.import_module("symbolic_targets")
+alphabet_form = benchmark_module("alphabet_form").alphabet_form
+far_targets = benchmark_module("far_targets")
+far_trees = benchmark_module("far_trees")
+pretrained = benchmark_module("pretrained")
+pretrained_recall = benchmark_module("pretrained_recall")
+random_targets = benchmark_module("random_targets")
+symbolic_targets = benchmark_module("symbolic_targets")
 
 SYMBOLS = alphabet(3)
 SMALL = ModelSettings(

@@ -1,10 +1,8 @@
 """The benchmark of laws drawn at random: its draws, what it refuses and its verdicts."""
 
-import importlib
 import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,15 +10,10 @@ import pytest
 
 import jaxllc
 from jaxllc.equations import Equation
+from tests.benchmark_modules import benchmark_module
 
-FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-
-if not FOLDER.is_dir():  # a source distribution has no benchmarks
-    pytest.skip("needs the folder benchmarks, which is not here", allow_module_level=True)
-
-sys.path.insert(0, str(FOLDER))
-random_systems = importlib.import_module("random_systems")
-random_targets = importlib.import_module("random_targets")
+random_systems = benchmark_module("random_systems")
+random_targets = benchmark_module("random_targets")
 
 NETWORK = jaxllc.generators.barabasi_albert(30, 2, seed=0)
 

@@ -1,6 +1,5 @@
 """The benchmark of the search for one term: its targets, its disturbances and its verdicts."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -15,19 +14,14 @@ from scipy.spatial import cKDTree
 
 from jaxllc.errors import InputError
 from jaxllc.expressions import parse
+from tests.benchmark_modules import benchmark_module
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "benchmarks"
-
-if not FOLDER.is_dir():  # a source distribution has no benchmarks
-    pytest.skip("needs the folder benchmarks, which is not here", allow_module_level=True)
-
-sys.path.insert(0, str(FOLDER))
-symbolic_targets = importlib.import_module("symbolic_targets")
-symbolic_conditions = importlib.import_module("symbolic_conditions")
-random_targets = importlib.import_module("random_targets")
-exactness = importlib.import_module("exactness")
-symbolic = importlib.import_module("symbolic")
+symbolic_targets = benchmark_module("symbolic_targets")
+symbolic_conditions = benchmark_module("symbolic_conditions")
+random_targets = benchmark_module("random_targets")
+exactness = benchmark_module("exactness")
+symbolic = benchmark_module("symbolic")
 
 Target = symbolic_targets.Target
 KNOWN = symbolic_targets.targets(("core", "extra"))

@@ -54,6 +54,6 @@ def _printed(threads: int, neural: str) -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux to set the cores")
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
-@pytest.mark.parametrize("neural", ["never", pytest.param("always", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("neural", ["never", "always"])
 def test_one_thread_and_two_give_the_same_law(neural):
     assert _printed(1, neural) == _printed(2, neural)
