@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -57,8 +57,11 @@ def discover(
         if settings.preset == "llc":
             from jaxllc.published_road import preset_law
 
-            return preset_law(runs, network, seed, settings, progress)
-        return _Discovery(runs, network, seed, settings, progress).run()
+            law = preset_law(runs, network, seed, settings, progress)
+        else:
+            law = _Discovery(runs, network, seed, settings, progress).run()
+    said = [note for source in (*runs, network) for note in source.notes]
+    return replace(law, notes=tuple(dict.fromkeys([*said, *law.notes])))
 
 
 def _imitates(terms) -> bool:

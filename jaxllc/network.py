@@ -6,7 +6,7 @@ sums over incoming edges fast and two equal networks equal array by array.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +26,15 @@ class Network:
     """Directed weighted edges between nodes; build it with `from_edges` or another `from_...`.
 
     senders, receivers: int32 (E,), node indices; edge e carries the influence of senders[e] on
-    receivers[e]. weights: float64 (E,). names: N node names, unique.
+    receivers[e]. weights: float64 (E,). names: N node names, unique. notes: what was seen when the network
+    was read, such as edges of weight 0 that were dropped; a law found with it repeats them.
     """
 
     senders: np.ndarray
     receivers: np.ndarray
     weights: np.ndarray
     names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_edges(
@@ -192,9 +194,10 @@ class Network:
         new_index[[position[name] for name in names]] = np.arange(len(names))
         senders, receivers = new_index[self.senders], new_index[self.receivers]
         kept = (senders >= 0) & (receivers >= 0)
-        return build_network(
+        kept_network = build_network(
             senders[kept], receivers[kept], self.weights[kept], list(names), signed=True
         )
+        return replace(kept_network, notes=self.notes)
 
     def relabelled(self, permutation: Sequence[int] | np.ndarray) -> "Network":
         """The same network with node n of the result being node permutation[n] of this one."""

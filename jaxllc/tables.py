@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -146,7 +147,7 @@ def match(
         )
     known = set(network.names)
     added = tuple(name for name in names if name not in known)
-    widened = Network(network.senders, network.receivers, network.weights, (*network.names, *added))
+    widened = replace(network, names=(*network.names, *added))
     return runs, widened.subnetwork(names)
 
 

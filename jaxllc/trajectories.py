@@ -27,7 +27,8 @@ class Trajectories:
 
     times: float64 (T,), strictly increasing, in the user's unit. states: float64 (T, N, d), or (T, N)
     for one variable; nan where nothing was observed. variables: d names, each a symbol of the law.
-    node_features: {name: (N,)}, known constants of the nodes. names: N node names, or None.
+    node_features: {name: (N,)}, known constants of the nodes. names: N node names, or None. notes: what
+    reading saw in a file, such as the unit of times made from dates; a law of these data repeats them.
     Raises InputError for shapes that do not fit, times out of order, infinite states, unusable names.
     """
 
@@ -36,6 +37,7 @@ class Trajectories:
     variables: tuple[str, ...]
     node_features: dict[str, np.ndarray]
     names: tuple[str, ...] | None
+    notes: tuple[str, ...]
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Trajectories:
         variables: Sequence[str] = ("x",),
         node_features: Mapping[str, ArrayLike] | None = None,
         names: Sequence[str] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         states = _as_numbers(states, "states")
         features = (node_features or {}).items()
@@ -53,6 +56,7 @@ class Trajectories:
             "variables": (variables,) if isinstance(variables, str) else tuple(variables),
             "node_features": {n: _as_numbers(v, f"node feature {n!r}") for n, v in features},
             "names": None if names is None else tuple(str(name) for name in names),
+            "notes": tuple(notes),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)  # the class is frozen

@@ -1,5 +1,7 @@
 """Network: every way in and out agrees, sums over edges equal dense matrices, wrong input is named."""
 
+from dataclasses import replace
+
 import jax
 import networkx as nx
 import numpy as np
@@ -173,3 +175,8 @@ def test_a_folder_that_is_not_there_is_named_and_nothing_is_left(tmp_path, small
         small_network.to_csv(tmp_path / "missing" / "edges.csv")
     small_network.to_csv(tmp_path / "edges.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["edges.csv"]
+
+
+def test_notes_stay_with_what_is_derived():
+    network = replace(Network.from_edges(["a", "b"], ["b", "c"]), notes=("seen",))
+    assert network.subnetwork(["a", "b"]).notes == network.relabelled([2, 0, 1]).notes == ("seen",)

@@ -116,3 +116,9 @@ def test_the_users_arrays_are_copied_and_ours_are_fixed():
 def test_wrong_arguments_are_named(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
         Trajectories(**{"times": [0, 1, 2], "states": np.ones((3, 2)), **arguments})
+
+
+def test_notes_stay_with_what_is_derived():
+    run = Trajectories(np.arange(6.0), np.ones((6, 2)), names=("a", "b"), notes=("days",))
+    kept = [run.window(1, 4), run.select(["b"]), run.with_noise(20, seed=0), run.with_features({})]
+    assert all(one.notes == ("days",) for one in kept)
