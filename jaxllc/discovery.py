@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.discovery_data import checked_runs
+from jaxllc.discovery_data import checked_data
 from jaxllc.discovery_settings import DiscoverSettings, checked_settings
 from jaxllc.errors import InputError
 from jaxllc.stage_clock import stage_clock
@@ -40,8 +40,10 @@ def discover(
 ) -> Law:
     """Find the law dx_i/dt = f(x_i) + sum_j A_ij g(x_i, x_j) of trajectories on a network.
 
-    data: one or several `Trajectories`, states (time, node, variable), nan where not observed.
-    network: its nodes in the order of the states.
+    data: one or several `Trajectories`, states (time, node, variable), nan where not observed; or tables or
+    paths of them, as `jaxllc.read_states` reads them.
+    network: a `Network`, or a table or path of edges as `jaxllc.read_edges` reads it. Where both name their
+    nodes, names tell which is which; else the nodes of both stand in one order.
     settings, choices: `DiscoverSettings`, or its fields as keyword arguments.
     progress: called with a stage and what happens in it.
     Raises InputError where data and network do not fit.
@@ -49,9 +51,11 @@ def discover(
     from threadpoolctl import threadpool_limits
 
     settings = checked_settings(settings, choices)
+    if progress is not None and not callable(progress):
+        raise InputError(f"progress must be a function of (stage, what), not {progress!r:.80}")
     if not isinstance(seed, Integral) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
-    runs = checked_runs(data, network)
+    runs, network = checked_data(data, network)
     # The matrices here are small: more threads in each product cost more than they bring.
     with threadpool_limits(1):
         if settings.preset == "llc":

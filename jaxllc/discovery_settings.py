@@ -71,6 +71,11 @@ def checked_settings(
     """Settings, or the defaults but for single choices; raises InputError for what cannot be."""
     if settings is not None and choices:
         raise InputError("give either settings or single choices, not both")
+    if settings is not None and not isinstance(settings, DiscoverSettings):
+        raise InputError(
+            f"settings must be DiscoverSettings, not {type(settings).__name__}; single choices are keyword "
+            "arguments, such as max_terms=6"
+        )
     try:
         settings = settings or DiscoverSettings(**choices)
     except TypeError:

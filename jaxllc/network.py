@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import InputError, first_repeat, listed
+from jaxllc.adjacency import read_adjacency
+from jaxllc.edge_ends import edge_ends
+from jaxllc.errors import InputError, check_integer, first_repeat, listed
+from jaxllc.labels import names_tuple, order_of
+from jaxllc.real_numbers import is_frame, real_numbers
 
 if TYPE_CHECKING:
     import networkx
+    import pandas
     import scipy.sparse
 
     from jaxllc.aggregation import Graph
@@ -40,61 +45,90 @@ class Network:
     def from_edges(
         cls,
         senders: Sequence | np.ndarray,
-        receivers: Sequence | np.ndarray,
+        receivers: Sequence | np.ndarray | None = None,
         weights: Sequence | np.ndarray | None = None,
         names: Sequence[str] | None = None,
         num_nodes: int | None = None,
         signed: bool = False,
+        undirected: bool = False,
     ) -> "Network":
         """A network from its edges: node indices or node names (E,), and weights (E,), 1 if left out.
 
         Names without `names` are ordered by number if all are integers, else by first appearance.
+        undirected: each edge acts both ways, whether it is listed once or in both directions.
         Raises InputError for lengths that differ, a node out of range or not in `names`, a weight that
         is nan, infinite or (unless `signed`) negative, a repeated edge, and a self-loop.
         """
-        senders, receivers = np.asarray(senders), np.asarray(receivers)
-        if senders.ndim != 1 or senders.shape != receivers.shape:
+        if is_frame(senders) and receivers is None:
+            return cls.from_frame(senders, names, signed, undirected)
+        if receivers is None:
+            raise InputError("from_edges() needs receivers beside senders, two lists of one length")
+        senders, receivers = edge_ends(senders, "senders"), edge_ends(receivers, "receivers")
+        if senders.shape != receivers.shape:
             raise InputError(
                 "senders and receivers must be two lists of one length, not of shapes "
                 f"{senders.shape} and {receivers.shape}"
             )
-        if senders.size and (senders.dtype.kind in "OUST" or receivers.dtype.kind in "OUST"):
+        if names is not None:
+            names = names_tuple(names)
+        if senders.size and "O" in (senders.dtype.kind, receivers.dtype.kind):
             names, senders, receivers = index_names(senders, receivers, names)
-        elif senders.size and (senders.dtype.kind not in "iu" or receivers.dtype.kind not in "iu"):
-            raise InputError(
-                f"senders and receivers must be integers or names, not {senders.dtype}"
-            )
+        if num_nodes is not None:
+            check_integer("num_nodes", num_nodes, 0)
         if names is None:
             found = int(max(senders.max(), receivers.max())) + 1 if senders.size else 0
             names = [str(n) for n in range(found if num_nodes is None else num_nodes)]
         if num_nodes is not None and num_nodes != len(names):
             raise InputError(f"num_nodes is {num_nodes}, but there are {len(names)} node names")
-        return build_network(senders, receivers, weights, names, signed)
+        network = build_network(senders, receivers, weights, names, signed)
+        return network.to_undirected() if undirected else network
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: "pandas.DataFrame",
+        names: Sequence[str] | None = None,
+        signed: bool = False,
+        undirected: bool = False,
+    ) -> "Network":
+        """A network from a table of edges: columns sender, receiver and, if wanted, weight.
+
+        As `jaxllc.read_edges` reads a file, other words for the columns included; `names` fixes the nodes.
+        Raises InputError as that does.
+        """
+        from jaxllc.tables import read_edges
+
+        if not is_frame(frame):
+            raise InputError(f"frame must be a pandas DataFrame, not {type(frame).__name__}")
+        network = read_edges(frame, signed=signed, names=names)
+        return network.to_undirected() if undirected else network
 
     @classmethod
     def from_adjacency(
-        cls, A: Any, names: Sequence[str] | None = None, signed: bool = False
+        cls,
+        A: Any,
+        names: Sequence[str] | None = None,
+        signed: bool = False,
+        undirected: bool = False,
     ) -> "Network":
-        """A network from A (N, N), dense or scipy sparse; A[i, j] is the influence of j on i."""
-        import scipy.sparse
+        """A network from A (N, N), dense or scipy sparse; A[i, j] is the influence of j on i.
 
-        if not scipy.sparse.issparse(A):
-            try:
-                A = np.asarray(A, dtype=np.float64)
-            except (TypeError, ValueError) as error:
-                raise InputError(f"the adjacency matrix must hold numbers: {error}") from error
-        if A.ndim != 2 or A.shape[0] != A.shape[1]:
-            raise InputError(f"the adjacency matrix must be square, not of shape {A.shape}")
-        matrix = scipy.sparse.coo_array(A)
-        matrix.sum_duplicates()
-        matrix.eliminate_zeros()
-        names = [str(n) for n in range(A.shape[0])] if names is None else list(names)
-        if len(names) != A.shape[0]:
-            raise InputError(
-                f"there are {len(names)} names for an adjacency matrix of {A.shape[0]} nodes"
-            )
-        receivers, senders = matrix.coords
-        return build_network(senders, receivers, matrix.data, names, signed)
+        A DataFrame or DataArray brings its names: rows and columns are put into one order, that of the rows,
+        or of `names`; where its axes are called sender and receiver, these say which is which. A masked entry
+        is no edge. undirected: each edge acts both ways, for a matrix of which one half is filled.
+        Raises InputError where rows and columns are not the same nodes, and as `from_edges`.
+        """
+        if hasattr(A, "is_directed"):
+            network = cls.from_networkx(A, signed=signed)
+            if names is not None:
+                wanted = names_tuple(names)
+                order_of(network.names, wanted, "the graph", "names")
+                network = network.subnetwork(wanted)
+        else:
+            matrix, names = read_adjacency(A, names)
+            receivers, senders = matrix.coords
+            network = build_network(senders, receivers, matrix.data, names, signed)
+        return network.to_undirected() if undirected else network
 
     @classmethod
     def from_networkx(
@@ -104,6 +138,11 @@ class Network:
 
         Undirected edges act both ways. Node names are `str(node)`; a missing weight counts as 1.
         """
+        if not hasattr(graph, "is_directed"):
+            raise InputError(
+                f"graph must be a networkx graph, not {type(graph).__name__}; Network.from_adjacency() "
+                "reads a matrix, Network.from_edges() lists of nodes"
+            )
         position = {node: n for n, node in enumerate(graph.nodes)}
         senders = np.array([position[u] for u, _ in graph.edges()], dtype=int)
         receivers = np.array([position[v] for _, v in graph.edges()], dtype=int)
@@ -118,11 +157,23 @@ class Network:
         return build_network(senders, receivers, weights, names, signed)
 
     @classmethod
-    def read_csv(cls, path: str | os.PathLike, signed: bool = False) -> "Network":
+    def read_csv(
+        cls, path: str | os.PathLike, signed: bool = False, undirected: bool = False
+    ) -> "Network":
         """A network from a CSV file with the columns sender, receiver and, if wanted, weight."""
         from jaxllc.tables import read_edges
 
-        return read_edges(path, signed=signed)
+        network = read_edges(path, signed=signed)
+        return network.to_undirected() if undirected else network
+
+    def to_undirected(self) -> "Network":
+        """The network with every edge in both directions, of the same weight.
+
+        Raises InputError where both directions are there and their weights differ.
+        """
+        from jaxllc.reverse_edges import with_reverse_edges
+
+        return with_reverse_edges(self)
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write sender, receiver, weight; a node without any edge does not appear in such a file."""
@@ -186,6 +237,7 @@ class Network:
 
     def subnetwork(self, names: Sequence[str]) -> "Network":
         """The nodes `names`, in this order, and the edges among them."""
+        names = names_tuple(names)
         position = {name: n for n, name in enumerate(self.names)}
         unknown = [name for name in names if name not in position]
         if unknown:
@@ -201,12 +253,12 @@ class Network:
 
     def relabelled(self, permutation: Sequence[int] | np.ndarray) -> "Network":
         """The same network with node n of the result being node permutation[n] of this one."""
-        permutation = np.asarray(permutation)
-        if not np.array_equal(np.sort(permutation), np.arange(self.num_nodes)):
+        permutation = real_numbers(permutation, "permutation")
+        if not np.array_equal(np.sort(permutation.ravel()), np.arange(self.num_nodes)):
             raise InputError(
                 f"permutation must hold each of 0 to {self.num_nodes - 1} exactly once"
             )
-        return self.subnetwork([self.names[n] for n in permutation])
+        return self.subnetwork([self.names[int(n)] for n in permutation.ravel()])
 
     def describe(self) -> str:
         """One line: how many nodes and edges, how many edges arrive at a node, and their weights."""
@@ -238,10 +290,10 @@ def build_network(
     repeated = first_repeat(names)
     if repeated is not None:
         raise InputError(f"the node name {repeated!r} is repeated; give every node its own name")
-    try:
-        values = np.ones(len(senders)) if weights is None else np.asarray(weights, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"weights must be numbers: {error}") from error
+    if weights is None:
+        values = np.ones(len(senders))
+    else:
+        values = real_numbers(weights, "weights", allow_bool=True)
     if values.shape != senders.shape:
         raise InputError(f"there are {len(senders)} edges, but weights have shape {values.shape}")
 

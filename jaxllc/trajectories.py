@@ -5,12 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxllc.errors import InputError, first_repeat, listed
+from jaxllc.errors import InputError, check_integer, first_repeat, listed
+from jaxllc.labels import names_tuple
+from jaxllc.real_numbers import real_numbers
 
 if TYPE_CHECKING:
     import pandas
@@ -25,10 +27,13 @@ _TAKEN_NAMES = frozenset(("k", *_FUNCTIONS))
 class Trajectories:
     """One run of all nodes; several runs are a list of these.
 
-    times: float64 (T,), strictly increasing, in the user's unit. states: float64 (T, N, d), or (T, N)
-    for one variable; nan where nothing was observed. variables: d names, each a symbol of the law.
+    times: float64 (T,), strictly increasing, in the user's unit; dates and durations are counted from the
+    first sample in the unit `time_unit`, which a note says. states: float64 (T, N, d), or (T, N) for one
+    variable; nan where nothing was observed, or masked. variables: d names, each a symbol of the law.
     node_features: {name: (N,)}, known constants of the nodes. names: N node names, or None. notes: what
     reading saw in a file, such as the unit of times made from dates; a law of these data repeats them.
+    Labels of a DataFrame or DataArray are names: columns of the states (`names` then sets their order), the
+    index of a feature.
     Raises InputError for shapes that do not fit, times out of order, infinite states, unusable names.
     """
 
@@ -38,6 +43,7 @@ class Trajectories:
     node_features: dict[str, np.ndarray]
     names: tuple[str, ...] | None
     notes: tuple[str, ...]
+    time_unit: str
 
     def __init__(
         self,
@@ -47,21 +53,30 @@ class Trajectories:
         node_features: Mapping[str, ArrayLike] | None = None,
         names: Sequence[str] | None = None,
         notes: Sequence[str] = (),
+        time_unit: str = "",
     ) -> None:
-        states = _as_numbers(states, "states")
-        features = (node_features or {}).items()
+        from jaxllc.sample_times import sample_times
+        from jaxllc.trajectory_input import feature_arrays, labelled_states, variable_names
+
+        counted = sample_times(times)
+        array, symbols, found = labelled_states(times, states, variable_names(variables), names)
+        said = (notes,) if isinstance(notes, str) else tuple(notes)
         fields = {
-            "times": _as_numbers(times, "times"),
-            "states": states[:, :, None] if states.ndim == 2 else states,
-            "variables": (variables,) if isinstance(variables, str) else tuple(variables),
-            "node_features": {n: _as_numbers(v, f"node feature {n!r}") for n, v in features},
-            "names": None if names is None else tuple(str(name) for name in names),
-            "notes": tuple(notes),
+            "times": counted.times,
+            "states": array,
+            "variables": symbols,
+            "names": found,
+            "notes": tuple(dict.fromkeys([*said, *counted.notes])),
+            "time_unit": counted.unit or str(time_unit),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)  # the class is frozen
         self._check_times()
         self._check_states()
+        features = feature_arrays(node_features, found, self.num_nodes)
+        object.__setattr__(self, "node_features", features)
+        for value in (self.times, self.states, *features.values()):
+            value.flags.writeable = False
         self._check_names()
 
     def _check_times(self) -> None:
@@ -83,6 +98,8 @@ class Trajectories:
                 f"states must be (time, node) or (time, node, variable) with {len(self.times)} times, "
                 f"not of shape {self.states.shape}"
             )
+        if self.states.shape[1] == 0 or self.states.shape[2] == 0:
+            raise InputError(f"states of shape {self.states.shape} hold no node")
         if self.states.shape[2] != len(self.variables):
             raise InputError(
                 f"states hold {self.states.shape[2]} variables per node, but variables="
@@ -144,8 +161,8 @@ class Trajectories:
 
     def window(self, start: float | None = None, stop: float | None = None) -> "Trajectories":
         """The samples with start <= time <= stop; None leaves that side open."""
-        low = -np.inf if start is None else start
-        high = np.inf if stop is None else stop
+        low = -np.inf if start is None else _one_number(start, "start")
+        high = np.inf if stop is None else _one_number(stop, "stop")
         inside = (self.times >= low) & (self.times <= high)
         if not inside.any():
             raise InputError(
@@ -156,13 +173,15 @@ class Trajectories:
 
     def with_noise(self, snr_db: float, seed: int) -> "Trajectories":
         """White noise added at SNR = 20 log10(std of signal / std of noise), variable by variable."""
+        check_integer("seed", seed, 0)
         rng = np.random.default_rng(seed)
-        scale = np.nanstd(self.states, axis=(0, 1)) * 10 ** (-snr_db / 20)
+        scale = np.nanstd(self.states, axis=(0, 1)) * 10 ** (-_one_number(snr_db, "snr_db") / 20)
         noise = rng.standard_normal(self.states.shape) * scale[None, None, :]
         return replace(self, states=self.states + noise)
 
     def select(self, names: Sequence[str]) -> "Trajectories":
         """The nodes `names`, in this order, with their features."""
+        names = names_tuple(names)
         position = {name: n for n, name in enumerate(self.node_names)}
         unknown = [name for name in names if name not in position]
         if unknown:
@@ -175,9 +194,27 @@ class Trajectories:
             names=tuple(names),
         )
 
-    def with_features(self, node_features: Mapping[str, np.ndarray]) -> "Trajectories":
+    def with_features(self, node_features: Mapping[str, ArrayLike]) -> "Trajectories":
         """The same run with `node_features` {name: (N,)} added to, or in place of, its own."""
-        return replace(self, node_features={**self.node_features, **node_features})
+        from jaxllc.trajectory_input import feature_arrays
+
+        added = feature_arrays(node_features, self.names, self.num_nodes)
+        return replace(self, node_features={**self.node_features, **added})
+
+    @classmethod
+    def from_frame(
+        cls, frame: "pandas.DataFrame", node_features: Mapping[str, ArrayLike] | None = None
+    ) -> "Trajectories":
+        """One run out of a table, wide or long, as `jaxllc.read_states` reads a file.
+
+        The time is a column time or t, or else the index; dates are counted from the first. Columns of two
+        levels are (node, variable). Raises InputError as `read_states`, and where the table holds several
+        runs.
+        """
+        from jaxllc.trajectory_table import run_of
+
+        run = run_of(frame)
+        return run if node_features is None else run.with_features(node_features)
 
     def to_frame(self) -> "pandas.DataFrame":
         """A wide table: time, then a column per node, or "node.variable" for several variables."""
@@ -201,17 +238,15 @@ class Trajectories:
 
     def __repr__(self) -> str:
         seen = self.observed.mean() if self.states.size else 0.0
+        unit = f" {self.time_unit}" if self.time_unit else ""
         return (
-            f"Trajectories({self.num_times} times from {self.times[0]:g} to {self.times[-1]:g}, "
+            f"Trajectories({self.num_times} times from {self.times[0]:g} to {self.times[-1]:g}{unit}, "
             f"{self.num_nodes} nodes, variables {', '.join(self.variables)}, {seen:.0%} observed)"
         )
 
 
-def _as_numbers(values: ArrayLike, what: str) -> np.ndarray:
-    """A read-only float64 copy."""
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} must be numbers: {error}") from error
-    array.flags.writeable = False
-    return array
+def _one_number(value: Any, what: str) -> float:
+    number = real_numbers(value, what)
+    if number.ndim or np.isnan(number):
+        raise InputError(f"{what} must be one number, not {value!r:.80}")
+    return float(number)

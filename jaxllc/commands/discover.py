@@ -54,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--signed", action="store_true", help="negative weights are meant")
     parser.add_argument(
+        "--undirected",
+        action="store_true",
+        help="each edge acts both ways, though it is listed once",
+    )
+    parser.add_argument(
         "--allow-isolated", action="store_true", help="keep nodes that stand in no edge"
     )
     parser.add_argument(
@@ -131,6 +136,8 @@ def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Networ
 
     runs = read_states(options.states)
     network = read_edges(options.edges, signed=options.signed)
+    if options.undirected:
+        network = network.to_undirected()
     runs, network = match(runs, network, allow_isolated=options.allow_isolated)
     if options.features is not None:
         features = read_features(options.features, names=network.names)

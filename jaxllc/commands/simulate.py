@@ -58,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--signed", action="store_true", help="negative weights are meant")
     parser.add_argument(
+        "--undirected",
+        action="store_true",
+        help="each edge acts both ways, though it is listed once",
+    )
+    parser.add_argument(
         "--solver", default="tsit5", help="tsit5, dopri8 or kvaerno5 for stiff laws"
     )
 
@@ -88,12 +93,20 @@ def _range(text: str) -> tuple[float, float]:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate and write; 3 if a run diverged."""
+    from jaxllc.reverse_edges import listed_once, listed_once_sentence
     from jaxllc.simulate import simulate
     from jaxllc.tables import read_edges
 
     target = check_output_file(options.out)
     law = _find_law(options.law)
     network = read_edges(options.network, signed=options.signed)
+    if options.undirected:
+        network = network.to_undirected()
+    elif listed_once(network) and not options.quiet:
+        say(
+            f"{listed_once_sentence(network)}: influence goes one way; if the network is undirected pass "
+            "--undirected"
+        )
     features = _features(options, law, network)
     times = options.times
     if times is None:
