@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import InputError
-from jaxllc.output_file import output_file
+from jaxllc.output_file import is_stream, output_file, remove_leftovers
+from jaxllc.output_lock import LOCK, locked
 
 if TYPE_CHECKING:
     from jaxllc.forecast import Forecast
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 def output_folder(path: str | os.PathLike) -> Iterator[Path]:
     """A folder that can be written to, made if need be, and removed again if it stays empty.
 
-    Raises InputError at once where it cannot be made or written to.
+    It is locked for the block, and what killed runs left on its way is removed. Raises InputError at once
+    where it cannot be made or written to, and where another run writes to it.
     """
     folder = Path(path)
     made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -38,7 +40,10 @@ def output_folder(path: str | os.PathLike) -> Iterator[Path]:
                 f"cannot make the folder {folder}: {error.strerror}; choose another with --out"
             ) from error
         _check_writable(folder)
-        yield folder
+        mend = "wait for its end, stop it, or choose another folder with --out"
+        with locked(folder / LOCK, f"the folder {folder}", mend):
+            remove_leftovers(folder)
+            yield folder
     finally:
         for empty in made:
             try:
@@ -52,9 +57,12 @@ def check_output_file(path: str | os.PathLike) -> Path:
     target = Path(path)
     if target.is_dir():
         raise InputError(f"{target} is a folder; give --out the name of a file")
-    if not target.parent.is_dir():
-        raise InputError(f"the folder {target.parent} does not exist; make it or choose another")
-    _check_writable(target.parent)
+    if is_stream(target):
+        return target
+    folder = Path(os.path.realpath(target)).parent  # that of what a link leads to
+    if not folder.is_dir():
+        raise InputError(f"the folder {folder} does not exist; make it or choose another")
+    _check_writable(folder)
     return target
 
 

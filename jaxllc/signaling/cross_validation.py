@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.errors import InputError, check_integer
-from jaxllc.json_lines import append_lines, read_rows
+from jaxllc.json_lines import append_lines, locked_rows, read_rows
 from jaxllc.signaling.checkpoint import fingerprint
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.folds import Folds, check_folds, published_folds
@@ -156,34 +156,36 @@ def cross_validate(
     check_folds(folds, conditions)
     mark = fingerprint(structure, data, settings, 0)
     jobs = [_Job(fold, one) for one in seeds for fold in range(len(folds))]
-    rows = {}
-    if records is not None:
-        done = {
-            (row["seed"], tuple(row["held_out"])): row for row in _read_records(Path(records), mark)
-        }
-        keys = {job: (job.seed, folds[job.fold]) for job in jobs}
-        rows = {job: done[key] for job, key in keys.items() if key in done}
-    left = [job for job in jobs if job not in rows]
-    if together is None:
-        together = _TOGETHER_ON_CPU if jax.default_backend() == "cpu" else _TOGETHER_ELSEWHERE
-    together = max(1, together)
-    groups = [left[first : first + together] for first in range(0, len(left), together)]
+    with locked_rows(records):
+        rows = {}
+        if records is not None:
+            done = {
+                (row["seed"], tuple(row["held_out"])): row
+                for row in _read_records(Path(records), mark)
+            }
+            keys = {job: (job.seed, folds[job.fold]) for job in jobs}
+            rows = {job: done[key] for job, key in keys.items() if key in done}
+        left = [job for job in jobs if job not in rows]
+        if together is None:
+            together = _TOGETHER_ON_CPU if jax.default_backend() == "cpu" else _TOGETHER_ELSEWHERE
+        together = max(1, together)
+        groups = [left[first : first + together] for first in range(0, len(left), together)]
 
-    for group in groups:
-        began = time.perf_counter()
-        # The last group is filled up with models that are not kept: another size would compile again.
-        filled = [group[n % len(group)] for n in range(min(together, len(jobs)))]
-        learned = _train(structure, data, conditions, folds, filled, settings).best.parameters
-        for number, job in enumerate(group):
-            parameters = Parameters(*(x[number] for x in learned))
-            row = _record(prior, conditions, folds, job, settings, parameters, mark)
-            row["seconds"] = (time.perf_counter() - began) / len(group)
-            rows[job] = row
-            if records is not None:
-                append_lines(Path(records), [json.dumps(row)])
-        if progress is not None:
-            last = group[-1]
-            progress(len(rows), len(jobs), f"seed {last.seed}, fold {last.fold + 1}")
+        for group in groups:
+            began = time.perf_counter()
+            # The last group is filled up with models that are not kept: another size would compile again.
+            filled = [group[n % len(group)] for n in range(min(together, len(jobs)))]
+            learned = _train(structure, data, conditions, folds, filled, settings).best.parameters
+            for number, job in enumerate(group):
+                parameters = Parameters(*(x[number] for x in learned))
+                row = _record(prior, conditions, folds, job, settings, parameters, mark)
+                row["seconds"] = (time.perf_counter() - began) / len(group)
+                rows[job] = row
+                if records is not None:
+                    append_lines(Path(records), [json.dumps(plain(row), allow_nan=False)])
+            if progress is not None:
+                last = group[-1]
+                progress(len(rows), len(jobs), f"seed {last.seed}, fold {last.fold + 1}")
     return _validation(conditions, folds, seeds, rows, time.perf_counter() - start)
 
 
@@ -289,7 +291,7 @@ def _read_records(path: Path, mark: str) -> list[dict[str, Any]]:
             )
         return row
 
-    return read_rows(path, row_of, "records of a cross-validation")
+    return read_rows(path, row_of, "records of a cross-validation", "mark")
 
 
 def _validation(

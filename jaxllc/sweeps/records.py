@@ -219,4 +219,4 @@ def _rows_in(path: Path, repair: bool = True) -> list[Row]:
             ) from error
         return row
 
-    return read_rows(path, row_of, "records of a sweep", repair)
+    return read_rows(path, row_of, "records of a sweep", "study", repair)

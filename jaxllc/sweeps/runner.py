@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import InputError, check_integer
+from jaxllc.json_lines import locked_rows
 from jaxllc.sweeps.devices import device_name, members_within
 from jaxllc.sweeps.grids import Grid, Point, key_of
 from jaxllc.sweeps.records import (
@@ -134,27 +135,28 @@ def sweep(
         key_of(point): None if identity is None else fingerprint_of(identity(point))
         for point in grid
     }
-    kept = Records(records, fingerprint_of(name_of(function), study), identities)
-    one_by_one = Work(lambda chunk: [function(chunk[0])], lambda _: 1)
-    work = one_by_one if size is None else Work(function, size)
-    start = time.perf_counter()
-    finished = True
-    total = len(grid)
-    left = [point for point in grid if not kept.is_done(key_of(point))]
-    done = total - len(left)
-    try:
-        if progress is not None and done:
-            progress(done, total, f"{done} of {total} runs were done before")
-        # Without a run left no workers are started.
-        away = cluster is not None and left
-        with workers_on(cluster, work, len(left)) if away else nullcontext(work) as place:
-            for rows in place.ended(_chunks(left, place, group)):
-                kept.add(rows)
-                done += len(rows)
-                if progress is not None:
-                    progress(done, total, _said(rows))
-    except KeyboardInterrupt:
-        finished = False
+    with locked_rows(records):
+        kept = Records(records, fingerprint_of(name_of(function), study), identities)
+        one_by_one = Work(lambda chunk: [function(chunk[0])], lambda _: 1)
+        work = one_by_one if size is None else Work(function, size)
+        start = time.perf_counter()
+        finished = True
+        total = len(grid)
+        left = [point for point in grid if not kept.is_done(key_of(point))]
+        done = total - len(left)
+        try:
+            if progress is not None and done:
+                progress(done, total, f"{done} of {total} runs were done before")
+            # Without a run left no workers are started.
+            away = cluster is not None and left
+            with workers_on(cluster, work, len(left)) if away else nullcontext(work) as place:
+                for rows in place.ended(_chunks(left, place, group)):
+                    kept.add(rows)
+                    done += len(rows)
+                    if progress is not None:
+                        progress(done, total, _said(rows))
+        except KeyboardInterrupt:
+            finished = False
     table = kept.table(grid)
     return SweepResult(
         grid, table, finished, time.perf_counter() - start, _notes(table, total, finished)
