@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import InputError
-from jaxllc.file_values import number, text
+from jaxllc.file_values import count, flag, number, text
 
 if TYPE_CHECKING:
     from jaxllc.law import Law
@@ -129,13 +129,13 @@ def confidence_from(content: Any) -> Confidence | None:
             text(t["variable"]),
             text(t["side"]),
             text(t["term"]),
-            bool(t["in_law"]),
+            flag(t["in_law"]),
             number(t["frequency"]),
         )
         for t in content["terms"]
     )
     intervals = tuple((number(low), number(high)) for low, high in content["intervals"])
-    counts = (int(number(content[k])) for k in ("replicates", "groups", "laws"))
+    counts = (count(content[k]) for k in ("replicates", "groups", "laws"))
     return Confidence(number(content["law_frequency"]), terms, intervals, *counts)
 
 
@@ -149,7 +149,7 @@ def rival_from(content: Any) -> Rival:
         equations[text(variable)] = (self_term, interaction_term)
     return Rival(
         equations,
-        int(number(content["num_constants"])),
+        count(content["num_constants"]),
         number(content["criterion_difference"]),
         number(content["frequency"]),
     )

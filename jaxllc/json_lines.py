@@ -66,8 +66,8 @@ def read_rows(
     row_of: from the number of a line, from 1, and the line to its row. what: what the file holds, for errors.
     first_field: the field that every row begins with; its value is a hash.
     A last line that was cut off while being written is dropped, from the file as well if `repair`, but only
-    once all other lines are seen to be those of such a file and it begins as they do; one that lacks its end
-    alone counts. Any other file is refused as it is.
+    once all other lines are seen to be those of such a file and it begins as they do. Any other file is
+    refused as it is.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -81,14 +81,11 @@ def read_rows(
     rows = [row_of(number, line) for number, line in enumerate(whole.split(b"\n")[:-1], start=1)]
     last = content[len(whole) :]
     if last:
-        try:
-            rows.append(row_of(len(rows) + 1, last))
-            whole = content + b"\n"
-        except InputError:
-            if not _begins_as_a_row(last, first_field):
-                raise InputError(
-                    f"{path}, row {len(rows) + 1} is not one of {what}; choose another file"
-                ) from None
+        if not _begins_as_a_row(last, first_field):
+            raise InputError(
+                f"{path} is not a file of {what}: row {len(rows) + 1} has no end and does not begin as they "
+                "do; choose another file"
+            )
         if repair:
             with output_file(path) as temporary:
                 temporary.write_bytes(whole)

@@ -6,25 +6,27 @@ In a self term x_s stands for sum_j A_ij x_j, as in `Equation`.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
-from dataclasses import MISSING, asdict, fields
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxllc.confidence import confidence_from, rival_from
 from jaxllc.equations import Equation
-from jaxllc.errors import InputError
-from jaxllc.file_values import number, text
+from jaxllc.errors import InputError, first_repeat
+from jaxllc.file_values import count, finite, flag, number, plain, text, texts
+from jaxllc.json_text import read_json
 from jaxllc.law import Constant, FrontRow, Law
 from jaxllc.output_file import output_file
 from jaxllc.sum_symbols import SUM_SIDE
 
 FORMAT = "jaxllc law"
 VERSION = 1
-_LARGEST_FILE = 20_000_000
+_SIDES = ("self", "interaction")
+_MOST_ROWS = 1000  # of the front, and of rivals
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -47,7 +49,7 @@ def save_law(law: Law, path: str | os.PathLike) -> None:
         "confidence": None if law.confidence is None else asdict(law.confidence),
         "rivals": [asdict(r) for r in law.rivals],
     }
-    written = json.dumps(_plain(content), indent=1, allow_nan=False)
+    written = json.dumps(plain(content), indent=1, allow_nan=False)
     with output_file(path) as temporary:
         temporary.write_text(written + "\n", encoding="utf-8")
 
@@ -57,68 +59,54 @@ def _texts(equation: Equation) -> dict[str, str]:
     return {"self_term": self_term, "interaction_term": interaction_term}
 
 
-def _plain(value: Any) -> Any:
-    """JSON knows no nan and no infinity: they become null."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def read_law(path: str | os.PathLike) -> Law:
-    """Read a law; raises InputError for anything that is not one."""
+    """Read a law; raises InputError for anything that is not one, or whose parts do not fit together."""
     content = _content(path)
     try:
         equations = {
             text(v): Equation.from_text(text(e["self_term"]), text(e["interaction_term"]))
             for v, e in content["equations"].items()
         }
-        constants = tuple(_record(Constant, c) for c in content.get("constants", []))
-        front = tuple(_front_row(row) for row in content.get("front", []))
-        law = Law(
+        names = _checked_names(equations, texts(content.get("feature_names", [])))
+        _check_equations(equations, names)
+        rows = _rows(content, "constants", list(equations))
+        roles = {text(row["role"]) for row in rows}
+        constants = tuple(_constant(row, names, roles) for row in rows)
+        confidence = confidence_from(content.get("confidence"))
+        if confidence is not None and len(confidence.intervals) != len(constants):
+            raise ValueError(
+                f"{len(constants)} constants have {len(confidence.intervals)} intervals"
+            )
+        rivals = tuple(rival_from(r) for r in _rows(content, "rivals"))
+        front = tuple(_front_row(row) for row in _rows(content, "front"))
+        for other in (*(row.equations for row in front), *(r.equations for r in rivals)):
+            _check_other(other, names)
+        return Law(
             equations=equations,
             constants=constants,
             front=front,
-            adjusted_r2={text(k): number(v) for k, v in content.get("adjusted_r2", {}).items()},
-            noise={text(k): number(v) for k, v in content.get("noise", {}).items()},
-            feature_names=tuple(text(n) for n in content.get("feature_names", [])),
-            converged=bool(content.get("converged", True)),
-            notes=tuple(text(n) for n in content.get("notes", [])),
+            adjusted_r2=_by_variable(content, "adjusted_r2", names),
+            noise=_by_variable(content, "noise", names),
+            feature_names=names.features,
+            converged=flag(content.get("converged", True)),
+            notes=texts(content.get("notes", [])),
             seconds={text(k): number(v) for k, v in content.get("seconds", {}).items()},
             settings=dict(content.get("settings", {})),
             covariance=_covariance(content.get("covariance"), len(constants)),
-            confidence=confidence_from(content.get("confidence")),
-            rivals=tuple(rival_from(r) for r in content.get("rivals", [])),
+            confidence=confidence,
+            rivals=rivals,
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        reason = repr(error)[:200]
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(
-            f"{path} is not a complete law: {reason}; save it again with Law.save"
+            f"{path} is not a complete law: {reason[:200]}; save it again with Law.save"
         ) from None
-    _check_symbols(path, law)
-    return law
 
 
 def _content(path: str | os.PathLike) -> dict[str, Any]:
-    try:
-        if os.path.getsize(path) > _LARGEST_FILE:
-            raise InputError(f"{path} is larger than {_LARGEST_FILE} bytes, which no law is")
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; Law.save writes such a file") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: no JSON, no UTF-8, or a number too long
-        raise InputError(f"{path} is not a JSON file ({error}); Law.save writes one") from None
+    content = read_json(path, "give a file that Law.save wrote")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not a jaxllc law; Law.save writes one")
     if content.get("version") != VERSION:
@@ -129,59 +117,122 @@ def _content(path: str | os.PathLike) -> dict[str, Any]:
     return content
 
 
-def _record(kind: Any, content: dict[str, Any]) -> Any:
-    values = {}
-    for field in fields(kind):
-        if field.name not in content and field.default is not MISSING:
-            continue
-        value = content[field.name]
-        values[field.name] = number(value) if field.type == "float" else text(value)
-    return kind(**values)
+def _rows(content: Mapping[str, Any], name: str, variables: Iterable[str] = ()) -> list[Any]:
+    rows = content.get(name, [])
+    if not isinstance(rows, list):
+        raise TypeError(f"{name} is not a list")
+    most = _MOST_ROWS * max(1, len(list(variables)))
+    if len(rows) > most:
+        raise ValueError(f"{name} has {len(rows)} rows, and {most} are the most that are read")
+    return rows
 
 
-def _front_row(content: dict[str, Any]) -> FrontRow:
+class _Names(NamedTuple):
+    """What the terms of a law may read."""
+
+    variables: tuple[str, ...]
+    features: tuple[str, ...]
+
+    def symbols(self, side: str) -> set[str]:
+        suffixes = f"i{SUM_SIDE}" if side == "self" else "ij"
+        return {f"{name}_{s}" for name in (*self.variables, *self.features, "k") for s in suffixes}
+
+    def variable(self, value: Any) -> str:
+        """A name, where it is one of the variables."""
+        if text(value) not in self.variables:
+            raise ValueError(f"{value[:40]!r} is not one of its variables")
+        return value
+
+
+def _checked_names(equations: Mapping[str, Equation], features: tuple[str, ...]) -> _Names:
+    if not equations:
+        raise ValueError("it holds no equation")
+    names = _Names(tuple(equations), features)
+    for name in (*equations, *features):
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name[:40]!r} cannot name a variable or node feature of a law")
+    repeated = first_repeat([*equations, *features])
+    if repeated is not None:
+        raise ValueError(f"{repeated[:40]!r} names two of its variables and node features")
+    return names
+
+
+def _check_equations(equations: Mapping[str, Equation], names: _Names) -> None:
+    for variable, equation in equations.items():
+        for side, term in zip(_SIDES, equation, strict=True):
+            unknown = sorted({s.name for s in term.free_symbols} - names.symbols(side))
+            if unknown:
+                raise InputError(
+                    f"the {side} term of {variable} uses {', '.join(unknown)[:80]}, which is neither a "
+                    f"variable nor a node feature of the law"
+                )
+
+
+def _check_other(equations: Mapping[str, tuple[str, str]], names: _Names) -> None:
+    """The same for a law of the front or a rival: it is of the same variables."""
+    if set(equations) != set(names.variables):
+        raise ValueError("a law of its front or a rival is not of its variables")
+    _check_equations({v: Equation.from_text(*both) for v, both in equations.items()}, names)
+
+
+def _constant(content: Mapping[str, Any], names: _Names, roles: set[str]) -> Constant:
+    from jaxllc.expressions import parse
+
+    variable, side = names.variable(content["variable"]), text(content["side"])
+    if side not in _SIDES:
+        raise ValueError(f"the side of a constant is {side[:40]!r}, not self or interaction")
+    term, role = text(content["term"]), text(content["role"])
+    # Constants stand in their terms by name: as w0, or as a user named them.
+    unknown = {x.name for x in parse(term).free_symbols} - names.symbols(side) - roles
+    unknown = {name for name in unknown if not re.fullmatch(r"w\d{1,3}", name)}
+    if unknown:
+        raise ValueError(
+            f"the term {term[:60]!r} of a constant of {variable} holds {', '.join(sorted(unknown))[:80]}, "
+            "which the law does not know"
+        )
+    error = number(content["standard_error"])
+    if error < 0:
+        raise ValueError(f"the standard error of a constant of {variable} is negative")
+    return Constant(
+        variable, side, term, role, finite(content["value"]), error, text(content.get("unit", ""))
+    )
+
+
+def _by_variable(content: Mapping[str, Any], name: str, names: _Names) -> dict[str, float]:
+    return {names.variable(k): number(v) for k, v in content.get(name, {}).items()}
+
+
+def _front_row(content: Mapping[str, Any]) -> FrontRow:
     equations = {}
-    for variable, texts in content["equations"].items():
-        self_term, interaction_term = (text(t) for t in texts)
-        Equation.from_text(self_term, interaction_term)
+    for variable, both in content["equations"].items():
+        self_term, interaction_term = texts(both)
         equations[text(variable)] = (self_term, interaction_term)
     return FrontRow(
-        int(number(content["num_constants"])),
+        count(content["num_constants"]),
         number(content["chi_squared"]),
         number(content["criterion"]),
         number(content["held_out_error"]),
         equations,
-        bool(content["chosen"]),
+        flag(content["chosen"]),
     )
 
 
-def _covariance(rows: Any, count: int) -> np.ndarray | None:
+def _covariance(rows: Any, size: int) -> np.ndarray | None:
+    """The covariance of the constants; null stands for what the data leave open."""
     if rows is None:
         return None
+    if not isinstance(rows, list) or any(not isinstance(row, list) for row in rows):
+        raise TypeError("the covariance is not a list of rows")
+    if len(rows) != size or any(len(row) != size for row in rows):
+        raise ValueError(f"the covariance is not {size} by {size}, as the {size} constants ask for")
     matrix = np.array([[number(value) for value in row] for row in rows], dtype=float)
-    if matrix.size != count**2:
-        raise ValueError(f"a covariance of {count} constants has {matrix.size} numbers")
-    return matrix.reshape(count, count)
-
-
-def _check_symbols(path: str | os.PathLike, law: Law) -> None:
-    if not law.equations:
-        raise InputError(f"{path} holds no equation; save it again with Law.save")
-    names = (*law.variables, *law.feature_names)
-    for name in names:
-        if not _NAME.fullmatch(name):
-            raise InputError(
-                f"{path}: {name[:40]!r} cannot name a variable or node feature of a law"
-            )
-    for variable, equation in law.equations.items():
-        for place, term, sides in (
-            ("self", equation.self_term, f"i{SUM_SIDE}"),
-            ("interaction", equation.interaction_term, "ij"),
-        ):
-            known = {f"{name}_{side}" for name in (*names, "k") for side in sides}
-            unknown = sorted({s.name for s in term.free_symbols} - known)
-            if unknown:
-                raise InputError(
-                    f"{path}: the {place} term of {variable} uses {', '.join(unknown)}, which is neither a "
-                    f"variable nor a node feature of the law"
-                )
+    matrix = matrix.reshape(size, size)
+    known = np.isfinite(matrix)
+    variance = np.diag(matrix)
+    if np.any(variance < 0):
+        raise ValueError("the covariance has a negative variance")
+    if np.any(known != known.T) or not np.allclose(
+        matrix[known], matrix.T[known], rtol=1e-6, atol=1e-9 * float(np.nanmax(variance, initial=0))
+    ):
+        raise ValueError("the covariance is not symmetric")
+    return matrix

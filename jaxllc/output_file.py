@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jaxllc.errors import InputError
@@ -87,8 +87,8 @@ def is_standard_output(path: str | os.PathLike) -> bool:
 def remove_leftovers(folder: str | os.PathLike) -> None:
     """Remove what processes that have ended left on its way in a folder."""
     try:
-        with os.scandir(folder) as entries:
-            found = [(e, _ON_THE_WAY.fullmatch(e.name)) for e in entries]
+        with os.scandir(os.fspath(folder)) as entries:
+            found = [(e, _ON_THE_WAY.fullmatch(str(e.name))) for e in entries]
         for entry, match in found:
             if match and entry.is_file(follow_symlinks=False) and _is_left(entry, match.group(1)):
                 os.unlink(entry.path)
@@ -139,12 +139,10 @@ def _written_into(path: str | os.PathLike) -> Iterator[Path]:
         try:
             yield temporary
             standard = _standard_stream(os.stat(path))
-            if standard is None:
-                target = open(path, "wb")  # noqa: SIM115
-            else:
+            if standard is not None:
                 (sys.stdout if standard == 1 else sys.stderr).flush()
-                target = open(standard, "wb", closefd=False)
-            with target, temporary.open("rb") as content:
+            where, ours = (path, True) if standard is None else (standard, False)
+            with open(where, "wb", closefd=ours) as target, temporary.open("rb") as content:
                 shutil.copyfileobj(content, target)
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -179,10 +177,8 @@ def _take_permissions(temporary: Path, target: Path) -> None:
         return
     mine = temporary.stat()
     if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
-        try:
+        with suppress(OSError, AttributeError):  # only root gives files away
             os.chown(temporary, status.st_uid, status.st_gid)
-        except (OSError, AttributeError):  # only root gives files away
-            pass
     temporary.chmod(stat.S_IMODE(status.st_mode))
 
 

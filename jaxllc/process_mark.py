@@ -1,4 +1,4 @@
-"""Which process made a file: a mark for names and locks, from which another run sees whether it still lives."""
+"""Which process made a file: a mark in its name or text, by which another run sees whether it lives."""
 
 from __future__ import annotations
 

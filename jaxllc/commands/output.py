@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import InputError
+from jaxllc.file_values import plain
 from jaxllc.output_file import is_stream, output_file, remove_leftovers
 from jaxllc.output_lock import LOCK, locked
 
@@ -147,18 +147,4 @@ def law_record(law: Law) -> dict[str, Any]:
 
 def print_json(content: dict[str, Any]) -> None:
     """One JSON object on stdout; what is not a finite number becomes null."""
-    print(json.dumps(_plain(content), indent=1, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "item"):  # a number of numpy
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    print(json.dumps(plain(content), indent=1, allow_nan=False))

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxllc.array_file import TEXT, ArrayOf, read_arrays, write_arrays
 from jaxllc.errors import InputError
 from jaxllc.output_file import output_file
 from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.signaling.structure import Data, Structure
-from jaxllc.signaling.training_state import TrainingState
+from jaxllc.signaling.training_state import HISTORY, TrainingState
 
 _FORMAT = "jaxllc signaling checkpoint 1"
 
@@ -35,46 +34,44 @@ def write_checkpoint(
     path: str | os.PathLike, state: TrainingState, history: np.ndarray, mark: str
 ) -> None:
     """Write the state, the history so far and the fingerprint `mark`, whole or not at all."""
-    arrays = {f"leaf{n}": leaf for n, leaf in enumerate(jax.tree.leaves(_plain_key(state)))}
+    leaves = jax.tree.leaves(_plain_key(state))
+    arrays = {
+        "format": _FORMAT,
+        "mark": mark,
+        "history": history,
+        **{f"leaf{n}": leaf for n, leaf in enumerate(leaves)},
+    }
     with output_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            format=np.array(_FORMAT),
-            mark=np.array(mark),
-            history=history,
-            **{name: np.asarray(leaf) for name, leaf in arrays.items()},  # type: ignore[arg-type]
-        )
+        write_arrays(file, arrays, compressed=False)
 
 
 def read_checkpoint(
     path: str | os.PathLike, template: TrainingState, mark: str
 ) -> tuple[TrainingState, np.ndarray]:
     """The state and history in a file; raises InputError unless it is of this very training."""
-    path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        if str(arrays["format"]) != _FORMAT:
-            raise ValueError(f"its format is {arrays['format']}")
-        if str(arrays["mark"]) != mark:
-            raise InputError(
-                f"the checkpoint {path} belongs to another network, other conditions, settings or seed; "
-                "remove it or choose another path"
-            )
-        plain = _plain_key(template)
-        leaves, tree = jax.tree.flatten(plain)
-        kept = [arrays[f"leaf{n}"] for n in range(len(leaves))]
-        for old, new in zip(leaves, kept, strict=True):
-            if np.shape(old) != new.shape:
-                raise ValueError("its arrays have other shapes")
-    except InputError:
-        raise
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    leaves, tree = jax.tree.flatten(_plain_key(template))
+    wanted = {f"leaf{n}": ArrayOf("fiub", (None,) * np.ndim(leaf)) for n, leaf in enumerate(leaves)}
+    wanted |= {"format": TEXT, "mark": TEXT, "history": ArrayOf("f", (None, len(HISTORY)))}
+    what, mend = "a checkpoint that can be read", "remove it to start anew"
+    arrays = read_arrays(path, wanted, what, mend)
+    if str(arrays["format"]) != _FORMAT:
         raise InputError(
-            f"{path} is not a checkpoint that can be read ({error}); remove it to start anew"
-        ) from error
+            f"{path} is not {what} (its format is {str(arrays['format'])[:60]}); {mend}"
+        )
+    if str(arrays["mark"]) != mark:
+        raise InputError(
+            f"the checkpoint {path} belongs to another network, other conditions, settings or seed; "
+            "remove it or choose another path"
+        )
+    kept = [arrays[f"leaf{n}"] for n in range(len(leaves))]
+    for old, new in zip(leaves, kept, strict=True):
+        if np.shape(old) != new.shape or old.dtype != new.dtype:
+            raise InputError(f"{path} is not {what} (its arrays have other shapes); {mend}")
+    history = arrays["history"]
+    if not np.array_equal(history[:, 0], np.arange(1, len(history) + 1)):
+        raise InputError(f"{path} is not {what} (its epochs are not those of a training); {mend}")
     state = jax.tree.unflatten(tree, [jax.numpy.asarray(leaf) for leaf in kept])
-    return state._replace(key=jax.random.wrap_key_data(state.key)), arrays["history"]
+    return state._replace(key=jax.random.wrap_key_data(state.key)), history
 
 
 def _plain_key(state: TrainingState) -> Any:

@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.errors import InputError, check_integer
+from jaxllc.file_values import count, flag, number, plain, text, texts
 from jaxllc.json_lines import append_lines, locked_rows, read_rows
+from jaxllc.json_text import parse_json
 from jaxllc.signaling.checkpoint import fingerprint
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.folds import Folds, check_folds, published_folds
@@ -161,7 +163,7 @@ def cross_validate(
         if records is not None:
             done = {
                 (row["seed"], tuple(row["held_out"])): row
-                for row in _read_records(Path(records), mark)
+                for row in _read_records(Path(records), mark, len(conditions.tfs))
             }
             keys = {job: (job.seed, folds[job.fold]) for job in jobs}
             rows = {job: done[key] for job, key in keys.items() if key in done}
@@ -273,25 +275,46 @@ def _record(
     }
 
 
-def _read_records(path: Path, mark: str) -> list[dict[str, Any]]:
+def _read_records(path: Path, mark: str, num_tfs: int) -> list[dict[str, Any]]:
     """The rows of a records file; a last line that was cut off while being written is dropped."""
 
-    def row_of(number: int, line: bytes) -> dict[str, Any]:
+    def row_of(place: int, line: bytes) -> dict[str, Any]:
         try:
-            row = json.loads(line)
-            of_this = row["mark"] == mark
+            row = parse_json(line)
+            of_this = text(row["mark"]) == mark
+            row = _checked_row(row, num_tfs) if of_this else row
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{path}, row {number} is not a record of a cross-validation; remove the file to start anew"
-            ) from error
+                f"{path}, row {place} is not a record of a cross-validation ({str(error)[:100]}); remove "
+                "the file to start anew"
+            ) from None
         if not of_this:
             raise InputError(
-                f"{path}, row {number} belongs to another network, other conditions or settings; choose "
+                f"{path}, row {place} belongs to another network, other conditions or settings; choose "
                 "another file for the records"
             )
         return row
 
     return read_rows(path, row_of, "records of a cross-validation", "mark")
+
+
+def _checked_row(row: dict[str, Any], num_tfs: int) -> dict[str, Any]:
+    """A row with nan for null; raises KeyError, TypeError or ValueError for what cannot be one."""
+    held_out = texts(row["held_out"])
+    predicted = np.array([[number(x) for x in values] for values in row["predicted"]], float)
+    if predicted.shape != (len(held_out), num_tfs) or len(row["converged"]) != len(held_out):
+        raise ValueError("its predictions do not fit its conditions")
+    return {
+        "mark": row["mark"],
+        "seed": count(row["seed"]),
+        "fold": count(row["fold"]),
+        "held_out": list(held_out),
+        "predicted": predicted.tolist(),
+        "train": number(row["train"]),
+        "converged": [flag(x) for x in row["converged"]],
+        "train_converged": flag(row["train_converged"]),
+        "seconds": number(row["seconds"]),
+    }
 
 
 def _validation(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,8 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, listed
+from jaxllc.array_file import TEXT, ArrayOf, read_arrays, write_arrays
+from jaxllc.errors import InputError, first_repeat, listed
+from jaxllc.file_values import finite, text, texts
+from jaxllc.json_text import parse_json
 from jaxllc.output_file import output_file
+from jaxllc.signaling.activations import activation
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.spectral_radius import SpectralRadius, spectral_radius
@@ -27,6 +30,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FORMAT = "jaxllc signaling model 1"
+_ARRAYS = {
+    "description": TEXT,
+    "senders": ArrayOf("iu", ("edges",)),
+    "receivers": ArrayOf("iu", ("edges",)),
+    "signs": ArrayOf("iu", ("edges",)),
+    "sign_known": ArrayOf("b", ("edges",)),
+    "weights": ArrayOf("f", ("edges",)),
+    "bias": ArrayOf("f", (None,)),
+    "output_scale": ArrayOf("f", (None,)),
+}
 TOLERANCE = 1e-5  # relative change below which a state is steady
 MAX_STEPS = 5000
 MEMORY = 10  # plain steps before each extrapolation
@@ -127,18 +140,16 @@ class SignalingModel:
             "activation": self.activation,
             "input_scale": self.input_scale,
         }
+        arrays = {
+            "description": json.dumps(content),
+            "senders": prior.senders,
+            "receivers": prior.receivers,
+            "signs": prior.signs,
+            "sign_known": prior.sign_known,
+            **self.parameters._asdict(),
+        }
         with output_file(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(
-                file,
-                description=np.array(json.dumps(content)),
-                senders=prior.senders,
-                receivers=prior.receivers,
-                signs=prior.signs,
-                sign_known=prior.sign_known,
-                weights=self.parameters.weights,
-                bias=self.parameters.bias,
-                output_scale=self.parameters.output_scale,
-            )
+            write_arrays(file, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> SignalingModel:
@@ -146,53 +157,55 @@ class SignalingModel:
         path = Path(path)
         if path.is_dir():
             path = path / "model.npz"
+        mend = "give a model.npz that a training wrote"
+        arrays = read_arrays(path, _ARRAYS, "a signaling model", mend)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            content = json.loads(str(arrays.pop("description")))
+            content = parse_json(str(arrays.pop("description")))
             if content["format"] != _FORMAT:
-                raise InputError(f"{path} is of the format {content['format']!r}, not {_FORMAT!r}")
+                raise ValueError(f"its format is {content['format']!r:.60}, not {_FORMAT!r}")
             return cls._of(content, arrays)
-        except FileNotFoundError as error:
-            raise InputError(f"{path} does not exist") from error
-        except InputError:
-            raise
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"{path} is not a signaling model ({error}); give a model.npz that a training wrote"
-            ) from error
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise InputError(f"{path} is not a signaling model ({reason}); {mend}") from None
 
     @classmethod
     def _of(cls, content: dict[str, Any], arrays: dict[str, np.ndarray]) -> SignalingModel:
-        num_edges, num_nodes = len(arrays["senders"]), len(content["names"])
-        shapes = {
-            "receivers": num_edges,
-            "signs": num_edges,
-            "sign_known": num_edges,
-            "weights": num_edges,
-            "bias": num_nodes,
-            "output_scale": len(content["tfs"]),
-        }
-        for name, length in shapes.items():
-            if arrays[name].shape != (length,):
-                raise ValueError(f"{name} is of shape {arrays[name].shape}, not ({length},)")
+        names, sources = texts(content["names"]), texts(content["sources"])
+        ligands, tfs = texts(content["ligands"]), texts(content["tfs"])
+        parameters = Parameters(*(arrays[name] for name in Parameters._fields))
+        num_edges, num_nodes = len(arrays["senders"]), len(names)
+        for name, array, length in (
+            ("sources", sources, num_edges),
+            ("bias", parameters.bias, num_nodes),
+            ("output_scale", parameters.output_scale, len(tfs)),
+        ):
+            if len(array) != length:
+                raise ValueError(f"{name} has {len(array)} values, not {length}")
+        for name in Parameters._fields:
+            if not np.isfinite(arrays[name]).all():
+                raise ValueError(f"{name} holds numbers that are not finite")
+        for several in (names, ligands, tfs):
+            repeated = first_repeat(several)
+            if repeated is not None:
+                raise ValueError(f"the name {repeated[:40]!r} stands twice")
+        ends = np.concatenate([arrays["senders"], arrays["receivers"]])
+        if len(ends) and not 0 <= ends.min() <= ends.max() < num_nodes:
+            raise ValueError(f"an edge joins nodes beyond the {num_nodes} it has names for")
+        if not np.isin(arrays["signs"], (-1, 0, 1)).all():
+            raise ValueError("a sign is none of -1, 0 and 1")
+        activation(text(content["activation"]))
         prior = PriorNetwork(
-            arrays["senders"],
-            arrays["receivers"],
-            arrays["signs"],
+            arrays["senders"].astype(np.int32),
+            arrays["receivers"].astype(np.int32),
+            arrays["signs"].astype(np.int8),
             arrays["sign_known"],
-            tuple(content["names"]),
-            tuple(content["sources"]),
+            names,
+            sources,
         )
-        parameters = Parameters(arrays["weights"], arrays["bias"], arrays["output_scale"])
-        return cls(
-            prior,
-            tuple(content["ligands"]),
-            tuple(content["tfs"]),
-            parameters,
-            content["activation"],
-            float(content["input_scale"]),
-        )
+        scale = finite(content["input_scale"])
+        model = cls(prior, ligands, tfs, parameters, content["activation"], scale)
+        _ = model.structure  # raises for a ligand or a TF that is no node
+        return model
 
     def _solve(
         self, levels: np.ndarray, tolerance: float, max_steps: int

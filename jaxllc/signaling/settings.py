@@ -6,15 +6,17 @@ self-pruning study doi 10.1101/2025.10.24.684155 (2025).
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from jaxllc.errors import InputError, listed, nearest_match
+from jaxllc.json_text import read_json
+
+# What a settings.json holds beside the settings: what else its run was told.
+RUN = ("seed", "seeds", "study")
 
 
 @dataclass(frozen=True)
@@ -111,15 +113,11 @@ class SignalingSettings:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> SignalingSettings:
-        """Settings from a JSON file, as `save` of a fit writes it."""
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}") from error
-        except ValueError as error:
-            raise InputError(f"{path} is not a JSON file: {error}") from error
+        """Settings from a JSON file, as `save` of a fit writes it, without what else it was told."""
+        values = read_json(path, "give a file of settings, such as a settings.json of a training")
         if not isinstance(values, dict):
             raise InputError(f"{path} must hold one JSON object with a value for each setting")
+        values = {name: value for name, value in values.items() if name not in RUN}
         return cls.from_dict(values, str(path))
 
 

@@ -32,13 +32,20 @@ from jaxllc.signaling.structure import (
     initial_parameters,
     structure_of,
 )
-from jaxllc.signaling.training_state import Best, Rates, Record, Shape, TrainingState, optimizer
+from jaxllc.signaling.training_state import (
+    HISTORY,
+    Best,
+    Rates,
+    Record,
+    Shape,
+    TrainingState,
+    optimizer,
+)
 from jaxllc.signaling.training_step import training_steps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HISTORY = ("epoch", "loss", "mse", "radius", "residual", "learning_rate", "unsteady", "refused")
 Progress = Callable[[int, int, dict[str, float]], None]
 
 _SECONDS_BETWEEN_REPORTS = 0.5

@@ -16,6 +16,9 @@ from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.signaling.spectral_radius import Eigenspace
 from jaxllc.signaling.structure import Parameters
 
+# The columns of the history of a training: the number of an epoch, and what its steps report.
+HISTORY = ("epoch", "loss", "mse", "radius", "residual", "learning_rate", "unsteady", "refused")
+
 
 class Shape(NamedTuple):
     """What shapes the program of a step; hashable."""

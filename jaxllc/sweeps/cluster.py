@@ -42,8 +42,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxllc.errors import InputError, nearest_match
+from jaxllc.file_values import plain
 from jaxllc.sweeps.grids import Point
-from jaxllc.sweeps.records import Row, plain
+from jaxllc.sweeps.records import Row
 
 if TYPE_CHECKING:
     from jaxllc.sweeps.runner import Work

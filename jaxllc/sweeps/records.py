@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.errors import InputError
+from jaxllc.file_values import number, plain, text
 from jaxllc.json_lines import append_lines, read_rows
+from jaxllc.json_text import parse_json
 from jaxllc.sweeps.grids import Grid, key_of
 
 if TYPE_CHECKING:
@@ -70,16 +71,16 @@ class Records:
             raise InputError(
                 f"records is {self.path}, whose folder does not exist; create it or choose another place"
             )
-        for number, row in enumerate(_rows_in(self.path), start=1):
+        for place, row in enumerate(_rows_in(self.path), start=1):
             if row["study"] != study:
                 raise InputError(
-                    f"{self.path}, row {number} belongs to another study: another function, network, data "
+                    f"{self.path}, row {place} belongs to another study: another function, network, data "
                     "or settings; choose another file for the records"
                 )
             key = key_of(row["point"])
             if row.get("identity") != self.identities.get(key, row.get("identity")):
                 raise InputError(
-                    f"{self.path}, row {number} is of the point {key}, which stood for something else, such "
+                    f"{self.path}, row {place} is of the point {key}, which stood for something else, such "
                     "as another network; choose another file for the records"
                 )
             self.rows[key] = row
@@ -175,26 +176,6 @@ def versions() -> dict[str, str]:
     }
 
 
-def plain(value: Any) -> Any:
-    """The value as JSON holds it: arrays as lists, None for a number that is not finite.
-
-    Raises InputError for an object that JSON cannot hold.
-    """
-    if isinstance(value, Mapping):
-        return {str(name): plain(inner) for name, inner in value.items()}
-    if isinstance(value, str | bool) or value is None:
-        return value
-    if hasattr(value, "tolist"):  # arrays and scalars of NumPy and JAX
-        return plain(value.tolist())
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Iterable):
-        return [plain(one) for one in value]
-    raise InputError(f"{value!r:.60} cannot be recorded; give numbers, text, lists or arrays")
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -202,21 +183,36 @@ def _is_number(value: Any) -> bool:
 def _rows_in(path: Path, repair: bool = True) -> list[Row]:
     """The rows of a file; a last line that was cut off is dropped, from the file as well if `repair`."""
 
-    def row_of(number: int, line: bytes) -> Row:
+    def row_of(place: int, line: bytes) -> Row:
         try:
-            row = json.loads(line)
-            missing = [name for name in _FIELDS if name not in row]
-            if (
-                missing
-                or not isinstance(row["point"], dict)
-                or not isinstance(row["metrics"], dict)
-            ):
-                raise ValueError(f"it has no {', '.join(missing) or 'point and metrics'}")
+            row = parse_json(line)
+            _check_row(row)
         except (ValueError, TypeError) as error:
             raise InputError(
-                f"{path}, row {number} is not a record of a sweep ({error}); choose another file, or remove "
-                "that row"
-            ) from error
+                f"{path}, row {place} is not a record of a sweep ({str(error)[:200]}); choose another file, "
+                "or remove that row"
+            ) from None
         return row
 
     return read_rows(path, row_of, "records of a sweep", "study", repair)
+
+
+def _check_row(row: Any) -> None:
+    """Raises ValueError or TypeError for what is no row."""
+    if not isinstance(row, dict):
+        raise ValueError("it is no object")
+    missing = [name for name in _FIELDS if name not in row]
+    if missing:
+        raise ValueError(f"it has no {', '.join(missing)}")
+    for name in ("study", "status", "note"):
+        text(row[name])
+    for name in ("point", "metrics", "versions"):
+        if not isinstance(row.get(name, {}), dict):
+            raise ValueError(f"its {name} is not an object")
+    if row["status"] not in (DONE, DIVERGED, FAILED):
+        raise ValueError(f"its status is {row['status'][:40]!r}")
+    number(row["seconds"])
+    for name in ("identity", "device"):
+        if row.get(name) is not None:
+            text(row[name])
+    check_names(row["point"], row["metrics"])

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.array_file import TEXT, ArrayOf, read_arrays, write_arrays
 from jaxllc.errors import InputError
+from jaxllc.json_text import parse_json
 from jaxllc.output_file import output_file
 from jaxllc.signaling.structure import Parameters
-from jaxllc.signaling.training import HISTORY, history_of
+from jaxllc.signaling.training import history_of
+from jaxllc.signaling.training_state import HISTORY
 from jaxllc.sweeps.grids import Point, key_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
 _FORMAT = "jaxllc sweep snapshots 2"
 _ARRAYS = ("epochs", "weights", "bias", "output_scale", "mse", "held_out_mse")
 _EDGES = ("senders", "receivers", "signs")
+_WANTED = {
+    "description": TEXT,
+    "epochs": ArrayOf("iu", ("epochs",)),
+    "weights": ArrayOf("f", ("epochs", "edges")),
+    "bias": ArrayOf("f", ("epochs", "nodes")),
+    "output_scale": ArrayOf("f", ("epochs", "TFs")),
+    "mse": ArrayOf("f", ("epochs",)),
+    "held_out_mse": ArrayOf("f", ("epochs",)),
+    "senders": ArrayOf("iu", ("edges",)),
+    "receivers": ArrayOf("iu", ("edges",)),
+    "signs": ArrayOf("fiu", ("edges",)),
+    "best_weights": ArrayOf("f", ("edges",)),
+    "best_bias": ArrayOf("f", ("nodes",)),
+    "best_output_scale": ArrayOf("f", ("TFs",)),
+    "history": ArrayOf("f", (None, len(HISTORY))),
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,9 +88,7 @@ def write_snapshots(path: str | os.PathLike, snapshots: Snapshots) -> None:
         arrays[f"best_{name}"] = np.asarray(values)
     content = json.dumps({"format": _FORMAT, "point": snapshots.point})
     with output_file(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, description=np.array(content), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
+        write_arrays(file, {"description": content, **arrays})
 
 
 def read_snapshots(path: str | os.PathLike) -> Snapshots:
@@ -81,23 +96,21 @@ def read_snapshots(path: str | os.PathLike) -> Snapshots:
 
     Example: `read_snapshots(folder / table["snapshots"].iloc[0]).weights`.
     """
-    path = Path(path)
+    what, mend = (
+        "a file of snapshots",
+        "give one that train_sweep wrote, of its folder of snapshots",
+    )
+    arrays = read_arrays(path, _WANTED, what, mend)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        content = json.loads(str(arrays["description"]))
+        content = parse_json(str(arrays["description"]))
         if content["format"] != _FORMAT:
-            raise ValueError(f"its format is {content['format']!r}")
-        values = {name: arrays[name] for name in (*_ARRAYS, *_EDGES)}
-        best = Parameters(*(arrays[f"best_{name}"] for name in Parameters._fields))
-        history = history_of(arrays["history"])
+            raise ValueError(f"its format is {content['format']!r:.60}")
         point = content["point"]
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path} does not exist; give a file of the folder of snapshots"
-        ) from error
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path} is not a file of snapshots ({error}); give one that train_sweep wrote"
-        ) from error
-    return Snapshots(point=point, best=best, history=history, **values)
+        if not isinstance(point, dict):
+            raise TypeError("its point is no object")
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise InputError(f"{path} is not {what} ({reason}); {mend}") from None
+    values = {name: arrays[name] for name in (*_ARRAYS, *_EDGES)}
+    best = Parameters(*(arrays[f"best_{name}"] for name in Parameters._fields))
+    return Snapshots(point=point, best=best, history=history_of(arrays["history"]), **values)
