@@ -348,8 +348,9 @@ def test_tensors_are_laid_out_as_the_format_says(tmp_path):
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
-    assert header["a"] == {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]}
-    assert content[8 + length :][:12] == arrays["a"].tobytes()
+    first, last = header["a"].pop("data_offsets")
+    assert header["a"] == {"dtype": "F16", "shape": [2, 3]}
+    assert content[8 + length :][first:last] == arrays["a"].tobytes()
     again, metadata = read_tensors(path)
     assert metadata == {"text": "ü"}
     assert again["b"].shape == ()
