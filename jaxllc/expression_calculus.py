@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -50,11 +51,17 @@ class _Sign(sympy.Function):
         return sympy.Integer(0)
 
 
+def _has_symbols(function: Any) -> Callable[[sympy.Expr], bool]:
+    # The modulus of a number is left alone: sympy compares it in min and max.
+    return lambda e: e.func is function and bool(e.free_symbols)
+
+
 @lru_cache(maxsize=20000)
 def derivative(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
     if not expression.has(sympy.Abs, sympy.sign):
         return sympy.diff(expression, symbol)
-    real = expression.replace(sympy.Abs, _Modulus).replace(sympy.sign, _Sign)
+    real = expression.replace(_has_symbols(sympy.Abs), lambda e: _Modulus(*e.args))
+    real = real.replace(_has_symbols(sympy.sign), lambda e: _Sign(*e.args))
     return sympy.diff(real, symbol).replace(_Modulus, sympy.Abs).replace(_Sign, sympy.sign)
 
 

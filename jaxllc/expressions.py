@@ -1,7 +1,8 @@
 """Equations as text, as sympy expressions, and as numbers.
 
 A law is read from text by a recursive-descent parser that knows arithmetic and a list of named
-functions, and nothing else: no text is ever handed to Python or to sympy to interpret. Symbols are
+functions, and nothing else: no text is ever handed to Python or to sympy to interpret. What is read is
+put together by `expression_building`, as it is written, so that no text takes long. Symbols are
 `x_i` (receiver) and `x_j` (sender) for a variable x, `a_i` and `a_j` for a node feature a, and
 `k_i` for the in-strength of the receiver.
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -20,14 +21,9 @@ import sympy
 from scipy.special import expit
 
 from jaxllc.errors import InputError
-from jaxllc.functions import (
-    EXTREMES,
-    FUNCTIONS,
-    KNOWN_NAMES,
-    NAME_OF_FUNCTION,
-    NOT_REAL,
-    extreme,
-)
+from jaxllc.expression_building import call, power_of, product_of, sum_of
+from jaxllc.expression_text import to_text
+from jaxllc.functions import EXTREMES, FUNCTIONS, KNOWN_NAMES, NOT_REAL
 from jaxllc.programs import compile_expression, run_program
 
 __all__ = ["FUNCTIONS", "constants", "evaluate", "parse", "symbol_names", "to_text"]
@@ -40,6 +36,7 @@ MAX_DIGITS = 100
 MAX_HILL_SIZE = 200  # parts of x in hill(x, K, n)
 MAX_ARGUMENTS = 10  # of min and max, which sympy may compare pair by pair
 
+_MINUS = sympy.Integer(-1)
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<operator>\*\*|[-+*/(),]))",
@@ -121,25 +118,24 @@ class _Parser:
         terms = [self.product()]
         while sign := self.take("+", "-"):
             term = self.product()
-            terms.append(term if sign == "+" else -term)
+            terms.append(term if sign == "+" else self.built(product_of, (_MINUS, term)))
         self.depth -= 1
-        return self.checked(sympy.Add(*terms)) if len(terms) > 1 else terms[0]
+        return self.built(sum_of, terms) if len(terms) > 1 else terms[0]
 
     def product(self) -> sympy.Expr:
-        # All factors are multiplied at once: sympy would spread 2*(x + y)*z, taken in pairs.
         factors = self.signed()
         while operator := self.take("*", "/"):
             more = self.signed()
             if operator == "/":
-                more = [self.power_of(factor, sympy.Integer(-1)) for factor in more]
+                more = [self.power_of(factor, _MINUS) for factor in more]
             factors += more
-        return self.checked(sympy.Mul(*factors)) if len(factors) > 1 else factors[0]
+        return self.built(product_of, factors) if len(factors) > 1 else factors[0]
 
     def signed(self) -> list[sympy.Expr]:
         factors: list[sympy.Expr] = []
         while sign := self.take("+", "-"):
             if sign == "-":
-                factors = [] if factors else [sympy.Integer(-1)]
+                factors = [] if factors else [_MINUS]
         return [*factors, self.power()]
 
     def power(self) -> sympy.Expr:
@@ -150,7 +146,7 @@ class _Parser:
                 self.fail(f"The expression is nested more than {MAX_DEPTH} deep")
             exponent = self.signed()
             self.depth -= 1
-            base = self.power_of(base, sympy.Mul(*exponent))
+            base = self.power_of(base, self.built(product_of, exponent))
         return base
 
     def power_of(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
@@ -164,10 +160,7 @@ class _Parser:
                     math.pow(value, size)
                 except (ValueError, OverflowError):
                     self.fail("A constant that is not a real number within the range of a double")
-        result = self.checked(sympy.Pow(base, exponent))
-        if result.is_Pow and result.exp.is_Number and abs(float(result.exp)) > MAX_EXPONENT:
-            self.fail(f"An exponent beyond {MAX_EXPONENT}")
-        return result
+        return self.built(power_of, base, exponent)
 
     def atom(self) -> sympy.Expr:
         token = self.token
@@ -216,18 +209,16 @@ class _Parser:
             )
         self.close()
         if name in EXTREMES:
-            result = extreme(name, arguments)
+            result = self.built(call, name, arguments)
             if len(result.args) > MAX_ARGUMENTS:
                 self.fail(f"More than {MAX_ARGUMENTS} arguments of {name!r} end")
-            return self.checked(result)
+            return result
         if name == "hill":
             return self.hill(*arguments)
         (inside,) = arguments
         if not inside.free_symbols:
             self.constant(inside, name)
-        # Sympy's questions about signs take exponentially long in nested min and max.
-        plain = not inside.has(*EXTREMES.values())
-        return self.checked(FUNCTIONS[name](inside, evaluate=plain))
+        return self.built(call, name, arguments)
 
     def hill(self, x: sympy.Expr, K: sympy.Expr, n: sympy.Expr) -> sympy.Expr:
         if n.free_symbols:
@@ -236,8 +227,8 @@ class _Parser:
         if sum(1 for _ in sympy.preorder_traversal(x)) > MAX_HILL_SIZE:
             self.fail("hill(x, K, n) of too long an x ends")
         above = self.power_of(x, n)
-        below = self.checked(self.power_of(K, n) + above)
-        return self.checked(above * self.power_of(below, sympy.Integer(-1)))
+        below = self.built(sum_of, (self.power_of(K, n), above))
+        return self.built(product_of, (above, self.power_of(below, _MINUS)))
 
     def number(self, text: str) -> sympy.Expr:
         if len(text) > MAX_DIGITS:
@@ -264,87 +255,20 @@ class _Parser:
             self.fail("A constant that is not a real number within the range of a double")
         return value
 
-    def checked(self, expression: sympy.Expr) -> sympy.Expr:
-        if expression.has(*NOT_REAL):
+    def built(self, build: Callable[..., sympy.Expr], *parts: Any) -> sympy.Expr:
+        """What `build` makes of the parts; what has no symbol must be a number that a double holds."""
+        try:
+            result = build(*parts)
+        except InputError:
+            self.fail("A constant that is not a real number within the range of a double")
+        if result.has(*NOT_REAL):
             self.fail("A division by zero or another value that is not a real number")
-        if expression.is_Number:
-            try:
-                finite = math.isfinite(float(expression))
-            except OverflowError:
-                finite = False
-            if not finite:
-                self.fail("A constant beyond the range of a double")
-        return expression
-
-
-def to_text(expression: sympy.Expr) -> str:
-    """The expression as text that `parse` reads back to the same expression; floats by repr."""
-    return _print(sympy.Integer(expression) if isinstance(expression, int) else expression)
-
-
-def _print(e: sympy.Expr) -> str:
-    if e.is_Symbol:
-        return str(e.name)
-    if e.is_Integer:
-        return str(int(e))
-    if e.is_Rational:
-        return f"{int(e.p)}/{int(e.q)}"
-    if e.is_Float:
-        return repr(float(e))
-    if e is sympy.pi:
-        return "pi"
-    if e is sympy.E:
-        return "exp(1)"
-    if e.is_Add:
-        text = " + ".join(_print(term) for term in e.as_ordered_terms())
-        return text.replace("+ -", "- ")
-    if e.is_Mul:
-        return _print_product(e)
-    if e.is_Pow:
-        return _print_power(e.base, e.exp)
-    name = NAME_OF_FUNCTION.get(e.func)
-    if name is None:
-        raise InputError(
-            f"{e.func.__name__} cannot be written in a law; known functions: "
-            f"{', '.join((*FUNCTIONS, *EXTREMES))}."
-        )
-    return f"{name}({', '.join(map(_print, e.args))})"
-
-
-def _print_product(e: sympy.Expr) -> str:
-    coefficient, factors = e.args[0], list(e.args[1:])
-    if not coefficient.is_Number:
-        coefficient, factors = sympy.Integer(1), list(e.args)
-    sign = "-" if coefficient.is_negative else ""
-    coefficient = abs(coefficient)
-    above, below = [], []
-    if coefficient.is_Float or coefficient.p != 1:
-        above.append(_print(coefficient) if coefficient.is_Float else str(int(coefficient.p)))
-    for factor in factors:
-        if factor.is_Pow and factor.exp.is_Number and factor.exp.is_negative:
-            below.append(_print_power(factor.base, -factor.exp))
-        else:
-            below_or_above = _print(factor)
-            above.append(f"({below_or_above})" if factor.is_Add else below_or_above)
-    if coefficient.is_Rational and coefficient.q != 1:
-        below.append(str(int(coefficient.q)))
-    return sign + "/".join(["*".join(above) or "1", *below])
-
-
-def _print_power(base: sympy.Expr, exponent: sympy.Expr) -> str:
-    if exponent == sympy.Rational(1, 2):
-        return f"sqrt({_print(base)})"
-    if exponent == 1 and exponent.is_Integer:
-        return f"({_print(base)})" if base.is_Add or base.is_Mul else _print(base)
-    if exponent.is_Number and exponent.is_negative:
-        return f"1/{_print_power(base, -exponent)}"
-    below, above = _print(base), _print(exponent)
-    is_call = base.is_Function or base.func in EXTREMES.values()
-    if not (base.is_Symbol or is_call) and not (base.is_Number and below.isalnum()):
-        below = f"({below})"
-    if not (exponent.is_Symbol or exponent.is_Integer or exponent.is_Float):
-        above = f"({above})"
-    return f"{below}**{above}"
+        for factor in sympy.Mul.make_args(result):
+            if factor.is_Pow and factor.exp.is_Number and abs(float(factor.exp)) > MAX_EXPONENT:
+                self.fail(f"An exponent beyond {MAX_EXPONENT}")
+        if not result.is_Number and not result.free_symbols:
+            self.constant(result)
+        return result
 
 
 def evaluate(expression: sympy.Expr, values: Mapping[str, Any], xp: Any = np) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +18,7 @@ import sympy
 
 from jaxllc.constant_bounds import FREE, GENERAL, Range
 from jaxllc.errors import InputError, nearest_match
+from jaxllc.expression_building import product_of
 from jaxllc.expression_calculus import derivative, evaluate
 from jaxllc.expressions import parse, to_text
 from jaxllc.functions import NOT_REAL
@@ -146,13 +147,24 @@ def _groups(
     """Summands, those that share a constant put together, each with the names of its constants."""
     groups: list[tuple[sympy.Expr, set[str]]] = []
     known = set(names)
-    for summand in sympy.Add.make_args(expression):
+    for summand in _summands(expression):
         own = {s.name for s in summand.free_symbols} & known
         together = [g for g in groups if g[1] & own]
         groups = [g for g in groups if not g[1] & own]
         total = sympy.Add(summand, *(g[0] for g in together))
         groups.append((total, own.union(*(g[1] for g in together))))
     return [(e, tuple(sorted(own))) for e, own in groups if e != 0]
+
+
+def _summands(expression: sympy.Expr) -> Iterator[sympy.Expr]:
+    """The terms of a sum, also of one in parentheses that a number stands before."""
+    for term in sympy.Add.make_args(expression):
+        number, rest = term.as_coeff_Mul()
+        if rest.is_Add:
+            for part in _summands(rest):
+                yield product_of((number, part))
+        else:
+            yield term
 
 
 def _family(

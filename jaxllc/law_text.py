@@ -10,6 +10,7 @@ from sympy.printing.str import StrPrinter
 
 from jaxllc.confidence import confidence_line, intervals_of
 from jaxllc.equations import Equation
+from jaxllc.expression_building import replaced
 from jaxllc.sum_symbols import sums_in, with_sums_written_out
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def rounded(expression: sympy.Expr, errors: dict[float, float] | None = None) ->
             return sympy.Integer(int(float(text)))
         return sympy.Float(text, len(text.lstrip("-0.").replace(".", "").split("e")[0]) or 1)
 
-    return expression.xreplace({n: short(n) for n in expression.atoms(sympy.Float)})
+    return replaced(expression, {n: short(n) for n in expression.atoms(sympy.Float)})
 
 
 def equation_line(

@@ -19,6 +19,7 @@ import numpy as np
 import sympy
 
 from jaxllc.errors import InputError
+from jaxllc.expression_building import as_double
 from jaxllc.functions import EXTREMES, FUNCTIONS, NAME_OF_FUNCTION
 
 __all__ = [
@@ -40,7 +41,7 @@ def _compiled(expression: sympy.Expr) -> tuple[Program, tuple[float, ...]]:
     if expression in (sympy.Integer(1), sympy.Integer(-1)):
         return ("integer", int(expression)), ()
     if expression.is_number and (expression.is_Atom or expression.is_Rational):
-        return ("constant",), (float(expression),)
+        return ("constant",), (as_double(expression),)
     if expression.is_Add or expression.is_Mul or expression.func in EXTREMES.values():
         # Sorted by structure alone, so that the order does not depend on the constants.
         parts = sorted((_compiled(a) for a in expression.args), key=lambda part: repr(part[0]))

@@ -20,6 +20,7 @@ import scipy.sparse as sparse
 import sympy
 
 from jaxllc.expression_calculus import derivative, evaluate
+from jaxllc.expression_building import filled, representable
 from jaxllc.functions import sigmoid
 from jaxllc.sum_symbols import SUM_SIDE, sums_in
 
@@ -89,8 +90,10 @@ class Term:
     def sympy(self) -> sympy.Expr:
         """The term as an expression of variables and numbers only."""
         values = {inner_symbol(k): sympy.Float(w) for k, w in enumerate(self.inner)}
-        expression = self.family.expression.xreplace(values)
-        return expression.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u)))
+        expression = filled(self.family.expression, values)
+        written_out = expression.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u)))
+        # Sympy splits exp(w0*x - 1000), which leaves the range of a double.
+        return written_out if representable(written_out) else expression
 
     def with_inner(self, inner: Sequence[float]) -> Term:
         """The term with other inner constants, kept within the family's bounds."""
