@@ -133,9 +133,7 @@ def call(name: str, arguments: list[sympy.Expr]) -> sympy.Expr:
     plain = plain or (name == "abs" and argument.is_Number)
     result = FUNCTIONS[name](argument, evaluate=plain)
     if plain and not representable(result):
-        raise InputError(
-            f"{name}({argument}) is not a real number within the range of a double."
-        )
+        raise InputError(f"{name}({argument}) is not a real number within the range of a double.")
     return result
 
 
@@ -173,9 +171,7 @@ def replaced(
     return walk(expression)
 
 
-def filled(
-    expression: sympy.Expr, values: Mapping[sympy.Expr, sympy.Expr]
-) -> sympy.Expr:
+def filled(expression: sympy.Expr, values: Mapping[sympy.Expr, sympy.Expr]) -> sympy.Expr:
     """Numbers put in for symbols, in sympy's own form where its numbers are doubles, else as it stands."""
     result = expression.xreplace(values)
     return result if representable(result) else replaced(expression, values)

@@ -92,7 +92,7 @@ def _in_parentheses(e: sympy.Expr) -> str:
 
 def _print_product(e: sympy.Expr) -> str:
     coefficient, factors = e.args[0], list(e.args[1:])
-    if not coefficient.is_Number or coefficient.is_Number and not coefficient.is_finite:
+    if not coefficient.is_Number or (coefficient.is_Number and not coefficient.is_finite):
         coefficient, factors = sympy.Integer(1), list(e.args)
     sign = "-" if coefficient.is_negative else ""
     coefficient = abs(coefficient)

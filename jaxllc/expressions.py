@@ -20,6 +20,7 @@ import numpy as np
 import sympy
 from scipy.special import expit
 
+from jaxllc import expression_calculus
 from jaxllc.errors import InputError
 from jaxllc.expression_building import call, power_of, product_of, sum_of
 from jaxllc.expression_text import to_text
@@ -243,10 +244,9 @@ class _Parser:
         """The value of an expression without symbols, found without sympy's own arithmetic."""
         try:
             with np.errstate(all="ignore"):
-                program, constants = compile_expression(expression)
-                value = float(run_program(program, constants, {}))
+                # Not as a program, where exp is bounded.
+                value = float(expression_calculus.evaluate(expression, {}))
                 if function is not None:
-                    # Not as in a program, where exp is bounded.
                     apply = expit if function == "sigmoid" else getattr(np, function)
                     value = float(apply(value))
         except (OverflowError, ZeroDivisionError):
@@ -266,8 +266,9 @@ class _Parser:
         for factor in sympy.Mul.make_args(result):
             if factor.is_Pow and factor.exp.is_Number and abs(float(factor.exp)) > MAX_EXPONENT:
                 self.fail(f"An exponent beyond {MAX_EXPONENT}")
-        if not result.is_Number and not result.free_symbols:
-            self.constant(result)
+        fixed = [a for a in result.args if not a.free_symbols] if result.is_Mul else [result]
+        if any(not part.is_Number and not part.free_symbols for part in fixed):
+            self.constant(sympy.Mul(*fixed, evaluate=False))
         return result
 
 

@@ -38,7 +38,7 @@ def save_law(law: Law, path: str | os.PathLike) -> None:
         "equations": {v: _texts(e) for v, e in law.equations.items()},
         "feature_names": list(law.feature_names),
         "constants": [asdict(c) for c in law.constants],
-        "front": [asdict(row) for row in law.front],
+        "front": [asdict(_readable(row)) for row in law.front],
         "adjusted_r2": law.adjusted_r2,
         "noise": law.noise,
         "converged": law.converged,
@@ -54,8 +54,25 @@ def save_law(law: Law, path: str | os.PathLike) -> None:
         temporary.write_text(written + "\n", encoding="utf-8")
 
 
+def _check_readable(*terms: str) -> None:
+    """Raises InputError for a term that would not be read again, as one too long or too deep."""
+    try:
+        Equation.from_text(*terms)
+    except InputError as error:
+        raise InputError(
+            f"the law cannot be saved, as it could not be read again: {error}"
+        ) from None
+
+
+def _readable(row: FrontRow) -> FrontRow:
+    for terms in row.equations.values():
+        _check_readable(*terms)
+    return row
+
+
 def _texts(equation: Equation) -> dict[str, str]:
     self_term, interaction_term = equation.to_text()
+    _check_readable(self_term, interaction_term)
     return {"self_term": self_term, "interaction_term": interaction_term}
 
 

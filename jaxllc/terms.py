@@ -19,8 +19,8 @@ import numpy as np
 import scipy.sparse as sparse
 import sympy
 
-from jaxllc.expression_calculus import derivative, evaluate
 from jaxllc.expression_building import filled, representable
+from jaxllc.expression_calculus import derivative, evaluate
 from jaxllc.functions import sigmoid
 from jaxllc.sum_symbols import SUM_SIDE, sums_in
 
