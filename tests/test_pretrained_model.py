@@ -1,6 +1,7 @@
 """The model writes valid skeletons only, training resumes bit for bit, files give back what went in."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -290,6 +291,9 @@ def test_unusable_budgets_and_settings_are_refused(capsys, tmp_path):
         ModelSettings(decoder="recurrent")
     with pytest.raises(InputError, match="multiple of heads"):
         ModelSettings(decoder_width=30, heads=4)
+    for odd in (0, -1, 10**9, 1.5, True, "x", None, [], math.nan):
+        with pytest.raises(InputError, match=r"blocks is .*; give an integer from 1 to 100"):
+            ModelSettings(blocks=odd)
     with pytest.raises(InputError, match="rate"):
         TrainingSettings(rate=0.0)
     assert main(["--out", str(tmp_path / "new")]) == 2
@@ -337,6 +341,11 @@ def test_files_that_are_not_whole_or_of_another_version_are_refused(trained, tmp
     write_tensors(path, arrays, {**metadata, "model": bad})
     with pytest.raises(InputError, match="missing"):
         load_model(path)
+    for bad in ("[" * 100_000, "[1]", "9" * 5000, '{"widths": 3}', '{"width": 1e400}'):
+        write_tensors(path, arrays, {**metadata, "model": bad})
+        with pytest.raises(InputError, match="cannot be read") as caught:
+            load_model(path)
+        assert len(str(caught.value)) < 500
     with pytest.raises(InputError, match="cannot be read"):
         read_tensors(tmp_path / "nowhere")
 

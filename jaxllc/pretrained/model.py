@@ -17,10 +17,15 @@ import numpy as np
 from flax import nnx
 
 from jaxllc.errors import InputError
-from jaxllc.pretrained.alphabet import LENGTH, Alphabet, alphabet
+from jaxllc.pretrained.alphabet import LENGTH, MOST_VARIABLES, Alphabet, alphabet
 from jaxllc.pretrained.descriptors import num_descriptors
 
 DECODERS = ("prefix", "transformer")
+# The largest sizes: a file that asks for more was not written by a training.
+_MOST = {
+    "num_variables": MOST_VARIABLES, "width": 20_000, "blocks": 100, "decoder_width": 20_000, "layers": 100,
+    "heads": 1000, "memory": 1000,
+}  # fmt: skip
 NEVER = -1e9  # the logarithm of no likelihood
 
 
@@ -42,8 +47,12 @@ class ModelSettings:
     memory: int = 4
 
     def __post_init__(self) -> None:
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise InputError(f"{name} is {value!r:.60}; give an integer from 1 to {most}")
         if self.decoder not in DECODERS:
-            raise InputError(f"decoder is {self.decoder!r}; choose from {', '.join(DECODERS)}")
+            raise InputError(f"decoder is {self.decoder!r:.60}; choose from {', '.join(DECODERS)}")
         if self.decoder_width % self.heads:
             raise InputError(
                 f"decoder_width is {self.decoder_width}; give a multiple of heads, {self.heads}"

@@ -16,6 +16,7 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxllc.errors import InputError, check_integer
+from jaxllc.json_text import parse_json
 from jaxllc.pretrained.corpus import Batch, Corpus, CorpusSettings
 from jaxllc.pretrained.descriptors import describe
 from jaxllc.pretrained.model import (
@@ -240,7 +241,7 @@ def write_checkpoint(path: str | os.PathLike, state: TrainingState, mark: dict[s
 def model_settings_in(path: str | os.PathLike) -> ModelSettings:
     """The settings of the model in a checkpoint; raises InputError where it has none."""
     try:
-        return ModelSettings(**json.loads(read_tensors(path)[1]["model"]))
+        return ModelSettings(**parse_json(read_tensors(path)[1]["model"]))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is no whole checkpoint of a training; remove it to start anew"
@@ -257,7 +258,7 @@ def read_checkpoint(
     for name, text in mark.items():
         if metadata.get(name) != text:
             raise InputError(
-                f"the checkpoint {path} is of another {name}: {metadata.get(name)}; "
+                f"the checkpoint {path} is of another {name}: {str(metadata.get(name))[:200]}; "
                 "give the same settings, or another folder"
             )
     # Counted on the host, in double precision.

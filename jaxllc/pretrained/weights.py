@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 
 from jaxllc.errors import InputError
+from jaxllc.json_text import parse_json
 from jaxllc.pretrained.model import ModelSettings, SkeletonModel, blank_model
 from jaxllc.pretrained.tensors import read_tensors, write_tensors
 
@@ -81,17 +82,17 @@ def load_model(path: str | os.PathLike) -> tuple[SkeletonModel, dict[str, Any]]:
     arrays, metadata = read_tensors(path)
     if metadata.get("version") != VERSION:
         raise InputError(
-            f"{path} is of the version {metadata.get('version', 'unknown')!r}, and this jaxllc reads "
+            f"{path} is of the version {metadata.get('version', 'unknown')!r:.60}, and this jaxllc reads "
             f"{VERSION!r}; give weights of that version"
         )
     if metadata.get("sha256") != digest(arrays):
         raise InputError(f"{path} is damaged: its numbers do not fit their hash; get the file anew")
     try:
-        settings = ModelSettings(**json.loads(metadata["model"]))
-        about = json.loads(metadata["about"])
+        settings = ModelSettings(**parse_json(metadata["model"]))
+        about = dict(parse_json(metadata["about"]))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} has settings that cannot be read ({error}); get the file anew"
+            f"{path} has settings that cannot be read ({str(error)[:200]}); get the file anew"
         ) from error
     graph, state = nnx.split(blank_model(settings))
     return nnx.merge(graph, with_arrays(state, arrays)), about

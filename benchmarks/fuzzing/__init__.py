@@ -1,0 +1,1 @@
+"""Parts of `fuzz.py`: readers, the inputs they start from, mutations, and the judge of one case."""
