@@ -4,8 +4,8 @@ Exit codes
     0    it worked
     1    an unexpected failure, a fault of jaxllc (`--traceback` shows where)
     2    input that cannot be used; one sentence on stderr says which and how to mend it
-    3    a simulation diverged or stalled, or a steady state was not reached; what it reached is written,
-         and stderr says when and why
+    3    a simulation diverged or stalled, a steady state was not reached, or no law was found that can be
+         trusted; what was reached is written, and stderr says when and why
     130  interrupted; nothing is left half written
 
 Results go to stdout, everything else to stderr. With `--json`, stdout is one JSON object.
@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Sequence
 from types import FrameType, ModuleType
@@ -28,7 +29,8 @@ from jaxllc.errors import InputError, nearest_match
 OK, FAILED, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _EPILOG = """exit codes: 0 it worked; 1 unexpected failure; 2 input that cannot be used;
-3 a simulation diverged or a steady state was not reached; 130 interrupted, with nothing half written"""
+3 a simulation diverged, a steady state was not reached or no law was found that can be trusted;
+130 interrupted, with nothing half written"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,8 +40,12 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; `arguments` are by default those of the process."""
+def main(arguments: Sequence[str] | None = None, age: float = 0.0) -> int:
+    """Run one command and return its exit code; `arguments` are by default those of the process.
+
+    age: seconds that the command has taken already, to be counted among those that it prints.
+    """
+    begun = time.perf_counter() - age
     words = list(sys.argv[1:] if arguments is None else arguments)
     wants_traceback = "--traceback" in words
     with warnings.catch_warnings():
@@ -48,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("ignore")
         try:
             options = _parser(words).parse_args(words)
+            options.begun = begun
             _interrupt_on_termination()
             return int(options.run(options))
         except SystemExit as done:  # --help and --version
@@ -71,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def console() -> int:
     """The command of the console: `main`, and an exit code of 130 wherever the interrupt struck."""
-    code = main()
+    from jaxllc.commands.elapsed import process_age
+
+    code = main(age=process_age())
     if code == INTERRUPTED:
         # An interrupt that passed through exec(), as in an import, would end the process by the signal.
         sys.stdout.flush()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxllc.errors import InputError
+from jaxllc.skill import Skill, last_seen, skill, skill_lines
 from jaxllc.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -42,12 +43,18 @@ class Forecast:
     no_change: dict[str, float]
     messages: tuple[str, ...] = ()
 
+    @property
+    def skill(self) -> Skill:
+        """{variable: {"no_change": value, "constant": value}}: what the law explains of the held-out samples
+        beyond the last value of each node, and beyond its mean in the early part (`jaxllc.skill`)."""
+        return skill([p.states for p in self.predicted], self.observed, self.early)
+
     def __str__(self) -> str:
         lines = [
             f"{v}: relative error of the law {self.error[v]:.3g}, of no change {self.no_change[v]:.3g}"
             for v in self.error
         ]
-        return "\n".join([*lines, *self.messages])
+        return "\n".join([*lines, *skill_lines(self.skill), *self.messages])
 
 
 def hold_out(
@@ -102,14 +109,16 @@ def forecast(
     network: Network | None = None,
 ) -> Forecast:
     """The law run on from the end of each early part over the times of the late part."""
+    from jaxllc.simulate import without_advice
+
     predicted, kept, messages = [], [], []
     for before, after in zip(early, late, strict=True):
         times = np.concatenate([before.times[-1:], after.times])
         result = law.run(_forecast_start(law, before), times, network, before.node_features or None)
         predicted.append(replace(after, states=result.trajectories.states[1:]))
-        kept.append(np.broadcast_to(_last_seen(before)[None], after.states.shape))
+        kept.append(np.broadcast_to(last_seen(before)[None], after.states.shape))
         if not result.success:
-            messages.append(result.message)
+            messages.append(without_advice(result.message))
     together = [np.concatenate([a.states, b.states]) for a, b in zip(early, late, strict=True)]
     spread = np.nanstd(np.concatenate(together), axis=(0, 1))
     states = [p.states for p in predicted]
@@ -126,7 +135,7 @@ def forecast(
 def _forecast_start(law: Law, run: Trajectories) -> np.ndarray:
     chosen = [row.chi_squared for row in law.front if row.chosen]
     if chosen and chosen[0] > _EXPLAINED:
-        return _last_seen(run)
+        return last_seen(run)
     return start_state(run, -1, law)
 
 
@@ -153,10 +162,3 @@ def relative_error(
         else:
             errors[name] = float(np.sqrt(np.mean(miss**2)) / max(float(scale[v]), 1e-300))
     return errors
-
-
-def _last_seen(run: Trajectories) -> np.ndarray:
-    """The last observed value of each node and variable (N, d); the mean where none was."""
-    index = np.where(run.observed, np.arange(run.num_times)[:, None, None], 0).max(axis=0)
-    values = np.take_along_axis(run.states, index[None], axis=0)[0]
-    return np.where(np.isnan(values), np.nanmean(run.states, axis=(0, 1))[None, :], values)

@@ -58,10 +58,14 @@ class Law:
     equations: {variable: Equation(self_term, interaction_term)}, sympy expressions in v_i, v_j (variables
         and node features of receiver and sender), k_i (total input weight of the receiver) and, in self
         terms, v_s, which stands for sum_j A_ij v_j; a file of the law holds this symbol too.
-    constants: every constant with its standard error.
+    constants: every constant with its standard error; nan where the data do not determine it.
     adjusted_r2: {variable: value} of the fitted trajectories.
+    skill: {variable: {"no_change": value, "constant": value}} of the fitted trajectories, beside a forecast
+        of no change and a constant for each node and run (`jaxllc.skill`): 1 is perfect, 0 no better.
     noise: {variable: standard deviation of a sample that the law leaves}.
-    converged: whether the last fit converged; notes: sentences on what the data do not determine.
+    converged: whether the last fit converged; doubt: why the law is not to be trusted at all, empty where
+        nothing speaks against it: no law that was found stays finite and beats dx/dt = 0 on its own samples,
+        or this one does not; notes: sentences on what the data do not determine.
     seconds: {stage: time taken}.
     data, fitted_states: the runs it was fitted to, and its own states (time, node, variable) at their
         samples; a law read from a file has neither.
@@ -87,10 +91,17 @@ class Law:
     covariance: np.ndarray | None = field(default=None, compare=False, repr=False)
     confidence: Confidence | None = field(default=None, compare=False, repr=False)
     rivals: tuple[Rival, ...] = field(default=(), compare=False, repr=False)
+    skill: dict[str, dict[str, float]] = field(default_factory=dict)
+    doubt: str = ""
 
     @property
     def variables(self) -> tuple[str, ...]:
         return tuple(self.equations)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the law is a finding; `doubt` says why not."""
+        return not self.doubt
 
     def __str__(self) -> str:
         from jaxllc.law_text import law_text

@@ -21,6 +21,7 @@ from jaxllc.file_values import count, finite, flag, number, plain, text, texts
 from jaxllc.json_text import read_json
 from jaxllc.law import Constant, FrontRow, Law
 from jaxllc.output_file import output_file
+from jaxllc.skill import CONSTANT, NO_CHANGE
 from jaxllc.sum_symbols import SUM_SIDE
 
 FORMAT = "jaxllc law"
@@ -40,8 +41,10 @@ def save_law(law: Law, path: str | os.PathLike) -> None:
         "constants": [asdict(c) for c in law.constants],
         "front": [asdict(_readable(row)) for row in law.front],
         "adjusted_r2": law.adjusted_r2,
+        "skill": law.skill,
         "noise": law.noise,
         "converged": law.converged,
+        "doubt": law.doubt,
         "notes": list(law.notes),
         "seconds": law.seconds,
         "settings": law.settings,
@@ -112,6 +115,11 @@ def read_law(path: str | os.PathLike) -> Law:
             covariance=_covariance(content.get("covariance"), len(constants)),
             confidence=confidence,
             rivals=rivals,
+            skill={
+                names.variable(k): {r: number(both[r]) for r in (NO_CHANGE, CONSTANT)}
+                for k, both in content.get("skill", {}).items()
+            },
+            doubt=text(content.get("doubt", "")),
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

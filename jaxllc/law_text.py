@@ -11,6 +11,7 @@ from sympy.printing.str import StrPrinter
 from jaxllc.confidence import confidence_line, intervals_of
 from jaxllc.equations import Equation
 from jaxllc.expression_building import replaced
+from jaxllc.skill import skill_lines
 from jaxllc.sum_symbols import sums_in, with_sums_written_out
 
 if TYPE_CHECKING:
@@ -92,10 +93,13 @@ def law_summary(law: Law) -> str:
     from jaxllc.snapping import unobjected
 
     lines = [law_text(law), ""]
+    if law.doubt:
+        lines += [law.doubt, ""]
     for name, value in law.adjusted_r2.items():
         lines.append(
             f"adjusted R2 of {name}: {value:.6f}   left in a sample: {law.noise.get(name, math.nan):.3g}"
         )
+    lines += skill_lines(law.skill)
     if law.constants:
         lines.append("")
         width = max(len(f"{c.term} {c.role}") for c in law.constants)
@@ -114,16 +118,22 @@ def law_summary(law: Law) -> str:
         lines += ["", confidence_line(law)]
     if short := unobjected(law):
         lines += ["", "The data do not object to:", short]
-    if law.notes:
-        lines += ["", *law.notes]
+    if notes := [note for note in law.notes if note != law.doubt]:
+        lines += ["", *notes]
     return "\n".join(lines)
 
 
 def error_text(law: Law, constant: Constant) -> str:
-    """The standard error of a constant, that it lies on a bound of the user, or nothing if none is known."""
-    if not math.isnan(constant.standard_error):
+    """The standard error of a constant, or why it has none; nothing for a law that has no errors at all."""
+    if constant.standard_error == 0:
+        return "(set)"
+    if math.isfinite(constant.standard_error):
         return f"+- {constant.standard_error:.2g}"
-    return "(on its bound)" if law.settings.get("bounds") else ""
+    ends = [end for pair in (law.settings.get("bounds") or {}).values() for end in pair]
+    if any(end is not None and math.isclose(end, constant.value, rel_tol=1e-8) for end in ends):
+        return "(on its bound)"
+    # Nothing was fitted, as by the published road.
+    return "" if law.covariance is None and law.trusted else "(not determined)"
 
 
 def meaning_of_sums(law: Law) -> list[str]:

@@ -8,6 +8,7 @@ which people with any colour vision can tell apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,19 +33,22 @@ _SCATTERED = 4000
 def plot_fit(
     law: Law, run: int = 0, nodes: Sequence[str] | None = None, time_unit: str = ""
 ) -> Figure:
-    """Data of one run as points, and the law started from the smoothed first state as lines.
+    """Data of one run as points, and the law's own states as lines, as they were fitted to the samples.
 
     nodes: names to show, by default six from the least to the most connected. time_unit: for the
     axis. Raises InputError where the law holds no data, as after loading it.
     """
-    from jaxllc.forecast import start_state
-
     if not law.data:
         raise InputError("this law holds no data (a loaded law does not): use plot_forecast")
     observed = law.data[run]
-    predicted = law.simulate(
-        start_state(observed, 0, law), observed.times, node_features=observed.node_features or None
-    )
+    if law.fitted_states:
+        states = np.asarray(law.fitted_states[run])
+        predicted = replace(observed, states=np.where(np.isfinite(states), states, np.nan))
+    else:
+        from jaxllc.forecast import start_state
+
+        features = observed.node_features or None
+        predicted = law.simulate(start_state(observed), observed.times, node_features=features)
     return _comparison(observed, predicted, law.network, nodes, time_unit)
 
 

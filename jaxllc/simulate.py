@@ -203,9 +203,9 @@ def outcome_sentence(code: int, stop: float, end: float, solver: str, max_steps:
     if code == SUCCESS:
         return f"Reached t = {end:g}."
     advice = (
-        'try solver="kvaerno5", looser tolerances or more max_steps'
+        'try solver="kvaerno5", a larger rtol or a larger max_steps'
         if solver != "kvaerno5"
-        else "try looser tolerances, more max_steps or a shorter horizon"
+        else "try a larger rtol, a larger max_steps or earlier times"
     )
     return {
         DIVERGED: f"Diverged at t = {stop:.6g} of {end:g}: a state grew without bound or is not a "
@@ -215,6 +215,11 @@ def outcome_sentence(code: int, stop: float, end: float, solver: str, max_steps:
         STEP_TOO_SMALL: f"Stalled at t = {stop:.6g} of {end:g}: the step became too small, as "
         f"where a state grows without bound or jumps; stop earlier, or {advice}.",
     }.get(code, f"Stopped at t = {stop:.6g} of {end:g}: the solver {solver!r} failed; {advice}.")
+
+
+def without_advice(message: str) -> str:
+    """The sentence of a run without its mend, for those who cannot choose a solver."""
+    return f"{message.partition(';')[0].rstrip('.')}."
 
 
 def checked_times(times: Sequence[float] | np.ndarray) -> np.ndarray:

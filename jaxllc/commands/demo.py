@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.commands.discover import said_trusted
+from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
 from jaxllc.commands.progress import StageProgress
 from jaxllc.errors import InputError
+from jaxllc.stage_clock import stage_clock
 
 if TYPE_CHECKING:
     from jaxllc.known_laws import KnownLaw
@@ -60,9 +63,10 @@ def run(options: argparse.Namespace) -> int:
         truth.with_noise(options.noise_db, seed=options.seed).to_csv(states)
         network.to_csv(edges)
 
-        law = discover(
-            *match(read_states(states), read_edges(edges)), seed=options.seed, progress=progress
-        )
+        seconds: dict[str, float] = {}
+        tables = match(read_states(states), read_edges(edges))
+        with stage_clock(seconds, "law"):
+            law = discover(*tables, seed=options.seed, progress=progress)
 
         progress("unseen network")
         unseen = generators.barabasi_albert(options.nodes, ATTACHMENTS, seed=options.seed + _UNSEEN)
@@ -75,13 +79,16 @@ def run(options: argparse.Namespace) -> int:
             "Points: the known law on another network from other initial states. Lines: the law found.",
             plotting.plot_forecast(law, observed, unseen, predicted=predicted),
         )
-        files = [states, edges, *write_law_files(law, folder, known=known, more=[figure])]
+        with stage_clock(seconds, "figures and report"):
+            files = [states, edges, *write_law_files(law, folder, known=known, more=[figure])]
+    seconds = with_total(seconds, options.begun)
     comparison = _comparison(law, known, observed, predicted)
     if options.json:
-        print_json({"law": law_record(law), "known_law": str(known), **comparison, "files": files})
+        record = {"law": law_record(law), "known_law": str(known), **comparison, "files": files}
+        print_json({**record, "seconds": seconds})
     else:
-        _print(law, known, network, comparison, files, options)
-    return 0
+        _print(law, known, network, comparison, files, seconds, options)
+    return 0 if said_trusted(law) else 3
 
 
 def _comparison(
@@ -108,6 +115,7 @@ def _print(
     network: Network,
     comparison: dict[str, Any],
     files: list[Path],
+    seconds: dict[str, float],
     options: argparse.Namespace,
 ) -> None:
     import sympy
@@ -140,7 +148,7 @@ def _print(
         f"\nFigures  {folder / 'unseen.png'} and {sum(f.suffix == '.png' for f in files) - 1} more"
         f"\nReport   {folder / 'report.html'}"
         f"\nLaw      {folder / 'law.json'}"
-        f"\n\n{sum(law.seconds.values()):.1f} seconds to discover the law. The same on your own files:"
+        f"\n\n{seconds_line(seconds)}. The same on your own files:"
         f"\n  jaxllc discover {files[0]} {files[1]} --out DIR"
     )
 

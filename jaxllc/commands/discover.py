@@ -13,11 +13,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
 from jaxllc.commands.prior_arguments import PRIOR, add_prior_arguments, prior_of
-from jaxllc.commands.progress import StageProgress
+from jaxllc.commands.progress import StageProgress, say
 from jaxllc.discovery import discover
 from jaxllc.discovery_settings import DiscoverSettings
+from jaxllc.stage_clock import stage_clock
 
 if TYPE_CHECKING:
     from jaxllc.forecast import Forecast
@@ -101,7 +103,7 @@ def settings_of(options: argparse.Namespace) -> DiscoverSettings:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read the files, find the law, print it and write it."""
+    """Read the files, find the law, print it and write it; 3 if no law can be trusted."""
     with nullcontext(None) if options.out is None else output_folder(options.out) as folder:
         runs, network = read_tables(options)
         fitted, late = runs, None
@@ -109,25 +111,31 @@ def run(options: argparse.Namespace) -> int:
             from jaxllc.forecast import hold_out
 
             fitted, late = hold_out(runs, options.hold_out)
+        seconds: dict[str, float] = {}
         with StageProgress(options.quiet) as progress:
-            law = discover(
-                fitted, network, options.seed, settings=settings_of(options), progress=progress
-            )
+            with stage_clock(seconds, "law"):
+                law = discover(
+                    fitted, network, options.seed, settings=settings_of(options), progress=progress
+                )
             forecast = None
             if late is not None:
                 from jaxllc.forecast import forecast as run_on
 
                 progress("forecast")
-                forecast = run_on(law, fitted, late, network)
+                with stage_clock(seconds, "forecast"):
+                    forecast = run_on(law, fitted, late, network)
             files: list[Path] = []
             if folder is not None:
                 progress("report")
-                files = write_law_files(law, folder, forecast)
+                with stage_clock(seconds, "figures and report"):
+                    files = write_law_files(law, folder, forecast)
+    seconds = with_total(seconds, options.begun)
     if options.json:
-        print_json({"law": law_record(law), "hold_out": _forecast_record(forecast), "files": files})
+        record = {"law": law_record(law), "hold_out": _forecast_record(forecast), "files": files}
+        print_json({**record, "seconds": seconds})
     else:
-        _print(law, forecast, files)
-    return 0
+        _print(law, forecast, files, seconds)
+    return 0 if said_trusted(law) else 3
 
 
 def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network]:
@@ -145,21 +153,31 @@ def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Networ
     return runs, network
 
 
+def said_trusted(law: Law) -> bool:
+    """Whether a law is a finding; where it is none, that is said on stderr, too."""
+    if law.doubt:
+        say(law.doubt)
+    return law.trusted
+
+
 def _forecast_record(forecast: Forecast | None) -> dict[str, Any] | None:
     if forecast is None:
         return None
     return {
         "relative_error": forecast.error,
         "no_change_error": forecast.no_change,
+        "skill": forecast.skill,
         "messages": list(forecast.messages),
     }
 
 
-def _print(law: Law, forecast: Forecast | None, files: list[Path]) -> None:
+def _print(
+    law: Law, forecast: Forecast | None, files: list[Path], seconds: dict[str, float]
+) -> None:
     print(law.summary())
     if forecast is not None:
         print("\nForecast of the held-out samples (root mean square error / standard deviation)")
         print(forecast)
     if files:
         print(f"\nWritten to {files[0].parent}: {', '.join(path.name for path in files)}")
-    print(f"\n{sum(law.seconds.values()):.1f} seconds")
+    print(f"\n{seconds_line(seconds)}")

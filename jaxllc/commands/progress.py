@@ -62,7 +62,12 @@ class StageProgress:
 
 
 # What the library says in Python, and how it is said on a command line.
-_FLAGS = {"signed=True": "--signed", 'solver="kvaerno5"': "--solver kvaerno5"}
+_FLAGS = {
+    "signed=True": "--signed",
+    'solver="kvaerno5"': "--solver kvaerno5",
+    "a larger rtol": "a larger --rtol",
+    "a larger max_steps": "a larger --max-steps",
+}
 
 
 def say(sentence: str) -> None:

@@ -21,9 +21,11 @@ from jaxllc.errors import InputError, nearest_match
 if TYPE_CHECKING:
     from jaxllc.known_laws import KnownLaw
     from jaxllc.network import Network
+    from jaxllc.trajectories import Trajectories
 
 _DEFAULT_TIMES = (0.0, 10.0, 101)
 _MOST_TIMES = 1_000_000
+_MOST_STEPS = 1_000_000_000
 _DEFAULT_RANGE = (0.0, 1.0)
 
 
@@ -65,6 +67,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--solver", default="tsit5", help="tsit5, dopri8 or kvaerno5 for stiff laws"
     )
+    parser.add_argument(
+        "--rtol", type=_positive, default=1e-8, metavar="X", help="relative tolerance (1e-8)"
+    )
+    parser.add_argument(
+        "--max-steps",
+        type=_whole,
+        default=20_000,
+        metavar="N",
+        help="steps after which a run has stalled (20000)",
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= _MOST_STEPS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {_MOST_STEPS}")
+    return int(text)
 
 
 def _times(text: str) -> np.ndarray:
@@ -92,7 +117,7 @@ def _range(text: str) -> tuple[float, float]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Simulate and write; 3 if a run diverged."""
+    """Simulate and write; 3 if a run diverged or stalled, which is said once."""
     from jaxllc.reverse_edges import listed_once, listed_once_sentence
     from jaxllc.simulate import simulate
     from jaxllc.tables import read_edges
@@ -118,6 +143,8 @@ def run(options: argparse.Namespace) -> int:
         _initial_states(options, law, network),
         features or None,
         solver=options.solver,
+        rtol=options.rtol,
+        max_steps=options.max_steps,
     )
     runs = result.trajectories
     if options.noise_db is not None:
@@ -126,24 +153,44 @@ def run(options: argparse.Namespace) -> int:
     files = [target]
     if features and options.features is None:
         files.append(_write_features(features, network, target))
-    success = all(result.success)
-    messages = [
-        message
-        for message, ended_well in zip(result.message, result.success, strict=True)
-        if not ended_well
-    ]
-    for message in messages:
-        say(message)
+    failed = [n for n, ended_well in enumerate(result.success) if not ended_well]
+    if failed:
+        say(_failure(failed, result.message))
+    reached = [_last_time(run) for run in runs]
     if options.json:
-        record = {"success": success, "messages": messages, "files": files}
+        messages = [result.message[n] for n in failed]
+        record = {"success": not failed, "messages": messages, "files": files}
+        if failed:
+            record["reached"] = reached
         shape = {"runs": len(runs), "nodes": network.num_nodes, "times": len(times)}
         print_json({**record, **shape, "variables": list(runs[0].variables)})
     else:
-        print(
-            f"Wrote {' and '.join(map(str, files))}: {len(runs)} run{'s' * (len(runs) > 1)} of "
-            f"{network.num_nodes} nodes at {len(times)} times from {times[0]:g} to {times[-1]:g}"
-        )
-    return 0 if success else 3
+        names = " and ".join(map(str, files))
+        what = f"{len(runs)} run{'s' * (len(runs) > 1)} of {network.num_nodes} nodes"
+        if failed:
+            least = min(reached[n] for n in failed)
+            print(
+                f"Only in part: {names}: {what}, of which {len(failed)} ended early, the first after its "
+                f"sample at {least:g} of {times[-1]:g}; the rest of such a run is empty"
+            )
+        else:
+            span = f"at {len(times)} times from {times[0]:g} to {times[-1]:g}"
+            print(f"Wrote {names}: {what} {span}")
+    return 3 if failed else 0
+
+
+def _failure(failed: list[int], messages: list[str]) -> str:
+    """One sentence for all runs that did not end well."""
+    first = messages[failed[0]]
+    if len(messages) == 1:
+        return first
+    return f"{len(failed)} of {len(messages)} runs did not end well; run {failed[0] + 1}: {first}"
+
+
+def _last_time(run: Trajectories) -> float:
+    """The last sample time of a run at which all states are known."""
+    known = np.flatnonzero(run.observed.all(axis=(1, 2)))
+    return float(run.times[known[-1]]) if len(known) else math.nan
 
 
 @dataclass(frozen=True)

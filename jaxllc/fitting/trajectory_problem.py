@@ -151,6 +151,18 @@ class TrajectoryProblem:
             state = state + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         return state
 
+    def simulated(self, law: CandidateLaw, initial: np.ndarray, substeps: int) -> np.ndarray:
+        """Trajectories from initial states (variable, node, run), one grid interval after the other.
+
+        Laid out like the samples, (variable, node, run, grid time); not finite after a divergence.
+        """
+        states = np.empty(self.samples.shape)
+        states[..., 0] = initial
+        for k in range(self.grid_length - 1):
+            step = self.steps[None, None, :, k] / substeps
+            states[..., k + 1] = self._stepped(law, states[..., k], step, substeps)
+        return states
+
     def defects(self, law: CandidateLaw, states: np.ndarray) -> np.ndarray:
         """Flow over each grid interval minus the next state, (interval, run, variable * node)."""
         end = self.flow(law, states, self.substeps)

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxllc.law import Constant, Law
 from jaxllc.published_road.settings import RoadSettings
+from jaxllc.skill import CONSTANT, Skill, skill
 from jaxllc.stage_clock import stage_clock
 
 if TYPE_CHECKING:
@@ -112,11 +113,14 @@ def published_law(
         )
         fitted, r2, left, failures = _fit_of(law, rates, say)
     notes = [*_notes(nets, variables, found), *_identifiability(runs, network, rates)]
-    if failures:
-        notes.append(_failure_note(failures, len(runs)))
+    doubt = _doubt(skill(fitted, runs), failures, len(runs))
+    if doubt:
+        notes.append(doubt)
     return replace(
         law,
         adjusted_r2=r2,
+        skill=skill(fitted, runs),
+        doubt=doubt,
         noise=left,
         notes=tuple(notes),
         seconds=seconds,
@@ -230,11 +234,27 @@ def _fit_of(law: Law, rates: Rates, say: Callable[[str, str], None]):
     return tuple(fitted), r2, left, failures
 
 
+def _doubt(found: Skill, failures: Sequence[tuple[int, str]], runs: int) -> str:
+    """Why the law is not to be trusted, if so: it diverges, or dx/dt = 0 leaves less."""
+    if failures:
+        return _failure_note(failures, runs)
+    worse = [name for name, both in found.items() if both[CONSTANT] < 0]
+    if not worse:
+        return ""
+    return (
+        f"The law leaves more of {' and '.join(worse)} unexplained than no change at all (dx/dt = 0): it is "
+        f"not to be trusted. The default preset fits and compares laws by their trajectories."
+    )
+
+
 def _failure_note(failures: Sequence[tuple[int, str]], runs: int) -> str:
+    from jaxllc.simulate import without_advice
+
     number, sentence = failures[0]
+    reason = without_advice(sentence)
     return (
         f"The law cannot be followed from the first states of {len(failures)} of {runs} trajectories. In "
-        f"trajectories {number}: {sentence} Its formulas, each near its net, do not hold together; the "
+        f"trajectories {number}: {reason} Its formulas, each near its net, do not hold together; the "
         f"default preset fits and compares laws by their trajectories."
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jaxllc.report.equations import equations_html
 from jaxllc.report.figures import LawFigure, figures_of
 from jaxllc.report.page import cards, code, figure_html, page, paragraphs, section, table
+from jaxllc.skill import CONSTANT, NO_CHANGE
 
 if TYPE_CHECKING:
     from jaxllc.forecast import Forecast
@@ -41,6 +42,7 @@ def write_report(
         figures = figures_of(law, forecast, known)
     body = [
         section("", equations_html(law)),
+        *([section("Not to be trusted", paragraphs([law.doubt], "note"))] if law.doubt else []),
         section("", cards(_numbers(law, forecast))),
     ]
     if known is not None:
@@ -49,8 +51,8 @@ def write_report(
         body.append(section("Constants", _constants(law)))
     if law.confidence is not None:
         body.append(section("How often the terms come back", _confidence(law)))
-    if law.notes:
-        body.append(section("What the data do not determine", paragraphs(law.notes, "note")))
+    if notes := [note for note in law.notes if note != law.doubt]:
+        body.append(section("What the data do not determine", paragraphs(notes, "note")))
     if forecast is not None:
         body.append(section("Forecast of the held-out samples", _forecast(forecast)))
     for figure in figures:
@@ -89,11 +91,23 @@ def _numbers(law: Law, forecast: Forecast | None) -> list[tuple[str, str]]:
     numbers = []
     for variable, value in law.adjusted_r2.items():
         numbers.append((f"{value:.6f}", f"adjusted R² of {variable}"))
+    for variable, both in law.skill.items():
+        numbers.append((_score(both[NO_CHANGE]), f"skill of {variable} against no change"))
+        numbers.append(
+            (
+                _score(both[CONSTANT]),
+                f"skill of {variable} against a constant for each node and run",
+            )
+        )
     for variable, value in law.noise.items():
         numbers.append((_short(value), f"left unexplained in a sample of {variable}"))
     if forecast is not None:
         for variable, value in forecast.error.items():
             numbers.append((_short(value), f"relative forecast error of {variable}"))
+        for variable, both in forecast.skill.items():
+            numbers.append(
+                (_score(both[NO_CHANGE]), f"skill of the forecast of {variable} against no change")
+            )
     if law.constants:
         numbers.append((str(len(law.constants)), "constants"))
     numbers.append(("yes" if law.converged else "no", "last fit converged"))
@@ -162,16 +176,27 @@ def _confidence(law: Law) -> str:
 
 def _forecast(forecast: Forecast) -> str:
     rows = [
-        (variable, _short(forecast.error[variable]), _short(forecast.no_change[variable]))
+        (
+            variable,
+            _short(forecast.error[variable]),
+            _short(forecast.no_change[variable]),
+            *(_score(forecast.skill[variable][r]) for r in (NO_CHANGE, CONSTANT)),
+        )
         for variable in forecast.error
     ]
-    header = ("variable", "error of the law", "error of no change")
+    header = (
+        "variable",
+        "error of the law",
+        "error of no change",
+        "skill against no change",
+        "against a constant for each node and run",
+    )
     lines = [
         "Root mean square error over the standard deviation of the states; the law starts from the last "
         "fitted sample, and “no change” keeps the last observed value.",
         *forecast.messages,
     ]
-    return table(header, rows, numeric=(1, 2)) + paragraphs(lines)
+    return table(header, rows, numeric=(1, 2, 3, 4)) + paragraphs(lines)
 
 
 def _front(law: Law) -> str:
@@ -209,7 +234,14 @@ def _setting(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def _score(value: float) -> str:
+    """A skill: all digits that tell it from one."""
+    return f"{value:.6f}" if value > 0.99 else _short(value)
+
+
 def _short(value: float) -> str:
     if math.isnan(value):
         return "—"
-    return "∞" if math.isinf(value) else f"{value:.3g}"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.3g}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
     from jaxllc.law import Law
 
 
-class LawFigure(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class LawFigure:
     """One figure: name of its file, title, what is to be seen, and the figure."""
 
     name: str
@@ -21,7 +24,11 @@ class LawFigure(NamedTuple):
     figure: Figure
 
     def png(self) -> bytes:
-        """The figure as a PNG file."""
+        """The figure as a PNG file; it is drawn once, for the page and the file beside it."""
+        return self._png
+
+    @cached_property
+    def _png(self) -> bytes:
         buffer = io.BytesIO()
         self.figure.savefig(buffer, format="png", dpi=150)
         return buffer.getvalue()
@@ -38,7 +45,7 @@ def figures_of(law: Law, forecast: Forecast | None = None, known: Any = None) ->
                 "fit",
                 "Data and law",
                 "Left: points are samples of nodes from the least to the most connected, lines are the law "
-                "started from the first state. Right: all nodes and times of that run; a perfect law lies "
+                "as fitted to them. Right: all nodes and times of that run; a perfect law lies "
                 "on the dashed line.",
                 plotting.plot_fit(law),
             )

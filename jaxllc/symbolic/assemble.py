@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy
@@ -11,6 +13,7 @@ import sympy
 from jaxllc.confidence import OFTEN, Confidence, Rival, percent
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
+from jaxllc.fitting.bounded_step import on_bound
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.gauge import undetermined_constants
 from jaxllc.fitting.trajectory_fit import TrajectoryFit, fit_trajectories
@@ -18,10 +21,14 @@ from jaxllc.known_terms import KnownFamily
 from jaxllc.law import Constant, FrontRow, Law
 from jaxllc.law_text import equation_line
 from jaxllc.metrics import skeleton_equal
+from jaxllc.skill import skill
 from jaxllc.symbolic.bootstrap import bootstrapped
 from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.symbolic.pareto import choice, explained, pareto_front
+from jaxllc.symbolic.pareto import FrontMember, choice, explained, pareto_front
 from jaxllc.symbolic.prior_checks import bound_notes, misfit_notes
+from jaxllc.symbolic.standard_errors import reported_covariance, standard_errors
+from jaxllc.symbolic.standing import fault, standing_laws
+from jaxllc.symbolic.twins import are_twins, same_form_of
 from jaxllc.terms import SELF
 from jaxllc.units import Units
 
@@ -45,10 +52,9 @@ def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equ
 
 
 def _constants(
-    law: CandidateLaw, fit: TrajectoryFit, variables: tuple[str, ...], units: Units | None
+    law: CandidateLaw, errors: np.ndarray, variables: tuple[str, ...], units: Units | None
 ) -> list[Constant]:
-    variance = np.zeros(law.num_constants) if fit.covariance is None else np.diag(fit.covariance)
-    errors = np.sqrt(np.maximum(variance, 0.0))
+    """The rows of the table of constants; errors: (constant,) of `law.values()`."""
     rows = []
     position = 0
     for name, terms, coefficients in zip(variables, law.terms, law.coefficients, strict=True):
@@ -59,19 +65,34 @@ def _constants(
             if isinstance(term.family, KnownFamily):
                 text, roles = term.family.text, list(term.family.constants)
             values = [*([] if term.family.held else [coefficient]), *term.inner]
-            # The fit works on the logarithm of positive constants.
-            scales = [1.0] * (len(values) - len(term.inner))
-            scales += [
-                w if p else 1.0 for w, p in zip(term.inner, term.family.positive, strict=True)
-            ]
             given = [""] * len(values)
             if units is not None:
                 given = [str(unit) for unit in units.of_constants(term.family, name)]
-            for role, value, scale, unit in zip(roles, values, scales, given, strict=True):
-                error = float(errors[position] * scale)
+            for role, value, unit in zip(roles, values, given, strict=True):
+                error = float(errors[position])
                 rows.append(Constant(name, side, text, role, float(value), error, unit))
                 position += 1
     return rows
+
+
+def _undetermined_notes(law: CandidateLaw, constants: Sequence[Constant]) -> list[str]:
+    """A sentence for each constant that the data leave open."""
+    notes = []
+    values = np.array([c.value for c in constants])
+    errors = np.array([c.standard_error for c in constants])
+    open_ones = undetermined_constants(values, errors) | (np.isnan(errors) & ~on_bound(law))
+    for c, uncertain in zip(constants, open_ones, strict=True):
+        if not uncertain:
+            continue
+        role = "" if c.role == "coefficient" else f" {c.role}"
+        error = "no standard error"
+        if math.isfinite(c.standard_error):
+            error = f"{c.value:.3g} +- {c.standard_error:.2g}"
+        notes.append(
+            f"The constant{role} of the term {c.term} in d{c.variable}_i/dt is not determined by these "
+            f"data ({error}); more samples or an earlier start would fix it."
+        )
+    return notes
 
 
 def _adjusted_r2(judge: Judge, fit: TrajectoryFit, law: CandidateLaw) -> list[float]:
@@ -85,15 +106,6 @@ def _adjusted_r2(judge: Judge, fit: TrajectoryFit, law: CandidateLaw) -> list[fl
         share = fit.squared_residual[v] / max(total, 1e-300)
         values.append(float(1 - share * (count - 1) / max(count - constants - 1, 1)))
     return values
-
-
-def _covariance(judge: Judge, fit: TrajectoryFit) -> np.ndarray | None:
-    """Covariance of the constants themselves, what grid and solver may be off included."""
-    if fit.covariance is None:
-        return None
-    slopes = fit.law.slopes()
-    share = judge.floor_ratio * judge.num_samples / max(judge.merit(fit), 1e-300)
-    return (1 + share) * slopes[:, None] * fit.covariance * slopes
 
 
 def _same_form(a: Any, b: Any) -> bool | None:
@@ -157,40 +169,73 @@ def _fitted_states(judge: Judge, fit: TrajectoryFit, runs: Sequence) -> tuple[np
     )
 
 
-def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law:
-    """The Law of a discovery."""
-    search = discovery.search
-    variables = search.variables
-    members = pareto_front(judge, best, search.std)
-    best = choice(judge, best, members)
+def _last_fit(judge: Judge, best: Judged) -> TrajectoryFit:
+    """The fit that is reported, with the covariance of its constants."""
+    known = judge.problem.initial_known
     fit = fit_trajectories(
         judge.problem,
         best.law,
         best.fit.states,
-        iterations=3 if judge.problem.initial_known else 12,
-        tolerance=1e-3 if judge.problem.initial_known else 1e-5,
+        iterations=3 if known else 12,
+        tolerance=1e-3 if known else 1e-5,
         exact=True,
     )
-    if not fit.finite:
-        fit = best.fit
+    return fit if fit.finite else best.fit
+
+
+class _Chosen(NamedTuple):
+    """What is reported: the law with its last fit, the front, and why it is not to be trusted, if so."""
+
+    judge: Judge
+    best: Judged
+    fit: TrajectoryFit
+    members: list[FrontMember]
+    doubt: str
+
+
+def _chosen(judge: Judge, best: Judged, std: np.ndarray, twins: Callable) -> _Chosen:
+    """The law to report: the best one, or where that does not stand on its own samples another that does."""
+    members = pareto_front(judge, best, std, twins=twins)
+    best = choice(judge, best, members)
+    fit = _last_fit(judge, best)
+    if not (reason := fault(judge, fit)):
+        return _Chosen(judge, best, fit, members, "")
+    for standing in standing_laws(judge, best, std):
+        fit = _last_fit(standing.judge, standing.best)
+        if not fault(judge, fit):
+            break
+    left = standing.best.law.num_constants
+    what = "the law with the best forecasts among those that do stand" if left else "dx/dt = 0"
+    doubt = (
+        f"No law was found that can be trusted. The best one by the criterion does not stand: {reason}. "
+        f"Instead this is {what}, and not a finding. Look whether the network and the times are right, "
+        f"whether something that is not in the data drives the nodes, and whether the samples are dense "
+        f"enough."
+    )
+    return _Chosen(standing.judge, standing.best, fit, standing.members, doubt)
+
+
+def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law:
+    """The Law of a discovery."""
+    search = discovery.search
+    variables = search.variables
+    same_form = same_form_of(lambda judged: equations_of(judged.law, variables))
+    twins = partial(are_twins, judge, same_form=same_form)
+    judge, best, fit, members, doubt = _chosen(judge, best, search.std, twins)
     law = fit.law
-    confidence, compared = bootstrapped(judge, best, fit, variables, discovery.seed)
-    rivals = _rivals(best, compared, variables)
-    constants = _constants(law, fit, variables, search.prior.units)
-    values = np.array([c.value for c in constants])
-    errors = np.array([c.standard_error for c in constants])
-    notes = [*notes, *bound_notes(law, constants)]
-    if not judge.late:
+    confidence, rivals = None, []
+    if not doubt:
+        confidence, compared = bootstrapped(
+            judge, best, fit, variables, discovery.seed, twins=twins
+        )
+        rivals = _rivals(best, compared, variables)
+    errors = standard_errors(fit)
+    constants = _constants(law, errors, variables, search.prior.units)
+    notes = [doubt] * bool(doubt) + [*notes, *bound_notes(law, constants)]
+    if not (judge.late or doubt):
         settings = discovery.settings
         notes += misfit_notes(search, judge, best, settings.max_terms, settings.num_fits)
-    for c, uncertain in zip(constants, undetermined_constants(values, errors), strict=True):
-        if uncertain and fit.covariance is not None:
-            role = "" if c.role == "coefficient" else f" {c.role}"
-            notes.append(
-                f"The constant{role} of the term {c.term} in d{c.variable}_i/dt is not determined by these "
-                f"data ({c.value:.3g} +- {c.standard_error:.2g}); more samples or an earlier start would "
-                f"fix it."
-            )
+    notes += _undetermined_notes(law, constants)
     if judge.late or search.late or search.cut_short:
         notes.append(
             f"The search was stopped at its time limit (search_seconds = "
@@ -208,7 +253,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
             f"estimated noise. It was chosen for its forecasts within the runs; its standard "
             f"errors are too small."
         )
-    else:
+    elif confidence is not None:
         notes += _rival_note(rivals, law, confidence, variables)
     front = []
     for member in members:
@@ -224,21 +269,24 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
             )
         )
     rms = np.sqrt(fit.squared_residual / np.maximum(judge.problem.counts, 1))
+    fitted = _fitted_states(judge, fit, discovery.runs)
     return Law(
         equations=equations_of(law, variables),
         constants=tuple(constants),
         front=tuple(front),
         adjusted_r2=dict(zip(variables, _adjusted_r2(judge, fit, law), strict=True)),
+        skill=skill(fitted, discovery.runs),
         noise=dict(zip(variables, map(float, rms), strict=True)),
         feature_names=tuple(search.features),
         converged=fit.converged,
+        doubt=doubt,
         notes=tuple(notes),
         seconds=discovery.seconds,
         settings=discovery.settings_record(),
         network=discovery.network,
         data=tuple(discovery.runs),
-        fitted_states=_fitted_states(judge, fit, discovery.runs),
-        covariance=_covariance(judge, fit),
+        fitted_states=fitted,
+        covariance=reported_covariance(judge, fit),
         confidence=confidence,
         rivals=tuple(rivals),
     )

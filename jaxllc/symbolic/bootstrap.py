@@ -15,20 +15,24 @@ Carter, Schnepel and Steigerwald 2017 (the number of parts that counts where the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import sympy
 from scipy.special import ndtri, stdtrit
 
 from jaxllc.confidence import OFTEN, Confidence, TermFrequency
+from jaxllc.errors import InputError
 from jaxllc.fitting.bounded_step import on_bound
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.contributions import DataParts, contributions, data_parts
 from jaxllc.fitting.trajectory_fit import TrajectoryFit
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
+from jaxllc.metrics import skeleton
 from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.terms import TermFamily
+from jaxllc.terms import Term
 
 REPLICATES = 1000
 _LEVELS = (2.5, 97.5)
@@ -48,13 +52,22 @@ def draw_weights(
     return drawn / drawn.mean(axis=1, keepdims=True)
 
 
-def compared(judge: Judge, best: Judged) -> list[Judged]:
-    """The fitted laws that a replicate may choose from, the best of all samples first."""
+def compared(
+    judge: Judge, best: Judged, twins: Callable[[Judged, Judged], bool] | None = None
+) -> list[Judged]:
+    """The fitted laws that a replicate may choose from, the best of all samples first.
+
+    twins: whether two laws are the same one, which then stands there once and gets the votes of both.
+    """
     ranked = sorted(
         (j for j in judge.seen.values() if np.isfinite(j.criterion) and j is not best),
         key=lambda j: j.criterion,
     )
-    return [best, *ranked[: _MOST_LAWS - 1]]
+    laws = [best]
+    for judged in ranked[: _MOST_LAWS - 1]:
+        if twins is None or not any(twins(judged, other) for other in laws):
+            laws.append(judged)
+    return laws
 
 
 def chosen_laws(
@@ -152,16 +165,20 @@ def bootstrapped(
     variables: tuple[str, ...],
     seed: int,
     replicates: int = REPLICATES,
+    twins: Callable[[Judged, Judged], bool] | None = None,
 ) -> tuple[Confidence, list[tuple[Judged, float]]]:
     """The confidence of a law, and every compared law with its frequency, most frequent first.
 
-    best: the law as the judge compared it; fit: its last fit, with its linearisation.
+    best: the law as the judge compared it; fit: its last fit, with its linearisation; twins: as `compared`.
+    Where no other law was fitted the frequencies are nan: nothing was there to choose from.
     """
     parts = data_parts(judge.problem)
     num_parts = int(np.prod(judge.problem.samples.shape[1:3])) * parts.num_blocks
     weights = draw_weights(num_parts, replicates, [seed, 20])
-    laws = compared(judge, best)
+    laws = compared(judge, best, twins)
     share = np.bincount(chosen_laws(judge, laws, parts, weights), minlength=len(laws)) / replicates
+    if len(laws) == 1:
+        share = np.full(1, np.nan)
     bounds = intervals(judge.problem, fit, parts, weights)
     confidence = Confidence(
         float(share[0]),
@@ -179,24 +196,42 @@ def _term_frequencies(
     laws: Sequence[Judged], share: np.ndarray, variables: tuple[str, ...]
 ) -> tuple[TermFrequency, ...]:
     """Terms of the first law as they stand in it, then those of others that come often, most often first."""
-    frequency: dict[tuple[int, TermFamily], float] = {}
+    frequency: dict[Hashable, float] = {}
+    first: dict[Hashable, tuple[int, Term]] = {}
     for judged, part in zip(laws, share, strict=True):
-        for key in _families(judged.law):
+        for key, place in _kinds(judged.law).items():
+            first.setdefault(key, place)
             frequency[key] = frequency.get(key, 0.0) + float(part)
-    own = _families(laws[0].law)
+    own = _kinds(laws[0].law)
     others = [k for k, value in frequency.items() if k not in own and value > OFTEN]
     others.sort(key=lambda k: -frequency[k])
     return tuple(
         TermFrequency(
-            variables[equation],
-            family.side,
-            family.text,
-            (equation, family) in own,
-            min(frequency[equation, family], 1.0),
+            variables[first[key][0]],
+            first[key][1].family.side,
+            first[key][1].family.text,
+            key in own,
+            # Not min(): nan stays nan.
+            1.0 if frequency[key] > 1 else frequency[key],
         )
-        for equation, family in [*own, *others]
+        for key in [*own, *others]
     )
 
 
-def _families(law: CandidateLaw) -> dict[tuple[int, TermFamily], None]:
-    return {(e, t.family): None for e, terms in enumerate(law.terms) for t in terms}
+def _kinds(law: CandidateLaw) -> dict[Hashable, tuple[int, Term]]:
+    """The terms of a law with their equations, by what makes two of them the same one."""
+    return {(e, *_kind(t)): (e, t) for e, terms in enumerate(law.terms) for t in terms}
+
+
+def _kind(term: Term) -> tuple[Hashable, ...]:
+    """Side, number of inner constants and normal form: engines write one term in several ways."""
+    try:
+        form: Hashable = _skeleton(term.sympy())
+    except InputError:
+        form = term.family
+    return term.family.side, len(term.inner), form
+
+
+@lru_cache(maxsize=4096)
+def _skeleton(expression: sympy.Expr) -> str:
+    return str(skeleton(expression))

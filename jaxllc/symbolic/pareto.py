@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +33,16 @@ class FrontMember:
 
 
 def pareto_front(
-    judge: Judge, chosen: Judged, std: np.ndarray, largest: int = 7
+    judge: Judge,
+    chosen: Judged,
+    std: np.ndarray,
+    largest: int = 7,
+    twins: Callable[[Judged, Judged], bool] | None = None,
 ) -> list[FrontMember]:
-    """Laws that none undercuts in both complexity and misfit, simplest first; always holds the chosen one."""
+    """Laws that none undercuts in both complexity and misfit, simplest first; always holds the chosen one.
+
+    twins: whether two fitted laws are the same one, which then stands there once.
+    """
     ranked = sorted(
         (j for j in judge.seen.values() if np.isfinite(j.criterion)),
         key=lambda j: (j.law.num_constants, judge.merit(j.fit)),
@@ -49,6 +56,8 @@ def pareto_front(
             lowest = min(lowest, merit)
     if not any(j is chosen for j in front):
         front.append(chosen)
+    if twins is not None:
+        front = [j for j in front if j is chosen or not twins(j, chosen)]
     best = sorted(front, key=lambda j: (j is not chosen, j.criterion))[:largest]
     if not explained(judge, chosen):
         # The forecast decides then, and it often favours laws far simpler than the criterion does.
