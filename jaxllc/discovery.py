@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.diagnosis.findings import data_notes, law_notes
 from jaxllc.discovery_data import checked_data
 from jaxllc.discovery_settings import DiscoverSettings, checked_settings
 from jaxllc.errors import InputError
@@ -56,6 +57,10 @@ def discover(
     if not isinstance(seed, Integral) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
     runs, network = checked_data(data, network)
+    seen = data_notes(runs, network)
+    if progress is not None:
+        for note in seen:
+            progress("data", note)
     # The matrices here are small: more threads in each product cost more than they bring.
     with threadpool_limits(1):
         if settings.preset == "llc":
@@ -65,7 +70,8 @@ def discover(
         else:
             law = _Discovery(runs, network, seed, settings, progress).run()
     said = [note for source in (*runs, network) for note in source.notes]
-    return replace(law, notes=tuple(dict.fromkeys([*said, *law.notes])))
+    left = law_notes(law, runs, network, seen)
+    return replace(law, notes=tuple(dict.fromkeys([*said, *seen, *left, *law.notes])))
 
 
 def _imitates(terms) -> bool:

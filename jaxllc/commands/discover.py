@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
 from jaxllc.commands.prior_arguments import PRIOR, add_prior_arguments, prior_of
-from jaxllc.commands.progress import StageProgress, say
+from jaxllc.commands.progress import StageProgress, say, with_flags
 from jaxllc.discovery import discover
 from jaxllc.discovery_settings import DiscoverSettings
 from jaxllc.stage_clock import stage_clock
@@ -174,7 +174,7 @@ def _forecast_record(forecast: Forecast | None) -> dict[str, Any] | None:
 def _print(
     law: Law, forecast: Forecast | None, files: list[Path], seconds: dict[str, float]
 ) -> None:
-    print(law.summary())
+    print(with_flags(law.summary()))
     if forecast is not None:
         print("\nForecast of the held-out samples (root mean square error / standard deviation)")
         print(forecast)

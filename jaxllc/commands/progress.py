@@ -34,6 +34,10 @@ class StageProgress:
         return self
 
     def __call__(self, stage: str, what: str = "") -> None:
+        if stage == "data" and what and not self._quiet:
+            # Worth knowing before the rest is done, whoever watches.
+            self._say(what)
+            return
         if self._bars is None:
             return
         for name, task in self._tasks.items():
@@ -43,6 +47,14 @@ class StageProgress:
             self._tasks[stage] = self._bars.add_task(what, stage=stage, total=None)
         elif what:
             self._bars.update(self._tasks[stage], description=what)
+
+    def _say(self, sentence: str) -> None:
+        if self._bars is None:
+            say(sentence)
+        else:
+            self._bars.console.print(
+                f"jaxllc: {with_flags(sentence)}", markup=False, highlight=False, soft_wrap=True
+            )
 
     def _finish(self, task: Any) -> None:
         self._bars.update(task, total=1, completed=1)
@@ -63,15 +75,22 @@ class StageProgress:
 
 # What the library says in Python, and how it is said on a command line.
 _FLAGS = {
+    "undirected=True": "--undirected",
     "signed=True": "--signed",
     'solver="kvaerno5"': "--solver kvaerno5",
+    "(node_features)": "(--features)",
     "a larger rtol": "a larger --rtol",
     "a larger max_steps": "a larger --max-steps",
 }
 
 
+def with_flags(text: str) -> str:
+    """A text of the library with its arguments named as flags."""
+    for argument, flag in _FLAGS.items():
+        text = text.replace(argument, flag)
+    return text
+
+
 def say(sentence: str) -> None:
     """A sentence for the user on stderr, on one line, with arguments named as flags."""
-    for argument, flag in _FLAGS.items():
-        sentence = sentence.replace(argument, flag)
-    print("jaxllc:", " ".join(sentence.split()), file=sys.stderr)
+    print("jaxllc:", " ".join(with_flags(sentence).split()), file=sys.stderr)
