@@ -1,28 +1,97 @@
 """The one error that a user's input can cause, checks that raise it, and nearest matches to unknown names."""
 
 import difflib
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
+
+_LONGEST = 200  # characters of a value that a message quotes
 
 
 class InputError(ValueError):
     """Input that cannot be used: one sentence with the place, the value and the mend."""
 
 
+def quoted(value: object, most: int = _LONGEST) -> str:
+    """A value as Python writes it, in one line of at most so many characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def nearest_match(name: str, known: Iterable[str]) -> str:
-    """A clause such as ` (did you mean 'Kuramoto'?)`, or an empty string when nothing is near."""
+    """A clause such as ` (did you mean 'Kuramoto'?)`, or an empty string when nothing is near.
+
+    Near is what a slip of the finger makes: another case, accent or mark, a letter or two. Names that differ
+    in a number, such as g05 and g30, are different names.
+    """
+    if len(name) > _LONGEST:
+        return ""
     known = [candidate for candidate in known if candidate != name]
+    bare = _letters(name)
     for candidate in known:
-        if candidate.casefold().strip() == name.casefold().strip():
+        if len(candidate) <= 2 * len(name) + 8 and _letters(candidate) == bare:
             return f" (did you mean {candidate!r}?)"
-    near = difflib.get_close_matches(name, known[:20_000], n=1, cutoff=0.6)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    near = difflib.get_close_matches(name, known[:20_000], n=8, cutoff=0.6)
+    match = next((candidate for candidate in near if _is_slip(bare, candidate, known)), None)
+    return f" (did you mean {match!r}?)" if match else ""
+
+
+def _letters(name: str) -> str:
+    """A name without case, accents, blanks and marks, and with numbers as they count: g_05 is g5."""
+    if name.isascii():
+        text = name.lower()
+    else:
+        text = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if c.isalnum())
+    return re.sub(r"[\W_]+|(?<!\d)0+(?=\d)", "", text)
+
+
+def _is_slip(name: str, candidate: str, known: Sequence[str]) -> bool:
+    """Whether a letter or two, by the length of the names, make one of the other, or the rest is missing."""
+    other = _letters(candidate)
+    numbers, wanted = re.findall(r"\d+", name), re.findall(r"\d+", other)
+    if numbers != wanted:
+        # A number is left out, or a digit struck twice; where many names are numbered, it is another name.
+        family = re.sub(r"\d+", "", other)
+        doubled = [re.sub(r"(\d)\1", r"\1", number) for number in numbers]
+        if (numbers and doubled != wanted) or len(name) < 2 or _family(family, known) > 4:
+            return False
+    if len(name) > 2 and other.startswith(name) and numbers == wanted:
+        return len(other) <= 2 * len(name)
+    longest = max(len(name), len(other))
+    allowed = 0 if longest < 3 else 1 if longest < 6 else 2 if longest < 12 else 3
+    letters, others = Counter(name), Counter(other)
+    if longest > 4 and max((letters - others).total(), (others - letters).total()) <= 1:
+        allowed = max(allowed, 2)  # hardly another letter, only another order
+    return abs(len(name) - len(other)) <= allowed and _distance(name, other) <= allowed
+
+
+def _family(letters: str, known: Sequence[str]) -> int:
+    """How many names are these letters and a number."""
+    return sum(re.sub(r"\d+", "", _letters(name)) == letters for name in known[:1000])
+
+
+def _distance(one: str, other: str) -> int:
+    """Letters to put in, leave out, change or swap with their neighbour (optimal string alignment)."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, start=1):
+        last, row = row, [i]
+        for j, wanted in enumerate(other, start=1):
+            best = min(last[j] + 1, row[-1] + 1, last[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+        before = last
+    return row[-1]
 
 
 def listed(names: Sequence[str], known: Iterable[str] = (), shown: int = 3) -> str:
     """The first few names quoted, each with its nearest match in `known`, and how many are left."""
     known = list(known)
-    text = ", ".join(f"{name!r}{nearest_match(name, known)}" for name in names[:shown])
+    most = max(20, _LONGEST // max(1, min(shown, len(names))))
+    text = ", ".join(f"{quoted(name, most)}{nearest_match(name, known)}" for name in names[:shown])
     return text if len(names) <= shown else f"{text} and {len(names) - shown} more"
 
 

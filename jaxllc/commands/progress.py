@@ -75,6 +75,7 @@ class StageProgress:
 
 # What the library says in Python, and how it is said on a command line.
 _FLAGS = {
+    "allow_isolated=True": "--allow-isolated",
     "undirected=True": "--undirected",
     "signed=True": "--signed",
     'solver="kvaerno5"': "--solver kvaerno5",
