@@ -1,161 +1,263 @@
 """One CSV file as columns of text and numbers, with an error that names file, row and column.
 
-Rows are counted as a text editor counts lines: the header is row 1. The fast reader of pandas does the
-work; only when a column is not numeric is its first bad cell looked for.
+Rows are counted as a text editor counts lines. The file is opened once and its text kept; numbers are read
+in blocks of rows, and only where a column is not numeric are its cells looked at one by one.
 """
+
+from __future__ import annotations
 
 import csv
 import os
-import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from jaxllc.errors import InputError, first_repeat
+from jaxllc import number_cells
+from jaxllc.errors import InputError, quoted
+from jaxllc.file_text import read_text
+from jaxllc.table import Table
 
-MISSING = ["", "NA", "N/A", "NaN", "nan", "NAN", "null", "NULL", "None", "-nan"]
+_SEPARATORS = "\t;,|"
+_BLOCK = 2**18  # cells that are held as text at one time
+_UNNAMED = "Unnamed: 0"  # what pandas calls a column without a name
 
 
-class CsvTable:
+class CsvTable(Table):
     """A file's header, known at once, and after `load` its columns as numbers or text.
 
-    rows: the row number in the file of each data row; empty lines are left out.
+    rows: the row number in the file of each data row; empty lines are left out. text: the text of the file
+    where it has been read already. checked: False where the caller checks the header later.
     """
 
-    rows: np.ndarray
-    _frame: pd.DataFrame
+    _first_may_be_empty = False
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, text: str | None = None, checked: bool = True):
         self.path = Path(path)
-        self.header, self._separator = header_cells(first_line(self.path))
-        check_header(self.path, self.header)
+        self.notes = []
+        self._text = read_text(path) if text is None else text
+        self._underscored = "_" in self._text
+        self._decimal_comma = False
+        self._separator, self._skipped = self._layout()
+        self._header_row, cells = next(self._reader(), (1, [""]))
+        header = [name.strip() for name in cells]
+        if header[0] == _UNNAMED:
+            header[0] = ""
+        self._first = 0  # columns before the header's first that are left out
+        self._header_cells = len(header)
+        while len(header) > 1 and header[-1] == "":
+            header.pop()
+        self._set_header(header)
+        if checked:
+            self.check_header(self._first_may_be_empty)
 
-    def find(self, *synonyms: str) -> str | None:
-        """The column with one of these names, case aside, in order of preference."""
-        by_lower = {name.lower(): name for name in reversed(self.header)}
-        return next((by_lower[name] for name in synonyms if name in by_lower), None)
+    def drop_index(self) -> None:
+        """Leave out a first column without a name that numbers the rows, as pandas and R write it."""
+        if self.header[0] == "" and len(self.header) > 1 and self._counts_rows():
+            self._first = 1
+            self._header_cells -= 1
+            self._set_header(self.header[1:])
+
+    def _counts_rows(self) -> bool:
+        cells = [cell.strip() for cell in self.raw("")]
+        return any(cells == [str(n) for n in range(k, k + len(cells))] for k in (0, 1))
+
+    def rename(self, column: str, name: str) -> None:
+        """Give a column another name."""
+        self._set_header([name if old == column else old for old in self.header])
+
+    def _layout(self) -> tuple[str, int]:
+        """The separator, and the number of rows above the header: empty ones, and Excel's `sep=;`."""
+        lines = list(islice(_lines(self._text), 20))
+        filled = [n for n, line in enumerate(lines) if line.strip()]
+        if not filled:
+            raise InputError(f"{self.path} has nothing in row 1")
+        first = lines[filled[0]].strip().strip('"')
+        if len(first) == 5 and first.lower().startswith("sep="):
+            return first[4], filled[0] + 1
+        return separator_of([lines[n] for n in filled]), filled[0]
+
+    def _reader(self) -> Iterator[tuple[int, list[str]]]:
+        """Row number and cells of each row of the file, from the header on."""
+        reader = csv.reader(
+            _lines(self._text), delimiter=self._separator, skipinitialspace=True, strict=True
+        )
+        row = 0
+        try:
+            for cells in reader:
+                start, row = row + 1, reader.line_num
+                if start > self._skipped:
+                    yield start, cells
+        except csv.Error as error:
+            reason = "a quotation mark is not closed, or stands within a cell"
+            if "limit" in str(error):
+                reason = "a cell is longer than 131072 characters: is a quotation mark not closed?"
+            raise InputError(f"{self.path}, row {row + 1}: {reason}; correct it") from error
 
     def load(self, *text_columns: str | None) -> None:
         """Read the data; the columns named here are text and the others numbers."""
-        text = [n for n, name in enumerate(self.header) if name in text_columns]
-        numeric = [n for n in range(len(self.header)) if n not in text]
-        frame = self._read(text, numeric)
-        empty = frame[numeric].isna().all(axis=1)
-        for column in text:
-            empty &= frame[column].isna() | (frame[column] == "")
-        self._frame = frame[~empty.to_numpy()]
-        self.rows = self._frame.index.to_numpy() + 2
-        if len(self._frame) == 0:
+        names = set(text_columns)
+        text = [n for n, name in enumerate(self.header) if name in names]
+        numeric = [n for n, name in enumerate(self.header) if name not in names]
+        self._decimal_comma = False
+        failed = self._read(text, numeric)
+        if failed and self._has_decimal_commas(failed, numeric):
+            self._decimal_comma = True
+            self._read(text, numeric)
+
+    def _read(self, text: list[int], numeric: list[int]) -> list[int]:
+        """Fill `rows` and the columns; returns the numeric columns that hold something else."""
+        numbers: list[np.ndarray] = []
+        words: list[list[str]] = [[] for _ in text]
+        rows: list[int] = []
+        failed: set[int] = set()
+        for row_numbers, columns in self._blocks():
+            rows += row_numbers
+            for store, n in zip(words, text, strict=True):
+                store += columns[n]
+            numbers.append(self._numbers_of(columns, numeric, failed))
+        if not rows:
             raise InputError(f"{self.path} has a header but no data below it")
+        self.rows = np.array(rows)
+        self._columns = {}
+        for store, n in zip(words, text, strict=True):
+            self._columns[n] = np.array(store, dtype=object)
+        self._columns.update(zip(numeric, np.concatenate(numbers, axis=1), strict=True))
+        self._columns.update(dict.fromkeys(failed))
+        return sorted(failed)
 
-    def _read(self, text: list[int], numeric: list[int]) -> pd.DataFrame:
-        with warnings.catch_warnings():
-            # pandas only warns where a row has more cells than the header: that is an error here.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
+    def _numbers_of(
+        self, columns: list[tuple[str, ...]], numeric: list[int], failed: set[int]
+    ) -> np.ndarray:
+        """The numeric columns of a block, float64 (columns, rows); those that cannot be join `failed`."""
+        if not (failed or self._decimal_comma or self._underscored) and numeric:
+            wanted = columns if len(numeric) == len(columns) else [columns[n] for n in numeric]
             try:
-                return pd.read_csv(
-                    self.path,
-                    sep=self._separator,
-                    header=0,
-                    names=list(range(len(self.header))),
-                    index_col=False,
-                    dtype=dict.fromkeys(text, str),
-                    keep_default_na=False,
-                    na_values=dict.fromkeys(numeric, MISSING),
-                    skip_blank_lines=False,
-                    skipinitialspace=True,
-                    low_memory=False,
-                    encoding="utf-8-sig",
-                )
-            except pd.errors.ParserWarning as error:
-                raise InputError(
-                    f"{self.path} has rows with more cells than the {len(self.header)} of its header"
-                ) from error
-            except pd.errors.ParserError as error:
-                reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-                raise InputError(f"{self.path} is not a well-formed table: {reason}") from error
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"{self.path} is not UTF-8 text; save it as CSV in UTF-8"
-                ) from error
+                return np.array(wanted, dtype=np.float64)
+            except ValueError:
+                pass
+        block = np.full((len(numeric), len(columns[0])), np.nan)
+        for k, n in enumerate(numeric):
+            if n in failed:
+                continue
+            values = number_cells.floats(columns[n], self._decimal_comma)
+            if values is None:
+                failed.add(n)
+            else:
+                block[k] = values
+        return block
 
-    def place(self, row: int, column: str) -> str:
-        """Where the cell of data row `row` (from 0) stands, in the words of an error."""
-        return f"{self.path}, row {self.rows[row]}, column {column!r}"
+    def _has_decimal_commas(self, failed: list[int], numeric: list[int]) -> bool:
+        """Whether all numeric cells are numbers if commas are decimal commas; dates left aside."""
+        from jaxllc.date_cells import look_like_dates
 
-    def numbers(self, column: str, needed: str = "") -> np.ndarray:
-        """A column as float64, nan where the cell is empty; text and infinities raise InputError.
-
-        needed: where it is said who needs a number in every row, an empty cell raises InputError, too.
-        """
-        cells = self._frame[self.header.index(column)]
-        if cells.dtype.kind not in "iuf":
-            values = pd.to_numeric(cells.astype(object).map(_not_bool), errors="coerce")
-            bad = (values.isna() & cells.notna()).to_numpy()
-            if bad.any():
-                row = int(bad.argmax())
-                raise InputError(
-                    f"{self.place(row, column)}: {str(cells.iloc[row])!r} is not a number"
-                )
-            cells = values
-        numbers = cells.to_numpy(dtype=np.float64)
-        mend = needed or "leave the cell empty if it was not observed"
-        if np.isinf(numbers).any():
-            row = int(np.isinf(numbers).argmax())
-            raise InputError(f"{self.place(row, column)}: the value is infinite; {mend}")
-        if needed and np.isnan(numbers).any():
-            row = int(np.isnan(numbers).argmax())
-            raise InputError(f"{self.place(row, column)} holds no number; {needed}")
-        return numbers
-
-    def text(self, column: str) -> np.ndarray:
-        """A text column without surrounding blanks; an empty cell raises InputError."""
-        cells = self._frame[self.header.index(column)].fillna("").str.strip()
-        empty = (cells == "").to_numpy()
-        if empty.any():
-            raise InputError(f"{self.place(int(empty.argmax()), column)} is empty")
-        return cells.to_numpy(dtype=object)
-
-
-def _not_bool(cell: object) -> object:
-    # pandas reads True as a number; in a table of states it is a mistake.
-    return str(cell) if isinstance(cell, bool) else cell
-
-
-def first_line(path: Path) -> str:
-    """The first line of a text file; InputError if there is no such file or nothing in it."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(10_000_000)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the name and the folder") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it in UTF-8") from error
-    if not first.strip():
-        empty = path.stat().st_size == 0
-        raise InputError(f"{path} is empty" if empty else f"{path} has nothing in row 1")
-    if "\0" in first:
-        raise InputError(f"{path} is not a text table; save it as text in UTF-8")
-    return first
-
-
-def header_cells(first: str) -> tuple[list[str], str]:
-    """The cells of the first line, and the separator: a comma, semicolon or tab."""
-    separator = max(",;\t", key=first.count)
-    csv.field_size_limit(max(csv.field_size_limit(), len(first)))
-    return [name.strip() for name in next(csv.reader([first], delimiter=separator))], separator
-
-
-def check_header(path: Path, header: list[str], first_may_be_empty: bool = False) -> None:
-    """Raise InputError for a column without a name, and for a name that stands twice."""
-    start = int(first_may_be_empty)
-    if "" in header[start:]:
-        raise InputError(
-            f"{path}: column {header.index('', start) + 1} of the header has no name; name or drop it"
+        if not any("," in cell for n in failed[:5] for cell in self._first_cells(n)):
+            return False
+        dated = {n for n in failed if look_like_dates([c for c in self._first_cells(n) if c])}
+        looked_at = [n for n in numeric if n not in dated]
+        return number_cells.has_decimal_commas(
+            cell for _, columns in self._blocks() for n in looked_at for cell in columns[n]
         )
-    repeated = first_repeat(header)
-    if repeated is not None:
-        raise InputError(f"{path}: the header has the column {repeated!r} twice; keep one of them")
+
+    def _first_cells(self, column: int) -> list[str]:
+        _, columns = next(self._blocks())
+        return [cell.strip() for cell in columns[column][:50]]
+
+    def _blocks(self) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
+        """Row numbers and columns of cells, some rows at a time, each of the width of the header."""
+        width = len(self.header)
+        at_once = max(1, _BLOCK // width)
+        rows: list[int] = []
+        held: list[list[str]] = []
+        short = 0
+        for row, cells in self._reader():
+            # Nearly always the first cell tells that a row is not empty.
+            if not (cells and cells[0].strip()) and not any(cell.strip() for cell in cells):
+                continue
+            if row <= self._header_row:
+                continue
+            if self._first:
+                cells = cells[self._first :]
+            if len(cells) > width:
+                self._check_long_row(row, cells)
+                cells = cells[:width]
+            elif len(cells) < width:
+                short = short or row
+                cells = cells + [""] * (width - len(cells))
+            rows.append(row)
+            held.append(cells)
+            if len(rows) == at_once:
+                yield rows, list(zip(*held, strict=True))
+                rows, held = [], []
+        if rows:
+            yield rows, list(zip(*held, strict=True))
+        note = (
+            f"{self.path}, row {short} has fewer cells than the header; what is missing there counts as not "
+            "observed"
+        )
+        if short and note not in self.notes:
+            self.notes.append(note)
+
+    def _check_long_row(self, row: int, cells: list[str]) -> None:
+        """Raises InputError for a filled cell beyond the header."""
+        width = len(self.header)
+        extra = next((n for n in range(width, len(cells)) if cells[n].strip()), None)
+        if extra is None:
+            return
+        if extra < self._header_cells:
+            raise InputError(
+                f"{self.path}: column {extra + 1} of the header has no name; name or drop it"
+            )
+        mend = (
+            "name every column (names of rows need a cell of the header too, which may be empty) or remove "
+            f"what is more cells than the {width}"
+        )
+        if self._separator == "," and len(cells) in (2 * width, 2 * width - 1):
+            mend = "are these decimal commas? separate the cells by semicolons, or write points"
+        raise InputError(
+            f"{self.path}, row {row} holds {quoted(cells[extra], 60)} in cell {extra + 1}, but the header "
+            f"has {width} cells; {mend}"
+        )
+
+    def raw(self, column: str) -> list[str]:
+        """The cells of a column as they stand in the file, read once more."""
+        n = self._position[column]
+        return [cell for _, columns in self._blocks() for cell in columns[n]]
+
+    def _decimals(self) -> bool:
+        return self._decimal_comma
+
+
+class LabelledTable(CsvTable):
+    """A table as pandas and R write it: the first header cell may be empty."""
+
+    _first_may_be_empty = True
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text with their ends; those of io.StringIO would take four bytes for each letter."""
+    start = 0
+    while start < len(text):
+        stop = text.find("\n", start) + 1 or len(text)
+        yield text[start:stop]
+        start = stop
+
+
+def separator_of(lines: Sequence[str]) -> str:
+    """The separator of a table that begins with these lines: tab, semicolon, comma or bar.
+
+    That by which most rows have as many cells as the header, then that which gives the header most.
+    """
+    return max(_SEPARATORS, key=lambda separator: _fit(lines, separator))
+
+
+def _fit(lines: Iterable[str], separator: str) -> tuple[int, int]:
+    try:
+        rows = [
+            len(next(csv.reader([line], delimiter=separator, skipinitialspace=True), []))
+            for line in lines
+        ]
+    except csv.Error:
+        return 0, 0
+    return (sum(count == rows[0] for count in rows), rows[0]) if rows[0] > 1 else (0, 0)

@@ -307,6 +307,14 @@ def build_network(
             f"{place(e)} joins nodes {senders[e]} and {receivers[e]}, but the nodes are numbered 0 to "
             f"{len(names) - 1}; pass num_nodes or names for more nodes"
         )
+    notes: tuple[str, ...] = ()
+    given = np.flatnonzero(values)  # nan is given
+    if len(given) < len(values):
+        notes = (
+            f"{len(values) - len(given)} of {len(values)} edges have the weight 0 and were left out.",
+        )
+        senders, receivers, values = senders[given], receivers[given], values[given]
+        place = _places_of(place, given)
     unusable = ~np.isfinite(values)
     if unusable.any():
         e = int(unusable.argmax())
@@ -332,10 +340,15 @@ def build_network(
             f"{place(int(order[s + 1]))} repeats {place(int(order[s]))} "
             f"({names[senders[s]]!r} -> {names[receivers[s]]!r}); add their weights up into one edge"
         )
-    network = Network(senders.astype(np.int32), receivers.astype(np.int32), values, names)
+    network = Network(senders.astype(np.int32), receivers.astype(np.int32), values, names, notes)
     for array in (network.senders, network.receivers, network.weights):
         array.flags.writeable = False
     return network
+
+
+def _places_of(place: Callable[[int], str], given: np.ndarray) -> Callable[[int], str]:
+    """Where the edges stood before some were left out."""
+    return lambda e: place(int(given[e]))
 
 
 def index_names(

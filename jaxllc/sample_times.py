@@ -67,6 +67,16 @@ def sample_times(values: Any, what: str = "times") -> SampleTimes:
     return _counted(array)
 
 
+def plain_dates(values: Any, what: str = "times") -> np.ndarray | None:
+    """Dates as datetime64 and durations as timedelta64, missing ones as NaT; None where they are neither."""
+    if hasattr(values, "dt") and hasattr(values.dtype, "freq"):
+        values = values.dt.to_timestamp()
+    array = np.ma.getdata(as_array(values, what))
+    if array.dtype.kind == "O":
+        array = _of_objects(array)
+    return array if array.dtype.kind in "mM" else None
+
+
 def _counted(array: np.ndarray) -> SampleTimes:
     dated = array.dtype.kind == "M"
     first = array.ravel()[0]

@@ -80,8 +80,8 @@ def _read_levels(path: str, model: SignalingModel) -> tuple[pd.DataFrame, list[s
     """The ligand levels of a table, and remarks; unknown ligands may stand there if never given."""
     import pandas as pd
 
+    from jaxllc.csv_table import LabelledTable
     from jaxllc.signaling.conditions import levels_of
-    from jaxllc.signaling.prior_tables import LabelledTable
 
     names, nodes, values, table = levels_of(LabelledTable(path))
     if np.isnan(values).any():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jaxllc.signaling.prior_network import PriorNetwork
-    from jaxllc.signaling.prior_tables import LabelledTable
+    from jaxllc.table import Table
 
 _SHOWN = 20
 _SHOWN_CODES = 1000
@@ -51,14 +51,14 @@ class Conditions:
         one table only are left out and reported in `notes`. Raises InputError for a ligand level that
         is missing, text, an infinite value, a repeated condition or column, and no common condition.
         """
-        from jaxllc.signaling.prior_tables import LabelledTable
+        from jaxllc.csv_table import LabelledTable
 
         return _joined(levels_of(LabelledTable(ligands_path)), levels_of(LabelledTable(tfs_path)))
 
     @classmethod
     def from_frames(cls, ligands: "pd.DataFrame", tfs: "pd.DataFrame") -> "Conditions":
         """The conditions in two DataFrames: the index holds their names, the columns the nodes."""
-        from jaxllc.signaling.prior_tables import FrameTable
+        from jaxllc.frame_table import FrameTable
 
         return _joined(
             levels_of(FrameTable(ligands, "the ligand table", index_name="condition")),
@@ -181,14 +181,14 @@ class Levels(NamedTuple):
     names: list[str]
     nodes: list[str]
     values: np.ndarray
-    table: "LabelledTable"
+    table: "Table"
 
     def place(self, condition: int, node: int) -> str:
         """Where a value stands, in the words of an error."""
         return f"{self.table.place(condition, self.nodes[node])}"
 
 
-def levels_of(table: "LabelledTable") -> Levels:
+def levels_of(table: "Table") -> Levels:
     """The values of a table whose first column holds condition names, nan where a cell is empty.
 
     Raises InputError for a table without values, a condition without a name or twice, and text.
@@ -214,7 +214,7 @@ def levels_of(table: "LabelledTable") -> Levels:
                 f"{table.path} has the condition {name!r} {len(rows)} times{where}; name each "
                 "condition once, or average its rows"
             )
-    return Levels(names, nodes, np.stack([table.numbers(node) for node in nodes], axis=1), table)
+    return Levels(names, nodes, table.matrix(nodes), table)
 
 
 def _joined(ligands: Levels, tfs: Levels) -> Conditions:

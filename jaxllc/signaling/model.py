@@ -287,13 +287,13 @@ class SignalingModel:
 
 def _numbers(frame: pd.DataFrame) -> np.ndarray:
     """The values of a DataFrame; InputError names the row and column of one that is not a number."""
-    from jaxllc.signaling.prior_tables import FrameTable
+    from jaxllc.frame_table import FrameTable
 
     try:
         return frame.to_numpy(dtype=np.float64)
     except (TypeError, ValueError):
         table = FrameTable(frame, "ligands")
-        return np.stack([table.numbers(name) for name in table.header], axis=1)
+        return table.matrix(table.header)
 
 
 def reachable(tolerance: float, dtype: Any) -> float:

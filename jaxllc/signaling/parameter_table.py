@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxllc.csv_table import LabelledTable
 from jaxllc.errors import InputError, listed, nearest_match
-from jaxllc.signaling.prior_tables import LabelledTable
 
 if TYPE_CHECKING:
     from jaxllc.signaling.prior_network import PriorNetwork

@@ -5,7 +5,6 @@ source,interaction,target and Node1,Sign,Node2 as of CARNIVAL; sender,receiver[,
 SIF files, which have no header: source, interaction, one or more targets.
 """
 
-import csv
 import math
 import os
 from collections.abc import Callable
@@ -15,8 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxllc.csv_table import MISSING, CsvTable, check_header, first_line, header_cells
+from jaxllc.csv_table import LabelledTable
 from jaxllc.errors import InputError, listed, nearest_match
+from jaxllc.file_text import read_text
+from jaxllc.frame_table import FrameTable
+from jaxllc.table import Table
 
 _SENDER = ("source", "sender", "node1", "from", "source_genesymbol")
 _RECEIVER = ("target", "receiver", "node2", "to", "target_genesymbol")
@@ -63,124 +65,27 @@ class EdgeRows(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class LabelledTable(CsvTable):
-    """A table as pandas and R write it: the first header cell may be empty, and so may what each row
-    holds beyond the header.
-    """
-
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
-        self.header, self._separator = header_cells(first_line(self.path))
-        while len(self.header) > 1 and self.header[-1] == "":
-            self.header.pop()
-        check_header(self.path, self.header, first_may_be_empty=True)
-
-    def _read(self, text: list[int], numeric: list[int]) -> pd.DataFrame:
-        try:
-            return super()._read(text, numeric)
-        except InputError:
-            longest = self._longest_row()
-            if longest == len(self.header):
-                raise
-        # Only rows read without the header may be longer than it.
-        frame = pd.read_csv(
-            self.path,
-            sep=self._separator,
-            header=None,
-            skiprows=1,
-            names=list(range(longest)),
-            index_col=False,
-            dtype=dict.fromkeys(text, str),
-            keep_default_na=False,
-            na_values=dict.fromkeys(numeric, MISSING),
-            skip_blank_lines=False,
-            skipinitialspace=True,
-            low_memory=False,
-            encoding="utf-8-sig",
-        )
-        return frame[list(range(len(self.header)))]
-
-    def _longest_row(self) -> int:
-        """The number of cells of the longest row; a filled cell beyond the header raises InputError."""
-        longest, width = 0, len(self.header)
-        try:
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file, delimiter=self._separator)
-                for cells in reader:
-                    longest = max(longest, len(cells))
-                    extra = [cell for cell in cells[width:] if cell.strip()]
-                    if extra:
-                        raise InputError(
-                            f"{self.path}, row {reader.line_num} holds {extra[0]!r} in cell "
-                            f"{cells.index(extra[0], width) + 1}, but the header has {width} cells; "
-                            "name every column (names of rows need a cell of the header too, which "
-                            "may be empty) or remove the cell"
-                        )
-        except (csv.Error, UnicodeDecodeError):
-            return width
-        return max(longest, width)
-
-    def place(self, row: int, column: str) -> str:
-        """Where the cell of data row `row` (from 0) stands; the column without a name is number 1."""
-        return (
-            super().place(row, column) if column else f"{self.path}, row {self.rows[row]}, column 1"
-        )
-
-    def cells(self, column: str) -> np.ndarray:
-        """A column as text without surrounding blanks, "" where the cell is empty."""
-        cells = self._frame[self.header.index(column)]
-        filled = cells.astype(object).where(cells.notna(), "")
-        return filled.map(lambda cell: str(cell).strip()).to_numpy(dtype=object)
-
-
-class FrameTable(LabelledTable):
-    """A pandas DataFrame in the place of a file; with `index_name` its index is the first column."""
-
-    def __init__(self, frame: pd.DataFrame, place: str, index_name: str | None = None):
-        if not isinstance(frame, pd.DataFrame):
-            raise InputError(f"{place} must be a pandas DataFrame, not a {type(frame).__name__}")
-        self.path = Path(place)
-        self.header = [str(name).strip() for name in frame.columns]
-        columns = [frame.iloc[:, n] for n in range(frame.shape[1])]
-        columns = [c.astype(float) if c.dtype == bool else c for c in columns]
-        if index_name is not None:
-            self.header.insert(0, index_name if index_name not in self.header else "")
-            columns.insert(0, pd.Series(frame.index.astype(object), index=frame.index))
-        check_header(self.path, self.header, first_may_be_empty=True)
-        self._frame = pd.DataFrame({n: c.reset_index(drop=True) for n, c in enumerate(columns)})
-        self.rows = frame.index.to_numpy()
-
-    def load(self, *text_columns: str | None) -> None:
-        """The frame holds its data already."""
-        if len(self._frame) == 0:
-            raise InputError(f"{self.path} has no rows")
-
-    def place(self, row: int, column: str) -> str:
-        """Where the cell of data row `row` (from 0) stands: its index and column in the frame."""
-        return f"{self.path}, index {_plain(self.rows[row])!r}, column {column!r}"
-
-
 def read_edge_rows(path: str | os.PathLike) -> EdgeRows:
     """The rows of a table or SIF file of edges; InputError for one that cannot be read."""
-    path = Path(path)
-    first = first_line(path)
+    path, text = Path(path), read_text(path)
+    first = next((line for line in text.split("\n", 20) if line.strip()), "")
     cells = first.split("\t") if "\t" in first else first.split()
     starts_with_edge = (
         len(cells) >= 3 and cells[1].strip() != "" and _sign_of_word(cells[1]) is not None
     )
     if path.suffix.lower() == ".sif" or starts_with_edge:
-        return _read_sif(path)
-    table = LabelledTable(path)
+        return _read_sif(path, text)
+    table = LabelledTable(path, text)
     return _edge_rows(table, lambda row: f"row {table.rows[row]}")
 
 
 def frame_edge_rows(frame: pd.DataFrame, place: str) -> EdgeRows:
     """The rows of a DataFrame with the columns of one of the tables; `place` names it in errors."""
     table = FrameTable(frame, place)
-    return _edge_rows(table, lambda row: f"index {_plain(table.rows[row])!r}")
+    return _edge_rows(table, lambda row: f"{table.row_name(row)}")
 
 
-def _edge_rows(table: LabelledTable, place: Callable[[int], str]) -> EdgeRows:
+def _edge_rows(table: Table, place: Callable[[int], str]) -> EdgeRows:
     sender, receiver = table.find(*_SENDER), table.find(*_RECEIVER)
     flags = next((pair for pair in _FLAGS if table.find(pair[0]) and table.find(pair[1])), None)
     sign, weight = table.find(*_SIGN), table.find("weight")
@@ -208,7 +113,7 @@ def _edge_rows(table: LabelledTable, place: Callable[[int], str]) -> EdgeRows:
     return rows if directed is None else _only_directed(rows, _flags(table, directed), table)
 
 
-def _only_directed(rows: EdgeRows, directed: np.ndarray, table: CsvTable) -> EdgeRows:
+def _only_directed(rows: EdgeRows, directed: np.ndarray, table: Table) -> EdgeRows:
     undirected = len(directed) - int(directed.sum())
     if undirected == 0:
         return rows
@@ -234,7 +139,7 @@ def _only_directed(rows: EdgeRows, directed: np.ndarray, table: CsvTable) -> Edg
     )
 
 
-def _node_names(table: LabelledTable, column: str) -> np.ndarray:
+def _node_names(table: Table, column: str) -> np.ndarray:
     names = table.cells(column)
     empty = names == ""
     if empty.any():
@@ -244,7 +149,7 @@ def _node_names(table: LabelledTable, column: str) -> np.ndarray:
     return names
 
 
-def _flags(table: LabelledTable, column: str) -> np.ndarray:
+def _flags(table: Table, column: str) -> np.ndarray:
     mend = "write 1 or 0 (True and False do as well)"
     flags = _mapped(table.cells(column), lambda c: _TRUTH.get(c.lower()), table, column, mend)
     return flags.astype(bool)
@@ -253,7 +158,7 @@ def _flags(table: LabelledTable, column: str) -> np.ndarray:
 def _mapped(
     cells: np.ndarray,
     value: Callable[[str], int | None],
-    table: CsvTable,
+    table: Table,
     column: str,
     mend: str,
 ) -> np.ndarray:
@@ -288,12 +193,9 @@ def _sign_of_weight(cell: str) -> int | None:
     return None if not math.isfinite(weight) else (weight > 0) - (weight < 0)
 
 
-def _read_sif(path: Path) -> EdgeRows:
+def _read_sif(path: Path, text: str) -> EdgeRows:
     """A SIF file; tabs separate the cells if there are any, else blanks do (as in Cytoscape)."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it in UTF-8") from error
+    lines = text.split("\n")
     separator = "\t" if any("\t" in line for line in lines) else None
     senders, words, receivers, rows = [], [], [], []
     alone = 0
@@ -332,7 +234,3 @@ def _read_sif(path: Path) -> EdgeRows:
         lambda entry: f"row {rows[entry]}",
         (f"nodes that stand alone in a row were left out: {alone}",) if alone else (),
     )
-
-
-def _plain(label: object) -> object:
-    return label.item() if isinstance(label, np.generic) else label
