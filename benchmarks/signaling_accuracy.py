@@ -100,7 +100,7 @@ def _validation(name: str, options: argparse.Namespace, scrambled: bool = False)
         conditions = conditions.matched(prior)
         dealt = np.random.default_rng(0).permutation(conditions.tf_activities.ravel())
         dealt = dealt.reshape(conditions.tf_activities.shape)
-        conditions = dataclasses.replace(conditions, tf_activities=dealt, notes=())
+        conditions = dataclasses.replace(conditions, tf_activities=dealt, remarks=())
     seeds = options.seeds or ([0] if scrambled or options.quick else list(SEEDS[name]))
     if options.quick:
         folds = folds[:2]

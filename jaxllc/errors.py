@@ -1,11 +1,14 @@
 """The one error that a user's input can cause, checks that raise it, and nearest matches to unknown names."""
 
 import difflib
+import math
+import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
 
 _LONGEST = 200  # characters of a value that a message quotes
 
@@ -109,7 +112,7 @@ def check_integer(argument: str, value: object, least: int, what: str = "") -> N
     """Raises InputError where the value of an argument is not an integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise InputError(
-            f"{argument} is {value!r}; give an integer of at least {least}{what and ', '}{what}"
+            f"{argument} is {quoted(value)}; give an integer of at least {least}{what and ', '}{what}"
         )
 
 
@@ -119,3 +122,61 @@ def check_mapping(argument: str, value: object, example: str) -> None:
         raise InputError(
             f"{argument} must be a mapping such as {example}, not {type(value).__name__}"
         )
+
+
+def check_number(
+    argument: str,
+    value: object,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: bool = False,
+    unit: str = "",
+) -> None:
+    """Raises InputError where the value of an argument is not a finite number from low to high.
+
+    above: low itself is too small.
+    """
+    fine = (
+        isinstance(value, Real)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and low <= float(value) <= high
+        and not (above and value == low)
+    )
+    if not fine:
+        least = f" above {low:g}" if above else f" of at least {low:g}"
+        least = "" if low == -math.inf else least
+        most = "" if high == math.inf else f"{' and' if least else ''} of at most {high:g}"
+        raise InputError(
+            f"{argument} is {quoted(value)}; give a number{unit and f' of {unit}'}{least}{most}"
+        )
+
+
+def check_path(argument: str, value: object, instead: str = "") -> None:
+    """Raises InputError where the value of an argument is no path; `instead` says what takes such a value."""
+    if not isinstance(value, str | os.PathLike) or value == "":
+        raise InputError(
+            f"{argument} is {quoted(value, 80)}, but it must be the path of a file"
+            f"{'; ' if instead else ''}{instead}"
+        )
+
+
+def check_callable(argument: str, value: object, takes: str) -> None:
+    """Raises InputError where the value of an argument is neither None nor a function of what it `takes`."""
+    if value is not None and not isinstance(value, Callable):  # type: ignore[arg-type]
+        raise InputError(
+            f"{argument} is {quoted(value, 80)}; give a function that takes {takes}, or leave it out"
+        )
+
+
+def listing(argument: str, value: Any, of: str, example: str) -> list[Any]:
+    """The entries of a list, range, array, set or generator, each argument of several values.
+
+    Raises InputError for text, a mapping and what holds no entries one after the other. of: what they are.
+    """
+    one_by_one = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    if not one_by_one or getattr(value, "ndim", 1) != 1:
+        raise InputError(
+            f"{argument} is {quoted(value, 80)}; give a list of {of}, such as {example}"
+        )
+    return list(value)

@@ -35,6 +35,16 @@ class FrameTable(Table):
 
         if not isinstance(frame, pd.DataFrame):
             raise InputError(f"{place} must be a pandas DataFrame, not a {type(frame).__name__}")
+        if frame.columns.nlevels > 1:
+            raise InputError(
+                f"the columns of {place} have {frame.columns.nlevels} levels; keep one, as "
+                "frame.columns = frame.columns.get_level_values(-1) does"
+            )
+        if index_name is not None and frame.index.nlevels > 1:
+            raise InputError(
+                f"the index of {place} has {frame.index.nlevels} levels, but a condition has one name; join "
+                "them, as frame.index = ['_'.join(map(str, names)) for names in frame.index] does"
+            )
         self.path = place
         self.notes = []
         self._row = row

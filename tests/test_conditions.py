@@ -174,6 +174,7 @@ def test_codes_that_are_no_nodes_are_left_out_and_listed(read):
     assert matched.notes == (
         "2 of 3 ligands are not in the prior network and left out: 'X', 'Y'",
         "1 of 2 TFs is not in the prior network and left out: 'T1'",
+        "1 condition without any measured value: 'A+B'",
         "conditions with the same ligand levels, which no model can tell apart: {'CON', 'A'}",
     )
     assert_same(matched.matched(prior), matched)

@@ -21,6 +21,8 @@ TRUTH = synthetic_problem(num_nodes=120, num_edges=900, num_ligands=8, num_tfs=2
 class Study:
     """What scores ask of a SelfPruningStudy; `draw` gives |w| of the edges of a network for a seed."""
 
+    notes = ("what reading said",)
+
     def __init__(self, draw, prior=TRUTH.prior, networks=10, each=1, signs="unknown", number=60):
         self.prior, self.draw = prior, draw
         self.conditions = SimpleNamespace(ligands=TRUTH.ligands, tfs=TRUTH.tfs)

@@ -11,16 +11,15 @@ import pytest
 
 from jaxllc.errors import InputError
 from jaxllc.self_pruning import pruned_models
+from jaxllc.self_pruning.curves import removable, summary_of
 from jaxllc.self_pruning.pruned_models import (
     FIGURES,
     FOLDER,
     ORDERS,
     RECORDS,
     _Removal,
-    removable,
     removal_curves,
     retrained_curves,
-    summary_of,
 )
 from jaxllc.self_pruning.study import SNAPSHOTS, self_pruning_study
 from jaxllc.signaling import train

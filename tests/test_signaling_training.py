@@ -14,7 +14,7 @@ from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.model import SignalingModel
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset
-from jaxllc.signaling.training import correlation, prepare, train, without
+from jaxllc.signaling.training import correlation, prepare, train
 from jaxllc.signaling.training_state import Rates, Shape, learning_rate
 from jaxllc.signaling.training_step import training_step
 
@@ -223,14 +223,14 @@ def test_learning_rate_rises_and_falls_by_half_cosines():
 
 
 def test_held_out_conditions_are_not_seen(prior, conditions):
-    left = without(conditions, ["c1"])
+    left = conditions.without(["c1"])
     assert "c1" not in left.names
     short = dataclasses.replace(SETTINGS, epochs=5)
     one = train(prior, conditions, short, held_out=conditions.select(["c1"]))
     two = train(prior, left, short)
     np.testing.assert_array_equal(one.parameters.weights, two.parameters.weights)
     with pytest.raises(InputError, match="c9"):
-        without(conditions, ["c9"])
+        conditions.without(["c9"])
 
 
 def test_nothing_to_learn_is_said(prior, conditions):

@@ -93,36 +93,38 @@ def read_problem(options: argparse.Namespace) -> tuple[PriorNetwork, Conditions]
 
     Raises InputError for tables that cannot be used, and where no path leads from a ligand to a TF.
     """
+    from jaxllc.signaling.condition_notes import once
     from jaxllc.signaling.conditions import Conditions
     from jaxllc.signaling.prior_network import PriorNetwork
 
-    prior = PriorNetwork.read(options.network)
-    conditions = Conditions.read(options.ligands, options.tfs).matched(prior)
+    tables = Conditions.read(options.ligands, options.tfs)
+    prior = PriorNetwork.read(options.network, conditions=tables)
+    conditions = tables.matched(prior)
     if not prior.has_path(conditions.ligands, conditions.tfs):
         raise InputError(
             f"{options.network}: no path leads from a ligand ({listed(conditions.ligands)}) to a TF "
             f"({listed(conditions.tfs)}), so no ligand can act on any; add the edges between them or "
             "check the names"
         )
-    remarks = [*prior.notes, *conditions.notes]
+    more = []
     beyond = set(prior.unreached(conditions.ligands))
     unreached = [tf for tf in conditions.tfs if tf in beyond]
     if unreached:
-        remarks.append(
+        more.append(
             f"no path leads from a ligand to {len(unreached)} of {len(conditions.tfs)} TFs, which the "
             f"model predicts alike in all conditions: {listed(unreached, shown=20)}"
         )
     if options.trim:
         before = prior.num_nodes
         prior = prior.trimmed(conditions.ligands, conditions.tfs)
-        conditions = replace(conditions, notes=()).matched(prior)
-        remarks += conditions.notes
+        conditions = conditions.matched(prior)
         if prior.num_nodes < before:
-            remarks.append(f"--trim leaves out {before - prior.num_nodes} of {before} nodes")
+            more.append(f"--trim leaves out {before - prior.num_nodes} of {before} nodes")
+    conditions = replace(conditions, remarks=once(*conditions.remarks, *more))
     if not options.quiet:
-        for remark in remarks:
-            say(remark)
-    return prior, replace(conditions, notes=tuple(remarks))
+        for note in once(*prior.notes, *conditions.notes):
+            say(note)
+    return prior, conditions
 
 
 def add_settings_arguments(

@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, train a model for each fold and seed, write, report; 130 if interrupted."""
+    from jaxllc.signaling.condition_notes import once
     from jaxllc.signaling.cross_validation import cross_validate
 
     settings = settings_of(options)
@@ -95,9 +96,16 @@ def run(options: argparse.Namespace) -> int:
         files = [*_write(found, folder), records]
     if not options.quiet:
         for note in found.notes:
-            say(note)
+            if note not in (*prior.notes, *conditions.notes):  # those have been said
+                say(note)
     if options.json:
-        print_json({**_record(found), "notes": [*conditions.notes, *found.notes], "files": files})
+        print_json(
+            {
+                **_record(found),
+                "notes": once(*prior.notes, *conditions.notes, *found.notes),
+                "files": files,
+            }
+        )
     else:
         _print(found, conditions)
         print(f"\n{files_line(folder, files)}\n\n{found.seconds:.1f} seconds")

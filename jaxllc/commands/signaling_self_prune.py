@@ -257,6 +257,8 @@ def _write_table(path: Path, table: pd.DataFrame) -> Path:
 def _record(
     study: SelfPruningStudy, scores: EdgeScores | None, notes: tuple[str, ...], files: list[Path]
 ) -> dict[str, Any]:
+    from jaxllc.signaling.condition_notes import once
+
     return {
         "models": len(study.table),
         "diverged": int((study.table["status"] == "diverged").sum()),
@@ -265,7 +267,7 @@ def _record(
         "auroc_of_scores": None if scores is None else scores.auroc,
         "suspicious": [] if scores is None else scores.table.head(_SHOWN).to_dict("records"),
         "seconds": study.seconds,
-        "notes": [*notes, *study.notes],
+        "notes": once(*notes, *study.notes),
         "files": files,
     }
 

@@ -10,7 +10,6 @@ training.png, and checkpoint.npz: the same command goes on from it, after an int
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         with going_on_from(checkpoint, options), ProgressBar(options.quiet) as progress:
             fit = train(
                 prior,
-                replace(conditions, notes=()),  # they have been said
+                conditions,
                 settings,
                 options.seed,
                 held_out=held_out,
@@ -81,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         print_json(record)
     else:
         _print(record, prior.describe(), conditions, folder)
-    remarks = list(fit.notes)
+    remarks = _of_training(fit)  # what the data say has been said
     if not fit.finished:
         again = f"from {checkpoint}" if checkpoint.exists() else "from the start"
         remarks.append(
@@ -90,6 +89,11 @@ def run(options: argparse.Namespace) -> int:
     for remark in remarks if not options.quiet or not fit.finished else []:
         say(remark)
     return 0 if fit.finished else INTERRUPTED
+
+
+def _of_training(fit: SignalingFit) -> list[str]:
+    """The notes that are not on the network and the conditions."""
+    return [note for note in fit.notes if note not in fit.model.notes]
 
 
 def _held_out(conditions: Conditions, names: list[str]) -> Conditions | None:
@@ -110,6 +114,7 @@ def _record(
     fit: SignalingFit, conditions: Conditions, held_out: Conditions | None
 ) -> dict[str, Any]:
     """What there is to say about a trained model, as plain data."""
+    from jaxllc.signaling.condition_notes import once
     from jaxllc.signaling.training import correlation
 
     prediction = fit.predict(conditions)
@@ -133,7 +138,7 @@ def _record(
         "seed": fit.seed,
         "seconds": fit.seconds,
         "settings": fit.settings.to_dict(),
-        "notes": [*conditions.notes, *fit.notes],
+        "notes": once(*prior.notes, *conditions.notes, *_of_training(fit)),
     }
     if held_out is not None:
         predicted = prediction.tfs.loc[list(held_out.names)].to_numpy()

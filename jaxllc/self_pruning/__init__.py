@@ -11,11 +11,11 @@ _HOMES = {
     "plot_removal": "figures",
     "plot_scores": "score_figures",
     "plot_shares": "figures",
-    "removable": "pruned_models",
+    "removable": "curves",
     "removal_curves": "pruned_models",
     "retrained_curves": "pruned_models",
     "self_pruning_study": "study",
-    "summary_of": "pruned_models",
+    "summary_of": "curves",
 }
 
 __all__ = sorted(_HOMES)

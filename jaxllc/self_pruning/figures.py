@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import InputError, listed
+from jaxllc.errors import InputError, listed, quoted
 from jaxllc.plotting import COLOURS, INK, new_figure, styled_axes
-from jaxllc.self_pruning.separation import LEAST, Pooled
+from jaxllc.self_pruning.separation import LEAST, Pooled, check_study
+from jaxllc.signaling.arguments import check_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def plot_errors(study: SelfPruningStudy) -> Figure:
     Lines are medians of the models, bands reach from quartile to quartile. Raises InputError for a study
     none of whose models came to an end, as do the other figures of a study.
     """
-    table, groups = study.over_training, _ended(study)
+    groups, table = _ended(study), study.over_training
     figure, panels = _panels(len(groups))
     drawn = {"mse": ("training conditions", _TRAINING)}
     if np.isfinite(table["held_out_mse"]).any():
@@ -69,7 +70,7 @@ def plot_shares(study: SelfPruningStudy) -> Figure:
     Above those below the median of all edges, where 50 % is no difference; below those below the 5th
     percentile, where 5 % is none.
     """
-    table, groups = study.over_training, _ended(study)
+    groups, table = _ended(study), study.over_training
     figure, panels = _panels(len(groups), 2, 2.1)
     spurious = bool(np.isfinite(table["spurious_below_median"]).any())
     for row, (measure, line, least) in enumerate(
@@ -110,7 +111,7 @@ def plot_distributions(study: SelfPruningStudy) -> Figure:
     and a line where the two differ most. Prior edges of unknown sign, if some but not all are, have a thin
     line. Edges whose weight is exactly 0 are the height at which a line begins.
     """
-    table, groups = study.separation, _ended(study)
+    groups, table = _ended(study), study.separation
     figure, panels = _panels(len(groups), height=3.0)
     pooled = {n: Pooled(study, group, last=True) for n, group in enumerate(groups)}
     left, right = _range(np.concatenate([one.weights[0] for one in pooled.values()]))
@@ -172,8 +173,11 @@ def plot_removal(
     in one panel, those held out in another, if there are some. Raises InputError for a table that is empty
     or lacks a column.
     """
-    if measure not in _ERRORS:
-        raise InputError(f"measure is {measure!r}; choose {listed([*_ERRORS])}")
+    for name, table in (("curves", curves), ("retrained", retrained)):
+        if table is not None or name == "curves":
+            check_frame(name, table)
+    if not isinstance(measure, str) or measure not in _ERRORS:
+        raise InputError(f"measure is {quoted(measure, 80)}; choose {listed([*_ERRORS])}")
     keys = [name for name in _PENALTIES if name in curves]
     colours = [_name(group) for group in _groups(curves, keys)]
     orders = [*curves["order"].unique()] if "order" in curves else []
@@ -232,6 +236,7 @@ def plot_removal(
 
 def _ended(study: SelfPruningStudy) -> list[dict[str, float]]:
     """The groups of which models came to an end."""
+    check_study(study)
     groups = [group for group in study.groups if study.count(group)]
     if not groups:
         raise InputError("no model of the study came to an end; there is nothing to draw")

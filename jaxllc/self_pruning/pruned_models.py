@@ -18,8 +18,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer, listed, nearest_match
+from jaxllc.errors import (
+    InputError,
+    check_callable,
+    check_integer,
+    check_path,
+    listed,
+    listing,
+    nearest_match,
+    quoted,
+)
+from jaxllc.self_pruning.curves import FIGURES, curve_table
+from jaxllc.self_pruning.separation import check_study
 from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
+from jaxllc.signaling.arguments import seeds_of
 from jaxllc.signaling.model import TOLERANCE, reachable
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.structure import settle
@@ -37,10 +49,8 @@ ORDERS = ("weakest", "strongest", "random")
 # Finer where a strong penalty lets errors rise.
 FRACTIONS = (*(n / 20 for n in range(16)), *(n / 40 for n in range(32, 41)))
 RETRAINED_FRACTIONS = (0.5, 0.75, 0.9, 0.95)
-FIGURES = ("mse", "held_out_mse", "correlation", "held_out_correlation")
 FOLDER, RECORDS = "retrained", "records.jsonl"
 
-_CURVE = ("l2", "l1", "epoch", "order", "retrained")  # what the rows of one curve have in common
 _NONE: dict[str, Any] = {**dict.fromkeys((*FIGURES, "converged"), float("nan")), "note": ""}
 _STREAM = 2  # of random numbers: spurious edges and conditions held out are drawn from others
 
@@ -72,7 +82,7 @@ def removal_curves(
 
     Example: `removal_curves(study, at=1.0).groupby(["l2", "fraction"])["mse"].median()`.
     """
-    fractions = _checked(fractions, at, order, order_seed)
+    fractions = _checked(study, fractions, at, order, order_seed, progress)
     judge = _Judge(study)
     rows, total = [], study.count(group)
     for number, model in enumerate(study.models(group), start=1):
@@ -82,7 +92,7 @@ def removal_curves(
             rows.append(removal.row(fraction, False) | predicted(removal.removed(fraction)))
         if progress is not None:
             progress(number, total, removal.name)
-    return _table(rows)
+    return curve_table(rows)
 
 
 def retrained_curves(
@@ -118,7 +128,9 @@ def retrained_curves(
 
     Example: `retrained_curves(study, [0.9], seeds=range(3))[["l2", "mse", "held_out_mse"]]`.
     """
-    fractions = _checked(fractions, at, order, order_seed)
+    fractions = _checked(study, fractions, at, order, order_seed, progress)
+    if folder is not None:
+        check_path("folder", folder)
     removals = [_Removal.of(model, at, order, order_seed) for model in _chosen(study, group, seeds)]
     place = study.folder / FOLDER if folder is None else Path(folder)
     try:
@@ -164,53 +176,7 @@ def retrained_curves(
             one.row(fraction, True) | found.get(one.network_name(fraction), missing)
             for one in removals
         ]
-    return _table(rows)
-
-
-def summary_of(*curves: pd.DataFrame) -> pd.DataFrame:
-    """The middle of the models of each curve: a row for each penalty, kind of curve and fraction.
-
-    curves: tables of `removal_curves` and `retrained_curves`, of one study. Columns: the penalties, epoch,
-    order, retrained, fraction, edges_removed; models, those with figures; spurious_removed, mse,
-    held_out_mse, correlation and held_out_correlation, medians, the last four with quartiles as _low and
-    _high.
-
-    Example: `summary_of(removal_curves(study, at=1.0), retrained_curves(study))`.
-    """
-    import pandas as pd
-
-    table = pd.concat(curves, ignore_index=True)
-    keys = [name for name in (*_CURVE, "fraction", "edges_removed") if name in table]
-    groups = table.groupby(keys, dropna=False)
-    columns = {
-        "models": groups["mse"].count(),
-        "spurious_removed": groups["spurious_removed"].median(),
-    }
-    for name in FIGURES:
-        for suffix, part in (("", 0.5), ("_low", 0.25), ("_high", 0.75)):
-            columns[name + suffix] = groups[name].quantile(part)
-    return pd.DataFrame(columns).reset_index()
-
-
-def removable(curves: pd.DataFrame, growth: float = 0.1, error: str = "mse") -> pd.DataFrame:
-    """How many edges each model can lose before an error grows by more than a part of it.
-
-    curves: with the fraction 0, on whose error `growth` is; error: "mse" or "held_out_mse". A row per model
-    and curve: the one of the largest fraction up to which the error stays within, at every fraction asked.
-
-    Example: `removable(removal_curves(study)).groupby("l2")["fraction"].median()`.
-    """
-    rows = []
-    keys = [name for name in (*_CURVE, "seed") if name in curves]
-    for _, curve in curves.sort_values("fraction").groupby(keys, dropna=False):
-        if curve["fraction"].iloc[0] != 0:
-            raise InputError("a curve of curves begins above the fraction 0; ask for 0 as well")
-        within = curve[error].to_numpy() <= (1 + growth) * curve[error].iloc[0]
-        if not within[0]:  # no such error, where no condition is held out
-            continue
-        last = len(within) if within.all() else int(np.argmin(within))
-        rows.append(curve.iloc[last - 1].to_dict())
-    return _table(rows)
+    return curve_table(rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,33 +324,35 @@ def _chosen(
 ) -> list[StudyModel]:
     """The models of these seeds; raises InputError for a seed that the study does not have."""
     known = list(dict.fromkeys(point["seed"] for point in study.grid))
-    chosen = known if seeds is None else list(seeds)
+    chosen = known if seeds is None else seeds_of(seeds)
     unknown = [str(seed) for seed in chosen if seed not in known]
     if unknown:
         raise InputError(f"seeds holds {listed(unknown)}, of which the study has no model")
     return [model for model in study.models(group) if model.seed in chosen]
 
 
-def _checked(fractions: Iterable[float], at: float, order: str, order_seed: int) -> list[float]:
+def _checked(
+    study: SelfPruningStudy,
+    fractions: Iterable[float],
+    at: float,
+    order: str,
+    order_seed: int,
+    progress: Progress | None,
+) -> list[float]:
     """The fractions from the smallest, each once; raises InputError for arguments that do not fit."""
-    found = [fractions] if isinstance(fractions, int | float) else list(fractions)
+    check_study(study)
+    check_callable("progress", progress, "models done, models in all and which it was")
+    found: list[Any] = [fractions]
+    if not isinstance(fractions, Real):
+        found = listing("fractions", fractions, "parts of the edges", "[0.5, 0.9]")
     if not found:
         raise InputError("fractions is empty; give parts of the edges, such as [0.5, 0.9]")
     for name, value in (*(("a fraction", one) for one in found), ("at", at)):
-        if not isinstance(value, Real) or not 0 <= value <= 1:
-            raise InputError(f"{name} is {value!r}, but it must be a part, from 0 to 1")
-    if order not in ORDERS:
+        if not isinstance(value, Real) or not 0 <= float(value) <= 1:
+            raise InputError(f"{name} is {quoted(value, 80)}, but it must be a part, from 0 to 1")
+    if not isinstance(order, str) or order not in ORDERS:
         raise InputError(
-            f"order is {order!r}{nearest_match(str(order), ORDERS)}; choose {listed(ORDERS)}"
+            f"order is {quoted(order, 80)}{nearest_match(str(order), ORDERS)}; choose {listed(ORDERS)}"
         )
     check_integer("order_seed", order_seed, 0, "the seed of a random order")
     return sorted({float(one) for one in found})
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The rows sorted into curves, from the smallest penalty."""
-    import pandas as pd
-
-    table = pd.DataFrame(rows)
-    by = [name for name in ("l2", "l1", "seed", "fraction") if name in table]
-    return table.sort_values(by, kind="stable", ignore_index=True) if by else table

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxllc.plotting import COLOURS, INK, SOFT, new_figure, styled_axes
+from jaxllc.signaling.arguments import check_parts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +25,7 @@ def plot_scores(scores: EdgeScores) -> Figure:
 
     The first two are of spurious edges that the scores were not fitted to.
     """
+    check_parts("scores", scores, ("roc", "calibration", "auroc"), "edge_scores")
     figure = new_figure(10.8, 3.8)
     left, middle, right = (styled_axes(axes) for axes in figure.subplots(1, 3))
     left.plot(*scores.roc, color=COLOURS[0], linewidth=1.8)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_callable, check_integer
 from jaxllc.self_pruning.leverage import leverage_in
-from jaxllc.self_pruning.separation import auroc
+from jaxllc.self_pruning.separation import auroc, check_study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ class EdgeScores:
     each sign alone, "known" and "unknown". calibration: DataFrame with a row per bin of scores: predicted
     (the mean score), observed (the part of spurious edges, of which half of all are), edges and spurious.
     auroc and calibration are of sets of spurious edges that the scores were not fitted to. roc: (2, K), false
-    and true positive rates.
+    and true positive rates. notes: those of the study.
     """
 
     table: pd.DataFrame
@@ -50,9 +50,11 @@ class EdgeScores:
     roc: np.ndarray
     spurious_edges: int
     models: int
+    notes: tuple[str, ...] = ()
 
     def summary(self, shown: int = 10) -> str:
         """How well scores separate, and the most suspicious edges as a table."""
+        check_integer("shown", shown, 1)
         by_sign = ", ".join(f"{value:.3f} of {name} sign" for name, value in self.within.items())
         head = (
             f"Scores tell {self.spurious_edges} added spurious edges from those of the network with AUROC "
@@ -91,6 +93,8 @@ def edge_scores(
 
     Example: `edge_scores(study).table.head(20)`.
     """
+    check_study(study)
+    check_callable("leverage", leverage, "a model of the study")
     seen = _Evidence(study, leverage_in(study) if leverage is None else leverage)
     networks = seen.networks
     total = sum(len(x) for x in seen.added)
@@ -115,6 +119,7 @@ def edge_scores(
         _roc(held_out, labels),
         total,
         study.count(),
+        study.notes,
     )
 
 

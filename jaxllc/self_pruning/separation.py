@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.signaling.arguments import check_parts
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -39,6 +41,11 @@ class Pooled:
         self.mse = np.stack([m.snapshots.mse[which] for m in models])
         self.held_out_mse = np.stack([m.snapshots.held_out_mse[which] for m in models])
         self.num_models = len(models)
+
+
+def check_study(study: object) -> None:
+    """Raises InputError for what is no study."""
+    check_parts("study", study, ("groups", "models", "count"), "self_pruning_study")
 
 
 def over_training(study: SelfPruningStudy) -> pd.DataFrame:

@@ -20,17 +20,27 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer
+from jaxllc.errors import (
+    InputError,
+    check_callable,
+    check_integer,
+    check_mapping,
+    check_number,
+    check_path,
+    listing,
+    quoted,
+)
+from jaxllc.signaling.arguments import conditions_of, prior_of
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.settings import SignalingSettings, settings_of
+from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
 from jaxllc.signaling.spurious_edges import add_spurious_edges, is_spurious
 from jaxllc.signaling.structure import Parameters
 from jaxllc.signaling.training import dtype
 from jaxllc.sweeps.cluster import check_cluster, is_local
 from jaxllc.sweeps.grids import Grid, grid, zipped
 from jaxllc.sweeps.members import Problem
-from jaxllc.sweeps.runner import Progress
+from jaxllc.sweeps.runner import INTERRUPTED, Progress
 from jaxllc.sweeps.snapshots import Snapshots, read_snapshots
 from jaxllc.sweeps.training import train_sweep
 
@@ -180,19 +190,27 @@ class SelfPruningStudy:
         rows = self.table[self.table["status"] == "done"]
         if rows.empty:
             return rows  # without the columns of penalties, if not one model is trained
+        if group is not None:
+            check_mapping("group", group, str(dict.fromkeys(self._penalties, 1e-5)))
         for name, value in (group or {}).items():
+            if name not in self._penalties:
+                raise InputError(
+                    f"group holds {quoted(name, 80)}; give {' and '.join(self._penalties)}, as "
+                    "study.groups does"
+                )
+            check_number(f"{name} of group", value)
             rows = rows[rows[name] == value]
         return rows
 
 
 def self_pruning_study(
-    prior: PriorNetwork,
+    prior: PriorNetwork | str | os.PathLike,
     conditions: Conditions,
     l2: Iterable[float] = L2,
     seeds: Iterable[int] = SEEDS,
     spurious_edges: int = 100,
     *,
-    settings: SignalingSettings | str | None = None,
+    settings: SettingsLike = None,
     l1: Iterable[float] | None = None,
     kind: str = "uniform",
     signs: str = "unknown",
@@ -226,11 +244,16 @@ def self_pruning_study(
         study = self_pruning_study(prior, conditions, l2=[1e-5], seeds=range(10), folder="study")
         print(study.summary())
     """
-    settings = settings_of("self_pruning" if settings is None else settings)
-    seeds = _checked_seeds(seeds)
+    settings = settings_of(settings, "self_pruning")
+    seeds = list(_checked_seeds(seeds))
     check_integer("spurious_edges", spurious_edges, 0, "the edges added for each seed")
     check_integer("seeds_per_network", seeds_per_network, 1, "the seeds that share spurious edges")
     check_integer("times", times, 2, "the begin and the end of the training")
+    check_callable("progress", progress, "models done, models in all and what was done")
+    if folder is not None:
+        check_path("folder", folder)
+    conditions = conditions_of(conditions)
+    prior = prior_of(prior, conditions)
     conditions = conditions.matched(prior)
     folds = _held_out(conditions, seeds, held_out)
     numbers = {seed: str(seed // seeds_per_network) for seed in seeds}
@@ -277,10 +300,11 @@ def self_pruning_study(
     notes = result.notes
     if temporary is not None and not result.finished:
         left = len(points) - len(result.table)
+        kept = (note for note in notes if not note.startswith(INTERRUPTED))
         notes = (
-            f"interrupted with {left} models left, and those that are done go with this study; name a "
-            "folder to keep them and go on",
-            *notes[1:],
+            f"{INTERRUPTED} {left} models left, and those that are done go with this study; name a folder to "
+            "keep them and go on",
+            *kept,
         )
     return SelfPruningStudy(
         prior,
@@ -307,9 +331,7 @@ class _TemporaryFolder:
 
 
 def _checked_seeds(seeds: Iterable[int]) -> list[int]:
-    if not isinstance(seeds, Iterable):
-        raise InputError(f"seeds is {seeds!r}; give a list of them, such as range(10)")
-    found = list(seeds)
+    found = listing("seeds", seeds, "them", "range(10)")
     if not found:
         raise InputError("seeds is empty; give at least one, such as range(10)")
     for seed in found:
@@ -318,12 +340,12 @@ def _checked_seeds(seeds: Iterable[int]) -> list[int]:
 
 
 def _checked_penalties(name: str, values: Iterable[float]) -> list[float]:
-    found = list(values) if isinstance(values, Iterable) else [values]
+    found = [values] if isinstance(values, Real) else listing(name, values, "penalties", "[1e-5]")
     if not found:
         raise InputError(f"{name} is empty; give at least one penalty, such as 1e-5")
     for value in found:
         if isinstance(value, bool) or not isinstance(value, Real):
-            raise InputError(f"{name} holds {value!r}; give numbers, such as 1e-5")
+            raise InputError(f"{name} holds {quoted(value, 80)}; give numbers, such as 1e-5")
     return [float(value) for value in found]
 
 
@@ -331,8 +353,10 @@ def _held_out(
     conditions: Conditions, seeds: Sequence[int], part: float
 ) -> dict[int, tuple[str, ...]]:
     """The conditions that each seed holds out, drawn at random; none where the part is 0."""
-    if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part < 1:
-        raise InputError(f"held_out is {part!r}; give a part of the conditions, from 0 to below 1")
+    if isinstance(part, bool) or not isinstance(part, Real) or not 0 <= part < 1:
+        raise InputError(
+            f"held_out is {quoted(part, 80)}; give a part of the conditions, from 0 to below 1"
+        )
     if part == 0:
         return {}
     total = conditions.num_conditions

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from jaxllc.errors import InputError, nearest_match
+from jaxllc.errors import InputError, nearest_match, quoted
 
 LEAK = 0.01
 
@@ -64,9 +64,9 @@ ACTIVATIONS = {
 
 def activation(name: str) -> Activation:
     """The activation of this name; raises InputError for another."""
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise InputError(
-            f"there is no activation {name!r}{nearest_match(name, ACTIVATIONS)}; choose one of "
-            f"{', '.join(ACTIVATIONS)}"
+            f"there is no activation {quoted(name, 80)}{nearest_match(str(name), ACTIVATIONS)}; "
+            f"choose one of {', '.join(ACTIVATIONS)}"
         )
     return ACTIVATIONS[name]

@@ -6,23 +6,20 @@ of the prior network (as published with Nilsson et al., Nature Communications 13
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import InputError, listed
+from jaxllc.errors import InputError, check_path, first_repeat, listed, listing, quoted
+from jaxllc.signaling.condition_notes import NEGATIVE, OUTSIDE, SHOWN, Origin, notes_on
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from jaxllc.signaling.prior_network import PriorNetwork
-    from jaxllc.table import Table
-
-_SHOWN = 20
-_SHOWN_CODES = 1000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +28,10 @@ class Conditions:
 
     names: B condition names, unique. ligands, tfs: node names of the inputs and of the outputs.
     ligand_levels: float64 (B, ligands), never nan. tf_activities: float64 (B, TFs), 1 is fully active,
-    nan was not measured. notes: what reading reported, a sentence each.
+    nan was not measured. remarks: what was left out on the way here, a sentence each. origin: where rows
+    were read. Whatever is derived from conditions keeps the remarks; `notes` adds what the values show.
+
+    Raises InputError for names that repeat and for values of another shape, missing or infinite.
 
     Example: `Conditions.read("macrophage-Ligands.tsv", "macrophage-TFs.tsv").matched(prior)`.
     """
@@ -41,7 +41,24 @@ class Conditions:
     tfs: tuple[str, ...]
     ligand_levels: np.ndarray
     tf_activities: np.ndarray
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    origin: Origin | None = None
+
+    def __post_init__(self) -> None:
+        fill = object.__setattr__
+        for name in ("names", "ligands", "tfs"):
+            fill(self, name, _texts(getattr(self, name), name))
+        remarks = listing("remarks", self.remarks, "sentences", "['one of 3 was left out']")
+        fill(self, "remarks", tuple(str(remark) for remark in remarks))
+        for name, nodes in (("ligand_levels", self.ligands), ("tf_activities", self.tfs)):
+            shape = len(self.names), len(nodes)
+            fill(self, name, _numbers(getattr(self, name), name, shape))
+        if np.isnan(self.ligand_levels).any():
+            row, column = np.argwhere(np.isnan(self.ligand_levels))[0]
+            raise InputError(
+                f"the level of {quoted(self.ligands[column], 80)} in the condition "
+                f"{quoted(self.names[row], 80)} is nan; give 0 for a ligand that was not given"
+            )
 
     @classmethod
     def read(cls, ligands_path: str | os.PathLike, tfs_path: str | os.PathLike) -> "Conditions":
@@ -49,21 +66,39 @@ class Conditions:
 
         Commas, semicolons or tabs separate the cells. An empty TF cell was not measured. Conditions of
         one table only are left out and reported in `notes`. Raises InputError for a ligand level that
-        is missing, text, an infinite value, a repeated condition or column, and no common condition.
+        is missing, text, an infinite value, a repeated condition or column, a long table, and no common
+        condition.
         """
         from jaxllc.csv_table import LabelledTable
+        from jaxllc.signaling.condition_tables import joined, levels_of
 
-        return _joined(levels_of(LabelledTable(ligands_path)), levels_of(LabelledTable(tfs_path)))
+        for name, path in (("ligands_path", ligands_path), ("tfs_path", tfs_path)):
+            check_path(name, path, "Conditions.from_frames takes DataFrames")
+        return cls(
+            **joined(levels_of(LabelledTable(ligands_path)), levels_of(LabelledTable(tfs_path)))
+        )
 
     @classmethod
     def from_frames(cls, ligands: "pd.DataFrame", tfs: "pd.DataFrame") -> "Conditions":
         """The conditions in two DataFrames: the index holds their names, the columns the nodes."""
         from jaxllc.frame_table import FrameTable
+        from jaxllc.signaling.condition_tables import joined, levels_of
 
-        return _joined(
-            levels_of(FrameTable(ligands, "the ligand table", index_name="condition")),
-            levels_of(FrameTable(tfs, "the TF table", index_name="condition")),
+        tables = (
+            FrameTable(ligands, "the ligand table", index_name="condition"),
+            FrameTable(tfs, "the TF table", index_name="condition"),
         )
+        return cls(**joined(*(levels_of(table) for table in tables)))
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what to mind: the remarks, and what the values show."""
+        return (*self.remarks, *self.oddities.values())
+
+    @cached_property
+    def oddities(self) -> dict[str, str]:
+        """What the values show, a sentence for each kind of `condition_notes`."""
+        return notes_on(self)
 
     def to_frames(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
         """Ligand levels and TF activities, indexed by condition: what `from_frames` reads back."""
@@ -94,75 +129,101 @@ class Conditions:
         return {name: n for n, name in enumerate(self.names)}
 
     def select(self, which: Sequence[str] | Sequence[int] | np.ndarray) -> "Conditions":
-        """Some of the conditions, by names or by indices, in this order; without the notes.
+        """Some of the conditions, by names or by indices, in this order.
 
         Raises InputError for an unknown name, an index out of range, a repeat, and an empty selection.
         """
-        chosen = np.asarray([which] if isinstance(which, str) else which)
-        if chosen.size and chosen.dtype.kind in "OUST":
-            unknown = [str(name) for name in chosen if str(name) not in self.position]
+        return self._rows(self._indices(which, "select"))
+
+    def without(
+        self, which: "Sequence[str] | Sequence[int] | np.ndarray | Conditions"
+    ) -> "Conditions":
+        """The conditions but for some, by names, by indices or as Conditions.
+
+        Raises InputError as `select` does, and where none is left. That values of those left out lie
+        outside of what models expect stands in the notes of what is left.
+        """
+        if isinstance(which, Conditions):
+            which = which.names
+        out = self._indices(which, "held_out")
+        left = np.setdiff1d(np.arange(self.num_conditions), out)
+        if len(left) == 0:
+            raise InputError("every condition is held out; leave some to train on")
+        rest = self._rows(left)
+        lost = [
+            f"of all conditions: {self.oddities[kind]}"
+            for kind in (OUTSIDE, NEGATIVE)
+            if kind in self.oddities and kind not in rest.oddities
+        ]
+        return replace(rest, remarks=(*rest.remarks, *lost))
+
+    def _indices(self, which: Any, argument: str) -> np.ndarray:
+        """The conditions that a caller names or numbers, as indices."""
+        if isinstance(which, str):
+            which = [which]
+        given = listing(argument, which, "condition names or integers", "['control'] or [0, 3]")
+        if all(isinstance(one, str) for one in given):
+            unknown = [str(name) for name in given if name not in self.position]
             if unknown:
                 raise InputError(
                     f"there is no condition {listed(unknown, self.names)}; choose from the "
                     f"{self.num_conditions} condition names"
                 )
-            chosen = np.array([self.position[str(name)] for name in chosen])
-        if chosen.ndim != 1 or chosen.size == 0 or chosen.dtype.kind not in "iu":
+            given = [self.position[name] for name in given]
+        whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in given)
+        if not given or not whole:
             raise InputError(
-                f"select needs a list of condition names or integers, not {which!r:.80}"
+                f"{argument} needs a list of condition names or integers, not {quoted(which, 80)}"
             )
-        if chosen.min() < 0 or chosen.max() >= self.num_conditions:
-            bad = int(chosen[(chosen < 0) | (chosen >= self.num_conditions)][0])
+        bad = next((n for n in given if not 0 <= n < self.num_conditions), None)
+        if bad is not None:
             raise InputError(
                 f"there is no condition number {bad}; they are numbered 0 to {self.num_conditions - 1}"
             )
+        chosen = np.array(given, dtype=int)
         if len(np.unique(chosen)) < len(chosen):
             values, counts = np.unique(chosen, return_counts=True)
             twice = [self.names[n] for n in values[counts > 1]]
-            raise InputError(f"select names {listed(twice)} more than once; name each once")
-        return _conditions(
-            tuple(self.names[n] for n in chosen),
-            self.ligands,
-            self.tfs,
-            self.ligand_levels[chosen],
-            self.tf_activities[chosen],
-            (),
+            raise InputError(f"{argument} names {listed(twice)} more than once; name each once")
+        return chosen
+
+    def _rows(self, chosen: np.ndarray) -> "Conditions":
+        return replace(
+            self,
+            names=tuple(self.names[n] for n in chosen),
+            ligand_levels=self.ligand_levels[chosen],
+            tf_activities=self.tf_activities[chosen],
         )
 
     def matched(self, prior: "PriorNetwork") -> "Conditions":
         """Only the ligands and TFs that are nodes of the prior network, in the order of the tables.
 
         The codes left out stand in `notes`, with counts. Raises InputError when no ligand or no TF is
-        a node, with the nearest node names.
+        a node, with the nearest node names, or with the columns of the table whose names fit.
         """
-        notes, kept = list(self.notes), []
+        remarks, kept = list(self.remarks), []
         for kind, codes in (("ligand", self.ligands), ("TF", self.tfs)):
-            is_node = np.array([code in prior.position for code in codes])
+            is_node = np.array([code in prior.position for code in codes], dtype=bool)
             unknown = [code for code in codes if code not in prior.position]
             if not is_node.any():
                 raise InputError(
                     f"none of the {len(codes)} {kind}s is a node of the prior network: "
-                    f"{listed(unknown, prior.names)}; use the node names of the network"
+                    f"{listed(unknown, prior.names)}; {_mend(prior, codes, kind)}"
                 )
             if unknown:
-                notes.append(
+                remarks.append(
                     f"{len(unknown)} of {len(codes)} {kind}s "
                     f"{'is' if len(unknown) == 1 else 'are'} not in the prior network and left out: "
-                    f"{listed(unknown, shown=_SHOWN_CODES)}"
+                    f"{listed(unknown, shown=SHOWN)}"
                 )
             kept.append(is_node)
-        levels, activities = self.ligand_levels[:, kept[0]], self.tf_activities[:, kept[1]]
-        alike = _alike_note(self.names, levels)
-        if alike and not kept[0].all() and alike not in notes:
-            notes.append(alike)
-        ligands, tfs = np.array(self.ligands, dtype=object), np.array(self.tfs, dtype=object)
-        return _conditions(
-            self.names,
-            tuple(ligands[kept[0]]),
-            tuple(tfs[kept[1]]),
-            levels,
-            activities,
-            tuple(notes),
+        return replace(
+            self,
+            ligands=tuple(np.array(self.ligands, dtype=object)[kept[0]]),
+            tfs=tuple(np.array(self.tfs, dtype=object)[kept[1]]),
+            ligand_levels=self.ligand_levels[:, kept[0]],
+            tf_activities=self.tf_activities[:, kept[1]],
+            remarks=tuple(remarks),
         )
 
     def describe(self) -> str:
@@ -175,146 +236,47 @@ class Conditions:
         return f"Conditions({self.describe()})"
 
 
-class Levels(NamedTuple):
-    """One table: condition names, node names, and values float64 (conditions, nodes)."""
-
-    names: list[str]
-    nodes: list[str]
-    values: np.ndarray
-    table: "Table"
-
-    def place(self, condition: int, node: int) -> str:
-        """Where a value stands, in the words of an error."""
-        return f"{self.table.place(condition, self.nodes[node])}"
-
-
-def levels_of(table: "Table") -> Levels:
-    """The values of a table whose first column holds condition names, nan where a cell is empty.
-
-    Raises InputError for a table without values, a condition without a name or twice, and text.
-    """
-    label, *nodes = table.header
-    if not nodes:
-        raise InputError(
-            f"{table.path} has only one column; it needs the condition names and a column per node, "
-            "separated by commas, semicolons or tabs"
-        )
-    table.load(label)
-    names = [str(name) for name in table.cells(label)]
-    if "" in names:
-        row = names.index("")
-        raise InputError(f"{table.place(row, label)} is empty; name the condition")
-    rows_of: dict[str, list] = {}
-    for row, name in enumerate(names):
-        rows_of.setdefault(name, []).append(table.rows[row])
-    for name, rows in rows_of.items():
-        if len(rows) > 1:
-            where = "" if rows[0] == name else f" in rows {', '.join(str(row) for row in rows)}"
-            raise InputError(
-                f"{table.path} has the condition {name!r} {len(rows)} times{where}; name each "
-                "condition once, or average its rows"
-            )
-    return Levels(names, nodes, table.matrix(nodes), table)
-
-
-def _joined(ligands: Levels, tfs: Levels) -> Conditions:
-    """The conditions that both tables hold, with notes on everything a user should know of."""
-    missing = np.isnan(ligands.values)
-    if missing.any():
-        raise InputError(
-            f"{ligands.place(*_first(missing))} is empty; write 0 for a ligand that was not given"
-        )
-    in_tfs = {name: row for row, name in enumerate(tfs.names)}
-    in_ligands = set(ligands.names)
-    names = tuple(name for name in ligands.names if name in in_tfs)
-    if not names:
-        raise InputError(
-            f"{ligands.table.path} and {tfs.table.path} have no condition in common: the first holds "
-            f"{listed(ligands.names, tfs.names)} and the second {listed(tfs.names)}; give both the "
-            "same condition names"
-        )
-    notes = []
-    for lone, here, there in (
-        ([name for name in ligands.names if name not in in_tfs], ligands, tfs),
-        ([name for name in tfs.names if name not in in_ligands], tfs, ligands),
-    ):
-        if lone:
-            notes.append(
-                f"{len(lone)} of {len(here.names)} conditions of {here.table.path} "
-                f"{'is' if len(lone) == 1 else 'are'} not in {there.table.path} and left out: "
-                f"{listed(lone, shown=_SHOWN)}"
-            )
-    tf_rows = np.array([in_tfs[name] for name in names])
-    activities = tfs.values[tf_rows]
-    ligand_rows = [row for row, name in enumerate(ligands.names) if name in in_tfs]
-    levels = ligands.values[ligand_rows]
-    measured = ~np.isnan(activities)
-    if not measured.any():
-        raise InputError(
-            f"{tfs.table.path} holds no measured value of the conditions in common; fill in the TF "
-            "activities"
-        )
-    outside = (activities < 0) | (activities > 1)
-    if outside.any():
-        condition, tf = _first(outside)
-        notes.append(
-            f"{int(outside.sum())} of {int(measured.sum())} TF activities lie outside [0, 1], from "
-            f"{np.nanmin(activities):g} to {np.nanmax(activities):g}, the first "
-            f"{activities[condition, tf]:g} in {tfs.place(int(tf_rows[condition]), tf)}; the model "
-            "expects 0 (inactive) to 1 (fully active), so scale them if they are not"
-        )
-    if (levels < 0).any():
-        condition, ligand = _first(levels < 0)
-        notes.append(
-            f"{int((levels < 0).sum())} ligand levels are negative, the first "
-            f"{levels[condition, ligand]:g} in {ligands.place(ligand_rows[condition], ligand)}; a "
-            "level is 0 where the ligand was not given"
-        )
-    for axis, kind, known in ((0, "TF", tfs.nodes), (1, "condition", list(names))):
-        never = [known[n] for n in np.flatnonzero(~measured.any(axis=axis))]
-        if never:
-            noun = kind if len(never) == 1 else f"{kind}s"
-            notes.append(
-                f"{len(never)} {noun} without any measured value: {listed(never, shown=_SHOWN)}"
-            )
-    alike = _alike_note(names, levels)
-    if alike:
-        notes.append(alike)
-    return _conditions(
-        names, tuple(ligands.nodes), tuple(tfs.nodes), levels, activities, tuple(notes)
-    )
-
-
-def _alike_note(names: Sequence[str], levels: np.ndarray) -> str:
-    """A sentence that lists the conditions with the same ligand levels, or an empty string."""
-    _, group = np.unique(levels, axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    sets = [np.flatnonzero(group == g) for g in np.flatnonzero(np.bincount(group) > 1)]
-    if not sets:
-        return ""
-    sets.sort(key=lambda rows: int(rows[0]))
-    shown = [f"{{{listed([names[int(n)] for n in rows], shown=_SHOWN)}}}" for rows in sets[:_SHOWN]]
-    more = f" and {len(sets) - _SHOWN} more sets" if len(sets) > _SHOWN else ""
+def _mend(prior: "PriorNetwork", codes: Sequence[str], kind: str) -> str:
+    """What to do about names that are no nodes: other columns of the table may hold them."""
+    fits = [(len(set(codes) & names), a, b) for a, b, names in prior.other_ends]
+    if not fits:
+        return "use the node names of the network"
+    count, a, b = max(fits, key=lambda one: one[0])
+    if not count:
+        others = ", ".join(f"{a!r} and {b!r}" for _, a, b in fits[:3])
+        return f"use the node names of the network, or those of its columns {others}"
     return (
-        "conditions with the same ligand levels, which no model can tell apart: "
-        f"{', '.join(shown)}{more}"
+        f"{count} of them {'is a node' if count == 1 else 'are nodes'} in the columns {a!r} and {b!r} of "
+        f"its table: read it with columns=({a!r}, {b!r}), or with conditions=, which chooses by names"
     )
 
 
-def _first(where: np.ndarray) -> tuple[int, int]:
-    """The row and column of the first true entry."""
-    row, column = np.unravel_index(int(where.argmax()), where.shape)
-    return int(row), int(column)
+def _texts(values: Any, argument: str) -> tuple[str, ...]:
+    texts = listing(argument, values, "names", "['EGF', 'TNF']")
+    names = tuple(str(text) for text in texts)
+    twice = first_repeat(names)
+    if twice is not None:
+        raise InputError(f"{argument} holds {quoted(twice, 80)} twice; name each once")
+    return names
 
 
-def _conditions(
-    names: tuple[str, ...],
-    ligands: tuple[str, ...],
-    tfs: tuple[str, ...],
-    ligand_levels: np.ndarray,
-    tf_activities: np.ndarray,
-    notes: tuple[str, ...],
-) -> Conditions:
-    for array in (ligand_levels, tf_activities):
-        array.flags.writeable = False
-    return Conditions(names, ligands, tfs, ligand_levels, tf_activities, notes)
+def _numbers(values: Any, argument: str, shape: tuple[int, int]) -> np.ndarray:
+    """The values as float64 that nobody writes to, a masked entry as nan."""
+    if isinstance(values, np.ndarray) and values.dtype == np.float64 and not values.flags.writeable:
+        found = values  # of other conditions
+    else:
+        try:
+            found = np.array(np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{argument} is {quoted(values, 80)}; give an array of numbers (conditions, nodes)"
+            ) from error
+    if found.shape != shape:
+        raise InputError(
+            f"{argument} has the shape {found.shape}, but there are {shape[0]} conditions and {shape[1]} "
+            "nodes; give a row for each condition and a column for each node"
+        )
+    if np.isinf(found).any():
+        raise InputError(f"{argument} holds an infinite value; give nan where nothing was measured")
+    found.flags.writeable = False
+    return found

@@ -15,15 +15,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer
+from jaxllc.errors import InputError, check_callable, check_integer, check_path, quoted
 from jaxllc.file_values import count, flag, number, plain, text, texts
 from jaxllc.json_lines import append_lines, locked_rows, read_rows
 from jaxllc.json_text import parse_json
+from jaxllc.signaling.arguments import conditions_of, folds_of, prior_of, seeds_of
 from jaxllc.signaling.checkpoint import fingerprint
+from jaxllc.signaling.condition_notes import once
 from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.folds import Folds, check_folds, published_folds
+from jaxllc.signaling.folds import Folds, published_folds
 from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.settings import SignalingSettings, settings_of
+from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
 from jaxllc.signaling.structure import Data, Parameters, Structure
 from jaxllc.signaling.training import (
     correlation,
@@ -67,10 +69,12 @@ class CrossValidation:
 
     def ensemble_of(self, seeds: Sequence[int]) -> pd.DataFrame:
         """The mean of the predictions over these seeds; raises InputError for one that was not trained."""
-        unknown = [seed for seed in seeds if seed not in self.predicted]
-        if unknown or not len(seeds):
-            raise InputError(f"seeds is {seeds}, but it must be some of {self.seeds}")
-        return sum(self.predicted[seed] for seed in seeds) / len(seeds)
+        chosen = seeds_of(seeds)
+        if any(seed not in self.predicted for seed in chosen):
+            raise InputError(
+                f"seeds is {quoted(chosen, 80)}, but it must be some of {quoted(self.seeds, 80)}"
+            )
+        return sum(self.predicted[seed] for seed in chosen) / len(chosen)
 
     def best_trained(self, count: int) -> tuple[int, ...]:
         """The seeds whose models fit their own training conditions best, best first.
@@ -127,10 +131,10 @@ class _Job:
 
 
 def cross_validate(
-    prior: PriorNetwork,
+    prior: PriorNetwork | str | os.PathLike,
     conditions: Conditions,
     folds: Folds | None = None,
-    settings: SignalingSettings | str | None = None,
+    settings: SettingsLike = None,
     seed: int = 0,
     *,
     seeds: Sequence[int] | None = None,
@@ -140,7 +144,8 @@ def cross_validate(
 ) -> CrossValidation:
     """Train a model for each fold (and seed) without its conditions, and predict them.
 
-    folds: tuples of names of held-out conditions, by default `published_folds(conditions)`. seeds: several
+    prior, settings: as in `train`. folds: tuples of names of held-out conditions, a mapping to them or the
+    path of a table as `read_folds` takes it, by default `published_folds(conditions)`. seeds: several
     make an ensemble, by default `seed` alone. records: a JSONL file with a row for each model, appended to
     as models are done; what it holds already is not done again. together: models trained side by side in one
     vmapped program, by default 1 on a CPU and 16 on an accelerator; it changes nothing beyond rounding.
@@ -148,14 +153,17 @@ def cross_validate(
     """
     settings = settings_of(settings)
     start = time.perf_counter()
-    seeds = (seed,) if seeds is None else tuple(seeds)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds must be different numbers, at least one, not {seeds}")
-    for one in seeds:
-        check_integer("a seed", one, 0)
+    check_integer("seed", seed, 0)
+    seeds = seeds_of([seed] if seeds is None else seeds)
+    if together is not None:
+        check_integer("together", together, 1, "the models trained side by side")
+    if records is not None:
+        check_path("records", records)
+    check_callable("progress", progress, "models done, models in all and what was done")
+    conditions = conditions_of(conditions)
+    prior = prior_of(prior, conditions)
     conditions, structure, data = prepare(prior, conditions, settings)
-    folds = published_folds(conditions) if folds is None else tuple(tuple(fold) for fold in folds)
-    check_folds(folds, conditions)
+    folds = published_folds(conditions) if folds is None else folds_of(folds, conditions)
     mark = fingerprint(structure, data, settings, 0)
     jobs = [_Job(fold, one) for one in seeds for fold in range(len(folds))]
     with locked_rows(records):
@@ -188,7 +196,8 @@ def cross_validate(
             if progress is not None:
                 last = group[-1]
                 progress(len(rows), len(jobs), f"seed {last.seed}, fold {last.fold + 1}")
-    return _validation(conditions, folds, seeds, rows, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return _validation(prior.notes, conditions, folds, seeds, rows, seconds)
 
 
 def _train(
@@ -318,6 +327,7 @@ def _checked_row(row: dict[str, Any], num_tfs: int) -> dict[str, Any]:
 
 
 def _validation(
+    said: Sequence[str],
     conditions: Conditions,
     folds: Folds,
     seeds: tuple[int, ...],
@@ -348,7 +358,7 @@ def _validation(
                 "seconds": float(sum(row["seconds"] for row in mine)),
             }
         )
-    notes = []
+    notes = [*said, *conditions.notes]
     if lost:
         notes.append(
             f"{lost} of {len(names) * len(seeds)} held-out predictions did not reach a steady state"
@@ -359,7 +369,7 @@ def _validation(
             "of their training"
         )
     return CrossValidation(
-        folds, seeds, measured, predicted, pd.DataFrame(table), tuple(notes), seconds
+        folds, seeds, measured, predicted, pd.DataFrame(table), once(*notes), seconds
     )
 
 

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxllc.errors import InputError, first_repeat, listed
+from jaxllc.errors import (
+    InputError,
+    check_integer,
+    check_path,
+    first_repeat,
+    listed,
+    listing,
+    quoted,
+)
+from jaxllc.signaling.arguments import conditions_of, names_of
 from jaxllc.signaling.conditions import Conditions
 
 Folds = tuple[tuple[str, ...], ...]
@@ -31,8 +40,11 @@ def leave_out_folds(
     positive integer, no condition that can be held out, and a size that no such folds exist for.
     """
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise InputError(f"size must be a positive integer, not {size!r}")
-    keep = [keep] if isinstance(keep, str) else list(keep)
+        raise InputError(f"size must be a positive integer, not {quoted(size, 80)}")
+    if seed is not None:
+        check_integer("seed", seed, 0)
+    conditions = conditions_of(conditions)
+    keep = names_of(keep, "keep", "['control']")
     unknown = [name for name in keep if name not in conditions.position]
     if unknown:
         raise InputError(
@@ -72,6 +84,7 @@ def published_folds(conditions: Conditions) -> Folds:
     The ligand screen, known by its controls PBS-BSA and PBS-BSA_LPS, has 28 folds of 3 that leave the
     controls in training; the macrophage data has 20 folds of 1.
     """
+    conditions = conditions_of(conditions)
     if all(name in conditions.position for name in _LIGAND_SCREEN_CONTROLS):
         return leave_out_folds(conditions, size=3, keep=_LIGAND_SCREEN_CONTROLS)
     return leave_out_folds(conditions, size=1)
@@ -81,6 +94,8 @@ def read_folds(path: str | os.PathLike, conditions: Conditions) -> Folds:
     """The folds in a CSV file with the columns fold and condition, in order of first appearance."""
     from jaxllc.csv_table import CsvTable
 
+    check_path("path", path)
+    conditions = conditions_of(conditions)
     table = CsvTable(path)
     fold, condition = table.find("fold"), table.find("condition", "name")
     if fold is None or condition is None:
@@ -110,16 +125,20 @@ def check_folds(folds: Sequence[Sequence[str]], conditions: Conditions) -> None:
         raise InputError("there are no folds; give at least one fold of held-out conditions")
     for number, fold in enumerate(folds):
         if isinstance(fold, str):
-            raise InputError(f"fold number {number} is the text {fold!r}; give a list of names")
+            raise InputError(
+                f"fold number {number} is the text {quoted(fold, 80)}; give a list of names"
+            )
+        fold = listing(f"fold number {number}", fold, "names", "['c1', 'c2']")
         if len(fold) == 0:
             raise InputError(f"fold number {number} is empty; remove it or name its conditions")
-        unknown = [str(name) for name in fold if name not in conditions.position]
+        fold = [str(name) for name in fold]
+        unknown = [name for name in fold if name not in conditions.position]
         if unknown:
             raise InputError(
                 f"fold number {number} holds {listed(unknown, conditions.names)}, which is not a "
                 "condition; correct or remove it"
             )
-        twice = first_repeat(list(fold))
+        twice = first_repeat(fold)
         if twice is not None:
             raise InputError(f"fold number {number} holds {twice!r} twice; name it once")
         if len(fold) == conditions.num_conditions:

@@ -15,12 +15,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.array_file import TEXT, ArrayOf, read_arrays, write_arrays
-from jaxllc.errors import InputError, first_repeat, listed
+from jaxllc.errors import (
+    InputError,
+    check_integer,
+    check_number,
+    check_path,
+    first_repeat,
+    listed,
+    listing,
+    quoted,
+)
 from jaxllc.file_values import finite, text, texts
 from jaxllc.json_text import parse_json
 from jaxllc.output_file import output_file
 from jaxllc.signaling.activations import activation
-from jaxllc.signaling.conditions import Conditions
+from jaxllc.signaling.arguments import check_kind, names_of
+from jaxllc.signaling.ligand_levels import LevelsLike, levels_for
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.spectral_radius import SpectralRadius, spectral_radius
 from jaxllc.signaling.steady_state import Solver, SteadyState
@@ -69,7 +79,8 @@ class Prediction:
 class SignalingModel:
     """A trained model: h = phi(W h + u), u = bias + input_scale * ligands, TF activity = output_scale * h.
 
-    parameters: weights (E,) in the order of the prior network's edges, bias (N,), output_scale (TFs,).
+    parameters: weights (E,) in the order of the prior network's edges, bias (N,), output_scale (TFs,). notes:
+    what there is to mind of the network and the conditions that it was trained on.
     """
 
     prior: PriorNetwork
@@ -78,6 +89,40 @@ class SignalingModel:
     parameters: Parameters
     activation: str = "mml"
     input_scale: float = 3.0
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_kind("prior", self.prior, PriorNetwork, "PriorNetwork.read")
+        activation(self.activation)
+        check_number("input_scale", self.input_scale)
+        fill = object.__setattr__
+        for name in ("ligands", "tfs"):
+            names = tuple(names_of(getattr(self, name), name))
+            unknown = [one for one in names if one not in self.prior.position]
+            if unknown:
+                raise InputError(
+                    f"{name} holds {listed(unknown, self.prior.names)}, which is no node of the prior network"
+                )
+            fill(self, name, names)
+        fill(self, "notes", tuple(str(note) for note in listing("notes", self.notes, "text", "[]")))
+        fill(self, "parameters", self._checked(self.parameters))
+
+    def _checked(self, parameters: Any) -> Parameters:
+        """The parameters as float64 arrays; raises InputError for other lengths."""
+        lengths = self.prior.num_edges, self.prior.num_nodes, len(self.tfs)
+        try:
+            arrays = [np.asarray(values, np.float64) for values in parameters]
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"parameters is {quoted(parameters, 80)}; give arrays of weights, bias and output_scale"
+            ) from error
+        shapes = [array.shape for array in arrays]
+        if shapes != [(length,) for length in lengths]:
+            raise InputError(
+                f"parameters are of shapes {shapes}, but there are {lengths[0]} edges, {lengths[1]} nodes "
+                f"and {lengths[2]} TFs; give weights, bias and output_scale of these lengths"
+            )
+        return Parameters(*arrays)
 
     @cached_property
     def structure(self) -> Structure:
@@ -86,20 +131,24 @@ class SignalingModel:
 
     def predict(
         self,
-        ligands: Conditions | pd.DataFrame | np.ndarray,
+        ligands: LevelsLike,
         knock_out: Sequence[str] = (),
         tolerance: float = TOLERANCE,
         max_steps: int = MAX_STEPS,
     ) -> Prediction:
         """The steady state of every condition, with the nodes `knock_out` removed from the network.
 
-        ligands: Conditions, a table (conditions x ligands; a ligand of the model that it leaves out is
-        absent), or an array (B, ligands) in the order of `self.ligands`. Raises InputError for names that
-        the model does not know.
+        ligands: Conditions, a table (conditions x ligands) as a DataFrame or the path of a file, a mapping
+        from ligands to levels, or an array (B, ligands) in the order of `self.ligands`. A ligand of the model
+        that it leaves out is absent, which the notes of the prediction say, as they say of negative levels.
+        Raises InputError for names that the model does not know, unless their levels are all 0.
         """
         import pandas as pd
 
-        names, levels = self._levels(ligands)
+        check_number("tolerance", tolerance, 0, above=True)
+        check_integer("max_steps", max_steps, 1)
+        knock_out = names_of(knock_out, "knock_out")
+        names, levels, said = levels_for(self.ligands, ligands)
         model = self._without(knock_out) if knock_out else self
         found, activities = model._solve(levels, tolerance, max_steps)
         state = np.array(found.state, np.float64).T  # a copy: that of a float64 array is read-only
@@ -113,18 +162,16 @@ class SignalingModel:
             pd.DataFrame(state, index=names, columns=list(self.prior.names)),
             converged,
             residual,
-            _convergence_notes(names, converged, residual, max_steps),
+            (*said, *_convergence_notes(names, converged, residual, max_steps)),
         )
 
-    def spectral_radius(self, ligands: Conditions | pd.DataFrame | np.ndarray) -> np.ndarray:
+    def spectral_radius(self, ligands: LevelsLike) -> np.ndarray:
         """The spectral radius of diag(phi') W at the steady state of each condition, (B,)."""
         return self.leading_eigenvalues(ligands).radius
 
-    def leading_eigenvalues(
-        self, ligands: Conditions | pd.DataFrame | np.ndarray
-    ) -> SpectralRadius:
+    def leading_eigenvalues(self, ligands: LevelsLike) -> SpectralRadius:
         """The eigenvalue of largest modulus of each condition, with its residual."""
-        _, levels = self._levels(ligands)
+        _, levels, _ = levels_for(self.ligands, ligands)
         found, _ = self._solve(levels, 1e-6, MAX_STEPS)
         return spectral_radius(self.structure.wires, self.parameters.weights, found.slope)
 
@@ -139,6 +186,7 @@ class SignalingModel:
             "sources": list(prior.sources),
             "activation": self.activation,
             "input_scale": self.input_scale,
+            "notes": list(self.notes),
         }
         arrays = {
             "description": json.dumps(content),
@@ -154,6 +202,7 @@ class SignalingModel:
     @classmethod
     def load(cls, path: str | os.PathLike) -> SignalingModel:
         """Read what `save` wrote; raises InputError for any other file."""
+        check_path("path", path)
         path = Path(path)
         if path.is_dir():
             path = path / "model.npz"
@@ -203,7 +252,8 @@ class SignalingModel:
             sources,
         )
         scale = finite(content["input_scale"])
-        model = cls(prior, ligands, tfs, parameters, content["activation"], scale)
+        notes = texts(content.get("notes", []))  # of models from before they were kept
+        model = cls(prior, ligands, tfs, parameters, content["activation"], scale, tuple(notes))
         _ = model.structure  # raises for a ligand or a TF that is no node
         return model
 
@@ -248,52 +298,11 @@ class SignalingModel:
         )
         return replace(self, parameters=parameters)
 
-    def _levels(self, ligands: Any) -> tuple[list[str], np.ndarray]:
-        names: list[str]
-        columns: list[str]
-        if isinstance(ligands, Conditions):
-            names, columns = list(ligands.names), list(ligands.ligands)
-            values = ligands.ligand_levels
-        elif hasattr(ligands, "columns"):
-            names, columns = [str(x) for x in ligands.index], [str(x) for x in ligands.columns]
-            values = _numbers(ligands)
-        else:
-            values = np.asarray(ligands, np.float64)
-            if values.ndim != 2 or values.shape[1] != len(self.ligands):
-                raise InputError(
-                    f"ligands is of shape {values.shape}, but the model has {len(self.ligands)} ligands: "
-                    f"give an array (conditions, {len(self.ligands)})"
-                )
-            names, columns = [str(n) for n in range(len(values))], list(self.ligands)
-        unknown = [name for name in columns if name not in self.ligands]
-        if unknown:
-            raise InputError(f"the model has no ligand {listed(unknown, self.ligands)}")
-        if not np.isfinite(values).all():
-            row, column = np.argwhere(~np.isfinite(values))[0]
-            raise InputError(
-                f"the level of {columns[column]!r} in condition {names[row]!r} is {values[row, column]}; "
-                "write 0 for a ligand that is absent"
-            )
-        levels = np.zeros((len(names), len(self.ligands)))
-        levels[:, [self.ligands.index(name) for name in columns]] = values
-        return names, levels
-
     def __repr__(self) -> str:
         return (
             f"SignalingModel({self.prior.num_nodes} nodes, {self.prior.num_edges} edges, "
             f"{len(self.ligands)} ligands, {len(self.tfs)} TFs, {self.activation})"
         )
-
-
-def _numbers(frame: pd.DataFrame) -> np.ndarray:
-    """The values of a DataFrame; InputError names the row and column of one that is not a number."""
-    from jaxllc.frame_table import FrameTable
-
-    try:
-        return frame.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError):
-        table = FrameTable(frame, "ligands")
-        return table.matrix(table.header)
 
 
 def reachable(tolerance: float, dtype: Any) -> float:

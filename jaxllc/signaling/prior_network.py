@@ -10,18 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxllc.errors import InputError, listed
+from jaxllc.errors import InputError, check_path, first_repeat, listed, listing, quoted
+from jaxllc.signaling.given_edges import fixed, names_given, signs_given, whole_numbers
+from jaxllc.signaling.merged_edges import merged
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jaxllc.signaling.prior_tables import EdgeRows
+    from jaxllc.signaling.conditions import Conditions
+    from jaxllc.signaling.edge_rows import EdgeRows
 
-_EXAMPLES = 3
+_OF_EDGES = ("senders", "receivers", "signs", "sign_known", "sources")
 _WORDS = {1: "activates", -1: "inhibits", 0: "unknown"}
 
 
@@ -32,6 +35,8 @@ class PriorNetwork:
     senders, receivers: int32 (E,), node indices. signs: int8 (E,), +1 stimulation, -1 inhibition, to
     be used only where sign_known, bool (E,), is true. names: N node names. sources: for each edge
     where it comes from, "" if that is not known. notes: what reading reported, a sentence each.
+    other_ends: sender column, receiver column and node names of each other pair of columns of the table
+    that might be the ends of the edges.
 
     Example: `prior = PriorNetwork.read("macrophage-Model.tsv"); print(prior.describe())`.
     """
@@ -43,24 +48,78 @@ class PriorNetwork:
     names: tuple[str, ...]
     sources: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    other_ends: tuple[tuple[str, str, frozenset[str]], ...] = ()
+
+    def __post_init__(self) -> None:
+        fill = object.__setattr__
+        for name, kind in (("senders", np.int32), ("receivers", np.int32), ("signs", np.int8)):
+            fill(self, name, whole_numbers(getattr(self, name), kind, name))
+        known = np.array(self.sign_known)
+        if known.dtype.kind != "b" and not np.isin(known, (0, 1)).all():
+            raise InputError(f"sign_known is {quoted(self.sign_known, 80)}; give True or False")
+        fill(self, "sign_known", fixed(known.astype(bool)))
+        for name in ("names", "sources", "notes"):
+            texts = listing(name, getattr(self, name), "text", "['STAT1', 'STAT3']")
+            fill(self, name, tuple(str(text) for text in texts))
+        lengths = {len(getattr(self, name)) for name in _OF_EDGES}
+        if len(lengths) > 1 or any(getattr(self, name).ndim != 1 for name in _OF_EDGES[:4]):
+            raise InputError(
+                f"{', '.join(_OF_EDGES)} must have one length, not {sorted(lengths)}; "
+                "PriorNetwork.from_edges takes names and signs"
+            )
+        repeated = first_repeat(self.names)
+        if repeated is not None:
+            raise InputError(f"names holds {quoted(repeated, 80)} twice; give each node a name")
+        ends = np.concatenate([self.senders, self.receivers])
+        if ends.size and not 0 <= ends.min() <= ends.max() < len(self.names):
+            raise InputError(
+                f"senders and receivers hold {ends.min()} to {ends.max()}, but there are {len(self.names)} "
+                "nodes, numbered from 0; PriorNetwork.from_edges takes names"
+            )
+        key = self.receivers.astype(np.int64) * len(self.names) + self.senders
+        if (np.diff(key) <= 0).any():
+            raise InputError(
+                "the edges are not sorted by receiver and sender, each once; PriorNetwork.from_edges takes "
+                "them in any order"
+            )
 
     @classmethod
-    def read(cls, path: str | os.PathLike) -> "PriorNetwork":
-        """The network in a table of edges or a SIF file; `prior_tables` says which columns are known.
+    def read(
+        cls,
+        path: str | os.PathLike,
+        *,
+        conditions: "Conditions | None" = None,
+        columns: Sequence[str] | None = None,
+    ) -> "PriorNetwork":
+        """The network in a table of edges or a SIF file; `edge_columns` says which columns are known.
 
+        conditions: where the table has several pairs of columns for the ends of an edge, such as source and
+        target beside source_genesymbol and target_genesymbol, those are taken whose nodes are most of its
+        ligands and TFs. columns: the two columns themselves. A weight that is never negative is no sign.
         Undirected rows are left out. What was left out, merged or contradictory stands in `notes`.
         Raises InputError for missing columns, an empty node name, and a cell that is no sign.
         """
         from jaxllc.signaling.prior_tables import read_edge_rows
 
-        return _merged(read_edge_rows(path))
+        check_path("path", path, "PriorNetwork.from_frame takes a DataFrame")
+        return _merged(read_edge_rows(path, _nodes_of(conditions), columns))
 
     @classmethod
-    def from_frame(cls, frame: "pd.DataFrame", place: str = "the table") -> "PriorNetwork":
-        """The network in a DataFrame with the columns of a table; `place` names it in errors."""
+    def from_frame(
+        cls,
+        frame: "pd.DataFrame",
+        place: str = "the table",
+        *,
+        conditions: "Conditions | None" = None,
+        columns: Sequence[str] | None = None,
+    ) -> "PriorNetwork":
+        """The network in a DataFrame with the columns of a table; `place` names it in errors.
+
+        conditions, columns: as in `read`.
+        """
         from jaxllc.signaling.prior_tables import frame_edge_rows
 
-        return _merged(frame_edge_rows(frame, place))
+        return _merged(frame_edge_rows(frame, place, _nodes_of(conditions), columns))
 
     @classmethod
     def from_edges(
@@ -73,10 +132,10 @@ class PriorNetwork:
 
         Raises InputError for lists of unequal length, no edges, an empty name and any other sign.
         """
-        from jaxllc.signaling.prior_tables import EdgeRows
+        from jaxllc.signaling.edge_rows import EdgeRows
 
-        tails, heads = _names_given(senders, "senders"), _names_given(receivers, "receivers")
-        given = np.zeros(len(tails)) if signs is None else _signs_given(signs)
+        tails, heads = names_given(senders, "senders"), names_given(receivers, "receivers")
+        given = np.zeros(len(tails)) if signs is None else signs_given(signs)
         if not len(tails) == len(heads) == len(given):
             raise InputError(
                 f"senders, receivers and signs must have one length, not {len(tails)}, {len(heads)} "
@@ -183,15 +242,17 @@ class PriorNetwork:
         signs: as `from_edges` takes them; unknown if left out. Raises InputError for a name that is not a
         node, a sign that is none, and for an edge that is there already.
         """
-        given = np.zeros(len(senders)) if signs is None else _signs_given(signs)
-        if not len(senders) == len(receivers) == len(given):
+        tails = self._indices(senders, "senders")
+        heads = self._indices(receivers, "receivers")
+        given = np.zeros(len(tails)) if signs is None else signs_given(signs)
+        if not len(tails) == len(heads) == len(given):
             raise InputError(
-                f"senders, receivers and signs must have one length, not {len(senders)}, {len(receivers)} "
+                f"senders, receivers and signs must have one length, not {len(tails)}, {len(heads)} "
                 f"and {len(given)}"
             )
-        added = len(senders)
-        sender_indices = np.append(self.senders, self._indices(senders, "senders"))
-        receiver_indices = np.append(self.receivers, self._indices(receivers, "receivers"))
+        added = len(tails)
+        sender_indices = np.append(self.senders, tails)
+        receiver_indices = np.append(self.receivers, heads)
         order = np.lexsort((sender_indices, receiver_indices))
         sender_indices, receiver_indices = sender_indices[order], receiver_indices[order]
         repeats = (np.diff(sender_indices) == 0) & (np.diff(receiver_indices) == 0)
@@ -202,19 +263,19 @@ class PriorNetwork:
                 "is in the network or in the added edges already; add each edge once"
             )
         sources = np.array([*self.sources, *[""] * added], dtype=object)[order]
-        return _network(
-            sender_indices,
-            receiver_indices,
-            np.append(self.signs, given)[order],
-            np.append(self.sign_known, given != 0)[order],
-            self.names,
-            tuple(sources),
-            self.notes,
+        return replace(
+            self,
+            senders=sender_indices,
+            receivers=receiver_indices,
+            signs=np.append(self.signs, given)[order],
+            sign_known=np.append(self.sign_known, given != 0)[order],
+            sources=tuple(sources),
         )
 
     def without_edges(self, edges: Sequence[int] | np.ndarray) -> "PriorNetwork":
         """The network without the edges of these indices; all nodes stay, even if alone."""
-        indices = np.asarray(edges, dtype=int) if len(edges) == 0 else np.asarray(edges)
+        listed_edges = listing("edges", edges, "integers", "[0, 3]")
+        indices = np.asarray(listed_edges, dtype=None if listed_edges else int)
         outside = indices.dtype.kind not in "iu" or indices.ndim != 1
         if outside or (indices.size and not 0 <= indices.min() <= indices.max() < self.num_edges):
             raise InputError(
@@ -240,7 +301,9 @@ class PriorNetwork:
         return [self.names[n] for n in np.flatnonzero(where)]
 
     def _indices(self, names: Sequence[str] | np.ndarray, argument: str) -> np.ndarray:
-        names = [names] if isinstance(names, str) else [str(name) for name in names]
+        if isinstance(names, str):
+            names = [names]
+        names = [str(name) for name in listing(argument, names, "node names", "['STAT1']")]
         unknown = [name for name in names if name not in self.position]
         if unknown:
             raise InputError(
@@ -269,10 +332,10 @@ class PriorNetwork:
     def _with_edges_where(self, kept: np.ndarray) -> "PriorNetwork":
         return replace(
             self,
-            senders=_fixed(self.senders[kept]),
-            receivers=_fixed(self.receivers[kept]),
-            signs=_fixed(self.signs[kept]),
-            sign_known=_fixed(self.sign_known[kept]),
+            senders=self.senders[kept],
+            receivers=self.receivers[kept],
+            signs=self.signs[kept],
+            sign_known=self.sign_known[kept],
             sources=tuple(self.sources[e] for e in np.flatnonzero(kept)),
         )
 
@@ -281,120 +344,25 @@ class PriorNetwork:
         new_index = (np.cumsum(kept) - 1).astype(np.int32)
         return replace(
             edges,
-            senders=_fixed(new_index[edges.senders]),
-            receivers=_fixed(new_index[edges.receivers]),
+            senders=new_index[edges.senders],
+            receivers=new_index[edges.receivers],
             names=tuple(self._named(kept)),
         )
 
 
 def _merged(rows: "EdgeRows") -> PriorNetwork:
-    """One edge for all rows that join the same two nodes; notes say what was merged and how."""
-    import pandas as pd
+    return PriorNetwork(*merged(rows), rows.other_ends)
 
-    codes, found = pd.factorize(np.concatenate([rows.senders, rows.receivers]))
-    names = tuple(sorted(str(name) for name in found))
-    position = {name: n for n, name in enumerate(names)}
-    ends = np.array([position[name] for name in found], dtype=np.int64)[codes].reshape(2, -1)
-    key = ends[1] * len(names) + ends[0]
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
-    counts = np.diff(starts, append=len(order))
-    stimulation, inhibition = rows.stimulation[order], rows.inhibition[order]
-    both = stimulation & inhibition
-    stimulates = np.logical_or.reduceat(stimulation & ~both, starts)
-    inhibits = np.logical_or.reduceat(inhibition, starts)
-    unsigned = np.logical_or.reduceat(~stimulation & ~inhibition, starts)
-    known = stimulates | inhibits
-    repeated = counts > 1
-    sources = rows.sources[order[starts]]
-    for e in np.flatnonzero(repeated):
-        sources[e] = _joined(rows.sources[order[starts[e] : starts[e] + counts[e]]])
-    senders, receivers = ends[:, order[starts]]
 
-    def examples(edges: np.ndarray) -> str:
-        shown = [
-            f"{names[senders[e]]!r} -> {names[receivers[e]]!r} ("
-            + ", ".join(rows.place(int(r)) for r in order[starts[e] : starts[e] + counts[e]][:4])
-            + ")"
-            for e in edges[:_EXAMPLES]
-        ]
-        more = f" and {len(edges) - _EXAMPLES} more" if len(edges) > _EXAMPLES else ""
-        return ", ".join(shown) + more
+def _nodes_of(conditions: "Conditions | None") -> set[str]:
+    """The ligands and TFs of conditions; raises InputError for what is none."""
+    from jaxllc.signaling.conditions import Conditions
 
-    notes = list(rows.notes)
-    if both.any():
-        edges = np.flatnonzero(np.logical_or.reduceat(both, starts))
-        notes.append(
-            f"both flags are set in {_counted(int(both.sum()), 'row')}, which counts as inhibition: "
-            f"{examples(edges)}"
+    if conditions is None:
+        return set()
+    if not isinstance(conditions, Conditions):
+        raise InputError(
+            f"conditions is a {type(conditions).__name__}; give Conditions, as Conditions.read(ligands, tfs) "
+            "returns them"
         )
-    if repeated.any():
-        decided = int((repeated & known & unsigned).sum())
-        notes.append(
-            f"{int(counts[repeated].sum())} rows that repeat were merged into "
-            f"{_counted(int(repeated.sum()), 'edge')}, in {decided} of which a known sign won over "
-            f"unknown: {examples(np.flatnonzero(repeated))}"
-        )
-    torn = repeated & stimulates & inhibits
-    if torn.any():
-        notes.append(
-            f"the rows contradict each other in the sign of {_counted(int(torn.sum()), 'edge')}, "
-            f"which counts as inhibition: {examples(np.flatnonzero(torn))}"
-        )
-    signs = np.where(inhibits, -1, np.where(stimulates, 1, 0))
-    return _network(senders, receivers, signs, known, names, tuple(sources), tuple(notes))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _joined(sources: np.ndarray) -> str:
-    """All sources of the rows of one edge, each once, in an order that does not depend on the rows."""
-    parts = {part.strip() for text in sources for part in text.split(";")}
-    return ";".join(sorted(parts - {""}))
-
-
-def _network(
-    senders: np.ndarray,
-    receivers: np.ndarray,
-    signs: np.ndarray,
-    sign_known: np.ndarray,
-    names: tuple[str, ...],
-    sources: tuple[str, ...],
-    notes: tuple[str, ...],
-) -> PriorNetwork:
-    return PriorNetwork(
-        _fixed(senders.astype(np.int32)),
-        _fixed(receivers.astype(np.int32)),
-        _fixed(signs.astype(np.int8)),
-        _fixed(sign_known),
-        names,
-        sources,
-        notes,
-    )
-
-
-def _fixed(array: np.ndarray) -> np.ndarray:
-    array.flags.writeable = False
-    return array
-
-
-def _names_given(names: Any, argument: str) -> np.ndarray:
-    texts = ["" if name is None or name != name else str(name).strip() for name in names]
-    if "" in texts:
-        raise InputError(f"{argument}[{texts.index('')}] is empty; every edge needs two node names")
-    return np.array(texts, dtype=object)
-
-
-def _signs_given(signs: Any) -> np.ndarray:
-    try:
-        values = np.array([np.nan if sign is None else sign for sign in signs], dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"signs must hold +1, -1 or None for unknown: {error}") from error
-    values = np.nan_to_num(values, nan=0.0)
-    wrong = ~np.isin(values, (-1.0, 0.0, 1.0))
-    if wrong.any():
-        e = int(wrong.argmax())
-        raise InputError(f"signs[{e}] is {values[e]:g}; write +1, -1 or None for unknown")
-    return values
+    return {*conditions.ligands, *conditions.tfs}

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from jaxllc.errors import InputError, listed, nearest_match
+import numpy as np
+
+from jaxllc.errors import InputError, check_mapping, check_path, listed, nearest_match, quoted
 from jaxllc.json_text import read_json
 
 # What a settings.json holds beside the settings: what else its run was told.
@@ -74,11 +76,14 @@ class SignalingSettings:
 
         activation(self.activation)
         for field in fields(self):
-            value, wanted = getattr(self, field.name), type(field.default)
+            value, wanted = _plain(getattr(self, field.name)), type(field.default)
+            object.__setattr__(self, field.name, value)
             if field.name == "activation":
                 continue
             if not _is(value, wanted):
-                raise InputError(f"{field.name} is {value!r}, but it must be {_KINDS[wanted]}")
+                raise InputError(
+                    f"{field.name} is {quoted(value, 80)}, but it must be {_KINDS[wanted]}"
+                )
             low = _LOWEST.get(field.name, 0)
             if value < low:
                 raise InputError(f"{field.name} is {value}, but it must be at least {low}")
@@ -95,18 +100,19 @@ class SignalingSettings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], place: str = "the settings") -> SignalingSettings:
         """Settings from plain data; fields left out keep their defaults, unknown ones raise InputError."""
+        check_mapping(place, values, "{'epochs': 1000}")
         types: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
-        unknown = [name for name in values if name not in types]
+        unknown = [str(name) for name in values if name not in types]
         if unknown:
             raise InputError(f"{place} has no field {listed(unknown, types)}")
         given: dict[str, Any] = {}
         for name, value in values.items():
-            wanted = types[name]
+            wanted, value = types[name], _plain(value)
             if wanted is float and isinstance(value, int) and not isinstance(value, bool):
                 value = float(value)
             if type(value) is not wanted:
                 raise InputError(
-                    f"{place}: {name} is {value!r}, but it must be of type {wanted.__name__}"
+                    f"{place}: {name} is {quoted(value, 80)}, but it must be of type {wanted.__name__}"
                 )
             given[name] = value
         return cls(**given)
@@ -114,11 +120,17 @@ class SignalingSettings:
     @classmethod
     def read(cls, path: str | os.PathLike) -> SignalingSettings:
         """Settings from a JSON file, as `save` of a fit writes it, without what else it was told."""
+        check_path("path", path)
         values = read_json(path, "give a file of settings, such as a settings.json of a training")
         if not isinstance(values, dict):
             raise InputError(f"{path} must hold one JSON object with a value for each setting")
         values = {name: value for name, value in values.items() if name not in RUN}
         return cls.from_dict(values, str(path))
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy as one of Python."""
+    return value.item() if hasattr(value, "dtype") and np.ndim(value) == 0 else value
 
 
 def _is(value: object, wanted: type) -> bool:
@@ -244,21 +256,36 @@ def preset(name: str) -> SignalingSettings:
     and synthetic: as published. self_pruning, self_pruning_ligand, self_pruning_synthetic: as the
     self-pruning study trains on these data.
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise InputError(
-            f"there is no preset {name!r}{nearest_match(name, PRESETS)}; choose one of {', '.join(PRESETS)}"
+            f"there is no preset {quoted(name, 80)}{nearest_match(str(name), PRESETS)}; choose one of "
+            f"{', '.join(PRESETS)}"
         )
     return PRESETS[name]
 
 
-def settings_of(settings: SignalingSettings | str | None) -> SignalingSettings:
-    """Settings as they are, by the name of a preset, or the default."""
+SettingsLike = SignalingSettings | Mapping[str, Any] | str | os.PathLike | None
+
+
+def settings_of(settings: SettingsLike, base: str = "default") -> SignalingSettings:
+    """Settings as they are, by the name of a preset, or in a JSON file; or a preset with some changed.
+
+    A mapping holds what differs from the preset `base`, and None is that preset. Raises InputError for
+    anything else.
+    """
     if settings is None:
-        return PRESETS["default"]
+        return preset(base)
+    if isinstance(settings, SignalingSettings):
+        return settings
+    if isinstance(settings, Mapping):
+        return SignalingSettings.from_dict({**preset(base).to_dict(), **settings})
+    if isinstance(settings, os.PathLike) or (
+        isinstance(settings, str) and settings.lower().endswith(".json")
+    ):
+        return SignalingSettings.read(settings)
     if isinstance(settings, str):
         return preset(settings)
-    if not isinstance(settings, SignalingSettings):
-        raise InputError(
-            f"settings must be SignalingSettings or the name of a preset, not {settings!r}"
-        )
-    return settings
+    raise InputError(
+        f"settings must be SignalingSettings, the name of a preset, a mapping such as {{'epochs': 1000}} or "
+        f"the path of a JSON file, not {quoted(settings, 80)}"
+    )

@@ -15,14 +15,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer
+from jaxllc.errors import InputError, check_callable, check_integer, check_path
 from jaxllc.output_file import output_file
+from jaxllc.signaling.arguments import conditions_of, prior_of
 from jaxllc.signaling.checkpoint import fingerprint, read_checkpoint, write_checkpoint
+from jaxllc.signaling.condition_notes import once
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.model import Prediction, SignalingModel
 from jaxllc.signaling.penalties import wrong_signs
 from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.settings import SignalingSettings, settings_of
+from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
 from jaxllc.signaling.spectral_radius import radius_of_weights, random_eigenspace
 from jaxllc.signaling.structure import (
     Data,
@@ -84,7 +86,7 @@ class SignalingFit:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what to mind."""
-        return (*self.conditions.notes, *_history_notes(self), *self.fitted.notes)
+        return once(*self.model.notes, *_history_notes(self), *self.fitted.notes)
 
     @cached_property
     def spectral_radius(self) -> float:
@@ -134,24 +136,25 @@ class SignalingFit:
 
 
 def train(
-    prior: PriorNetwork,
+    prior: PriorNetwork | str | os.PathLike,
     conditions: Conditions,
-    settings: SignalingSettings | str | None = None,
+    settings: SettingsLike = None,
     seed: int = 0,
     *,
-    held_out: Conditions | None = None,
+    held_out: Conditions | Sequence[str] | None = None,
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int = 1000,
     progress: Progress | None = None,
 ) -> SignalingFit:
     """Train a signaling model; the same seed on the same machine gives the same model.
 
-    settings: SignalingSettings, the name of one of PRESETS, or None for the default. held_out: conditions
-    that are left out of the training, by name. checkpoint: a file that is written every `checkpoint_every`
-    epochs and at the end; if it exists, training goes on from it bit for bit. progress: called with epoch,
-    epochs and the latest numbers. An interrupt ends early: the fit so far is returned, with `finished`
-    False. The parameters are those of the epoch of the smallest loss, among epochs whose steady states were
-    found from zero, as predictions do.
+    prior: or the path of its table. settings: SignalingSettings, the name of one of PRESETS, a mapping of the
+    settings to change, the path of a JSON file, or None for the default. held_out: conditions that are left
+    out of the training, by their names or as Conditions. checkpoint: a file that is written every
+    `checkpoint_every` epochs and at the end; if it exists, training goes on from it bit for bit. progress:
+    called with epoch, epochs and the latest numbers. An interrupt ends early: the fit so far is returned,
+    with `finished` False. The parameters are those of the epoch of the smallest loss, among epochs whose
+    steady states were found from zero, as predictions do.
 
     Raises InputError where no ligand or no TF is a node, where no path leads from a ligand to a TF, and
     for a checkpoint of another training.
@@ -162,8 +165,15 @@ def train(
     """
     settings = settings_of(settings)
     check_integer("seed", seed, 0)
+    check_integer("checkpoint_every", checkpoint_every, 1, "in epochs")
+    check_callable("progress", progress, "epoch, epochs and the latest numbers")
+    if checkpoint is not None:
+        check_path("checkpoint", checkpoint)
+    seed = int(seed)
+    conditions = conditions_of(conditions)
+    prior = prior_of(prior, conditions)
     if held_out is not None:
-        conditions = without(conditions, held_out.names)
+        conditions = conditions.without(held_out)
     start = time.perf_counter()
     conditions, structure, data = prepare(prior, conditions, settings)
     mark = fingerprint(structure, data, settings, seed)
@@ -204,16 +214,6 @@ def train(
         finished,
         time.perf_counter() - start,
     )
-
-
-def without(conditions: Conditions, names: Sequence[str]) -> Conditions:
-    """The conditions but for those of these names; raises InputError for a name that is not there."""
-    conditions.select(list(names))
-    left_out = set(names)
-    left = [name for name in conditions.names if name not in left_out]
-    if not left:
-        raise InputError("every condition is held out; leave some to train on")
-    return conditions.select(left)
 
 
 def prepare(
@@ -332,6 +332,7 @@ def model_of(
         Parameters(*(np.asarray(x, np.float64) for x in parameters)),
         settings.activation,
         settings.input_scale,
+        once(*prior.notes, *conditions.notes),
     )
 
 

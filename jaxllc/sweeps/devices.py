@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_number, listing, quoted
 
 MEMBER = "member"  # the name of the axis of the mesh
 
@@ -21,7 +21,12 @@ _PART = 0.8  # of the free memory, because the program's own estimate leaves out
 
 def member_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh of one axis, "member", over these devices, by default all local ones."""
-    chosen = list(jax.local_devices() if devices is None else devices)
+    chosen = list(jax.local_devices())
+    if devices is not None:
+        chosen = listing("devices", devices, "devices", "jax.devices()[:2]")
+    wrong = [one for one in chosen if not isinstance(one, jax.Device)]
+    if wrong:
+        raise InputError(f"devices holds {quoted(wrong[0], 80)}; give some of jax.devices()")
     if not chosen:
         raise InputError("devices is empty; give some of jax.devices(), or leave it out for all")
     return Mesh(np.array(chosen), (MEMBER,))
@@ -43,8 +48,7 @@ def members_within(memory: float, bytes_per_member: float, most: int | None = No
     Raises InputError unless both are above 0.
     """
     for name, value in (("memory", memory), ("bytes_per_member", bytes_per_member)):
-        if not value > 0:
-            raise InputError(f"{name} is {value!r}; give a number of bytes above 0")
+        check_number(name, value, 0, above=True, unit="bytes")
     count = max(1, int(memory // bytes_per_member))
     return count if most is None else min(count, most)
 

@@ -12,13 +12,15 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from numbers import Integral
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer
+from jaxllc.errors import InputError, check_integer, listing, quoted
 
 Point = dict[str, Any]
+GridLike: TypeAlias = "Grid | Mapping[str, Iterable[Any]] | Iterable[Point]"
 
 _DIGITS = 12  # of numbers in a range: 1e-5, not 9.999999999999999e-06
 _TRIES = 100  # draws for each point that is wanted, before random_draws gives up
@@ -37,7 +39,8 @@ class Grid:
     points: tuple[Point, ...]
 
     def __post_init__(self) -> None:
-        plain = tuple(_plain_point(point) for point in self.points)
+        given = listing("points", self.points, "points", "[{'l2': 1e-5, 'seed': 0}]")
+        plain = tuple(_plain_point(point) for point in given)
         object.__setattr__(self, "points", plain)
         seen: set[str] = set()
         for key in self.keys:
@@ -68,8 +71,7 @@ class Grid:
 
     def __mul__(self, other: Grid) -> Grid:
         """Every point of this grid with every one of the other, which must not share an axis."""
-        if not isinstance(other, Grid):
-            return NotImplemented
+        _check_grid(other)
         shared = [name for name in self.axes if name in other.axes]
         if shared:
             raise InputError(
@@ -80,8 +82,7 @@ class Grid:
 
     def __add__(self, other: Grid) -> Grid:
         """The points of this grid, then those of the other that are not in this one."""
-        if not isinstance(other, Grid):
-            return NotImplemented
+        _check_grid(other)
         here = set(self.keys)
         new = (p for p, key in zip(other.points, other.keys, strict=True) if key not in here)
         return Grid((*self.points, *new))
@@ -123,7 +124,30 @@ def zipped(**axes: Iterable[Any]) -> Grid:
 
 def points(given: Iterable[Point]) -> Grid:
     """A grid of any points, in this order."""
-    return Grid(tuple(given))
+    return Grid(tuple(listing("points", given, "points", "[{'l2': 1e-5, 'seed': 0}]")))
+
+
+def grid_of(given: GridLike) -> Grid:
+    """A grid as it is; the product of a mapping from axes to values; or points, one after the other.
+
+    A DataFrame has a point in each row. Raises InputError for anything else.
+
+    Example: `grid_of({"l2": [1e-6, 1e-5], "seed": range(3)})` is `grid(l2=[1e-6, 1e-5], seed=range(3))`.
+    """
+    if isinstance(given, Grid):
+        return given
+    if isinstance(given, Mapping):
+        if not all(isinstance(name, str) for name in given):
+            raise InputError(f"grid is {quoted(dict(given), 80)}; give text for the names of axes")
+        return grid(**given)
+    if hasattr(given, "to_dict") and hasattr(given, "columns"):
+        return points(given.to_dict("records"))
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes):
+        raise InputError(
+            f"grid is {quoted(given, 60)}; make one by grid, zipped, points or random_draws, or give a "
+            "mapping such as {'l2': [1e-6, 1e-5], 'seed': [0, 1]} or a list of points"
+        )
+    return points(given)
 
 
 def log_range(low: float, high: float, count: int) -> tuple[float, ...]:
@@ -178,8 +202,8 @@ class Integers:
 
     def __post_init__(self) -> None:
         for name, value in (("low", self.low), ("high", self.high)):
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise InputError(f"{name} of Integers is {value!r}; give a whole number")
+            if isinstance(value, bool) or not isinstance(value, Integral):
+                raise InputError(f"{name} of Integers is {quoted(value, 80)}; give a whole number")
         _check_bounds("Integers", self.low, self.high)
 
     def draw(self, random: np.random.Generator) -> int:
@@ -194,7 +218,8 @@ class Choice:
     values: Sequence[Any]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", tuple(self.values))
+        given = listing("values of Choice", self.values, "values", "['mml', 'sigmoid']")
+        object.__setattr__(self, "values", tuple(given))
         if not self.values:
             raise InputError("values of Choice is empty; give what to choose from")
 
@@ -222,7 +247,7 @@ def random_draws(count: int, draws_seed: int, /, **axes: Distribution) -> Grid:
     for name, axis in axes.items():
         if not isinstance(axis, Distribution):
             raise InputError(
-                f"{name} is {axis!r:.60}; give Uniform, LogUniform, Integers or Choice for each axis"
+                f"{name} is {quoted(axis, 60)}; give Uniform, LogUniform, Integers or Choice for each axis"
             )
     streams = {name: np.random.default_rng([draws_seed, _number_of(name)]) for name in axes}
     drawn: dict[str, Point] = {}
@@ -243,10 +268,10 @@ def _number_of(name: str) -> int:
 def _columns(axes: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
     for name, values in axes.items():
-        if isinstance(values, str) or not isinstance(values, Iterable):
-            raise InputError(
-                f"{name} is {values!r}; give a list of its values, such as [{values!r}]"
-            )
+        alone = isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable)
+        if alone or getattr(values, "ndim", 1) == 0 or hasattr(values, "columns"):
+            shown = quoted(values, 60)
+            raise InputError(f"{name} is {shown}; give a list of its values, such as [{shown}]")
         columns[name] = list(values)
         if not columns[name]:
             raise InputError(f"{name} has no value; give at least one, or leave the axis out")
@@ -257,12 +282,23 @@ def _check_bounds(what: str, low: Any, high: Any, positive: bool = False) -> Non
     numbers = all(isinstance(x, int | float | np.number) and math.isfinite(x) for x in (low, high))
     if not numbers or low > high or (positive and low <= 0):
         wanted = "0 < low <= high" if positive else "low <= high"
-        raise InputError(f"{what} has low {low!r} and high {high!r}; it needs numbers, {wanted}")
+        raise InputError(
+            f"{what} has low {quoted(low, 80)} and high {quoted(high, 80)}; it needs numbers, {wanted}"
+        )
+
+
+def _check_grid(other: Any) -> None:
+    if not isinstance(other, Grid):
+        raise InputError(
+            f"a grid is joined with another grid, not with {quoted(other, 60)}; make one by grid or points"
+        )
 
 
 def _plain_point(point: Mapping[str, Any]) -> Point:
     if not isinstance(point, Mapping) or not all(isinstance(name, str) for name in point):
-        raise InputError(f"a point of a grid is a dict with text for names, not {point!r:.80}")
+        raise InputError(
+            f"a point of a grid is a dict with text for names, not {quoted(point, 80)}"
+        )
     return {name: _plain(value, name) for name, value in point.items()}
 
 

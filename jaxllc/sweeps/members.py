@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import count
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer, listed, nearest_match
+from jaxllc.errors import InputError, check_integer, check_mapping, listed, nearest_match
+from jaxllc.signaling.arguments import check_kind, folds_of
 from jaxllc.signaling.checkpoint import fingerprint
+from jaxllc.signaling.condition_notes import once
 from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.folds import check_folds
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.signaling.structure import Data, Structure
@@ -62,7 +64,11 @@ class Problem:
     ) -> Problem:
         """The problem in arrays; raises InputError where nothing can be learned or names do not fit."""
         priors: dict[str | None, PriorNetwork] = {None: prior}
-        priors.update((networks or {}).items())
+        if networks is not None:
+            check_mapping("networks", networks, "{'without': prior.without_edges([0])}")
+            for label, one in networks.items():
+                check_kind(f"networks[{label!r:.80}]", one, PriorNetwork, "PriorNetwork.read")
+            priors.update(networks.items())
         for name, network in priors.items():
             if network.names != prior.names:
                 raise InputError(
@@ -71,11 +77,12 @@ class Problem:
                 )
         prepared = {name: prepare(one, conditions, settings) for name, one in priors.items()}
         conditions, _, data = prepared[None]
-        numbered = folds.items() if isinstance(folds, Mapping) else enumerate(folds or ())
-        given = dict(numbered)
+        chosen = {}
         if folds is not None:
-            check_folds([*given.values()], conditions)
-        chosen = {number: tuple(names) for number, names in given.items()}
+            numbers = list(folds) if isinstance(folds, Mapping) else None
+            for number in numbers or ():
+                check_integer("a number of folds", number, 0)
+            chosen = dict(zip(numbers or count(), folds_of(folds, conditions), strict=False))
         structures = {name: structure for name, (_, structure, _) in prepared.items()}
         shaped = structures
         if networks:
@@ -83,6 +90,12 @@ class Problem:
                 zip(structures, of_one_shape([*structures.values()], prior.num_nodes), strict=True)
             )
         return cls(conditions, data, chosen, priors, structures, shaped)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to mind of the networks and the conditions."""
+        of_networks = (note for prior in self.priors.values() for note in prior.notes)
+        return once(*of_networks, *self.conditions.notes)
 
     def study(self, settings: SignalingSettings) -> str:
         """The fingerprint of the prior network, the conditions and the settings that points start from."""

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_path
 from jaxllc.file_values import number, plain, text
 from jaxllc.json_lines import append_lines, read_rows
 from jaxllc.json_text import parse_json
-from jaxllc.sweeps.grids import Grid, key_of
+from jaxllc.sweeps.grids import Grid, GridLike, grid_of, key_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +106,7 @@ class Records:
         return table_of([self.rows[key] for key in grid.keys if key in self.rows])
 
 
-def read_records(path: str | os.PathLike, grid: Grid | None = None) -> pd.DataFrame:
+def read_records(path: str | os.PathLike, grid: GridLike | None = None) -> pd.DataFrame:
     """The runs in a file of records as a table, in the order of the grid if one is given.
 
     One row per run: the fields of its point, status ("done", "diverged" or "failed"), note (why), its
@@ -117,9 +117,11 @@ def read_records(path: str | os.PathLike, grid: Grid | None = None) -> pd.DataFr
 
     Example: `read_records("sweep.jsonl").groupby("l2")["held_out_correlation"].mean()`.
     """
+    check_path("path", path)
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; give the file of records of a sweep")
+    grid = None if grid is None else grid_of(grid)
     latest = {key_of(row["point"]): row for row in _rows_in(path, repair=False)}
     keys = latest if grid is None else [key for key in grid.keys if key in latest]
     rows = [latest[key] for key in keys]

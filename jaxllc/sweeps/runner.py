@@ -9,10 +9,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jaxllc.errors import InputError, check_integer
+from jaxllc.errors import (
+    InputError,
+    check_callable,
+    check_integer,
+    check_mapping,
+    check_path,
+    quoted,
+)
 from jaxllc.json_lines import locked_rows
 from jaxllc.sweeps.devices import device_name, members_within
-from jaxllc.sweeps.grids import Grid, Point, key_of
+from jaxllc.sweeps.grids import Grid, GridLike, Point, grid_of, key_of
 from jaxllc.sweeps.records import (
     DIVERGED,
     DONE,
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from jaxllc.sweeps.cluster import Workers
 
 Progress = Callable[[int, int, str], None]
+INTERRUPTED = "interrupted with"  # the begin of a note
 
 
 @dataclass(frozen=True)
@@ -46,10 +54,13 @@ class Outcome:
     settings: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        check_mapping("metrics", self.metrics, "{'error': 0.1}")
+        if self.settings is not None:
+            check_mapping("settings", self.settings, "{'epochs': 1000}")
         if self.status not in (DONE, DIVERGED):
             raise InputError(
-                f"status is {self.status!r}, but it must be {DONE!r} or {DIVERGED!r}; raise an exception "
-                "for a run that failed"
+                f"status is {quoted(self.status, 80)}, but it must be {DONE!r} or {DIVERGED!r}; raise an "
+                "exception for a run that failed"
             )
 
 
@@ -83,7 +94,7 @@ class SweepResult:
 
 def sweep(
     function: Callable[[Any], Any],
-    grid: Grid,
+    grid: GridLike,
     *,
     records: str | os.PathLike | None = None,
     study: Any = None,
@@ -97,6 +108,7 @@ def sweep(
 ) -> SweepResult:
     """Run a function once for every point of a grid, and keep what it gives in records.
 
+    grid: a Grid, or what `grids.grid_of` makes one of: a mapping from axes to values, or a list of points.
     function: from a point, a dict, to a dict of metrics or an Outcome. With `together`, or `memory` and
     `bytes_per_member` in its place, it is a batched function: from a list of at most so many points to a
     list with a dict, an Outcome or an exception for each. An exception is a row that says so; if a batched
@@ -124,8 +136,18 @@ def sweep(
 
         jaxllc.sweeps.sweep(recovered, grid(seed=range(10), terms=[2, 3]), records="laws.jsonl").table
     """
-    if not isinstance(grid, Grid):
-        raise InputError(f"grid is {grid!r:.60}; make one by grid, zipped, points or random_draws")
+    grid = grid_of(grid)
+    for name, one, takes in (
+        ("function", function, "a point, a dict"),
+        ("group", group, "a point"),
+        ("identity", identity, "a point"),
+        ("progress", progress, "runs done, runs in all and what was done"),
+    ):
+        check_callable(name, one, takes)
+    if function is None:
+        raise InputError("function is None; give a function that takes a point, a dict")
+    if records is not None:
+        check_path("records", records)
     if cluster is not None:
         from jaxllc.sweeps.cluster import check_cluster, workers_on
 
@@ -289,7 +311,7 @@ def _notes(table: pd.DataFrame, total: int, finished: bool) -> tuple[str, ...]:
     notes = []
     if not finished:
         notes.append(
-            f"interrupted with {total - len(table)} runs left; the same call with the same records goes on"
+            f"{INTERRUPTED} {total - len(table)} runs left; the same call with the same records goes on"
         )
     for status, mend in ((DIVERGED, ""), (FAILED, "; the same call tries them again")):
         bad = table[table["status"] == status]

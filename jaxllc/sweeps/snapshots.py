@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.array_file import TEXT, ArrayOf, read_arrays, write_arrays
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_path
 from jaxllc.json_text import parse_json
 from jaxllc.output_file import output_file
 from jaxllc.signaling.structure import Parameters
@@ -96,6 +96,7 @@ def read_snapshots(path: str | os.PathLike) -> Snapshots:
 
     Example: `read_snapshots(folder / table["snapshots"].iloc[0]).weights`.
     """
+    check_path("path", path)
     what, mend = (
         "a file of snapshots",
         "give one that train_sweep wrote, of its folder of snapshots",

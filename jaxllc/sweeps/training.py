@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,28 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxllc.errors import InputError, check_integer
+from jaxllc.errors import (
+    InputError,
+    check_callable,
+    check_integer,
+    check_number,
+)
+from jaxllc.signaling.arguments import conditions_of, prior_of
+from jaxllc.signaling.condition_notes import once
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.model import TOLERANCE, reachable
 from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.settings import SignalingSettings, settings_of
+from jaxllc.signaling.settings import SettingsLike, settings_of
 from jaxllc.signaling.steady_state import Solver
 from jaxllc.signaling.structure import Parameters
 from jaxllc.signaling.training import dtype, history_rows, most_epochs
 from jaxllc.signaling.training_state import Record
 from jaxllc.sweeps.devices import member_mesh, members_per_device, padded_to
 from jaxllc.sweeps.figures import TrainedMember, error_of, outcome_of
-from jaxllc.sweeps.grids import Grid, Point, key_of
+from jaxllc.sweeps.grids import GridLike, Point, grid_of, key_of
 from jaxllc.sweeps.members import Member, Problem, members_of, number_format
 from jaxllc.sweeps.runner import Outcome, Progress, SweepResult, name_of, sweep
+from jaxllc.sweeps.snapshot_epochs import checked_snapshots
 from jaxllc.sweeps.snapshots import Snapshots, snapshot_name, write_snapshots
 from jaxllc.sweeps.vmapped import (
     COARSE,
@@ -39,10 +48,10 @@ from jaxllc.sweeps.vmapped import (
 
 
 def train_sweep(
-    prior: PriorNetwork,
+    prior: PriorNetwork | str | os.PathLike,
     conditions: Conditions,
-    settings: SignalingSettings | str | None,
-    grid: Grid,
+    settings: SettingsLike,
+    grid: GridLike,
     *,
     records: str | os.PathLike | None = None,
     folds: Sequence[Sequence[str]] | Mapping[int, Sequence[str]] | None = None,
@@ -58,12 +67,12 @@ def train_sweep(
 ) -> SweepResult:
     """Train a signaling model for every point of a grid; each is the model that `train` would give.
 
-    settings: those that points start from, as `train` takes them. grid: points whose fields are fields of
-    SignalingSettings, `seed` (0 if left out), `fold` (the number of one of `folds`, whose conditions are held
-    out; in a list they are numbered from 0) and `network` (the name of one of `networks`, which have the
-    nodes of the prior network and other edges). Members that differ in numbers, seeds, folds of one size and
-    networks are trained side by side in one vmapped program; a field that shapes the program, such as
-    `activation` or `epochs`, makes a program for each of its values. records: see `sweep`.
+    prior, settings: as `train` takes them; points start from these settings. grid: points whose fields are
+    fields of SignalingSettings, `seed` (0 if left out), `fold` (the number of one of `folds`, whose
+    conditions are held out; in a list they are numbered from 0) and `network` (the name of one of `networks`,
+    which have the nodes of the prior network and other edges). Members that differ in numbers, seeds, folds
+    of one size and networks are trained side by side in one vmapped program; a field that shapes the program,
+    such as `activation` or `epochs`, makes a program for each of its values. records: see `sweep`.
 
     metrics: what to add to the row of a member, from a TrainedMember. snapshots: epochs after which the
     weights and their errors are kept, 0 for the begin, written into `snapshot_folder`, a file per member that
@@ -93,13 +102,20 @@ def train_sweep(
         result.table.groupby("l2")["train_correlation"].mean()
     """
     settings = settings_of(settings)
+    grid = grid_of(grid)
+    check_callable("metrics", metrics, "a TrainedMember")
+    check_callable("progress", progress, "models done, models in all and what was done")
+    conditions = conditions_of(conditions)
+    prior = prior_of(prior, conditions)
     members = members_of(grid, settings, networks)
     problem = Problem.of(prior, conditions, settings, folds, networks)
     problem.check(list(members.values()))
-    folder = _checked_snapshots(snapshots, snapshot_folder, members)
+    folder = checked_snapshots(snapshots, snapshot_folder, members)
     snapshots = sorted({int(epoch) for epoch in snapshots})
     if together is not None:
         check_integer("together", together, 1, "the models trained side by side")
+    if memory is not None:
+        check_number("memory", memory, 0, above=True, unit="bytes")
     if cluster is not None and devices is not None:
         raise InputError(
             "devices is given with cluster, whose workers take all they have; leave it out"
@@ -114,7 +130,7 @@ def train_sweep(
         snapshots,
         None if metrics is None else name_of(metrics),
     ]
-    return sweep(
+    result = sweep(
         trainer,
         grid,
         records=records,
@@ -125,6 +141,7 @@ def train_sweep(
         cluster=cluster,
         progress=trainer.report,
     )
+    return replace(result, notes=once(*problem.notes, *result.notes))
 
 
 class _Trainer:
@@ -369,29 +386,3 @@ def _on_host(tree: Any) -> Any:
 
 def _rows_of(record: Record, member: int, first_epoch: int, count: int) -> np.ndarray:
     return history_rows(Record(*(column[member] for column in record)), first_epoch, count)
-
-
-def _checked_snapshots(
-    snapshots: Sequence[int], folder: str | os.PathLike | None, members: Mapping[str, Member]
-) -> Path | None:
-    """The folder, made if need be, or None where no snapshots are asked for."""
-    if not len(snapshots):
-        return None
-    if folder is None:
-        raise InputError("snapshot_folder is left out; name the folder that the snapshots go to")
-    shortest = min((member.settings.epochs for member in members.values()), default=0)
-    for epoch in snapshots:
-        check_integer("an epoch of snapshots", epoch, 0)
-        if epoch > shortest:
-            raise InputError(
-                f"snapshots holds {epoch}, but a training of the grid ends after {shortest} epochs; leave "
-                "it out or train longer"
-            )
-    path = Path(folder).absolute()  # a worker of a cluster may be in another folder
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"snapshot_folder is {path}, which cannot be made: {error.strerror}"
-        ) from error
-    return path
