@@ -35,8 +35,7 @@ class TermFrequency:
 class Confidence:
     """What the bootstrap says of a law.
 
-    law_frequency: share of replicates whose best law is this one; nan, as the frequencies of the terms,
-        where no other law was fitted: then there was nothing to choose from.
+    law_frequency: share of replicates whose best law is this one; it says nothing where laws is 1.
     terms: every term of the law, and the terms of other laws that more than `OFTEN` of replicates hold.
     intervals: (low, high) of each of the law's constants, 2.5 and 97.5 percentiles; nan where the data leave
         a constant open.
@@ -104,7 +103,7 @@ def percent(share: float) -> str:
 def confidence_line(law: Law) -> str:
     """One sentence: how often the law comes back, and which other terms do."""
     confidence = confidence_of(law)
-    if math.isnan(confidence.law_frequency):
+    if confidence.laws < 2:
         return (
             "No other law was fitted to these data, so that nothing can be said on how often this one comes "
             "back."

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jaxllc.confidence import Confidence, Rival
     from jaxllc.network import Network
     from jaxllc.simulate import Simulation
+    from jaxllc.snapping import Snapping
     from jaxllc.trajectories import Trajectories
     from jaxllc.vector_field import VectorField
 
@@ -72,6 +73,8 @@ class Law:
     covariance: (constant, constant) of the values of `constants`, with what grid and solver may be off, so
         that it exceeds the standard errors on data without noise; None in files of earlier versions.
     confidence: bootstrap frequencies of terms and intervals of constants; None where not known.
+    snapping: which constants may be set to nice numbers without that the samples object (`jaxllc.snapping`);
+        None where they were not asked.
     rivals: other laws that the samples leave possible, with their frequencies.
     """
 
@@ -93,6 +96,7 @@ class Law:
     rivals: tuple[Rival, ...] = field(default=(), compare=False, repr=False)
     skill: dict[str, dict[str, float]] = field(default_factory=dict)
     doubt: str = ""
+    snapping: Snapping | None = field(default=None, compare=False, repr=False)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -218,9 +222,10 @@ class Law:
 
     def snapped(self) -> Law:
         """The law with its constants set to nice numbers (1, 1/2, 0.3, 2 pi) and to one another, where
-        the data do not object; the others move along, as the covariance of the fit says.
+        the data do not object; the others move along.
 
-        Numbers, tests and limits are those of `jaxllc.snapping`. `adjusted_r2`, `noise` and `fitted_states`
+        Numbers, tests and limits are those of `jaxllc.snapping`. A law that was discovered was refitted with
+        its constants set, and holds what the samples agreed to. `adjusted_r2`, `noise` and `fitted_states`
         stay those of the fit. Standard errors become zero where a constant was set.
         Raises InputError for a law without a covariance, as from a file of an earlier version.
         """

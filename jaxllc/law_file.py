@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from jaxllc.law import Constant, FrontRow, Law
 from jaxllc.output_file import output_file
 from jaxllc.skill import CONSTANT, NO_CHANGE
 from jaxllc.sum_symbols import SUM_SIDE
+
+if TYPE_CHECKING:
+    from jaxllc.snapping import Snapping
 
 FORMAT = "jaxllc law"
 VERSION = 1
@@ -45,6 +48,7 @@ def save_law(law: Law, path: str | os.PathLike) -> None:
         "noise": law.noise,
         "converged": law.converged,
         "doubt": law.doubt,
+        "snapping": None if law.snapping is None else _snapping_record(law.snapping),
         "notes": list(law.notes),
         "seconds": law.seconds,
         "settings": law.settings,
@@ -71,6 +75,48 @@ def _readable(row: FrontRow) -> FrontRow:
     for terms in row.equations.values():
         _check_readable(*terms)
     return row
+
+
+def _snapping_record(found: Snapping) -> dict[str, Any]:
+    from jaxllc.expressions import to_text
+
+    return {
+        "values": list(found.values),
+        "variances": list(np.diag(found.covariance)),
+        "exact": {str(k): to_text(number) for k, number in found.exact.items()},
+        "tied": {str(k): list(other) for k, other in found.tied.items()},
+        "chi_squared": found.chi_squared,
+        "limit": found.limit,
+    }
+
+
+def _snapping(content: Any, size: int) -> Snapping | None:
+    """As `_snapping_record` wrote it; raises for numbers that are none and constants that are not there."""
+    from jaxllc.expressions import parse
+    from jaxllc.snapping import Snapping
+
+    if content is None:
+        return None
+    values = np.array([finite(v) for v in content["values"]], dtype=float)
+    variances = np.array([number(v) for v in content["variances"]], dtype=float)
+    exact = {int(k): parse(text(v)) for k, v in content["exact"].items()}
+    tied = {int(k): (count(head), sign) for k, (head, sign) in content["tied"].items()}
+    places = {*exact, *tied, *(head for head, _ in tied.values())}
+    if len(values) != size or len(variances) != size or not places <= set(range(size)):
+        raise ValueError(f"the nice numbers are not those of {size} constants")
+    if any(sign not in (1, -1) for _, sign in tied.values()):
+        raise ValueError("a sign of the nice numbers is neither 1 nor -1")
+    for k, found in exact.items():
+        if found.free_symbols or not np.isclose(float(found), values[k], rtol=1e-9, atol=0):
+            raise ValueError(f"{str(found)[:60]} is not the number that constant {k} is set to")
+    return Snapping(
+        values,
+        np.diag(variances),
+        exact,
+        tied,
+        number(content["chi_squared"]),
+        number(content["limit"]),
+    )
 
 
 def _texts(equation: Equation) -> dict[str, str]:
@@ -120,6 +166,7 @@ def read_law(path: str | os.PathLike) -> Law:
                 for k, both in content.get("skill", {}).items()
             },
             doubt=text(content.get("doubt", "")),
+            snapping=_snapping(content.get("snapping"), len(constants)),
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

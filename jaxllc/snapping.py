@@ -12,6 +12,15 @@ A constraint is taken only if
 - by itself it costs no more than a test at 1 % allows, and all together no more than one at 5 %.
 
 So a constant with a tiny standard error stays as it is: 0.5001 +- 0.00001 is not 1/2.
+
+What is decided does not depend on the units of the data, as far as that can be.  Only constants of one
+dimension are tied, which stay equal in any units.  Of a constant with a dimension only the leading digits are
+looked at: the law of x in mol/L has the same ones as that of x in nmol/L.  (These units differ by powers of
+ten.  In days instead of seconds a rate of 1/2 is another number, and only ties and pure numbers, such as
+exponents, are found in both.)  See `jaxllc.constant_dimensions` and `jaxllc.nice_numbers`.
+
+The samples of a law that was discovered were asked: `jaxllc.symbolic.number_check` refits the law with its
+constants set, and what the samples do object to is not set.
 Sources: Wald 1943 (the test); Wallace and Freeman 1987 (constants by message length).
 """
 
@@ -19,9 +28,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import sympy
@@ -29,7 +39,16 @@ import sympy
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
 from jaxllc.fitting.gauge import undetermined_constants
-from jaxllc.nice_numbers import TIED, free_bits, misfit_bits, nice_numbers
+from jaxllc.nice_numbers import (
+    TIED,
+    NiceNumber,
+    at_decade,
+    free_bits,
+    leading_digits,
+    misfit_bits,
+    nice_numbers,
+)
+from jaxllc.units import Unit
 
 if TYPE_CHECKING:
     from jaxllc.law import Constant, Law
@@ -75,15 +94,27 @@ class _Option:
 
 
 def snap_constants(
-    values: np.ndarray, covariance: np.ndarray, roles: list[str] | None = None
+    values: np.ndarray,
+    covariance: np.ndarray,
+    roles: list[str] | None = None,
+    dimensions: Sequence[Unit] | None = None,
+    most: int | None = None,
 ) -> Snapping:
     """Set constants (constant,) of a covariance (constant, constant) to nice numbers and to one another.
 
-    roles: only constants of one role are tied, a coefficient never to an inner constant.
+    roles: only constants of one role are tied, a coefficient never to an inner constant. dimensions: only
+    those of one dimension are tied, and of all but pure numbers only the leading digits count; by default all
+    are pure. most: largest number of constraints.
     """
     values = np.array(values, dtype=float)
     covariance = np.array(covariance, dtype=float)
-    roles = roles or ["coefficient"] * len(values)
+    kinds = list(
+        zip(
+            roles or ["coefficient"] * len(values),
+            dimensions or [Unit()] * len(values),
+            strict=True,
+        )
+    )
     usable = np.isfinite(values) & np.isfinite(np.diag(covariance))
     # A constant on a bound has no variance (nan), nor covariances with those that have one.
     usable &= np.isfinite(covariance[:, usable]).all(axis=1)
@@ -93,16 +124,17 @@ def snap_constants(
         return state
     # Coefficients and inner constants of very different sizes stand side by side.
     usable &= ~undetermined_constants(values, np.sqrt(np.maximum(np.diag(covariance), 0.0)))
-    while True:
+    while most is None or state.count < most:
         limit = _limit(_TOGETHER, state.count + 1)
-        options = sorted(_options(state, usable, roles), key=lambda o: -o.gain)
+        options = sorted(_options(state, usable, kinds), key=lambda o: -o.gain)
         for option in options:
             following = _constrained(state, option, limit)
             if following.chi_squared <= limit:
                 state = following
                 break
         else:
-            return state
+            break
+    return state
 
 
 def _limit(level: float, count: int) -> float:
@@ -111,13 +143,12 @@ def _limit(level: float, count: int) -> float:
     return float(chdtri(count, level))
 
 
-def _options(state: Snapping, usable: np.ndarray, roles: list[str]) -> Iterator[_Option]:
+def _options(
+    state: Snapping, usable: np.ndarray, kinds: list[tuple[str, Unit]]
+) -> Iterator[_Option]:
     """Constraints that save enough and cost little each."""
     groups = _groups(state)
     largest = math.sqrt(_limit(_EACH, 1))
-    numbers = nice_numbers()
-    size = np.array([n.value for n in numbers])
-    bits = np.array([n.bits for n in numbers])
     open_ones = [
         k
         for k in range(len(state.values))
@@ -126,16 +157,17 @@ def _options(state: Snapping, usable: np.ndarray, roles: list[str]) -> Iterator[
     unit = np.eye(len(state.values))
     for k in open_ones:
         value, error = abs(state.values[k]), math.sqrt(state.covariance[k, k])
-        deviation = np.abs(size - value) / error
-        gain = free_bits(value, error) - bits - misfit_bits(deviation)
+        numbers = _near(value, kinds[k][1] == Unit())
+        deviation = np.abs(numbers.sizes - value) / error
+        gain = free_bits(value, error) - numbers.bits - misfit_bits(deviation)
         gain[deviation > largest] = -math.inf
         best = int(np.argmax(gain))
         if gain[best] >= LEAST_GAIN:
             sign = 1 if state.values[k] > 0 else -1
-            exact = sign * numbers[best].exact
-            yield _Option(float(gain[best]), unit[k], sign * size[best], k, exact)
+            exact = sign * numbers.exact(best)
+            yield _Option(float(gain[best]), unit[k], sign * numbers.sizes[best], k, exact)
     for k in open_ones:
-        partners = [j for j in open_ones if j < k and roles[j] == roles[k]]
+        partners = [j for j in open_ones if j < k and kinds[j] == kinds[k]]
         for j in partners:
             sign = 1 if state.values[k] * state.values[j] > 0 else -1
             row = unit[k] - sign * unit[j]
@@ -146,6 +178,36 @@ def _options(state: Snapping, usable: np.ndarray, roles: list[str]) -> Iterator[
             saved = free_bits(abs(state.values[k]), error) - price
             if saved >= LEAST_GAIN:
                 yield _Option(saved, row, 0.0, k, None, j, sign)
+
+
+class _Numbers(NamedTuple):
+    """Numbers that a constant may be set to: their sizes and lengths, and how one of them is written."""
+
+    sizes: np.ndarray
+    bits: np.ndarray
+    exact: Callable[[int], sympy.Expr]
+
+
+def _near(value: float, pure: bool) -> _Numbers:
+    """The numbers for a constant of a size."""
+    if pure:
+        sizes, bits = _columns(nice_numbers())
+        return _Numbers(sizes, bits, lambda n: nice_numbers()[n].exact)
+    digits, bits = _columns(leading_digits())
+    # 9.99 may be 10.
+    decades = math.floor(math.log10(value)) + np.array([-1, 0, 1])
+    sizes = np.array([[float(f"{d:.15g}e{e}") for d in digits] for e in decades])
+    count = len(digits)
+    return _Numbers(
+        sizes.ravel(),
+        np.tile(bits, len(decades)),
+        lambda n: at_decade(float(digits[n % count]), int(decades[n // count])),
+    )
+
+
+@cache
+def _columns(numbers: tuple[NiceNumber, ...]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([n.value for n in numbers]), np.array([n.bits for n in numbers])
 
 
 def _groups(state: Snapping) -> list[int]:
@@ -198,13 +260,11 @@ def snapped(law: Law) -> Law:
             f"the law has {len(law.constants)} constants but a covariance of {len(law.covariance)}; "
             f"discover it again"
         )
-    found = snap_constants(
-        np.array([c.value for c in law.constants]),
-        law.covariance,
-        [c.role for c in law.constants],
-    )
+    found = law.snapping
+    if found is None:
+        found = snapping_of(law.constants, law.covariance, law.variables)
     if not found.count:
-        return replace(law, covariance=None)
+        return replace(law, covariance=None, snapping=None)
     errors = np.sqrt(np.maximum(np.diag(found.covariance), 0.0))
     errors[np.isnan(np.diag(law.covariance))] = math.nan
     constants = tuple(
@@ -238,7 +298,23 @@ def snapped(law: Law) -> Law:
         notes=(*law.notes, note),
         covariance=None,
         confidence=None,
+        snapping=None,
     )
+
+
+def snapping_of(
+    constants: Sequence[Constant],
+    covariance: np.ndarray,
+    variables: Sequence[str],
+    most: int | None = None,
+) -> Snapping:
+    """What the covariance of the constants of a law lets be set, at most so many of them."""
+    from jaxllc.constant_dimensions import dimensions
+
+    values = np.array([c.value for c in constants])
+    roles = [c.role for c in constants]
+    terms = [_parsed(c.term) for c in constants]
+    return snap_constants(values, covariance, roles, dimensions(constants, terms, variables), most)
 
 
 def _without(term: sympy.Expr, made: sympy.Expr) -> sympy.Expr:
@@ -296,8 +372,11 @@ def _parsed(text: str) -> sympy.Expr:
 
 
 def unobjected(law: Law) -> str:
-    """The law with nice numbers as text where it is another, else nothing."""
-    if law.covariance is None or len(law.covariance) != len(law.constants):
+    """The law with nice numbers as text where the samples were asked and it is another, else nothing.
+
+    Nothing either where the data leave a constant open: they object to no value of it.
+    """
+    if law.covariance is None or law.snapping is None or not law.snapping.count:
         return ""
     other = snapped(law)
     return "" if other.equations == law.equations else str(other)

@@ -202,6 +202,15 @@ class Units:
         values = tuple(inner[inner_symbol(k).name] for k in range(family.num_inner))
         return values if family.held else (rate / unit, *values)
 
+    def of_term(
+        self, expression: sympy.Expr, wanted: Unit | None = None
+    ) -> tuple[Unit, dict[str, Unit]] | None:
+        """Unit of a term and of each constant in it by its name; None where the units do not fit.
+
+        wanted: the unit that the whole must have.
+        """
+        return _solved(self, expression, wanted)
+
     def _rate(self, family: TermFamily, variable: str) -> Unit:
         rate = self.of_quantity(variable) / self.of_quantity(TIME)
         return rate / self.of_quantity(WEIGHT) if family.side == INTERACTION else rate

@@ -153,13 +153,14 @@ def _confidence(law: Law) -> str:
     from jaxllc.law_text import equation_line
 
     terms = confidence_of(law).terms
+    several = confidence_of(law).laws > 1
     rows = [
         (
             f"d{t.variable}_i/dt",
             "self term" if t.side == "self" else "interaction term",
             t.term,
             "yes" if t.in_law else "no",
-            percent(t.frequency),
+            percent(t.frequency) if several else "",
         )
         for t in terms
     ]

@@ -24,6 +24,7 @@ from jaxllc.metrics import skeleton_equal
 from jaxllc.skill import skill
 from jaxllc.symbolic.bootstrap import bootstrapped
 from jaxllc.symbolic.judge import Judge, Judged
+from jaxllc.symbolic.number_check import checked_numbers
 from jaxllc.symbolic.pareto import FrontMember, choice, explained, pareto_front
 from jaxllc.symbolic.prior_checks import bound_notes, misfit_notes
 from jaxllc.symbolic.standard_errors import reported_covariance, standard_errors
@@ -204,8 +205,9 @@ def _chosen(judge: Judge, best: Judged, std: np.ndarray, twins: Callable) -> _Ch
         fit = _last_fit(standing.judge, standing.best)
         if not fault(judge, fit):
             break
-    left = standing.best.law.num_constants
-    what = "the law with the best forecasts among those that do stand" if left else "dx/dt = 0"
+    what = "the law with the best forecasts among those that do stand"
+    if not any(standing.best.law.terms):
+        what = "dx/dt = 0"
     doubt = (
         f"No law was found that can be trusted. The best one by the criterion does not stand: {reason}. "
         f"Instead this is {what}, and not a finding. Look whether the network and the times are right, "
@@ -246,7 +248,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
             "The last fit did not converge within its steps; the constants may still move: start again with "
             "more samples in the fast part, or with fewer terms (max_terms)."
         )
-    if not explained(judge, best):
+    if not (doubt or explained(judge, best)):
         left = judge.merit(fit) / judge.num_samples
         notes.append(
             f"The law does not explain the samples up to their noise: it leaves {left**0.5:.1f} times the "
@@ -268,6 +270,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
                 member.judged is best,
             )
         )
+    covariance = reported_covariance(judge, fit)
     rms = np.sqrt(fit.squared_residual / np.maximum(judge.problem.counts, 1))
     fitted = _fitted_states(judge, fit, discovery.runs)
     return Law(
@@ -286,7 +289,8 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         network=discovery.network,
         data=tuple(discovery.runs),
         fitted_states=fitted,
-        covariance=reported_covariance(judge, fit),
+        covariance=covariance,
         confidence=confidence,
         rivals=tuple(rivals),
+        snapping=None if doubt else checked_numbers(judge, fit, constants, covariance),
     )

@@ -170,15 +170,12 @@ def bootstrapped(
     """The confidence of a law, and every compared law with its frequency, most frequent first.
 
     best: the law as the judge compared it; fit: its last fit, with its linearisation; twins: as `compared`.
-    Where no other law was fitted the frequencies are nan: nothing was there to choose from.
     """
     parts = data_parts(judge.problem)
     num_parts = int(np.prod(judge.problem.samples.shape[1:3])) * parts.num_blocks
     weights = draw_weights(num_parts, replicates, [seed, 20])
     laws = compared(judge, best, twins)
     share = np.bincount(chosen_laws(judge, laws, parts, weights), minlength=len(laws)) / replicates
-    if len(laws) == 1:
-        share = np.full(1, np.nan)
     bounds = intervals(judge.problem, fit, parts, weights)
     confidence = Confidence(
         float(share[0]),
@@ -211,8 +208,7 @@ def _term_frequencies(
             first[key][1].family.side,
             first[key][1].family.text,
             key in own,
-            # Not min(): nan stays nan.
-            1.0 if frequency[key] > 1 else frequency[key],
+            min(frequency[key], 1.0),
         )
         for key in [*own, *others]
     )

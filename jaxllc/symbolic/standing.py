@@ -121,19 +121,31 @@ def standing_laws(judge: Judge, refused: Judged, std: np.ndarray) -> Iterator[St
     for _ in range(min(_MOST_TRIES, len(sound) - 1)):
         judge = replace(judge, seen={j.law.key(): j for j in sound})
         best = min(sound, key=lambda j: j.criterion)
-        members = pareto_front(judge, best, std)
-        best = best if explained(judge, best) else choice(judge, best, members)
+        if judge.late:
+            # Forecasts are dear.
+            members = [_member(judge, j) for j in (nothing, *[best] * (best is not nothing))]
+        else:
+            members = pareto_front(judge, best, std)
+            best = best if explained(judge, best) else choice(judge, best, members)
         yield Standing(judge, best, members)
-        sound = [j for j in sound if j is not best]
+        sound = [j for j in sound if j is not best or j is nothing]
     judge = replace(judge, seen={nothing.law.key(): nothing})
-    yield Standing(judge, nothing, pareto_front(judge, nothing, std))
+    yield Standing(judge, nothing, [_member(judge, nothing)])
+
+
+def _member(judge: Judge, judged: Judged) -> FrontMember:
+    """A law on a front without a forecast."""
+    share = judge.merit(judged.fit) / judge.num_samples
+    constants = judged.law.num_constants
+    return FrontMember(judged, constants, share, judged.criterion, float("nan"))
 
 
 def _plain_laws(judge: Judge, law: CandidateLaw) -> list[CandidateLaw]:
-    """The known terms alone, dx/dt = 0 where there are none, and with a few linear terms."""
+    """dx/dt = 0, the known terms alone, and these with a few linear terms."""
     terms = [t for equation in law.terms for t in equation]
     known = law.without(frozenset(k for k, t in enumerate(terms) if not t.family.known))
-    laws = [known]
+    nothing = tuple(() for _ in law.terms)
+    laws = [replace(law, terms=nothing, coefficients=nothing), known]
     for kinds in ((_offset,), (_own,), (_offset, _own), (_own, _neighbour), (_gap,)):
         laws.append(_with_terms(judge, known, kinds))
     return laws
