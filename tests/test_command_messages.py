@@ -60,10 +60,15 @@ def test_every_option_that_a_message_names_exists():
         assert option in allowed, f"{file} names {option}"
 
 
-def test_arguments_of_python_are_named_as_options_that_the_simulation_has():
-    options = _parsers()["simulate.py"]
+def test_arguments_of_python_are_named_as_options_of_the_commands_that_have_them():
+    """Solvers are those of the simulation; nodes without an edge are refused by the discovery alone."""
+    parsers = _parsers()
     for argument, flag in _FLAGS.items():
-        assert set(re.findall(r"--[a-z-]+", flag)) <= options, argument
+        options = set(re.findall(r"--[a-z-]+", flag))
+        having = {name for name, known in parsers.items() if options <= known}
+        solver = bool(options & {"--solver", "--rtol", "--max-steps"})
+        needed = {"simulate.py"} if solver else {"discover.py"}
+        assert needed <= having, argument
 
 
 # --- a run that ends early ----------------------------------------------------------------------
