@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,17 +17,16 @@ from fuzzing.reader import DEAR, Case, Readers
 from fuzzing.values import NUMBERS
 
 READERS = Readers()
-_Archive = tuple[bytes, Mapping[str, np.ndarray]]
+_Arrays = Mapping[str, np.ndarray]
 
 
-def _archive(write: Callable[[Path], None]) -> _Archive:
-    """The bytes and the arrays of an .npz file that a function writes."""
+def _archive(write: Callable[[Path], None]) -> _Arrays:
+    """The arrays of an .npz file that a function writes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file.npz"
         write(path)
-        content = path.read_bytes()
-    with np.load(io.BytesIO(content)) as file:
-        return content, {name: file[name] for name in file.files}
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files}
 
 
 @cache
@@ -44,7 +42,7 @@ def _problem() -> Any:
 
 
 @cache
-def _model() -> _Archive:
+def _model() -> _Arrays:
     from jaxllc.signaling.model import SignalingModel
     from jaxllc.signaling.structure import Parameters
 
@@ -58,7 +56,7 @@ def _model() -> _Archive:
     return _archive(SignalingModel(prior, conditions.ligands, conditions.tfs, parameters).save)
 
 
-@READERS.add(lambda r: {"model.npz": npz_bytes(r, *_model()), "use": r.random()})
+@READERS.add(lambda r: {"model.npz": npz_bytes(r, _model()), "use": r.random()})
 def model(given: Any) -> str | None:
     from jaxllc.signaling.model import SignalingModel
 
@@ -86,7 +84,7 @@ def _training() -> Any:
     return state, mark, _archive(lambda p: checkpoint.write_checkpoint(p, state, history, mark))
 
 
-@READERS.add(lambda r: {"checkpoint.npz": npz_bytes(r, *_training()[2])}, DEAR)
+@READERS.add(lambda r: {"checkpoint.npz": npz_bytes(r, _training()[2])}, DEAR)
 def checkpoint(given: Any) -> str | None:
     import jax
 
@@ -103,7 +101,7 @@ def checkpoint(given: Any) -> str | None:
 
 
 @cache
-def _snapshots() -> _Archive:
+def _snapshots() -> _Arrays:
     from jaxllc.signaling.structure import Parameters
     from jaxllc.signaling.training import HISTORY, history_of
     from jaxllc.sweeps.snapshots import Snapshots, write_snapshots
@@ -127,7 +125,7 @@ def _snapshots() -> _Archive:
     return _archive(lambda path: write_snapshots(path, member))
 
 
-@READERS.add(lambda r: {"snapshots.npz": npz_bytes(r, *_snapshots())}, DEAR)
+@READERS.add(lambda r: {"snapshots.npz": npz_bytes(r, _snapshots())}, DEAR)
 def snapshots(given: Any) -> str | None:
     from jaxllc.sweeps.snapshots import read_snapshots
 
@@ -201,12 +199,11 @@ def _small_model() -> tuple[dict[str, np.ndarray], dict[str, str]]:
         path = Path(folder) / "weights.safetensors"
         save_model(path, new_model(ModelSettings(num_variables=1, **sizes)), {"steps": 3})
         arrays, metadata = read_tensors(path)
-    return dict(arrays), dict(metadata)
+    return {name: arrays[name] for name in sorted(arrays)}, dict(sorted(metadata.items()))
 
 
 def _weights(r: Random) -> Case:
     """A file whose hash is right and whose settings or arrays are not."""
-    from jaxllc.pretrained.tensors import write_tensors
     from jaxllc.pretrained.weights import digest
 
     arrays, metadata = _small_model()
@@ -231,11 +228,23 @@ def _weights(r: Random) -> Case:
         del told[r.choice(list(told))]
     if r.random() < 0.1:
         told["model"] = damaged_bytes(r, json.dumps(settings).encode()).decode("utf-8", "replace")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.safetensors"
-        write_tensors(path, kept, told)
-        content = path.read_bytes()
+    content = _whole_tensors(kept, told)
     return {"weights.safetensors": damaged_bytes(r, content) if r.random() < 0.1 else content}
+
+
+_TYPES = {"f2": "F16", "f4": "F32", "f8": "F64", "i4": "I32", "u1": "U8", "b1": "BOOL"}
+
+
+def _whole_tensors(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """A right file, whose order does not change from run to run as that of the package does."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    body = b""
+    for name, array in arrays.items():
+        place = [len(body), len(body) + array.nbytes]
+        kind = _TYPES[array.dtype.str[1:]]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": place}
+        body += np.ascontiguousarray(array).tobytes()
+    return tensor_bytes(header, body)
 
 
 @READERS.add(_weights, DEAR)

@@ -177,11 +177,27 @@ def member_bytes(value: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def npz_bytes(r: Random, content: bytes, arrays: Mapping[str, np.ndarray]) -> bytes:
+def packed(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip file of these members, the same whenever it is made."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, member in members.items():
+            entry = zipfile.ZipInfo(name)  # of the year 1980
+            entry.compress_type = compression
+            archive.writestr(entry, member)
+    return file.getvalue()
+
+
+def members_of(arrays: Mapping[str, np.ndarray]) -> dict[str, bytes]:
+    """The members of an .npz file that holds these arrays."""
+    return {f"{name}.npy": member_bytes(np.asarray(value)) for name, value in arrays.items()}
+
+
+def npz_bytes(r: Random, arrays: Mapping[str, np.ndarray]) -> bytes:
     """A damaged .npz file: flipped bytes, or members changed, dropped, or of other shapes and types."""
+    members = members_of(arrays)
     if r.random() < 0.35:
-        return damaged_bytes(r, content)
-    members = {f"{name}.npy": member_bytes(np.asarray(value)) for name, value in arrays.items()}
+        return damaged_bytes(r, packed(members))
     for _ in range(r.choice([1, 1, 2, 3])):
         name = r.choice(list(arrays))
         changed = r.choice(_MEMBERS)(r, np.asarray(arrays[name]), members.get(f"{name}.npy", b""))
@@ -189,13 +205,9 @@ def npz_bytes(r: Random, content: bytes, arrays: Mapping[str, np.ndarray]) -> by
             members.pop(f"{name}.npy", None)
         else:
             members[f"{name}.npy"] = changed
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", r.choice(_COMPRESSIONS)) as archive:
-        for name, member in members.items():
-            archive.writestr(name, member)
-        if r.random() < 0.05:
-            archive.writestr(r.choice(["../evil.npy", "x.txt", "a/b.npy", "leaf0"]), b"hello")
-    whole = file.getvalue()
+    if r.random() < 0.05:
+        members[r.choice(["../evil.npy", "x.txt", "a/b.npy", "leaf0"])] = b"hello"
+    whole = packed(members, r.choice(_COMPRESSIONS))
     return damaged_bytes(r, whole) if r.random() < 0.1 else whole
 
 
