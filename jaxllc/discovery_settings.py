@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, listing
 from jaxllc.prior_settings import plain_prior
 from jaxllc.published_road.settings import check_preset
 from jaxllc.symbolic.search_names import (
@@ -84,25 +84,34 @@ def checked_settings(
         raise InputError(
             f"discover() does not know {', '.join(unknown)}; it knows {', '.join(names)}"
         ) from None
-    if isinstance(settings.engines, str) or not settings.engines:
-        raise InputError(
-            f"engines must be a tuple of names such as ('sparse',), not {settings.engines!r}"
-        )
+    lists = {
+        "engines": "('sparse',)",
+        "functions": "('exp', 'sin')",
+        "demand": "('exp', 'division')",
+    }
+    given: dict[str, Any] = {
+        name: tuple(listing(name, getattr(settings, name), "names", example))
+        for name, example in lists.items()
+    }
+    settings = replace(settings, **given)
+    if not settings.engines:
+        raise InputError("engines is empty; give a list of names, such as ('sparse',)")
     for name in settings.engines:
         check_engine(name)
-    if isinstance(settings.functions, str):
-        raise InputError(
-            f"functions must be a tuple of names such as ('exp', 'sin'), not {settings.functions!r}"
-        )
     for name in settings.functions:
         check_function(name)
     for name, smallest in (("max_terms", 1), ("num_fits", 1), ("moves", 0)):
         value = getattr(settings, name)
         if not isinstance(value, Integral) or value < smallest:
             raise InputError(f"{name} must be a whole number from {smallest}, not {value!r}")
-    if not isinstance(settings.sums, bool):
-        raise InputError(f"sums must be True or False, not {settings.sums!r}")
-    if settings.neural not in ("auto", "always", "never"):
+    seconds = settings.search_seconds
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not seconds > 0:
+        raise InputError(f"search_seconds must be a number above 0, not {seconds!r}")
+    for name in ("sums", "division"):
+        if not isinstance(getattr(settings, name), bool):
+            raise InputError(f"{name} must be True or False, not {getattr(settings, name)!r}")
+    if not isinstance(settings.neural, str) or settings.neural not in ("auto", "always", "never"):
         raise InputError(f"neural must be 'auto', 'always' or 'never', not {settings.neural!r}")
+    settings = replace(settings, **plain_prior(settings))
     check_preset(settings)
-    return replace(settings, **plain_prior(settings))
+    return settings

@@ -11,10 +11,32 @@ from numbers import Integral, Real
 from typing import Any
 
 _LONGEST = 200  # characters of a value that a message quotes
+_LONGEST_MESSAGE = 1000
 
 
 class InputError(ValueError):
-    """Input that cannot be used: one sentence with the place, the value and the mend."""
+    """Input that cannot be used: one sentence with the place, the value and the mend.
+
+    Whatever it quotes, a person can read it: words and sentences that are too long are cut in their middle.
+    """
+
+    def __init__(self, message: str = ""):
+        super().__init__(_readable(str(message)))
+
+
+def _readable(message: str) -> str:
+    if len(message) <= _LONGEST:
+        return message
+    words = re.sub(rf"\S{{{_LONGEST},}}", lambda word: _cut(word[0], _LONGEST), message)
+    return _cut(words, _LONGEST_MESSAGE)
+
+
+def _cut(text: str, most: int) -> str:
+    """The start and the end of a text, with dots between them where it is longer than `most`."""
+    if len(text) <= most:
+        return text
+    end = most // 4
+    return f"{text[: most - end - 3]}...{text[-end:]}"
 
 
 def quoted(value: object, most: int = _LONGEST) -> str:
@@ -124,6 +146,17 @@ def check_mapping(argument: str, value: object, example: str) -> None:
         )
 
 
+def as_finite(value: object) -> float | None:
+    """The value as a float; None for what is no number, true or false, not finite, or beyond all floats."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (OverflowError, TypeError):  # TypeError: a duration of NumPy passes for an integer
+        return None
+    return number if math.isfinite(number) else None
+
+
 def check_number(
     argument: str,
     value: object,
@@ -136,13 +169,8 @@ def check_number(
 
     above: low itself is too small.
     """
-    fine = (
-        isinstance(value, Real)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and low <= float(value) <= high
-        and not (above and value == low)
-    )
+    number = as_finite(value)
+    fine = number is not None and low <= number <= high and not (above and number == low)
     if not fine:
         least = f" above {low:g}" if above else f" of at least {low:g}"
         least = "" if low == -math.inf else least

@@ -213,7 +213,9 @@ def _check_told_apart(expression: sympy.Expr, names: tuple[str, ...], where: str
     matrix = matrix[:, np.isfinite(matrix).all(axis=0)]
     if matrix.shape[1] < 50:
         return
-    size = np.linalg.svd(matrix / np.linalg.norm(matrix, axis=1, keepdims=True), compute_uv=False)
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    lengths[lengths == 0] = 1  # of a constant that moves nothing
+    size = np.linalg.svd(matrix / lengths, compute_uv=False)
     if size[-1] < 1e-9 * size[0]:
         raise InputError(
             f"{where} holds {' and '.join(names)} in a way that no data can tell apart; give one name to "

@@ -49,7 +49,12 @@ def dimension_names(values: Any) -> tuple[str, ...]:
 
 def names_tuple(names: Any, what: str = "names") -> tuple[str, ...]:
     """Node names as a tuple of text; raises InputError for one text, a table and a name that is missing."""
-    if isinstance(names, str | bytes) or is_frame(names) or not hasattr(names, "__iter__"):
+    if (
+        isinstance(names, str | bytes)
+        or is_frame(names)
+        or not hasattr(names, "__iter__")
+        or getattr(names, "ndim", 1) != 1
+    ):
         raise InputError(
             f"{what} must be a list with one name for each node, not {type(names).__name__}"
         )

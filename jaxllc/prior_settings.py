@@ -60,10 +60,6 @@ def _unit_texts(units: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def _demanded(settings: DiscoverSettings) -> tuple[str, ...]:
-    if isinstance(settings.demand, str):
-        raise InputError(
-            f"demand must be a tuple of names such as ('exp', 'division'), not {settings.demand!r}"
-        )
     allowed = set(settings.functions)
     allowed |= {"division"} if settings.division else set()
     allowed |= {"power"} if "sqrt" in allowed else set()

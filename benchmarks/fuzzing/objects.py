@@ -295,7 +295,8 @@ def _discover(r: Random) -> Case:
         "max_terms": [3, 0, plain_object(r)], "num_fits": [2, -1, plain_object(r)], "moves": [0,
         plain_object(r)],
         "search_seconds": [10.0, -1, plain_object(r)], "neural": ["auto", plain_object(r)],
-        "sums": [True, plain_object(r)], "preset": ["default", "llc", plain_object(r)], "foo": [1],
+        "sums": [True, plain_object(r)],
+        "division": [False, plain_object(r)], "preset": ["default", "llc", plain_object(r)], "foo": [1],
     }  # fmt: skip
     return {name: r.choice(odd[name]) for name in r.sample(list(odd), r.choice([0, 1, 1, 2, 3]))}
 

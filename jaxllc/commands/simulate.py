@@ -95,15 +95,23 @@ def _whole(text: str) -> int:
 def _times(text: str) -> np.ndarray:
     try:
         if ":" not in text:
-            return np.array([float(part) for part in text.split(",")])
+            return np.array([_finite(part) for part in text.split(",")])
         start, stop, number = text.split(":")
         if not 2 <= int(number) <= _MOST_TIMES:
             raise argparse.ArgumentTypeError(f"{number} times, but 2 to {_MOST_TIMES} are possible")
-        return np.linspace(float(start), float(stop), int(number))
-    except ValueError:
+        with np.errstate(over="raise"):
+            return np.linspace(_finite(start), _finite(stop), int(number))
+    except (ValueError, FloatingPointError):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither START:STOP:NUMBER nor a list of times"
+            f"{text[:200]!r} is neither START:STOP:NUMBER nor a list of times, which are finite numbers"
         ) from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _range(text: str) -> tuple[float, float]:

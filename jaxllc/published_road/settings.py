@@ -47,7 +47,7 @@ def check_preset(settings: Any) -> None:
 
     settings: `DiscoverSettings`.
     """
-    if settings.preset not in PRESETS:
+    if not isinstance(settings.preset, str) or settings.preset not in PRESETS:
         raise InputError(
             f"there is no preset {settings.preset!r}{nearest_match(str(settings.preset), PRESETS)}; "
             f"there are {', '.join(PRESETS)}"

@@ -6,7 +6,6 @@ self-pruning study doi 10.1101/2025.10.24.684155 (2025).
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -14,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from jaxllc.errors import InputError, check_mapping, check_path, listed, nearest_match, quoted
+from jaxllc.errors import (
+    InputError,
+    as_finite,
+    check_mapping,
+    check_path,
+    listed,
+    nearest_match,
+    quoted,
+)
 from jaxllc.json_text import read_json
 
 # What a settings.json holds beside the settings: what else its run was told.
@@ -109,7 +116,7 @@ class SignalingSettings:
         for name, value in values.items():
             wanted, value = types[name], _plain(value)
             if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-                value = float(value)
+                value = as_finite(value) if as_finite(value) is not None else value
             if type(value) is not wanted:
                 raise InputError(
                     f"{place}: {name} is {quoted(value, 80)}, but it must be of type {wanted.__name__}"
@@ -137,7 +144,7 @@ def _is(value: object, wanted: type) -> bool:
     """Whether a value is of the type of a setting; True and False are no numbers, whole numbers are."""
     if wanted is bool or isinstance(value, bool):
         return wanted is bool and isinstance(value, bool)
-    return isinstance(value, int if wanted is int else int | float) and math.isfinite(value)
+    return isinstance(value, int if wanted is int else int | float) and as_finite(value) is not None
 
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number"}

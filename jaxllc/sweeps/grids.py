@@ -17,12 +17,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer, listing, quoted
+from jaxllc.errors import InputError, as_finite, check_integer, listing, quoted
 
 Point = dict[str, Any]
 GridLike: TypeAlias = "Grid | Mapping[str, Iterable[Any]] | Iterable[Point]"
 
 _DIGITS = 12  # of numbers in a range: 1e-5, not 9.999999999999999e-06
+_LARGEST_INTEGER = 2**62
 _TRIES = 100  # draws for each point that is wanted, before random_draws gives up
 
 
@@ -202,8 +203,11 @@ class Integers:
 
     def __post_init__(self) -> None:
         for name, value in (("low", self.low), ("high", self.high)):
-            if isinstance(value, bool) or not isinstance(value, Integral):
-                raise InputError(f"{name} of Integers is {quoted(value, 80)}; give a whole number")
+            whole = isinstance(value, Integral) and as_finite(value) is not None
+            if not whole or abs(value) > _LARGEST_INTEGER:
+                raise InputError(
+                    f"{name} of Integers is {quoted(value, 80)}; give a whole number of at most 2**62"
+                )
         _check_bounds("Integers", self.low, self.high)
 
     def draw(self, random: np.random.Generator) -> int:
@@ -279,8 +283,7 @@ def _columns(axes: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
 
 
 def _check_bounds(what: str, low: Any, high: Any, positive: bool = False) -> None:
-    numbers = all(isinstance(x, int | float | np.number) and math.isfinite(x) for x in (low, high))
-    if not numbers or low > high or (positive and low <= 0):
+    if None in (as_finite(low), as_finite(high)) or low > high or (positive and low <= 0):
         wanted = "0 < low <= high" if positive else "low <= high"
         raise InputError(
             f"{what} has low {quoted(low, 80)} and high {quoted(high, 80)}; it needs numbers, {wanted}"
