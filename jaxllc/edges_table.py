@@ -81,9 +81,9 @@ def _ends(table: Table) -> tuple[str, str]:
 
 def _check_not_matrix(table: Table) -> None:
     """Raises InputError for an adjacency matrix, with or without the names of its nodes."""
-    first, *rest = table.header
-    if len(rest) < 2:
+    if len(table.header) < 3:
         return
+    first, *rest = table.header
     cells = [str(cell).strip() for cell in table.raw(first)]
     values = [number(cell) for cell in (table.raw(rest[0]))]
     bare = len(cells) + 1 == len(table.header) and all(number(n) is not None for n in table.header)

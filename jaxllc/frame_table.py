@@ -57,7 +57,8 @@ class FrameTable(Table):
         if checked:
             self.check_header(first_may_be_empty=True)
         self.rows = np.empty(len(frame), dtype=object)
-        self.rows[:] = list(frame.index)
+        for n, label in enumerate(_labels(frame, place)):
+            self.rows[n] = label  # one by one: a label may be a tuple
         self._columns = {}
 
     def load(self, *text_columns: str | None) -> None:
@@ -93,6 +94,13 @@ class FrameTable(Table):
         label = self.rows[row]
         label = label.item() if isinstance(label, np.generic) else label
         return f"{self._row} {label!r:.60}"
+
+
+def _labels(frame: pd.DataFrame, place: str) -> list[Any]:
+    try:
+        return list(frame.index)
+    except ValueError as error:  # levels of different lengths, which pandas does not notice
+        raise InputError(f"{place} has an index that cannot be read: {error}") from error
 
 
 def flat_frame(frame: Any, place: str, labels: Collection[str], time: bool = False) -> pd.DataFrame:
@@ -131,7 +139,10 @@ def flat_frame(frame: Any, place: str, labels: Collection[str], time: bool = Fal
         twice = [name for name in frame.index.names if name in frame.columns]
         if twice:
             raise InputError(f"{place} has {twice[0]!r} as index and as column; keep one of them")
-        frame = frame.reset_index()
+        try:
+            frame = frame.reset_index()
+        except ValueError as error:
+            raise InputError(f"{place} has two columns or levels of one name: {error}") from error
     return frame
 
 

@@ -365,7 +365,7 @@ def index_names(
     found = [str(name) for name in found]
     if names is None:
         ordered = found
-        if all(name.isdecimal() for name in found):
+        if all(name.isdecimal() and len(name) < 100 for name in found):
             ordered = sorted(found, key=lambda name: (int(name), name))
     else:
         ordered = [str(name) for name in names]

@@ -31,6 +31,7 @@ MISSING = frozenset(
         "#NA",
     ]
 )
+_PLAIN = (int, float, type(None), np.float64, np.int64)
 _DECIMAL_COMMA = re.compile(r"[+\-−]?(\d+,\d*|,\d+)([eE][+-]?\d+)?\Z")
 _MAY_BE_THOUSANDS = re.compile(r"[+\-−]?[1-9]\d{0,2},\d{3}\Z")
 _THOUSANDS = re.compile(
@@ -42,22 +43,16 @@ _DATE = re.compile(r"\d{1,4}([./-])\s?\d{1,2}\1\s?\d{1,4}\b")
 
 def floats(cells: Sequence[object], decimal_comma: bool = False) -> np.ndarray | None:
     """Cells, text or numbers, as float64, nan where they are missing; None where one is no number."""
-    try:
-        # One call for the whole column; what it cannot read is looked at cell by cell.
-        values = np.array(cells, dtype=np.float64)
-        if not any(isinstance(cell, bool | np.bool_) or "_" in str(cell) for cell in _odd(cells)):
-            return values
-    except (TypeError, ValueError, OverflowError):
-        pass
+    # NumPy reads a whole column at once, but takes for a number what nobody meant as one.
+    if all("_" not in c if isinstance(c, str) else type(c) in _PLAIN for c in cells):
+        try:
+            return np.array(cells, dtype=np.float64)
+        except (ValueError, OverflowError):
+            pass  # cell by cell
     numbers = [number(cell, decimal_comma) for cell in cells]
     if None in numbers:
         return None
     return np.array(numbers, dtype=np.float64)
-
-
-def _odd(cells: Sequence[object]) -> Iterable[object]:
-    """The cells that NumPy may have read as a number though nobody meant one."""
-    return (cell for cell in cells if not isinstance(cell, str) or "_" in cell)
 
 
 def number(cell: object, decimal_comma: bool = False) -> float | None:
@@ -72,9 +67,9 @@ def number(cell: object, decimal_comma: bool = False) -> float | None:
         if "_" in text:
             return None
         cell = text
-    elif isinstance(cell, bool | np.bool_):
+    elif isinstance(cell, bool | np.bool_) or getattr(cell, "ndim", 0) > 0:
         return None
-    elif cell is None or type(cell).__name__ in ("NAType", "NaTType"):
+    elif cell is None or cell is np.ma.masked or type(cell).__name__ in ("NAType", "NaTType"):
         return np.nan
     try:
         return float(cell)  # type: ignore[arg-type]

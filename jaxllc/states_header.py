@@ -55,6 +55,8 @@ def _settle_first_column(table: CsvTable) -> None:
 
 
 def _check_not_transposed(table: Table) -> None:
+    if not table.header:
+        return
     first, *rest = table.header
     dates = [name for name in rest if look_like_dates([name])]
     numbers = [name for name in rest if number(name) is not None and name]

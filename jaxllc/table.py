@@ -131,7 +131,9 @@ def check_header(
     path: str | os.PathLike, header: Sequence[str], first_may_be_empty: bool = False
 ) -> None:
     """Raises InputError for a column without a name, a name that stands twice, and no header at all."""
-    if header and header[0].startswith("#"):
+    if not header:
+        raise InputError(f"{path} has no columns")
+    if header[0].startswith("#"):
         raise InputError(
             f"{path} begins with {quoted(header[0], 60)}; remove the remark, or the # of the header"
         )

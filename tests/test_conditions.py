@@ -134,7 +134,7 @@ def test_wrong_frames_are_named(read, tmp_path):
     with pytest.raises(
         InputError, match="the TF table, index 'A', column 'T2': 'x' is not a number"
     ):
-        Conditions.from_frames(ligands, tfs.astype(object).replace(1.0, "x"))
+        Conditions.from_frames(ligands, tfs.astype(object).mask(tfs == 1.0, "x"))
     with pytest.raises(InputError, match="the ligand table has the condition 'A' 2 times; name"):
         Conditions.from_frames(ligands.rename(index={"CON": "A"}), tfs)
     with pytest.raises(InputError, match="the TF table must be a pandas DataFrame"):

@@ -92,3 +92,8 @@ def test_the_two_ends_are_columns_that_belong_together(write):
 def test_other_tables_are_named(write, text, sentence):
     with pytest.raises(InputError, match=sentence):
         read_edges(write(text))
+
+
+def test_numbers_of_any_length_may_name_nodes(write):
+    network = read_edges(write(f"sender,receiver\n{'1' * 5000},2\n2,3\n"))
+    assert network.num_edges == 2

@@ -71,7 +71,7 @@ def test_columns_of_two_levels_are_nodes_and_variables():
 
 def test_missing_values_were_not_observed():
     frame = WIDE.astype(object)
-    frame.iloc[1, 1], frame.iloc[2, 1], frame.iloc[3, 2] = None, np.nan, pd.NA
+    frame.iloc[1, 1], frame.iloc[2, 1], frame.iloc[3, 2] = None, np.ma.masked, pd.NA
     (run,) = read_states(frame)
     np.testing.assert_array_equal(np.argwhere(~run.observed)[:, :2], [[1, 0], [2, 0], [3, 1]])
 
@@ -100,6 +100,13 @@ def changed(frame, row, column, value):
         (WIDE.iloc[:3], "the DataFrame has 3 sample times"),
         (WIDE.set_index(["a", "b"]), "an index of the levels 'a', 'b'; name them"),
         (WIDE.set_index("time", drop=False), "'time' as index and as column"),
+        (WIDE.iloc[:, :0], "the DataFrame has no columns"),
+        (WIDE.assign(a=[[1, 2, 3]] * 6), r"row 0, column 'a': \[1, 2, 3\] is not a number"),
+        (WIDE.assign(a=[np.ones(1)] * 6), "row 0, column 'a': .* is not a number"),
+        (
+            LONG.set_index(["node", "time"]).rename_axis(["node", "node"]),
+            "two columns or levels of one",
+        ),
         (WIDE["a"], "must be the path of a file or a pandas DataFrame, not a Series"),
         (pd.concat([LONG, LONG.iloc[:1]]), "row 0: the time 0 of node 'a' repeats time 0 of row 0"),
     ],
