@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.command_line import INTERRUPTED
+from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.output import output_folder, print_json
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling import (
@@ -108,7 +109,8 @@ def run(options: argparse.Namespace) -> int:
         )
     else:
         _print(found, conditions)
-        print(f"\n{files_line(folder, files)}\n\n{found.seconds:.1f} seconds")
+        seconds = with_total({"training": found.seconds}, options.begun)
+        print(f"\n{files_line(folder, files)}\n\n{seconds_line(seconds)}")
     return 0
 
 

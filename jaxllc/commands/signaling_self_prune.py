@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.command_line import INTERRUPTED
+from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.output import output_folder, print_json
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling import (
@@ -182,7 +183,8 @@ def run(options: argparse.Namespace) -> int:
         print_json(_record(study, scores, conditions.notes, files))
     else:
         _print(study, scores)
-        print(f"\n{files_line(folder, files)}\n\n{study.seconds:.1f} seconds of training")
+        seconds = with_total({"training": study.seconds}, options.begun)
+        print(f"\n{files_line(folder, files)}\n\n{seconds_line(seconds)}")
     return 0
 
 

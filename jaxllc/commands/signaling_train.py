@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.command_line import INTERRUPTED
+from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.output import output_folder, print_json
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling import (
@@ -79,7 +80,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(record)
     else:
-        _print(record, prior.describe(), conditions, folder)
+        _print(record, prior.describe(), conditions)
+        seconds = with_total({"training": record["seconds"]}, options.begun)
+        print(f"\n{files_line(folder, record['files'])}\n\n{seconds_line(seconds)}")
     remarks = _of_training(fit)  # what the data say has been said
     if not fit.finished:
         again = f"from {checkpoint}" if checkpoint.exists() else "from the start"
@@ -166,7 +169,7 @@ def _write_figures(
     return write_figures(folder, drawn)
 
 
-def _print(record: dict[str, Any], network: str, conditions: Conditions, folder: Path) -> None:
+def _print(record: dict[str, Any], network: str, conditions: Conditions) -> None:
     print(f"{conditions.describe()}\n{network}\n")
     print(f"train r            {record['train_correlation']:.4f}")
     if "held_out" in record:
@@ -182,4 +185,3 @@ def _print(record: dict[str, Any], network: str, conditions: Conditions, folder:
     print(
         f"converged          {record['converged']} of {conditions.num_conditions} conditions{which}"
     )
-    print(f"\n{files_line(folder, record['files'])}\n\n{record['seconds']:.1f} seconds")
