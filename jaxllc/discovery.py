@@ -104,6 +104,7 @@ class _Discovery:
             yield
 
     def run(self) -> Law:
+        from jaxllc.fitting.clipped_samples import without_cuts
         from jaxllc.fitting.gauge import has_equal_input_weights, identifiability_notes
         from jaxllc.fitting.resolution import within_samples, without_unresolved_start
         from jaxllc.fitting.smoothing import smooth
@@ -115,11 +116,13 @@ class _Discovery:
 
         self.prior = PriorKnowledge.of(self.settings, self.runs[0].variables, tuple(self.features))
         self.runs, coarse = without_unresolved_start(self.runs)
+        self.measured = self.runs
         with self.clock("smoothing"):
+            self.runs, self.cut = without_cuts(self.measured, self.seed)
             longest = max(len(r.times) for r in self.runs)
             refine = 4 if longest <= 60 else 2 if longest <= 250 else 1
             smoothed = within_samples(smooth(self.runs, refine=refine), self.runs)
-        notes = coarse + identifiability_notes(self.runs, self.network, smoothed)
+        notes = coarse + self.cut + identifiability_notes(self.runs, self.network, smoothed)
         self.search = SearchProblem(
             self.runs,
             self.network,

@@ -84,11 +84,12 @@ def fit_trajectories(
 ) -> TrajectoryFit:
     """Fit the constants and initial states of a law; `exact` adds the covariance of its constants.
 
-    tolerance: relative change of chi-squared at which the fit has converged.
+    tolerance: relative change of chi-squared at which the fit of a law has converged that leaves more than
+        the noise; one that explains the samples is fitted to a tenth of a unit of the criterion.
     """
     states = problem.smoothed if states is None else states
     mode = _mode(problem, exact)
-    negligible = 1e-4 * problem.counts.sum()
+    samples = float(problem.counts.sum())
     damping, converged, iteration = 1e-6, False, 0
     with np.errstate(all="ignore"):
         defects = problem.defects(law, states)
@@ -100,10 +101,10 @@ def fit_trajectories(
                 return TrajectoryFit(law, states, infinite, None, False, iteration)
             trial = _accepted_step(problem, law, states, line, damping)
             if trial is None:
-                converged = _stationary(line, law, tolerance, negligible)
+                converged = _stationary(line, law, _negligible(line.merit, samples, tolerance))
                 break
             law, states, defects, merit, damping = trial
-            if line.merit - merit < tolerance * merit + negligible:
+            if line.merit - merit < _negligible(merit, samples, tolerance):
                 converged = True
                 break
         assert line is not None
@@ -115,13 +116,24 @@ def fit_trajectories(
     return TrajectoryFit(law, closed, residual, covariance, converged, iteration, around)
 
 
-def _stationary(line: Linearisation, law, tolerance: float, negligible: float) -> bool:
+def _negligible(merit: float, samples: float, tolerance: float) -> float:
+    """Gain of a step that does not matter.
+
+    Where a law explains the samples, a tenth of a unit of the criterion n ln(chi2 / n), in which laws are
+    compared; elsewhere a share of chi-squared.
+    """
+    if merit < 2 * samples:
+        return 0.1 * max(merit / samples, 1e-3)
+    return tolerance * merit
+
+
+def _stationary(line: Linearisation, law, negligible: float) -> bool:
     """Whether no step promises more than a negligible gain."""
     try:
         predicted = line.step(1e-6, room(law))[2]
     except np.linalg.LinAlgError:
         return False
-    return line.merit - predicted < tolerance * line.merit + negligible
+    return line.merit - predicted < negligible
 
 
 def _accepted_step(problem, law, states, line: Linearisation, damping: float):

@@ -194,10 +194,12 @@ class _Chosen(NamedTuple):
     doubt: str
 
 
-def _chosen(judge: Judge, best: Judged, std: np.ndarray, twins: Callable) -> _Chosen:
+def _chosen(
+    judge: Judge, best: Judged, std: np.ndarray, twins: Callable, slack: float
+) -> _Chosen:
     """The law to report: the best one, or where that does not stand on its own samples another that does."""
     members = pareto_front(judge, best, std, twins=twins)
-    best = choice(judge, best, members)
+    best = choice(judge, best, members, slack)
     fit = _last_fit(judge, best)
     if not (reason := fault(judge, fit)):
         return _Chosen(judge, best, fit, members, "")
@@ -223,7 +225,9 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
     variables = search.variables
     same_form = same_form_of(lambda judged: equations_of(judged.law, variables))
     twins = partial(are_twins, judge, same_form=same_form)
-    judge, best, fit, members, doubt = _chosen(judge, best, search.std, twins)
+    # What stands for samples that were cut off agrees with the law a little too well.
+    slack = AS_GOOD if discovery.cut else 0.0
+    judge, best, fit, members, doubt = _chosen(judge, best, search.std, twins, slack)
     law = fit.law
     confidence, rivals = None, []
     if not doubt:
@@ -287,7 +291,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         seconds=discovery.seconds,
         settings=discovery.settings_record(),
         network=discovery.network,
-        data=tuple(discovery.runs),
+        data=tuple(discovery.measured),
         fitted_states=fitted,
         covariance=covariance,
         confidence=confidence,

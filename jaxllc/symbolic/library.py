@@ -17,6 +17,8 @@ from jaxllc.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol, sigm
 
 _W0, _W1 = inner_symbol(0), inner_symbol(1)
 _ONE = sympy.Integer(1)
+# How far below zero, relative to its size, a variable may dip that still counts as positive.
+_DIP = 0.12
 
 
 class Scale:
@@ -31,9 +33,13 @@ class Scale:
         quarter = np.quantile(finite, [0.25, 0.75])
         self.middle_width = min(max(float(quarter[1] - quarter[0]), 0.02 * self.width), self.width)
         self.quantiles = np.quantile(finite, [0.05, 0.25, 0.5, 0.75, 0.95])
-        # A smoothed state may dip below zero where the samples do not.
-        dips = np.min(finite) < -0.02 * self.size or np.quantile(finite, 0.002) < -1e-3 * self.size
-        self.positive = not dips and self.high > 0
+        # A smoothed state may dip below zero where the state does not. What a denominator needs is that its
+        # constant lies well beyond the dip.
+        self.dip = float(max(0.0, -np.quantile(finite, 5e-4)))
+        self.positive = self.high > 0 and self.dip < _DIP * self.size
+        self.strictly_positive = self.positive and not (
+            np.min(finite) < -0.02 * self.size or np.quantile(finite, 0.002) < -1e-3 * self.size
+        )
 
 
 def _families(
@@ -93,6 +99,10 @@ def _atoms(
     atoms.append(_Atom(sympy.sin(_W0 * symbol), [(t / scale.width,) for t in turns], (True,)))
     rates = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
     atoms.append(_Atom(sympy.exp(-_W0 * symbol), [(r,) for r in rates], (True,)))
+    if scale.low < -0.1 * scale.size and scale.high > 0.1 * scale.size:
+        # A sigmoid imitates it with two constants more.
+        slopes = _geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.2)
+        atoms.append(_Atom(sympy.tanh(_W0 * symbol), [(r,) for r in slopes], (True,)))
     if rich:
         # Steeper is a step, and beyond 250 / size its exponent would overflow.
         steepest = max(min(40.0 / scale.middle_width, 250.0 / scale.size), 6.0 / scale.width)
@@ -103,7 +113,7 @@ def _atoms(
         atoms.append(_Atom(sigmoid(_W0 * symbol - _W0 * _W1), grid, (True, False)))
     if scale.positive:
         lowest = np.clip(0.4 * scale.quantiles[0], 0.005 * scale.high, 0.1 * scale.high)
-        halves = _geometric(float(lowest), scale.high, 1.9)
+        halves = _geometric(float(max(lowest, 3 * scale.dip)), scale.high, 1.9)
         for power in hill_powers:
             raised = symbol**power
             powers = [(float(k**power),) for k in halves]
@@ -300,7 +310,7 @@ def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
     atoms.append(_Atom(sigmoid(_W0 * z - _W0 * _W1), grid, (True, False)))
     if scale.positive:
         lowest = np.clip(0.4 * scale.quantiles[0], 0.005 * scale.high, 0.1 * scale.high)
-        halves = _geometric(float(lowest), scale.high, 2.4)
+        halves = _geometric(float(max(lowest, 3 * scale.dip)), scale.high, 2.4)
         for power in (1, 2, 3, 4) if plain else (1, 2):
             powers = [(float(h**power),) for h in halves]
             atoms.append(_Atom(z**power / (z**power + _W0), powers, (True,), 2.0**power))
@@ -313,7 +323,7 @@ def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
     atoms += [_Atom(z**power, [()], ()) for power in (2, 3)]
     if scale.low > 0.01 * scale.high:
         atoms.append(_Atom(sympy.sqrt(z), [()], ()))
-    if scale.positive:
+    if scale.strictly_positive:
         growths = [(r,) for r in _geometric(0.3 / scale.high, 30.0 / scale.high, 3.0)]
         atoms.append(_Atom(sympy.log(1 + _W0 * z), growths, (True,)))
     return atoms

@@ -79,15 +79,18 @@ def explained(judge: Judge, judged: Judged) -> bool:
     return judge.at_floor(judged) or judge.merit(judged.fit) < 1.5 * judge.num_samples
 
 
-def choice(judge: Judge, chosen: Judged, front: list[FrontMember]) -> Judged:
+def choice(judge: Judge, chosen: Judged, front: list[FrontMember], slack: float = 0.0) -> Judged:
     """The law of the front to report.
+
+    slack: what the criterion may give away for a shorter law, where it is too sure of itself.
 
     The likelihood decides where a law explains the samples up to their noise.  Where none does, its residuals
     are not independent and the criterion trusts them too much: there the forecast decides, the simpler law
     where it is about as good.
     """
     if explained(judge, chosen):
-        return chosen
+        near = [m for m in front if m.criterion <= chosen.criterion + slack]
+        return min(near, key=lambda m: (m.num_constants, m.criterion)).judged if slack else chosen
     errors = [m.held_out_error for m in front if np.isfinite(m.held_out_error)]
     if not errors:
         return chosen
