@@ -374,6 +374,24 @@ def test_hill_terms_are_offered_for_positive_states_only():
         assert any(t.family.expression == hill for t in terms) == offered
 
 
+def test_noise_below_zero_takes_no_saturating_term_from_the_library():
+    differences = {"x": Scale(np.linspace(-2.0, 2.0, 50))}
+    dip = 0.08
+    noisy = np.concatenate([np.linspace(0.0, 2.0, 2000), -dip * np.ones(4)])
+    terms = candidate_terms(("x",), (), {"x": Scale(noisy)}, differences, False, False)
+    halves = [t.inner[0] for t in terms if t.family.expression == X_J / (X_J + W0)]
+    assert halves
+    assert min(halves) > 2 * dip  # no denominator comes near zero
+
+
+def test_tanh_is_offered_where_states_take_both_signs():
+    differences = {"x": Scale(np.linspace(-2.0, 2.0, 50))}
+    for low, offered in ((-2.0, True), (0.0, False)):
+        scales = {"x": Scale(np.linspace(low, 2.0, 50))}
+        terms = candidate_terms(("x",), (), scales, differences, False, False)
+        assert any(t.family.expression == sympy.tanh(W0 * X_J) for t in terms) == offered
+
+
 def test_products_of_columns_leave_what_the_columns_leave(gene):
     terms = gene.library[::7]
     by_rows, by_products = (

@@ -194,9 +194,7 @@ class _Chosen(NamedTuple):
     doubt: str
 
 
-def _chosen(
-    judge: Judge, best: Judged, std: np.ndarray, twins: Callable, slack: float
-) -> _Chosen:
+def _chosen(judge: Judge, best: Judged, std: np.ndarray, twins: Callable, slack: float) -> _Chosen:
     """The law to report: the best one, or where that does not stand on its own samples another that does."""
     members = pareto_front(judge, best, std, twins=twins)
     best = choice(judge, best, members, slack)
