@@ -196,6 +196,9 @@ class _Discovery:
             replacements=partial(self.engine.replacements, search),
         )
         best = judge.choose(proposals, law, self.settings.num_fits)
+        if not (search.clean or judge.late or judge.at_floor(best)):
+            plain = [self.engine.plain(search, v) for v in range(len(search.variables))]
+            best = judge.choose(plain, best.law, self.settings.num_fits) if any(plain) else best
         return judge, judge.recalibrated(best)
 
     def _moved(self, judge, best):

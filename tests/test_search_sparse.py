@@ -392,6 +392,15 @@ def test_tanh_is_offered_where_states_take_both_signs():
         assert any(t.family.expression == sympy.tanh(W0 * X_J) for t in terms) == offered
 
 
+def test_some_of_the_candidates_alone_leave_what_they_leave_among_all(gene):
+    reduced = reduce_forms(gene.forms, gene.library[::5], 0)[0]
+    chosen = list(range(1, len(reduced.terms), 7))
+    part = reduced.of_terms(chosen)
+    for positions in itertools.combinations(range(len(chosen)), 2):
+        among_all = residual_by_least_squares(reduced, [chosen[p] for p in positions])
+        assert residual_by_least_squares(part, positions) == pytest.approx(among_all, rel=1e-9)
+
+
 def test_products_of_columns_leave_what_the_columns_leave(gene):
     terms = gene.library[::7]
     by_rows, by_products = (

@@ -25,6 +25,8 @@ from jaxllc.terms import Term, TermFamily
 
 # Noise, relative to the standard deviation, beyond which products of columns are exact enough.
 _ROUGH = 3e-3
+# Sets of each size out of the terms without inner constants.
+_PLAIN_PER_SIZE = 3
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,30 @@ class SparseEngine:
             for equation in self._refined(problem, index, variable, reduced, proposals, floor):
                 found.setdefault(equation.skeleton(), equation)
         return sorted(found.values(), key=lambda e: e.score)
+
+    def plain(self, problem: SearchProblem, variable: int) -> list[ProposedEquation]:
+        """The best few sets of each small size out of the terms without inner constants.
+
+        Under noise, and where samples are coarse, richer terms stand before them at every size, since each
+        bends to what the smoothing got wrong; the trajectories may think otherwise.
+        """
+        reduced = self._reduction(problem, variable)
+        plain = [p for p, t in enumerate(reduced.terms) if not t.inner or t.family.known]
+        if len(plain) in (0, len(reduced.terms)):
+            return []
+        part, floor = reduced.of_terms(plain), problem.mean_square_floor(variable)
+        sizes: dict[int, list[Proposal]] = {}
+        for proposal in sorted(
+            self._proposed(problem, part, variable, floor), key=lambda p: p.residual
+        ):
+            sizes.setdefault(len(proposal.positions), []).append(proposal)
+        found = []
+        for proposal in [p for options in sizes.values() for p in options[:_PLAIN_PER_SIZE]]:
+            terms, coefficients, residual = refine_inner_constants(
+                problem.caches[0], [part.terms[p] for p in proposal.positions], variable
+            )
+            found.append(proposed(problem, variable, terms, coefficients, residual, proposal.score))
+        return found
 
     def _reduction(self, problem: SearchProblem, variable: int, index: int = 0) -> Reduced:
         """Reduced columns of one form, shared by the variables that were observed at the same samples and of

@@ -45,6 +45,20 @@ class Reduced:
     def groups(self) -> Groups:
         return Groups(self)
 
+    def of_terms(self, positions: Sequence[int]) -> Reduced:
+        """The same for some of the candidates alone."""
+        columns = [np.arange(self.first[p], self.first[p] + self.width[p]) for p in positions]
+        width = self.width[list(positions)]
+        return Reduced(
+            [self.terms[p] for p in positions],
+            self.columns[:, np.concatenate(columns)],
+            np.cumsum(width) - width,
+            width,
+            self.targets,
+            self.outside,
+            self.num_rows,
+        )
+
     def span(self, positions: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Orthonormal basis of some candidates' columns, (row, k), and all shares in it, (k, column)."""
         key = tuple(int(p) for p in positions)
