@@ -6,6 +6,7 @@ from scipy.integrate import solve_ivp
 
 import jaxllc
 from jaxllc import generators, known_laws, metrics
+from jaxllc.discovery_data import checked_data
 from jaxllc.errors import InputError
 from jaxllc.trajectories import Trajectories
 
@@ -339,8 +340,7 @@ def _with(run, **changes):
 
 BAD_DATA = {
     "no run": (lambda first, second: [], "at least one"),
-    "a node less": (lambda first, second: [first, first.select(first.names[1:])], "19 nodes .* 20"),
-    "another order": (lambda first, second: [first.select(first.names[::-1])], "order"),
+    "a node less": (lambda first, second: [first, first.select(first.names[1:])], "'0' only in"),
     "another variable": (lambda first, second: [first, _with(second, variables=("y",))], "'y'"),
     "another feature": (
         lambda first, second: [first, second.with_features({"omega": np.ones(NUM_NODES)})],
@@ -356,6 +356,16 @@ BAD_DATA = {
         "variable x",
     ),
 }
+
+
+def test_the_network_is_put_in_the_order_of_the_states(epidemic_data, network):
+    first = epidemic_data[0]
+    turned = first.select(first.names[::-1])
+    runs, ordered = checked_data(turned, network)
+    assert ordered.names == turned.names
+    given, put = network.to_adjacency().toarray(), ordered.to_adjacency().toarray()
+    np.testing.assert_array_equal(put[::-1, ::-1], given)
+    np.testing.assert_array_equal(runs[0].states, first.states[:, ::-1])
 
 
 @pytest.mark.parametrize("case", BAD_DATA)
