@@ -126,7 +126,8 @@ def _in_order_of(run: Trajectories, network: Network) -> Network:
     names = run.names
     if names is None or run.num_nodes != network.num_nodes or names == network.names:
         return network
-    if network.names == tuple(str(n) for n in range(network.num_nodes)):
+    unnamed = network.names == tuple(str(n) for n in range(network.num_nodes))
+    if unnamed and set(names) != set(network.names):
         note = (
             "The network's nodes have no names; they were taken in the order of the states: "
             f"{listed(names)}."
