@@ -18,17 +18,16 @@ from fuzzing.values import CELLS, NUMBERS, array, plain_object
 READERS = Readers()
 
 
-def _labels(r: Random, count: int) -> Any:
+def labels(r: Random, count: int) -> Any:
     """Names of some nodes, mostly as many as asked for."""
     plain = [f"n{k}" for k in range(count)]
-    return r.choice(
-        [
-            plain, plain, tuple(plain), np.array(plain), None, plain[::-1], plain[:-1], [*plain, "z"],
-            plain[:1] * count,
-            list(range(count)), [*plain[1:], None], [*plain[1:], ""], [*plain[1:], 1.5], "abc"[:count],
-            plain_object(r),
-        ]
-    )  # fmt: skip
+    if r.random() < 0.6:
+        return r.choice([plain, plain, tuple(plain), np.array(plain), None])
+    odd = [
+        plain[::-1], plain[:-1], [*plain, "z"], plain[:1] * count, list(range(count)), [*plain[1:], None],
+        [*plain[1:], ""], [*plain[1:], 1.5], "abc"[:count], plain_object(r),
+    ]  # fmt: skip
+    return r.choice(odd)
 
 
 def frame(r: Random, values: Any, rows: Any = None, columns: Any = None) -> Any:
@@ -81,7 +80,7 @@ def _trajectories(r: Random) -> Case:
         )
     states = array(r, shape)
     if r.random() < 0.2 and np.ndim(states) == 2:
-        states = frame(r, states, columns=_labels(r, nodes))
+        states = frame(r, states, columns=labels(r, nodes))
     features = r.choice([None, None, {}, {"w": array(r, (nodes,))}, plain_object(r)])
     called = r.choice(
         [["x"], ["x", "y"][:variables], ["x", "y"][:variables], None, "x", plain_object(r)]
@@ -91,7 +90,7 @@ def _trajectories(r: Random) -> Case:
         "states": states,
         "variables": called,
         "node_features": features,
-        "names": _labels(r, nodes),
+        "names": labels(r, nodes),
     }
 
 
@@ -119,20 +118,28 @@ def _network(r: Random) -> Case:
 
     how = r.choice(["edges", "edges", "adjacency", "networkx"])
     count = r.choice([2, 3, 4])
-    case: dict[str, Any] = {"how": how, "signed": r.random() < 0.5, "names": _labels(r, count)}
+    case: dict[str, Any] = {"how": how, "signed": r.random() < 0.5, "names": labels(r, count)}
     if how == "edges":
-        ends = [[r.randrange(count) for _ in range(4)] for _ in range(2)]
+        pairs = [(u, v) for u in range(count) for v in range(count) if u != v]
+        chosen = r.sample(pairs, min(4, len(pairs))) if r.random() < 0.8 else r.choices(pairs, k=4)
+        ends = [[pair[side] for pair in chosen] for side in (0, 1)]
         if r.random() < 0.5:
             ends = [[f"n{k}" for k in end] for end in ends]
         case["senders"], case["receivers"] = (
             r.choice([end, np.array(end), plain_object(r) if r.random() < 0.3 else end])
             for end in ends
         )
-        case["weights"] = r.choice([None, array(r, (4,)), plain_object(r)])
+        case["weights"] = r.choice(
+            [None, None, [1.0] * len(chosen), array(r, (len(chosen),)), plain_object(r)]
+        )
     elif how == "adjacency":
         values = array(r, (count, count))
+        if r.random() < 0.5:
+            values = np.array(
+                [[r.choice([0, 1, 0.5]) * (u != v) for u in range(count)] for v in range(count)]
+            )
         if r.random() < 0.5 and np.ndim(values) == 2:
-            values = frame(r, values, _labels(r, count), _labels(r, count))
+            values = frame(r, values, labels(r, count), labels(r, count))
         case["A"] = values
     else:
         kinds = [networkx.Graph, networkx.DiGraph, networkx.MultiDiGraph]
@@ -161,14 +168,14 @@ def network_objects(given: Any) -> str | None:
             given["A"], names=None if named else given["names"], signed=signed
         )
         if named:
-            return _of_labels(network, given["A"])
+            return _oflabels(network, given["A"])
     else:
         network = Network.from_networkx(given["graph"], signed=signed)
     repr(network)
     return None if np.isfinite(network.weights).all() else "weights that are not finite"
 
 
-def _of_labels(network: Any, table: Any) -> str | None:
+def _oflabels(network: Any, table: Any) -> str | None:
     """Each edge must be that of the cell in the row of its receiver and the column of its sender."""
     cells = {}
     for row, values in zip(table.index, table.to_numpy(), strict=True):
@@ -282,29 +289,3 @@ def setting_objects(given: Any) -> None:
     from jaxllc.signaling.settings import SignalingSettings
 
     SignalingSettings.from_dict(given["values"])
-
-
-def _discover(r: Random) -> Case:
-    odd = {
-        "functions": [("exp",), "exp", ("foo",), (), plain_object(r)],
-        "engines": [("sparse",), "sparse", (), ("x",), plain_object(r)],
-        "known": [{"x": ("-a*x_i", "")}, {"x": ("x_j", "")}, {"z": ("", "")}, {"x": "a"}, plain_object(r)],
-        "bounds": [{"a": (0, 1)}, {"coefficients": (1, 0)}, {"coefficients": 3}, plain_object(r)],
-        "units": [{"x": "m", "t": "s"}, {"x": 1}, {"q": "m"}, plain_object(r)],
-        "demand": [("exp",), "exp", ("division",), plain_object(r)],
-        "max_terms": [3, 0, plain_object(r)], "num_fits": [2, -1, plain_object(r)], "moves": [0,
-        plain_object(r)],
-        "search_seconds": [10.0, -1, plain_object(r)], "neural": ["auto", plain_object(r)],
-        "sums": [True, plain_object(r)],
-        "division": [False, plain_object(r)], "preset": ["default", "llc", plain_object(r)], "foo": [1],
-    }  # fmt: skip
-    return {name: r.choice(odd[name]) for name in r.sample(list(odd), r.choice([0, 1, 1, 2, 3]))}
-
-
-@READERS.add(_discover, DEAR)
-def discover_choices(given: Any) -> None:
-    from jaxllc.discovery_settings import checked_settings
-    from jaxllc.prior_knowledge import PriorKnowledge
-
-    settings = checked_settings(None, given)
-    PriorKnowledge.of(settings, ("x", "y"), ("w",))
