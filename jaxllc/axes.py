@@ -248,9 +248,7 @@ class Axes:
             rows.append(replace(c, term=text, value=c.value * factor, standard_error=error))
         return tuple(rows), np.array(factors, dtype=float)
 
-    def _confidence(
-        self, confidence: Confidence | None, factors: np.ndarray
-    ) -> Confidence | None:
+    def _confidence(self, confidence: Confidence | None, factors: np.ndarray) -> Confidence | None:
         if confidence is None:
             return None
         intervals = [
@@ -267,13 +265,33 @@ class Axes:
         """What was done to the data before a law was looked for."""
         for name, origin in self.origins.items():
             yield (
-                f"{name} was measured from {as_written(origin)}, as it is {FAR:g} times its spread away from 0 "
-                f"or more; the law holds {name} - {as_written(origin)}."
+                f"{name} was measured from {as_written(origin)}, as it lies far from 0 for its spread."
             )
         for name, unit in self.units.items():
             yield f"{name} was measured in units of {unit:g}, as its spread is an unusual number."
         if self.time_unit != 1.0:
             yield f"Times were measured in units of {self.time_unit:g}, as their span is an unusual number."
+
+
+def origins_of(law: Law) -> dict[str, float]:
+    """What the variables of a law were measured from as it was found, where that was not zero."""
+    given = law.settings.get(MEASURED_FROM)
+    if not isinstance(given, Mapping):
+        return {}
+    return {
+        str(v): float(c)
+        for v, c in given.items()
+        if v in law.equations and isinstance(c, int | float) and math.isfinite(c) and c
+    }
+
+
+def moved_to(
+    equations: Mapping[str, Equation], origins: Mapping[str, float]
+) -> dict[str, Equation]:
+    """Equations of x as those of x - origin."""
+    exact = {v: Fraction(repr(c)) for v, c in origins.items()}
+    back = Axes({v: sympy.Rational(-c.numerator, c.denominator) for v, c in exact.items()})
+    return {v: Equation(*map(back.written, e)) for v, e in equations.items()}
 
 
 def as_written(number: sympy.Rational) -> str:
@@ -284,7 +302,9 @@ def as_written(number: sympy.Rational) -> str:
 def replaced_data(run: Trajectories, times: np.ndarray, states: np.ndarray) -> Trajectories:
     """A run with other times and states; raises InputError where times are no longer apart."""
     if (np.diff(times) <= 0).any():
-        raise InputError("times are too close to one another for their size: give them in another unit")
+        raise InputError(
+            "times are too close to one another for their size: give them in another unit"
+        )
     return replace(run, times=times, states=states)
 
 
@@ -294,7 +314,7 @@ def axes_of(runs: Sequence[Trajectories]) -> list[Axes]:
     late = any(abs(r.times[0]) > span > 0 for r, span in zip(runs, spans, strict=True))
     time_unit = unit_of(max(spans, default=1.0), "the times") or 1.0
     units: dict[str, float] = {}
-    candidates: list[dict[str, sympy.Rational]] = [{} for _ in range(3)]
+    candidates: list[dict[str, sympy.Rational]] = [{} for _ in range(4)]
     for v, name in enumerate(runs[0].variables):
         seen = np.concatenate([run.states[..., v].ravel() for run in runs])
         seen = seen[np.isfinite(seen)]
@@ -307,7 +327,8 @@ def axes_of(runs: Sequence[Trajectories]) -> list[Axes]:
             continue
         if abs(mean) >= FAR * spread and len(seen) > 2:
             for number, origin in enumerate(_origins(seen)):
-                candidates[number][name] = origin
+                if origin:
+                    candidates[number][name] = origin
         if unit := unit_of(spread * size, f"the states of {name}"):
             units[name] = unit
     distinct: list[Axes] = []
@@ -333,8 +354,10 @@ def _origins(seen: np.ndarray) -> list[sympy.Rational]:
     low, high = Fraction(float(seen.min())), Fraction(float(seen.max()))
     width = high - low
     found = []
-    for margin in (10, 1, Fraction(1, 20)):
-        a, b = low - margin * width, high + margin * width
+    ends = [(low - m * width, high + m * width) for m in (10, 1, Fraction(1, 20))]
+    # What is never negative often starts near zero.
+    ends.append((low - width / 4, low + width / 20))
+    for a, b in ends:
         found.append(_roundest(a, b, low) if a * b > 0 else sympy.Rational(0))
     return found
 

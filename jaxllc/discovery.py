@@ -51,6 +51,8 @@ def discover(
     """
     from threadpoolctl import threadpool_limits
 
+    from jaxllc.symbolic.origin_choice import chosen_axes
+
     settings = checked_settings(settings, choices)
     if progress is not None and not callable(progress):
         raise InputError(f"progress must be a function of (stage, what), not {progress!r:.80}")
@@ -63,12 +65,15 @@ def discover(
             progress("data", note)
     # The matrices here are small: more threads in each product cost more than they bring.
     with threadpool_limits(1):
+        axes = chosen_axes(runs, network, seed, settings)
+        inside, plain = axes.inside(runs), axes.settings_inside(settings)
         if settings.preset == "llc":
             from jaxllc.published_road import preset_law
 
-            law = preset_law(runs, network, seed, settings, progress)
+            law = preset_law(inside, network, seed, plain, progress)
         else:
-            law = _Discovery(runs, network, seed, settings, progress).run()
+            law = _Discovery(inside, network, seed, plain, progress).run()
+        law = axes.outside(law, runs, settings)
     said = [note for source in (*runs, network) for note in source.notes]
     left = law_notes(law, runs, network, seen)
     return replace(law, notes=tuple(dict.fromkeys([*said, *seen, *left, *law.notes])))

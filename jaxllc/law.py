@@ -129,9 +129,12 @@ class Law:
 
     def vector_field(self) -> VectorField:
         """The law as a vector field for `jaxllc.simulate`."""
-        from jaxllc.vector_field import from_equations
+        from jaxllc.axes import origins_of
+        from jaxllc.vector_field import from_equations, measured_from
 
-        return from_equations(self.equations, self.feature_names)
+        return measured_from(
+            from_equations(self.equations, self.feature_names), self.equations, origins_of(self)
+        )
 
     def constants_table(self) -> pandas.DataFrame:
         """Every constant: variable, side, term, role, value, standard_error, low and high, the ends of its

@@ -38,6 +38,11 @@ class _Printer(StrPrinter):
         return self._called("abs", e)
 
 
+def term_text(expression: sympy.Expr) -> str:
+    """An expression by the names that the parser reads, with every digit of sympy's own text."""
+    return str(_Printer().doprint(expression))
+
+
 def digits_for(value: float, error: float | None) -> int:
     """Significant digits that a standard error leaves, two of the error's own kept."""
     if value == 0 or error is None or not math.isfinite(error) or error <= 0:

@@ -152,6 +152,11 @@ def simulate(
     time_points = checked_times(times)
     features = _checked_features(field, network, node_features)
     states0, is_batch = _checked_initial_state(field, network, initial_state)
+    origin = np.zeros(len(field.variables))
+    moved = getattr(field, "moved", None)
+    if moved is not None:
+        origin = np.array(field.origin)  # type: ignore[attr-defined]
+        field, states0 = moved, states0 - origin
     graph = graph_of(network, {name: features[name] for name in field.feature_names})
 
     def typed(leaf: Any) -> Any:
@@ -168,7 +173,7 @@ def simulate(
     for run_states, stop, code in zip(
         solution.states, solution.stop_time, solution.code, strict=True
     ):
-        run_states = np.where(np.isfinite(run_states), run_states, np.nan).astype(float)
+        run_states = np.where(np.isfinite(run_states), run_states, np.nan).astype(float) + origin
         runs.append(
             Trajectories(
                 time_points,

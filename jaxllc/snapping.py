@@ -38,6 +38,7 @@ import sympy
 
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
+from jaxllc.expression_building import product_of, replaced
 from jaxllc.fitting.gauge import undetermined_constants
 from jaxllc.nice_numbers import (
     TIED,
@@ -158,7 +159,7 @@ def _options(
     for k in open_ones:
         value, error = abs(state.values[k]), math.sqrt(state.covariance[k, k])
         numbers = _near(value, kinds[k][1] == Unit())
-        deviation = np.abs(numbers.sizes - value) / error
+        deviation = np.minimum(np.abs(numbers.sizes - value) / error, 1e100)
         gain = free_bits(value, error) - numbers.bits - misfit_bits(deviation)
         gain[deviation > largest] = -math.inf
         best = int(np.argmax(gain))
@@ -221,8 +222,9 @@ def _constrained(state: Snapping, option: _Option, limit: float) -> Snapping:
     lever = state.covariance @ row
     variance = float(row @ lever)
     off = float(row @ state.values) - option.target
-    values = state.values - lever * off / variance
-    covariance = state.covariance - np.outer(lever, lever) / variance
+    # In this order, as constants may be of the size of 1e150.
+    values = state.values - lever * (off / variance)
+    covariance = state.covariance - np.outer(lever / variance, lever)
     exact, tied = dict(state.exact), dict(state.tied)
     k = option.position
     if option.exact is not None:
@@ -241,7 +243,7 @@ def _constrained(state: Snapping, option: _Option, limit: float) -> Snapping:
         values[j] = sign * values[head]
         covariance[j], covariance[:, j] = sign * covariance[head], sign * covariance[:, head]
         covariance[j, j] = covariance[head, head]
-    cost = state.chi_squared + off**2 / variance
+    cost = state.chi_squared + off / variance * off
     return Snapping(values, covariance, exact, tied, cost, limit)
 
 
@@ -352,12 +354,13 @@ def _sides(law: Law, numbers: list[sympy.Expr]) -> dict[tuple[str, str], sympy.E
             groups.append((constant, {}))
         groups[-1][1][role] = number
     for first, named in groups:
-        expression = _parsed(first.term)
+        expression = parsed_term(first.term)
         # The text of a known term holds its coefficient by name.
         coefficient = sympy.Symbol("coefficient")
         if coefficient in named and coefficient not in expression.free_symbols:
-            expression *= named[coefficient]
-        sums[first.variable, first.side] += expression.xreplace(named)
+            expression = product_of((coefficient, expression))
+        # Not by sympy, which would spread a number over x_i - 100000.
+        sums[first.variable, first.side] += replaced(expression, named)
     return sums
 
 
@@ -365,7 +368,8 @@ def _of_one_term(a: Constant, b: Constant) -> bool:
     return (a.variable, a.side, a.term) == (b.variable, b.side, b.term)
 
 
-def _parsed(text: str) -> sympy.Expr:
+def parsed_term(text: str) -> sympy.Expr:
+    """The text of a constant's term as an expression."""
     from jaxllc.expressions import parse
 
     return parse(re.sub(r"\b(Abs|Min|Max)\(", lambda m: _NAMES[m[1]] + "(", text))

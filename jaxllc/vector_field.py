@@ -74,6 +74,9 @@ class SymbolicVectorField(VectorField):
         self.variables, self.feature_names = variables, feature_names
         self.programs, self.sizes, self.summed = programs, sizes, summed
         self.constants = constants
+        # The same field of x - origin, for steps whose size does not follow that of the origin.
+        self.origin: tuple[float, ...] | None = None
+        self.moved: SymbolicVectorField | None = None
 
     def tree_flatten(self) -> tuple[tuple[Any], tuple[Any, ...]]:
         structure = (self.variables, self.feature_names, self.programs, self.sizes, self.summed)
@@ -123,6 +126,18 @@ class SymbolicVectorField(VectorField):
             column = run_program(self.programs[n], constants, values, jnp)
             columns.append(jnp.broadcast_to(jnp.asarray(column, x.dtype), x.shape[:-1]))
         return jnp.stack(columns, axis=-1)
+
+
+def measured_from(
+    field: SymbolicVectorField, equations: Mapping[str, Equation], origins: Mapping[str, float]
+) -> SymbolicVectorField:
+    """The field, which `simulate` integrates as that of x - origin, for its steps to be fine."""
+    if origins:
+        from jaxllc.axes import moved_to
+
+        field.moved = from_equations(moved_to(equations, origins), field.feature_names)
+        field.origin = tuple(origins.get(v, 0.0) for v in field.variables)
+    return field
 
 
 def from_equations(

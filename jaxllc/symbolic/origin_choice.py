@@ -1,0 +1,60 @@
+"""Which of several origins to measure variables from: the one from which a law is simplest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jaxllc.axes import Axes, axes_of
+
+if TYPE_CHECKING:
+    from jaxllc.discovery_settings import DiscoverSettings
+    from jaxllc.network import Network
+    from jaxllc.trajectories import Trajectories
+
+
+def chosen_axes(
+    runs: Sequence[Trajectories], network: Network, seed: int, settings: DiscoverSettings
+) -> Axes:
+    """The axes in which to look for a law; raises InputError for sizes that no law can be found in."""
+    candidates = axes_of(runs)
+    if len(candidates) == 1 or settings.preset == "llc":
+        return candidates[0]
+    # The rounder number where both serve as well.
+    return min(candidates, key=lambda axes: _complexity(axes.inside(runs), network, seed, settings))
+
+
+def _complexity(
+    runs: list[Trajectories], network: Network, seed: int, settings: DiscoverSettings
+) -> tuple[float, float]:
+    """Constants of the best equations of a sparse search; under noise, what their score says."""
+    from jaxllc.fitting.gauge import has_equal_input_weights
+    from jaxllc.fitting.resolution import within_samples, without_unresolved_start
+    from jaxllc.fitting.smoothing import smooth
+    from jaxllc.symbolic.engines import SparseEngine, first_guess
+    from jaxllc.symbolic.grammar import Grammar
+    from jaxllc.symbolic.search_problem import SearchProblem
+
+    runs, _ = without_unresolved_start(runs)
+    longest = max(len(r.times) for r in runs)
+    smoothed = within_samples(smooth(runs, refine=4 if longest <= 60 else 2), runs)
+    problem = SearchProblem(
+        runs,
+        network,
+        dict(runs[0].node_features),
+        smoothed,
+        has_equal_input_weights(network),
+        seed,
+        grammar=Grammar(tuple(settings.functions), settings.division),
+    )
+    engine = SparseEngine(max_terms=settings.max_terms)
+    score, constants = 0.0, 0.0
+    for variable in range(len(runs[0].variables)):
+        proposals = engine.propose(problem, variable)
+        rows = problem.forms[0].num_rows(variable)
+        clean = problem.is_clean(variable)
+        slack = 1e-2 * problem.mean_square_floor(variable) * rows
+        best = first_guess(proposals, clean, slack)
+        constants += best.num_constants
+        score += best.residual if clean else best.score
+    return (constants, score) if problem.clean else (score, constants)
