@@ -59,23 +59,24 @@ def discover(
     if not isinstance(seed, Integral) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
     runs, network = checked_data(data, network)
-    seen = data_notes(runs, network)
+    with threadpool_limits(1):
+        axes = chosen_axes(runs, network, seed, settings)
+    inside, plain = axes.inside(runs), axes.settings_inside(settings)
+    seen = data_notes(inside, network)
     if progress is not None:
         for note in seen:
             progress("data", note)
     # The matrices here are small: more threads in each product cost more than they bring.
     with threadpool_limits(1):
-        axes = chosen_axes(runs, network, seed, settings)
-        inside, plain = axes.inside(runs), axes.settings_inside(settings)
         if settings.preset == "llc":
             from jaxllc.published_road import preset_law
 
             law = preset_law(inside, network, seed, plain, progress)
         else:
             law = _Discovery(inside, network, seed, plain, progress).run()
-        law = axes.outside(law, runs, settings)
     said = [note for source in (*runs, network) for note in source.notes]
-    left = law_notes(law, runs, network, seen)
+    left = map(axes.sentence, law_notes(law, inside, network, seen))
+    law = axes.outside(law, runs, settings)
     return replace(law, notes=tuple(dict.fromkeys([*said, *seen, *left, *law.notes])))
 
 

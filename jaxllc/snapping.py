@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import sympy
 
+from jaxllc.axes import origins_of
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
 from jaxllc.expression_building import product_of, replaced
@@ -347,6 +348,7 @@ def _sides(law: Law, numbers: list[sympy.Expr]) -> dict[tuple[str, str], sympy.E
     sums: dict[tuple[str, str], sympy.Expr] = {
         (v, side): sympy.Integer(0) for v in law.equations for side in ("self", "interaction")
     }
+    far = bool(origins_of(law))
     groups: list[tuple[Constant, dict[sympy.Symbol, sympy.Expr]]] = []
     for constant, number in zip(law.constants, numbers, strict=True):
         role = sympy.Symbol(constant.role)
@@ -359,8 +361,9 @@ def _sides(law: Law, numbers: list[sympy.Expr]) -> dict[tuple[str, str], sympy.E
         coefficient = sympy.Symbol("coefficient")
         if coefficient in named and coefficient not in expression.free_symbols:
             expression = product_of((coefficient, expression))
-        # Not by sympy, which would spread a number over x_i - 100000.
-        sums[first.variable, first.side] += replaced(expression, named)
+        # Sympy would spread a number over x_i - 100000.
+        filled = replaced(expression, named) if far else expression.xreplace(named)
+        sums[first.variable, first.side] += filled
     return sums
 
 
