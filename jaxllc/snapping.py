@@ -316,7 +316,7 @@ def snapping_of(
 
     values = np.array([c.value for c in constants])
     roles = [c.role for c in constants]
-    terms = [_parsed(c.term) for c in constants]
+    terms = [parsed_term(c.term) for c in constants]
     return snap_constants(values, covariance, roles, dimensions(constants, terms, variables), most)
 
 
