@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 from jaxllc import number_cells
 from jaxllc.errors import InputError, quoted
 from jaxllc.file_text import read_text
-from jaxllc.table import Table
+from jaxllc.table import HEAD, Table
 
 _SEPARATORS = "\t;,|"
 _BLOCK = 2**18  # cells that are held as text at one time
@@ -76,7 +77,14 @@ class CsvTable(Table):
         first = lines[filled[0]].strip().strip('"')
         if len(first) == 5 and first.lower().startswith("sep="):
             return first[4], filled[0] + 1
-        return separator_of([lines[n] for n in filled]), filled[0]
+        separator = separator_of([lines[n] for n in filled])
+        alone = _fit(lines[filled[0] : filled[0] + 1], separator)[1] < 2
+        if alone and len(first.split()) > 1 and first[0] != "#":
+            raise InputError(
+                f"{self.path} begins with {quoted(first, 60)}: are its cells separated by blanks? separate "
+                "them by commas, semicolons or tabs (words above the header must go)"
+            )
+        return separator, filled[0]
 
     def _reader(self) -> Iterator[tuple[int, list[str]]]:
         """Row number and cells of each row of the file, from the header on."""
@@ -160,9 +168,18 @@ class CsvTable(Table):
             cell for _, columns in self._blocks() for n in looked_at for cell in columns[n]
         )
 
+    @cached_property
+    def _first_rows(self) -> list[list[str]]:
+        rows = (cells for row, cells in self._reader() if row > self._header_row)
+        return list(islice((cells for cells in rows if any(c.strip() for c in cells)), HEAD))
+
+    def head(self, column: str) -> list[str]:
+        """The first cells of a column as text without surrounding blanks; none is checked."""
+        return self._first_cells(self._position[column])
+
     def _first_cells(self, column: int) -> list[str]:
-        _, columns = next(self._blocks())
-        return [cell.strip() for cell in columns[column][:50]]
+        n = column + self._first
+        return [cells[n].strip() if n < len(cells) else "" for cells in self._first_rows]
 
     def _blocks(self) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
         """Row numbers and columns of cells, some rows at a time, each of the width of the header."""

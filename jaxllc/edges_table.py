@@ -85,7 +85,7 @@ def _check_not_matrix(table: Table) -> None:
         return
     first, *rest = table.header
     cells = [str(cell).strip() for cell in table.raw(first)]
-    values = [number(cell) for cell in (table.raw(rest[0]))]
+    values = [number(cell) for cell in table.head(rest[0])]
     bare = len(cells) + 1 == len(table.header) and all(number(n) is not None for n in table.header)
     named = sorted(cells) == sorted(rest) or len(rest) == len(cells) > 2
     square = len(cells) == len(table.header) and set(table.labels()) >= set(table.header)

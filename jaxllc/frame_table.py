@@ -118,6 +118,9 @@ def flat_frame(frame: Any, place: str, labels: Collection[str], time: bool = Fal
         raise InputError(
             f"{place} must be the path of a file or a pandas DataFrame, not a {type(frame).__name__}"
         )
+    first = str(frame.columns[0]) if frame.shape[1] > 1 else None
+    if first in ("", "Unnamed: 0") and frame.iloc[:, 0].tolist() == list(range(len(frame))):
+        frame = frame.iloc[:, 1:]  # the index, as pandas wrote it
     if isinstance(frame.columns, pd.MultiIndex):
         if not time:
             raise InputError(

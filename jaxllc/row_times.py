@@ -20,7 +20,12 @@ def row_times(table: Table, column: str) -> SampleTimes:
     """
     dates = _dates(table, column)
     if dates is None:
-        return SampleTimes(table.numbers(column, _NEEDED))
+        try:
+            return SampleTimes(table.numbers(column, _NEEDED))
+        except InputError as error:
+            if not str(error).endswith("is not a number"):
+                raise
+            raise InputError(f"{error}, nor a date such as 2020-01-31") from error
     # Of the sorted dates the steps tell the unit, whatever the order of the rows.
     found, codes = np.unique(dates, return_inverse=True)
     counted = sample_times(found)

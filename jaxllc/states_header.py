@@ -15,6 +15,17 @@ TIME = ("time", "t", "date", "datetime", "date_time", "timestamp")
 KEYS = (*TIME, "node", "variable", "value", "run")
 SENDER = ("sender", "source", "from")
 RECEIVER = ("receiver", "target", "to")
+_RUNS = (
+    "runs",
+    "replicate",
+    "replicates",
+    "rep",
+    "experiment",
+    "trial",
+    "simulation",
+    "series",
+    "sample",
+)
 _WORD = re.compile(r"[^\W\d_]")
 
 
@@ -47,8 +58,8 @@ def is_long(table: Table) -> bool:
 def _settle_first_column(table: CsvTable) -> None:
     """A first column without a name is the index of a DataFrame: row numbers, or dates: the time."""
     if table.header[0] == "" and table.find(*TIME) is None and len(table.header) > 1:
-        cells = [cell for cell in table.raw("") if cell.strip()]
-        if cells and look_like_dates(cells[:200]):
+        cells = [cell for cell in table.head("") if cell]
+        if cells and look_like_dates(cells):
             table.rename("", "time")
             return
     table.drop_index()
@@ -62,11 +73,10 @@ def _check_not_transposed(table: Table) -> None:
     numbers = [name for name in rest if number(name) is not None and name]
     if max(len(dates), len(numbers)) < 3:
         return
-    if len(dates) * 2 <= len(rest):
-        # Nodes may be called 0, 1, 2, ...: then the first column holds numbers too.
-        names = [str(cell).strip() for cell in table.raw(first)]
-        if len(numbers) < len(rest) or not _are_names(names):
-            return
+    # Nodes may be called 0, 1, 2, ...: then the first column holds numbers too.
+    numbered = len(numbers) == len(rest) and _are_names(table.head(first))
+    if len(dates) * 2 <= len(rest) and not numbered:
+        return
     example = (dates or numbers)[0]
     raise InputError(
         f"{table.path} is transposed: its columns are times (such as {quoted(example, 60)}) and its rows "
@@ -83,7 +93,7 @@ def _are_names(cells: Sequence[str]) -> bool:
 def _no_time(table: Table) -> str:
     said = f"{table.path} has no column 'time'; its columns are {listed(table.header, ['time'])}, "
     for name in table.header[:50]:
-        cells = [str(cell) for cell in table.raw(name)[:200]]
+        cells = table.head(name)
         if cells and look_like_dates(cells):
             return f"{said}of which {quoted(name, 60)} holds dates: rename it to time"
     mend = "rename the one that holds the time"
@@ -93,10 +103,10 @@ def _no_time(table: Table) -> str:
 
 
 def check_wide_columns(table: Table, columns: Sequence[str]) -> None:
-    """Raises InputError for a column of names or dates among those that should hold states."""
+    """Raises InputError for a column of names, dates or runs among those that should hold states."""
     odd = [name for name in columns if not table.is_numeric(name)]
     for name in odd[:20]:
-        cells = [str(cell).strip() for cell in table.raw(name)]
+        cells = table.head(name)
         if look_like_dates([cell for cell in cells if cell], 0.9):
             raise InputError(
                 f"{table.path}: the column {quoted(name, 60)} holds dates, not states; remove it, or name it "
@@ -107,10 +117,18 @@ def check_wide_columns(table: Table, columns: Sequence[str]) -> None:
             continue
         numeric = [other for other in columns if other != name and table.is_numeric(other)]
         value = f" and {quoted(numeric[-1], 60)} value" if numeric else ""
+        mend = f"if this is a long table, name that column node{value}, else remove it"
+        if name.lower() in _RUNS:
+            mend = "if it tells the runs apart, name it run, else remove it"
         raise InputError(
             f"{table.place(words[0], name)}: {quoted(cells[words[0]], 60)} is not a number, and so most of "
-            f"the column; if this is a long table, name that column node{value}, else remove it"
+            f"the column; {mend}"
         )
+
+
+def run_column(table: Table, columns: Sequence[str]) -> str | None:
+    """A column that by its name may tell the runs apart, though it is not called run."""
+    return next((name for name in columns if name.lower() in _RUNS), None)
 
 
 def split_columns(table: Table, columns: list[str]) -> tuple[list[str], list[str], list[str]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxllc.errors import InputError, quoted
 from jaxllc.row_times import row_times
-from jaxllc.states_header import TIME, check_wide_columns, is_long, split_columns
+from jaxllc.states_header import TIME, check_wide_columns, is_long, run_column, split_columns
 from jaxllc.table import Table
 from jaxllc.trajectories import Trajectories
 
@@ -70,6 +70,12 @@ def _wide_runs(table: Table, times: np.ndarray) -> list[_Run]:
     states = table.matrix(order).reshape(len(times), len(nodes), len(variables))
     runs = _named_runs(table) if table.find("run") else [Rows(np.arange(len(times)))]
     if table.find("run") is None and (np.diff(times) <= 0).any():
+        named = run_column(table, columns)
+        if named is not None:
+            raise InputError(
+                f"{table.path} has the column {quoted(named, 60)}, and its times do not increase throughout: "
+                "if that column tells the runs apart, name it run, else remove it"
+            )
         runs = _runs_by_time(table, times)
     else:
         runs = [_in_order(table, times, run) for run in runs]

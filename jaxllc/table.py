@@ -13,6 +13,8 @@ import numpy as np
 from jaxllc import number_cells
 from jaxllc.errors import InputError, first_repeat, quoted
 
+HEAD = 50  # rows that are looked at to tell what a column holds
+
 
 class Table:
     """Columns by name. After `load` those named there are text, the others numbers where they can be.
@@ -50,6 +52,10 @@ class Table:
     def raw(self, column: str) -> list:
         """The cells of a column as they were given."""
         raise NotImplementedError
+
+    def head(self, column: str) -> list[str]:
+        """The first cells of a column as text without surrounding blanks."""
+        return [str(cell).strip() for cell in self.raw(column)[:HEAD]]
 
     def place(self, row: int, column: str) -> str:
         """Where the cell of data row `row` (from 0) stands, in the words of an error."""
@@ -136,11 +142,6 @@ def check_header(
     if header[0].startswith("#"):
         raise InputError(
             f"{path} begins with {quoted(header[0], 60)}; remove the remark, or the # of the header"
-        )
-    if len(header) == 1 and len(header[0].split()) > 1:
-        raise InputError(
-            f"{path} has the single column {quoted(header[0], 60)}: are its cells separated by blanks? "
-            "separate them by commas, semicolons or tabs"
         )
     if any(name[:3].upper() in ("TR:", "DA:", "DV:") for name in header):
         raise InputError(

@@ -150,3 +150,12 @@ def test_dates_of_a_long_shuffled_table_count_from_the_first_of_all(tmp_path):
     (run,) = read_states(path)
     assert run.times.tolist() == [7.0 * n for n in range(8)]
     assert run.time_unit == "days"
+
+
+def test_a_european_sheet_is_read(tmp_path):
+    path = tmp_path / "states.csv"
+    rows = [f"{day:%d.%m.%Y};{n},5;{n * n},25" for n, day in enumerate(WEEKS)]
+    path.write_text("\n".join(["Datum;a;b", *rows]).replace("Datum", "Date"), encoding="utf-8-sig")
+    (run,) = read_states(path)
+    assert run.times.tolist() == [7.0 * n for n in range(8)]
+    np.testing.assert_array_equal(run.states[:, 0, 0], np.arange(8) + 0.5)

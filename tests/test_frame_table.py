@@ -19,6 +19,7 @@ DATES = pd.date_range("2020-01-06", periods=6, freq="7D")
         WIDE,
         WIDE.set_index("time"),
         WIDE.convert_dtypes(),
+        WIDE.reset_index(names="Unnamed: 0"),
         WIDE.astype(object),
         WIDE.astype(str),
         WIDE[["a", "time", "b"]],

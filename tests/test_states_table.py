@@ -185,6 +185,9 @@ def test_row_numbers_of_pandas_are_left_out(write, first):
         (["TR:a,DA:ALL,DV:b", "1,0,1"], "a MIDAS file"),
         (["0,1,2", "1,2,3"], "has no header: its first row holds the numbers 0, 1, 2"),
         (["time a b", "0 1 2"], "separated by blanks"),
+        (['"time" "a" "b"', '"1" 0 1'], "separated by blanks"),
+        (["when,a", "2020-W05,1", "2020-W06,2"], "rename the one that holds the time"),
+        (["time,a", "2020-W05,1", "2020-W06,2"], "'2020-W05' is not a number, nor a date such as"),
         (["# made by me", "time,a", "0,1"], "remove the remark"),
         (["time,a,b", '0,"1,2', "1,2,3"], "row 2: a quotation mark is not closed"),
         (["time,a,b", '0,"' + "1," * 100_000], "row 2: a cell is longer than 131072"),
@@ -195,6 +198,13 @@ def test_other_tables_are_named(write, rows, sentence):
     with pytest.raises(InputError, match=sentence) as caught:
         read_states(write(rows))
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("names", [range(2), ["u", "v"]])
+def test_a_column_that_tells_the_runs_apart_by_another_name_is_named(write, names):
+    rows = [f"{t},{name},{t},{t * t}" for name in names for t in range(6)]
+    with pytest.raises(InputError, match=r"Replicate'.*if .* tells the runs apart, name it run"):
+        read_states(write(["time,Replicate,a,b", *rows]))
 
 
 def test_columns_with_dots_do_not_make_a_table_without_end(write):

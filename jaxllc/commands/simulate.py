@@ -133,6 +133,8 @@ def run(options: argparse.Namespace) -> int:
     target = check_output_file(options.out)
     law = _find_law(options.law)
     network = read_edges(options.network, signed=options.signed)
+    for note in () if options.quiet else network.notes:
+        say(note)
     if options.undirected:
         network = network.to_undirected()
     elif listed_once(network) and not options.quiet:
