@@ -116,7 +116,9 @@ def listed(names: Sequence[str], known: Iterable[str] = (), shown: int = 3) -> s
     """The first few names quoted, each with its nearest match in `known`, and how many are left."""
     known = list(known)
     most = max(20, _LONGEST // max(1, min(shown, len(names))))
-    text = ", ".join(f"{quoted(name, most)}{nearest_match(name, known)}" for name in names[:shown])
+    text = ", ".join(
+        f"{quoted(name, most)}{nearest_match(str(name), known)}" for name in names[:shown]
+    )
     return text if len(names) <= shown else f"{text} and {len(names) - shown} more"
 
 
@@ -130,8 +132,12 @@ def first_repeat(names: Sequence[str]) -> str | None:
     return None
 
 
-def check_integer(argument: str, value: object, least: int, what: str = "") -> None:
-    """Raises InputError where the value of an argument is not an integer of at least `least`."""
+def check_integer(
+    argument: str, value: object, least: int, what: str = "", most: int | None = None
+) -> None:
+    """Raises InputError where the value of an argument is no integer from `least` to `most`."""
+    if isinstance(value, Integral) and most is not None and int(value) > most:
+        raise InputError(f"{argument} is {quoted(value)}; give an integer of at most {most}")
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise InputError(
             f"{argument} is {quoted(value)}; give an integer of at least {least}{what and ', '}{what}"
@@ -180,12 +186,31 @@ def check_number(
         )
 
 
+def check_seed(argument: str, value: object) -> None:
+    """Raises InputError where the value of an argument is no seed: an integer from 0 to 2^32 - 1."""
+    check_integer(argument, value, 0, most=2**32 - 1)
+
+
+def check_choice(argument: str, value: object, choices: Sequence[str]) -> None:
+    """Raises InputError where the value of an argument is none of a few words."""
+    if not isinstance(value, str) or value not in choices:
+        near = nearest_match(value, choices) if isinstance(value, str) else ""
+        raise InputError(
+            f"{argument} is {quoted(value, 80)}{near}; choose {listed(choices, shown=len(choices))}"
+        )
+
+
 def check_path(argument: str, value: object, instead: str = "") -> None:
     """Raises InputError where the value of an argument is no path; `instead` says what takes such a value."""
     if not isinstance(value, str | os.PathLike) or value == "":
         raise InputError(
             f"{argument} is {quoted(value, 80)}, but it must be the path of a file"
             f"{'; ' if instead else ''}{instead}"
+        )
+    text = os.fsdecode(value)
+    if "\0" in text or len(text) > 4000 or any(len(part) > 250 for part in text.split(os.sep)):
+        raise InputError(
+            f"{argument} is {quoted(value, 80)}, of {len(text)} characters, which is no path"
         )
 
 
@@ -202,7 +227,7 @@ def listing(argument: str, value: Any, of: str, example: str) -> list[Any]:
 
     Raises InputError for text, a mapping and what holds no entries one after the other. of: what they are.
     """
-    one_by_one = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    one_by_one = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | type)
     if not one_by_one or getattr(value, "ndim", 1) != 1:
         raise InputError(
             f"{argument} is {quoted(value, 80)}; give a list of {of}, such as {example}"

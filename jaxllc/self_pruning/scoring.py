@@ -95,6 +95,8 @@ def edge_scores(
     """
     check_study(study)
     check_callable("leverage", leverage, "a model of the study")
+    if study.count() == 0:
+        raise InputError("no model of the study came to an end; there is nothing to score")
     seen = _Evidence(study, leverage_in(study) if leverage is None else leverage)
     networks = seen.networks
     total = sum(len(x) for x in seen.added)

@@ -27,6 +27,7 @@ from jaxllc.errors import (
     check_mapping,
     check_number,
     check_path,
+    check_seed,
     listing,
     quoted,
 )
@@ -248,7 +249,7 @@ def self_pruning_study(
     seeds = list(_checked_seeds(seeds))
     check_integer("spurious_edges", spurious_edges, 0, "the edges added for each seed")
     check_integer("seeds_per_network", seeds_per_network, 1, "the seeds that share spurious edges")
-    check_integer("times", times, 2, "the begin and the end of the training")
+    check_integer("times", times, 2, "the begin and the end of the training", 1_000_000)
     check_callable("progress", progress, "models done, models in all and what was done")
     if folder is not None:
         check_path("folder", folder)
@@ -335,7 +336,7 @@ def _checked_seeds(seeds: Iterable[int]) -> list[int]:
     if not found:
         raise InputError("seeds is empty; give at least one, such as range(10)")
     for seed in found:
-        check_integer("a seed of seeds", seed, 0)
+        check_seed("a seed of seeds", seed)
     return [int(seed) for seed in found]
 
 

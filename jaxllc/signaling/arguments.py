@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer, listing, quoted
+from jaxllc.errors import InputError, check_seed, listing, quoted
 
 if TYPE_CHECKING:
     from jaxllc.signaling.conditions import Conditions
@@ -60,7 +60,7 @@ def seeds_of(value: Any, argument: str = "seeds") -> tuple[int, ...]:
         raise InputError(f"{argument} is {value}; give a list of seeds, such as [{value}]")
     found = listing(argument, value, "seeds", "range(10)")
     for one in found:
-        check_integer("a seed", one, 0)
+        check_seed("a seed", one)
     seeds = tuple(int(one) for one in found)
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(
@@ -77,13 +77,17 @@ def folds_of(value: Any, conditions: Conditions) -> Folds:
         return read_folds(value, conditions)
     if isinstance(value, Mapping):
         value = list(value.values())
-    if not isinstance(value, Iterable) or _is_frame(value):
+    alone = not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
+    if alone or isinstance(value, type) or _is_frame(value):
         raise InputError(
             f"folds is {_kind(value)}; give lists of names of held-out conditions, such as "
             "leave_out_folds(conditions, size=2) makes"
         )
+    each = list(value)
+    several = [isinstance(one, Iterable) and getattr(one, "ndim", 1) > 0 for one in each]
     folds = [
-        one if isinstance(one, str) or not isinstance(one, Iterable) else [*one] for one in value
+        [*one] if many and not isinstance(one, str) else one
+        for one, many in zip(each, several, strict=True)
     ]
     check_folds(folds, conditions)
     return tuple(tuple(str(name) for name in fold) for fold in folds)
@@ -113,6 +117,8 @@ def check_frame(argument: str, value: Any, columns: Sequence[str] = ()) -> None:
     """Raises InputError for what is no DataFrame, and for one without some of the columns."""
     if not _is_frame(value):
         raise InputError(f"{argument} is {_kind(value)}; give a pandas DataFrame")
+    if value.columns.nlevels > 1:
+        raise InputError(f"{argument} has columns of {value.columns.nlevels} levels; give it one")
     missing = [name for name in columns if name not in value]
     if missing:
         has = ", ".join(str(name) for name in value.columns)

@@ -201,6 +201,9 @@ class Conditions:
         The codes left out stand in `notes`, with counts. Raises InputError when no ligand or no TF is
         a node, with the nearest node names, or with the columns of the table whose names fit.
         """
+        from jaxllc.signaling.arguments import prior_of
+
+        prior = prior_of(prior, self)
         remarks, kept = list(self.remarks), []
         for kind, codes in (("ligand", self.ligands), ("TF", self.tfs)):
             is_node = np.array([code in prior.position for code in codes], dtype=bool)
@@ -266,7 +269,10 @@ def _numbers(values: Any, argument: str, shape: tuple[int, int]) -> np.ndarray:
         found = values  # of other conditions
     else:
         try:
-            found = np.array(np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan))
+            given = np.ma.asarray(values)
+            if given.dtype.kind not in "iufbO":
+                raise TypeError(f"it holds {given.dtype}")
+            found = np.array(np.ma.filled(given.astype(np.float64), np.nan))
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"{argument} is {quoted(values, 80)}; give an array of numbers (conditions, nodes)"

@@ -14,8 +14,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, nearest_match
+from jaxllc.errors import (
+    InputError,
+    check_choice,
+    check_integer,
+    check_number,
+    listing,
+    quoted,
+)
 from jaxllc.signaling.activations import activation as activation_named
+from jaxllc.signaling.arguments import check_kind
 from jaxllc.signaling.neighbour_sums import (
     NeighbourLists,
     padded_weights,
@@ -58,30 +66,35 @@ def simulate_signaling(
     network that diverges is not an error but a Relaxation that says so.
     """
     activation_named(activation)
-    if solver not in SOLVERS:
-        raise InputError(
-            f"there is no solver {solver!r}{nearest_match(solver, SOLVERS)}; choose one of "
-            f"{', '.join(SOLVERS)}"
-        )
+    check_choice("solver", solver, [*SOLVERS])
+    check_kind(
+        "structure", structure, Structure, "a model or a ground truth holds as .structure: what it"
+    )
+    check_kind("parameters", parameters, Parameters, "a model holds as .parameters: what it")
+    for name, one in (("rtol", rtol), ("atol", atol)):
+        check_number(name, one, 0, above=True)
+    check_integer("max_steps", max_steps, 1)
+    knock_out = listing("knock_out", knock_out, "node indices", "[0, 3]")
     time_points = checked_times(times)
     num_nodes, num_inputs = np.shape(parameters.bias)[0], np.shape(structure.inputs)[0]
-    levels = np.asarray(ligands, np.float64)
+    levels = _numbers("ligands", ligands)
     if levels.ndim != 2 or levels.shape[1] != num_inputs or not np.isfinite(levels).all():
         raise InputError(
             f"ligands must hold finite levels of shape (conditions, {num_inputs}), not "
             f"{levels.shape}; give one column per ligand"
         )
     shape = (num_nodes, len(levels))
-    state = np.zeros(shape) if start is None else np.asarray(start, np.float64)
+    state = np.zeros(shape) if start is None else _numbers("start", start)
     if state.shape != shape or not np.isfinite(state).all():
         raise InputError(
             f"start must hold finite states of shape {shape} (node, condition), not {state.shape}"
         )
     active = np.ones((num_nodes, 1))
     for node in knock_out:
-        if not isinstance(node, int | np.integer) or not 0 <= node < num_nodes:
+        whole = isinstance(node, int | np.integer) and not isinstance(node, bool)
+        if not whole or not 0 <= node < num_nodes:
             raise InputError(
-                f"knock_out holds {node!r}; give node indices from 0 to {num_nodes - 1}"
+                f"knock_out holds {quoted(node, 80)}; give node indices from 0 to {num_nodes - 1}"
             )
         active[node] = 0.0
 
@@ -97,6 +110,13 @@ def simulate_signaling(
     message = outcome_sentence(int(code), float(stop), float(time_points[-1]), solver, max_steps)
     states = np.where(np.isfinite(states), states, np.nan)
     return Relaxation(states, int(code) == SUCCESS, message)
+
+
+def _numbers(argument: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{argument} is {quoted(values, 80)}; give an array of numbers") from error
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

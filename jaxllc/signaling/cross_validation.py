@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, check_callable, check_integer, check_path, quoted
+from jaxllc.errors import InputError, check_callable, check_integer, check_path, check_seed, quoted
 from jaxllc.file_values import count, flag, number, plain, text, texts
 from jaxllc.json_lines import append_lines, locked_rows, read_rows
 from jaxllc.json_text import parse_json
@@ -153,7 +153,7 @@ def cross_validate(
     """
     settings = settings_of(settings)
     start = time.perf_counter()
-    check_integer("seed", seed, 0)
+    check_seed("seed", seed)
     seeds = seeds_of([seed] if seeds is None else seeds)
     if together is not None:
         check_integer("together", together, 1, "the models trained side by side")

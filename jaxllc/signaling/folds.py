@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxllc.errors import (
     InputError,
-    check_integer,
     check_path,
+    check_seed,
     first_repeat,
     listed,
     listing,
@@ -42,7 +42,7 @@ def leave_out_folds(
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise InputError(f"size must be a positive integer, not {quoted(size, 80)}")
     if seed is not None:
-        check_integer("seed", seed, 0)
+        check_seed("seed", seed)
     conditions = conditions_of(conditions)
     keep = names_of(keep, "keep", "['control']")
     unknown = [name for name in keep if name not in conditions.position]

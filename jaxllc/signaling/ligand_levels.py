@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from jaxllc.errors import InputError, listed, quoted
+from jaxllc.errors import InputError, check_path, listed, quoted
 from jaxllc.signaling.condition_notes import NEGATIVE, SHOWN, negative_note
 from jaxllc.signaling.conditions import Conditions
 
@@ -68,6 +68,7 @@ def _read(ligands: Sequence[str], given: Any) -> tuple[list[str], list[str], np.
         from jaxllc.csv_table import LabelledTable
         from jaxllc.signaling.condition_tables import complete, levels_of
 
+        check_path("ligands", given)
         found = complete(levels_of(LabelledTable(given)))
         return found.names, found.nodes, found.values, f"{Path(given)}: "
     if isinstance(given, Mapping):

@@ -9,13 +9,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxllc.errors import InputError, check_path, first_repeat, listed, listing, quoted
-from jaxllc.signaling.given_edges import fixed, names_given, signs_given, whole_numbers
+from jaxllc.signaling.given_edges import flags_given, names_given, signs_given, whole_numbers
 from jaxllc.signaling.merged_edges import merged
 
 if TYPE_CHECKING:
@@ -54,15 +55,12 @@ class PriorNetwork:
         fill = object.__setattr__
         for name, kind in (("senders", np.int32), ("receivers", np.int32), ("signs", np.int8)):
             fill(self, name, whole_numbers(getattr(self, name), kind, name))
-        known = np.array(self.sign_known)
-        if known.dtype.kind != "b" and not np.isin(known, (0, 1)).all():
-            raise InputError(f"sign_known is {quoted(self.sign_known, 80)}; give True or False")
-        fill(self, "sign_known", fixed(known.astype(bool)))
+        fill(self, "sign_known", flags_given(self.sign_known, "sign_known"))
         for name in ("names", "sources", "notes"):
             texts = listing(name, getattr(self, name), "text", "['STAT1', 'STAT3']")
             fill(self, name, tuple(str(text) for text in texts))
         lengths = {len(getattr(self, name)) for name in _OF_EDGES}
-        if len(lengths) > 1 or any(getattr(self, name).ndim != 1 for name in _OF_EDGES[:4]):
+        if len(lengths) > 1:
             raise InputError(
                 f"{', '.join(_OF_EDGES)} must have one length, not {sorted(lengths)}; "
                 "PriorNetwork.from_edges takes names and signs"
@@ -274,13 +272,13 @@ class PriorNetwork:
 
     def without_edges(self, edges: Sequence[int] | np.ndarray) -> "PriorNetwork":
         """The network without the edges of these indices; all nodes stay, even if alone."""
-        listed_edges = listing("edges", edges, "integers", "[0, 3]")
-        indices = np.asarray(listed_edges, dtype=None if listed_edges else int)
-        outside = indices.dtype.kind not in "iu" or indices.ndim != 1
-        if outside or (indices.size and not 0 <= indices.min() <= indices.max() < self.num_edges):
+        given = listing("edges", edges, "integers", "[0, 3]")
+        whole = all(isinstance(e, Integral) and not isinstance(e, bool | np.bool_) for e in given)
+        if not whole or any(not 0 <= e < self.num_edges for e in given):
             raise InputError(
-                f"edges must be a list of integers from 0 to {self.num_edges - 1}, not {edges!r:.80}"
+                f"edges must be a list of integers from 0 to {self.num_edges - 1}, not {quoted(edges, 80)}"
             )
+        indices = np.array(given, dtype=int)
         kept = np.ones(self.num_edges, dtype=bool)
         kept[indices] = False
         return self._with_edges_where(kept)

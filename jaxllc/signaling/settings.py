@@ -92,6 +92,10 @@ class SignalingSettings:
                     f"{field.name} is {quoted(value, 80)}, but it must be {_KINDS[wanted]}"
                 )
             low = _LOWEST.get(field.name, 0)
+            if value > _HIGHEST:
+                raise InputError(
+                    f"{field.name} is {quoted(value, 80)}, but it must be at most {_HIGHEST:g}"
+                )
             if value < low:
                 raise InputError(f"{field.name} is {value}, but it must be at least {low}")
         if not 0 <= self.peak_at < self.end_at <= 1:
@@ -148,6 +152,7 @@ def _is(value: object, wanted: type) -> bool:
 
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number"}
+_HIGHEST = 2**31 - 1
 _LOWEST = {"epochs": 1, "iterations": 1, "spectral_steepness": 1e-6, "uniform_high": 1e-6}
 
 _PUBLISHED = SignalingSettings(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer, listed, nearest_match
+from jaxllc.errors import InputError, check_choice, check_integer, check_seed
+from jaxllc.signaling.arguments import prior_of
 from jaxllc.signaling.prior_network import PriorNetwork
 
 KINDS = ("uniform", "degree_preserving")
@@ -32,13 +33,11 @@ def add_spurious_edges(
 
     Example: `noisy = add_spurious_edges(prior, 100, seed=1); is_spurious(noisy, prior).sum()`.
     """
-    for name, value, known in (("kind", kind, KINDS), ("signs", signs, SIGNS)):
-        if value not in known:
-            raise InputError(
-                f"{name} is {value!r}{nearest_match(str(value), known)}; choose {listed(known)}"
-            )
+    prior = prior_of(prior)
+    check_choice("kind", kind, KINDS)
+    check_choice("signs", signs, SIGNS)
     check_integer("number", number, 0, "the spurious edges")
-    check_integer("seed", seed, 0)
+    check_seed("seed", seed)
     random = np.random.default_rng(seed)
     N, there = prior.num_nodes, _keys(prior)
     free = N * N - len(there)
@@ -87,6 +86,11 @@ def add_spurious_edges(
 
 def is_spurious(network: PriorNetwork, prior: PriorNetwork) -> np.ndarray:
     """Which edges (E,) of a network are not in the prior network of the same nodes."""
+    network, prior = prior_of(network, argument="network"), prior_of(prior)
+    if network.names != prior.names:
+        raise InputError(
+            "network has other nodes than the prior network; give one of the same nodes"
+        )
     return ~np.isin(_keys(network), _keys(prior))
 
 

@@ -10,14 +10,26 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer, listed
+from jaxllc.errors import (
+    InputError,
+    check_integer,
+    check_number,
+    check_path,
+    check_seed,
+    listed,
+    listing,
+    quoted,
+)
 from jaxllc.signaling.activations import activation as activation_named
+from jaxllc.signaling.arguments import check_kind, prior_of
 from jaxllc.signaling.conditions import Conditions
+from jaxllc.signaling.model import SignalingModel
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.spectral_radius import radius_of_weights
 from jaxllc.signaling.steady_state import Solver
@@ -25,6 +37,7 @@ from jaxllc.signaling.structure import Parameters, Structure, settle, structure_
 
 # Conditions solved at once, always so many: digits must not depend on how many are asked for.
 _CHUNK = 32
+_MOST_CONDITIONS = 10_000_000
 _TOLERANCE, _MAX_STEPS = 1e-12, 20_000
 _RADIUS = 0.8
 _HUB = 0.6  # the k-th most active sender has a share of k^-0.6, about as in the published networks
@@ -50,6 +63,26 @@ class GroundTruth:
     activation: str = "mml"
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        model = SignalingModel(self.prior, self.ligands, self.tfs, self.parameters, self.activation)
+        scale = np.asarray(listing("input_scale", self.input_scale, "numbers", "[3.0]"), object)
+        if all(isinstance(one, Real) for one in scale.flat):
+            scale = scale.astype(np.float64)
+        if scale.shape != (len(model.ligands),) or scale.dtype.kind not in "iuf":
+            raise InputError(
+                f"input_scale is {quoted(self.input_scale, 80)}; give a number for each of the "
+                f"{len(model.ligands)} ligands"
+            )
+        notes = listing("notes", self.notes, "sentences", "[]")
+        for name, value in (
+            ("ligands", model.ligands),
+            ("tfs", model.tfs),
+            ("parameters", model.parameters),
+            ("input_scale", scale),
+            ("notes", tuple(str(note) for note in notes)),
+        ):
+            object.__setattr__(self, name, value)
+
     @classmethod
     def read(
         cls,
@@ -68,6 +101,9 @@ class GroundTruth:
         from jaxllc.signaling.parameter_table import ParameterRows
 
         activation_named(activation)
+        check_path("path", path)
+        if prior is not None:
+            prior = prior_of(prior)
         rows = ParameterRows(path)
         edges = rows.of("Weight")
         if prior is None:
@@ -141,17 +177,22 @@ def simulate_conditions(
     number are those of a smaller one. Where a steady state is not reached, the activities are nan and a
     note says so; InputError if that is so in all conditions, and for numbers out of range.
     """
+    check_kind("truth", truth, GroundTruth, "GroundTruth.read or synthetic_problem")
     num_ligands = len(truth.ligands)
-    numbers = np.array(ligands_at_once, ndmin=1)
+    if isinstance(ligands_at_once, Integral):
+        ligands_at_once = [int(ligands_at_once)]
+    given = listing("ligands_at_once", ligands_at_once, "integers", "(2, 3)")
+    whole = all(isinstance(n, Integral) and not isinstance(n, bool) for n in given)
+    numbers = np.array(given if whole else [0.5])
     whole = numbers.ndim == 1 and numbers.size > 0 and numbers.dtype.kind in "iu"
     if not whole or numbers.min() < 0 or numbers.max() > num_ligands:
         raise InputError(
             f"ligands_at_once must hold integers from 0 to {num_ligands}, the number of ligands, not "
-            f"{ligands_at_once!r:.80}"
+            f"{quoted(ligands_at_once, 80)}"
         )
-    check_integer("num_conditions", num_conditions, 1)
-    if not (np.isfinite(noise) and noise >= 0):
-        raise InputError(f"noise is {noise!r}; give a standard deviation of 0 or more")
+    check_integer("num_conditions", num_conditions, 1, most=_MOST_CONDITIONS)
+    check_number("noise, a standard deviation,", noise, 0)
+    check_seed("seed", seed)
     # One stream per quantity, drawn condition by condition, so that more conditions only add rows.
     count, choice, level, error = (
         np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)
@@ -203,6 +244,7 @@ def synthetic_problem(
             f"num_edges is {num_edges}, but {num_nodes} nodes of which {num_ligands} are ligands have "
             f"room for {others * (num_nodes - 1)} edges; give fewer edges or more nodes"
         )
+    check_seed("seed", seed)
     random = np.random.default_rng(seed)
     key, strong = _random_edges(random, num_nodes, num_ligands, num_edges)
     receivers, senders = np.divmod(key, num_nodes)

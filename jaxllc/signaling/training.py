@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.errors import InputError, check_callable, check_integer, check_path
+from jaxllc.errors import InputError, check_callable, check_integer, check_path, check_seed
 from jaxllc.output_file import output_file
 from jaxllc.signaling.arguments import conditions_of, prior_of
 from jaxllc.signaling.checkpoint import fingerprint, read_checkpoint, write_checkpoint
@@ -164,7 +164,7 @@ def train(
         fit.predict(new_ligands).tfs
     """
     settings = settings_of(settings)
-    check_integer("seed", seed, 0)
+    check_seed("seed", seed)
     check_integer("checkpoint_every", checkpoint_every, 1, "in epochs")
     check_callable("progress", progress, "epoch, epochs and the latest numbers")
     if checkpoint is not None:

@@ -17,13 +17,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from jaxllc.errors import InputError, as_finite, check_integer, listing, quoted
+from jaxllc.errors import InputError, as_finite, check_integer, check_seed, listing, quoted
 
 Point = dict[str, Any]
 GridLike: TypeAlias = "Grid | Mapping[str, Iterable[Any]] | Iterable[Point]"
 
 _DIGITS = 12  # of numbers in a range: 1e-5, not 9.999999999999999e-06
 _LARGEST_INTEGER = 2**62
+_MOST = 1_000_000  # points that are made at once
 _TRIES = 100  # draws for each point that is wanted, before random_draws gives up
 
 
@@ -156,11 +157,13 @@ def log_range(low: float, high: float, count: int) -> tuple[float, ...]:
 
     Example: `log_range(1e-6, 1e-4, 3)` is (1e-6, 1e-5, 1e-4).
     """
-    check_integer("count", count, 1)
+    check_integer("count", count, 1, most=_MOST)
     _check_bounds("log_range", low, high, positive=True)
     if count == 1 and low != high:
         raise InputError(f"count is 1, but {low:g} and {high:g} are two numbers; give at least 2")
-    return tuple(float(f"{x:.{_DIGITS}g}") for x in np.geomspace(low, high, count))
+    return tuple(
+        float(f"{x:.{_DIGITS}g}") for x in np.geomspace(float(low), float(high), int(count))
+    )
 
 
 @dataclass(frozen=True)
@@ -246,8 +249,8 @@ def random_draws(count: int, draws_seed: int, /, **axes: Distribution) -> Grid:
 
     Example: `random_draws(20, 0, l2=LogUniform(1e-6, 1e-4), learning_rate=Uniform(1e-3, 3e-3))`.
     """
-    check_integer("count", count, 1)
-    check_integer("the seed of the draws", draws_seed, 0)
+    check_integer("count", count, 1, most=_MOST)
+    check_seed("the seed of the draws", draws_seed)
     for name, axis in axes.items():
         if not isinstance(axis, Distribution):
             raise InputError(

@@ -10,7 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxllc.errors import InputError, check_integer, check_mapping, listed, nearest_match
+from jaxllc.errors import (
+    InputError,
+    check_integer,
+    check_mapping,
+    check_seed,
+    listed,
+    nearest_match,
+)
 from jaxllc.signaling.arguments import check_kind, folds_of
 from jaxllc.signaling.checkpoint import fingerprint
 from jaxllc.signaling.condition_notes import once
@@ -171,7 +178,7 @@ def members_of(
                 "SignalingSettings, seed, fold or network"
             )
         seed, fold, network = point.get("seed", 0), point.get("fold"), point.get("network")
-        check_integer(f"seed in the point {key}", seed, 0)
+        check_seed(f"seed in the point {key:.200}", seed)
         if fold is not None:
             check_integer(f"fold in the point {key}", fold, 0, "the number of one of folds")
         if network is not None and network not in (networks or {}):

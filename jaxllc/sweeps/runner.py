@@ -57,7 +57,7 @@ class Outcome:
         check_mapping("metrics", self.metrics, "{'error': 0.1}")
         if self.settings is not None:
             check_mapping("settings", self.settings, "{'epochs': 1000}")
-        if self.status not in (DONE, DIVERGED):
+        if not isinstance(self.status, str) or self.status not in (DONE, DIVERGED):
             raise InputError(
                 f"status is {quoted(self.status, 80)}, but it must be {DONE!r} or {DIVERGED!r}; raise an "
                 "exception for a run that failed"
@@ -239,9 +239,15 @@ def _chunks(
 ) -> Iterator[list[Point]]:
     groups: dict[Hashable, list[Point]] = {}
     for point in left:
-        groups.setdefault(None if group is None else group(point), []).append(point)
+        value = None if group is None else group(point)
+        if not isinstance(value, Hashable):
+            raise InputError(
+                f"group gave {quoted(value, 80)} for the point {key_of(point)}; give text or a number"
+            )
+        groups.setdefault(value, []).append(point)
     counts = place.sizes([points[0] for points in groups.values()])
     for points, count in zip(groups.values(), counts, strict=True):
+        check_integer("what together gave", count, 1)
         for first in range(0, len(points), count):
             yield points[first : first + count]
 
