@@ -36,10 +36,37 @@ def as_double(number: sympy.Expr) -> float:
         # The digits of a large whole number alone may take long.
         short = number.is_Float or (number.is_Rational and abs(number.p) + number.q < LARGEST_WHOLE)
         raise InputError(
-            f"The constant {str(number)[:40] if short else 'of an equation'} is no number within the "
-            f"range of a double."
+            f"the constant {str(number)[:40] if short else 'of an equation'} is not a finite real number "
+            "within the range of a double"
         )
     return value
+
+
+def real_value(expression: sympy.Expr) -> float:
+    """The value of an expression without symbols; InputError where it is not a finite real number."""
+    if expression.is_Number:
+        return as_double(expression)
+    try:
+        value = complex(expression)
+    except (TypeError, ValueError, OverflowError):
+        value = complex(math.nan)
+    # Roots of negative numbers come with both parts, also where sympy writes them without I.
+    if abs(value.imag) > 1e-12 * abs(value.real) or not math.isfinite(value.real):
+        raise InputError(f"the constant {str(expression)[:80]} is not a finite real number")
+    return value.real
+
+
+def is_real(expression: sympy.Expr) -> bool:
+    """Whether every part of an expression that has no symbols is a finite real number."""
+    if expression.is_Atom:
+        return not expression.is_number or expression.is_Number or expression.is_NumberSymbol
+    if expression.free_symbols:
+        return all(is_real(part) for part in expression.args)
+    try:
+        real_value(expression)
+    except InputError:
+        return False
+    return True
 
 
 def representable(expression: sympy.Expr) -> bool:

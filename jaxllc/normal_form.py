@@ -14,6 +14,7 @@ import math
 import sympy
 
 from jaxllc.errors import InputError
+from jaxllc.expression_building import real_value
 from jaxllc.extremes import canonical_extreme
 from jaxllc.functions import EXTREMES, NAME_OF_FUNCTION
 from jaxllc.functions import sigmoid as sigmoid_function
@@ -49,10 +50,7 @@ def normal_form(expression: sympy.Expr) -> Sum:
     if e.is_Symbol:
         return {((("symbol", e.name), 1),): 1.0}
     if e.is_number:
-        value = complex(e)
-        if value.imag or not math.isfinite(value.real):
-            raise InputError(f"The constant {e} is not a finite real number.")
-        return _constant(value.real)
+        return _constant(real_value(e))
     if e.is_Add:
         return add(*(normal_form(term) for term in e.args))
     if e.is_Mul:
@@ -62,7 +60,7 @@ def normal_form(expression: sympy.Expr) -> Sum:
         return product
     if e.is_Pow:
         if e.exp.is_number:
-            return power(normal_form(e.base), float(e.exp))
+            return power(normal_form(e.base), real_value(e.exp))
         return exponential(multiply(normal_form(e.exp), _apply("log", normal_form(e.base))))
     if isinstance(e, sympy.exp):
         return exponential(normal_form(e.args[0]))

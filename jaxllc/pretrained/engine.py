@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import sympy
 
+from jaxllc.expression_building import is_real
 from jaxllc.pretrained.allowed_forms import allowed_form, allowed_kinds
 from jaxllc.pretrained.alphabet import Alphabet
 from jaxllc.pretrained.decoding import allowed_symbols, decode
@@ -70,6 +71,8 @@ class PretrainedEngine:
                 break
             for fit in fitted(skeletons, chosen, self.model.settings.alphabet, seed):
                 constants, expression = len(fit.skeleton.values), fit.skeleton.numeric()
+                if not is_real(expression):
+                    continue
                 found.append((constants, fit.mean_square, expression))
                 shorter = with_extremes(expression) if expression.has(sympy.Abs) else None
                 if shorter is not None:

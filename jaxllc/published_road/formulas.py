@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import sympy
 
+from jaxllc.expression_building import is_real
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
 from jaxllc.pretrained.starts import drawn
 from jaxllc.published_road.bfgs import minimised
@@ -80,7 +81,8 @@ def _of_beam(
             drawn(skeletons, some, settings.alphabet, seed, draws=restarts, kept=restarts)
         )
         for skeleton, error in refined(starts, some):
-            yield skeleton.numeric(), len(skeleton.values), error
+            if is_real(expression := skeleton.numeric()):
+                yield expression, len(skeleton.values), error
 
 
 def refined(starts, samples: Samples) -> Iterator[tuple[Skeleton, float]]:

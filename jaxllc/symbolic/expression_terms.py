@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy
 
+from jaxllc.expression_building import real_value
 from jaxllc.symbolic.skeletons import Skeleton, as_written, rebuilt
 from jaxllc.terms import Term, TermFamily, inner_symbol
 
@@ -35,7 +36,7 @@ def _term(summand: sympy.Expr, skeleton: Skeleton, side: str) -> tuple[Term, flo
         if factor in values:
             coefficient *= values[factor]
         elif factor.is_number:
-            coefficient *= float(factor)
+            coefficient *= real_value(factor)
         else:
             rest.append(factor)
     body = sympy.Mul(*rest)

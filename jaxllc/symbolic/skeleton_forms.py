@@ -13,6 +13,7 @@ import numpy as np
 import sympy
 
 from jaxllc.errors import InputError
+from jaxllc.expression_building import is_real
 from jaxllc.normal_form import combined, normal_form
 from jaxllc.symbolic.skeletons import (
     Maker,
@@ -29,7 +30,10 @@ from jaxllc.terms import sigmoid
 
 def forms(expression: sympy.Expr, few: bool = False) -> Iterator[Skeleton]:
     """The ways to write an expression with numbers: as it stands and multiplied out, and, unless few are
-    wanted, over one denominator, as a product, and with sigmoids for tanh or the reverse."""
+    wanted, over one denominator, as a product, and with sigmoids for tanh or the reverse; none of what is not
+    real."""
+    if not is_real(expression):
+        return
     seen: set[sympy.Expr] = set()
     ways = (as_written(expression), _normal(expression)) if few else _forms(expression)
     for skeleton in ways:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import sympy
 
+from jaxllc.expression_building import real_value
 from jaxllc.functions import NOT_REAL
 from jaxllc.term_shape import ONE, Factor, Monomial, Sum, reference_monomial, thaw
 from jaxllc.terms import sigmoid
@@ -198,7 +199,10 @@ def from_sum(terms: Sum) -> Skeleton:
 
 
 def as_written(expression: sympy.Expr) -> Skeleton:
-    """The skeleton of an expression as it stands: each decimal number is a constant, whole ones are not."""
+    """The skeleton of an expression as it stands: each decimal number is a constant, whole ones are not.
+
+    Raises InputError for an exponent that is not a real number.
+    """
     values: dict[sympy.Symbol, float] = {}
 
     def walk(e: sympy.Expr) -> sympy.Expr:
@@ -207,7 +211,7 @@ def as_written(expression: sympy.Expr) -> Skeleton:
             values[name] = float(e)
             return name
         if e.is_Pow and e.exp.is_number:
-            twice = 2 * float(e.exp)
+            twice = 2 * real_value(e.exp)
             if abs(twice - round(twice)) < _NEAR:
                 return walk(e.base) ** sympy.Rational(round(twice), 2)
         if not e.args:

@@ -8,7 +8,6 @@ at about the price of two evaluations however many constants there are.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import numpy as np
 import sympy
 
 from jaxllc.errors import InputError
+from jaxllc.expression_building import real_value
 
 OPERATIONS = (
     "copy",
@@ -129,7 +129,7 @@ class _Writer:
         if e in self.constants:
             return MAX_INPUTS + self.constants[e]
         if e.is_number:
-            return self.number(_real(e))
+            return self.number(real_value(e))
         if e.is_Add:
             return self._chain("add", [self.write(a) for a in e.args])
         if e.is_Mul:
@@ -183,13 +183,6 @@ class _Writer:
         half = self._whole(inside, exponent // 2)
         squared = self.emit("square", half)
         return self.emit("multiply", inside, squared) if exponent % 2 else squared
-
-
-def _real(e: sympy.Expr) -> float:
-    value = complex(e)
-    if value.imag or not math.isfinite(value.real):
-        raise InputError(f"the constant {e} is not a finite real number")
-    return value.real
 
 
 def write_tape(

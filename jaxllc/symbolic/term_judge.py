@@ -17,6 +17,7 @@ import sympy
 from scipy.spatial import cKDTree
 
 from jaxllc.errors import InputError
+from jaxllc.expression_building import is_real
 from jaxllc.expression_calculus import evaluate
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.refit import in_blocks, refit
@@ -121,6 +122,9 @@ class TermJudge:
             if not np.isfinite(chi):
                 continue
             new = skeleton.with_values(fit.constants[k][: len(skeleton.values)])
+            # A root or logarithm of a constant that the fit made negative.
+            if _may_be_complex(new.expression) and not is_real(new.numeric()):
+                continue
             # A free exponent may have turned negative.
             if not self.grammar.division and not self.grammar.allows(new.numeric()):
                 continue
@@ -330,6 +334,12 @@ def independent_samples(points: np.ndarray, rest: np.ndarray, neighbours: int = 
     # The mean of a few correlations has an error; what lies within it counts as white.
     smooth = np.clip((smooth - 1.5 / np.sqrt(len(rest))) * 1.15, 0.0, 1.0)
     return 1.0 / ((1.0 - smooth) / len(rest) + smooth / min(_SMOOTH, len(rest)))
+
+
+def _may_be_complex(expression: sympy.Expr) -> bool:
+    """Whether it takes roots or logarithms, or has exponents that are fitted."""
+    powers = (e.exp for e in parts_of(expression, sympy.Pow))
+    return expression.has(sympy.log) or not all(p.is_Integer for p in powers)
 
 
 def _by_score(judged: Judged) -> float:
