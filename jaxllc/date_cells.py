@@ -24,6 +24,7 @@ _YEAR_LAST = re.compile(
     r"(?P<a>\d{1,2})(?P<mark>[-/.])\s?(?P<b>\d{1,2})(?P=mark)\s?(?P<y>\d{4}|\d{2})" + _CLOCK + _ZONE
 )
 _MONTH = re.compile(r"(?P<y>\d{4})[-/](?P<m>\d{1,2})\Z")
+_WEEK = re.compile(r"(?P<y>\d{4})-?W(?P<week>\d{2})(?:-?(?P<d>[1-7]))?\Z")
 _COMPACT = re.compile(r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:\.0*)?\Z")
 _NAMED = tuple(
     re.compile(pattern + _CLOCK + _ZONE)
@@ -98,7 +99,7 @@ def _form(cell: str) -> str | None:
     return next((form for form in _FORMS if _match(cell, form) is not None), None)
 
 
-_FORMS = ("year first", "year last", "month", "named 0", "named 1", "named 2", "duration")
+_FORMS = ("year first", "year last", "month", "week", "named 0", "named 1", "named 2", "duration")
 
 
 def _match(cell: str, form: str) -> re.Match[str] | None:
@@ -111,6 +112,7 @@ def _match(cell: str, form: str) -> re.Match[str] | None:
         "year first": _YEAR_FIRST,
         "year last": _YEAR_LAST,
         "month": _MONTH,
+        "week": _WEEK,
         "duration": _DURATION,
         "compact": _COMPACT,
     }
@@ -141,6 +143,11 @@ def _instant(match: re.Match[str] | None, day_first: bool = True) -> datetime | 
         return None
     part = match.groupdict()
     year = int(part["y"]) + (0 if len(part["y"]) == 4 else 1900 if int(part["y"]) > 68 else 2000)
+    if part.get("week"):
+        try:
+            return datetime.fromisocalendar(year, int(part["week"]), int(part["d"] or 1))
+        except ValueError:
+            return None
     if part.get("name"):
         month, day = _MONTHS.index(part["name"].lower()[:3]) + 1, int(part["d"])
     elif "a" in part:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from jaxllc.csv_table import CsvTable
 from jaxllc.errors import InputError, listed, quoted
+from jaxllc.matrix_table import check_not_matrix
 from jaxllc.network import Network, build_network, index_names
-from jaxllc.number_cells import number
 from jaxllc.states_header import RECEIVER, SENDER, TIME
 from jaxllc.table import Table
 
@@ -60,9 +60,9 @@ def _ends(table: Table) -> tuple[str, str]:
     if sender is not None and receiver is not None:
         table.check_header()
         return sender, receiver
-    _check_not_matrix(table)
+    check_not_matrix(table, "edges")
     table.check_header()
-    if table.find(*TIME) is not None:
+    if table.find(*TIME) is not None and not {"s", "t"} <= set(table.header):
         raise InputError(
             f"{table.path} is a table of states (it has a column 'time'), not of edges: the two files look "
             "swapped, states come first and edges second"
@@ -70,34 +70,15 @@ def _ends(table: Table) -> tuple[str, str]:
     columns = listed(table.header, ["sender", "receiver", "weight"])
     more = ""
     if len(table.header) in (2, 3):
-        more = "; if its first row is an edge already, put that header above it"
+        more = (
+            "; if its first row is an edge already, put that header above it, else call the columns of the "
+            "two ends so"
+        )
     elif len(table.header) > 3:
         more = "; call the two that hold the ends of an edge so"
     raise InputError(
         f"{table.path} must start with the header sender,receiver[,weight], but its columns are "
         f"{columns}{more}"
-    )
-
-
-def _check_not_matrix(table: Table) -> None:
-    """Raises InputError for an adjacency matrix, with or without the names of its nodes."""
-    if len(table.header) < 3:
-        return
-    first, *rest = table.header
-    cells = [str(cell).strip() for cell in table.raw(first)]
-    values = [number(cell) for cell in table.head(rest[0])]
-    bare = len(cells) + 1 == len(table.header) and all(number(n) is not None for n in table.header)
-    named = sorted(cells) == sorted(rest) or len(rest) == len(cells) > 2
-    square = len(cells) == len(table.header) and set(table.labels()) >= set(table.header)
-    if not (bare or named or square) or None in values:
-        return
-    size = len(cells) + bare
-    option = ", header=None" if bare else ", index_col=0"
-    call = "frame" if table.is_frame else f"pandas.read_csv(...{option})"
-    raise InputError(
-        f"{table.path} is an adjacency matrix of {size} nodes, not a table of edges: "
-        f"jaxllc.Network.from_adjacency({call}) reads it (A[i, j] is the influence of j on i), and its "
-        "to_csv writes the table of edges"
     )
 
 

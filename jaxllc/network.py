@@ -328,7 +328,7 @@ def build_network(
     loops = senders == receivers
     if loops.any():
         raise InputError(
-            f"{edge(int(loops.argmax()))} is a self-loop; remove it, "
+            f"{edge(int(loops.argmax()))} is a self-loop{_and_more(loops)}; remove it, "
             "because the self term of the law covers what a node does to itself"
         )
     order = np.lexsort((senders, receivers))
@@ -338,12 +338,18 @@ def build_network(
         s = int(repeats.argmax())
         raise InputError(
             f"{place(int(order[s + 1]))} repeats {place(int(order[s]))} "
-            f"({names[senders[s]]!r} -> {names[receivers[s]]!r}); add their weights up into one edge"
+            f"({names[senders[s]]!r} -> {names[receivers[s]]!r}), one of {int(repeats.sum())} such; where an "
+            "edge was listed twice keep one, else add their weights up into one edge"
         )
     network = Network(senders.astype(np.int32), receivers.astype(np.int32), values, names, notes)
     for array in (network.senders, network.receivers, network.weights):
         array.flags.writeable = False
     return network
+
+
+def _and_more(found: np.ndarray) -> str:
+    more = int(found.sum()) - 1
+    return f", and {more} more are" if more else ""
 
 
 def _places_of(place: Callable[[int], str], given: np.ndarray) -> Callable[[int], str]:

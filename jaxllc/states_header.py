@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jaxllc.csv_table import CsvTable
 from jaxllc.date_cells import look_like_dates
 from jaxllc.errors import InputError, listed, quoted
+from jaxllc.matrix_table import check_not_matrix
 from jaxllc.number_cells import number
 from jaxllc.table import Table
 
@@ -26,6 +27,12 @@ _RUNS = (
     "series",
     "sample",
 )
+# Times as columns are called: 0.5, t3, 12h, day 7.
+_TIME_NAME = re.compile(
+    r"(t|time|d|day|h|hour|w|week|min|s|sec)?[ =_.]?-?\d+(\.\d*)?([eE][+-]?\d+)? ?"
+    r"(h|hrs?|hours?|min|minutes?|s|sec|seconds?|d|days?|w|weeks?|months?|years?)?",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W\d_]")
 
 
@@ -33,6 +40,8 @@ def check_states_header(table: Table) -> None:
     """Raises InputError for a table of another kind, in its own words."""
     if isinstance(table, CsvTable):
         _settle_first_column(table)
+    if table.find(*TIME) is None:
+        check_not_matrix(table, "states")
     _check_not_transposed(table)
     table.check_header()
     if table.find(*TIME) is None:
@@ -70,7 +79,7 @@ def _check_not_transposed(table: Table) -> None:
         return
     first, *rest = table.header
     dates = [name for name in rest if look_like_dates([name])]
-    numbers = [name for name in rest if number(name) is not None and name]
+    numbers = [name for name in rest if _TIME_NAME.fullmatch(name.strip())]
     if max(len(dates), len(numbers)) < 3:
         return
     # Nodes may be called 0, 1, 2, ...: then the first column holds numbers too.
@@ -115,15 +124,24 @@ def check_wide_columns(table: Table, columns: Sequence[str]) -> None:
         words = [n for n, cell in enumerate(cells) if number(cell) is None and _WORD.search(cell)]
         if len(cells) < 3 or len(words) * 2 <= len(cells):
             continue
-        numeric = [other for other in columns if other != name and table.is_numeric(other)]
-        value = f" and {quoted(numeric[-1], 60)} value" if numeric else ""
-        mend = f"if this is a long table, name that column node{value}, else remove it"
+        mend = _long_mend(table, name, columns)
         if name.lower() in _RUNS:
             mend = "if it tells the runs apart, name it run, else remove it"
         raise InputError(
             f"{table.place(words[0], name)}: {quoted(cells[words[0]], 60)} is not a number, and so most of "
             f"the column; {mend}"
         )
+
+
+def _long_mend(table: Table, name: str, columns: Sequence[str]) -> str:
+    """What to do with a column of words, which a long table has."""
+    values = [c for c in columns if c != name and table.is_numeric(c)]
+    if name == table.find("node"):
+        if len(values) == 1:
+            return f"a long table has a column value too: name {quoted(values[0], 60)} so"
+        return "a long table has one value in each row, in the columns time,node,variable,value"
+    value = f" and {quoted(values[-1], 60)} value" if values and values[-1] != "value" else ""
+    return f"if this is a long table, name that column node{value}, else remove it"
 
 
 def run_column(table: Table, columns: Sequence[str]) -> str | None:

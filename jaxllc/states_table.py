@@ -118,11 +118,11 @@ def _in_order(table: Table, times: np.ndarray, run: Rows) -> Rows:
 
 
 def _repeats(table: Table, times: np.ndarray, first: int, second: int, of: str) -> str:
-    mend = (
-        "give them names of their own in the column run"
-        if table.find("run")
-        else "add a column run"
-    )
+    mend = "give them names of their own in the column run"
+    if table.find("run") is None:
+        mend = "add a column run"
+        if not is_long(table):
+            mend += "; if this is a long table, name its columns time,node,value"
     return (
         f"{table.path}, {table.row_name(second)}: the time {times[second]:g}{of} repeats time "
         f"{times[first]:g} of {table.row_name(first)}; {_SEVERAL.format(mend)}"

@@ -40,6 +40,8 @@ def read(tmp_path):
         "%d %B %Y",
         '"%b %d, %Y"',
         "%Y%m%d",
+        "%G-W%V",
+        "%GW%V1",
         "%Y-%m-%dT%H:%M:%S",
         "%Y-%m-%d %H:%M:%S.000",
         "%Y-%m-%dT00:00:00Z",
