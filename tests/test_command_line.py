@@ -128,7 +128,7 @@ def row(number, text, table=STATES):
 BAD_INPUT = {
     "node only in the states": (STATES.replace("gamma", "gama"), EDGES, ["'gamma'", "did you mean 'gama'"]),
     "node only in the edges": (STATES, EDGES + "delta,alpha,1\n", ["'delta'", "not in the states"]),
-    "node without edges": (WITH_LONE, EDGES, ["'lone'", "no edge"]),
+    "node without edges": (WITH_LONE, EDGES, ["'lone'", "no edge", "--allow-isolated"]),
     "repeated time": (row(5, "2,1,1,1"), EDGES, ["states.csv, row 5", "repeats"]),
     "unsorted time": (row(5, "0.5,1,1,1"), EDGES, ["states.csv, row 5", "sort"]),
     "text for a number": (row(4, "2,2,high,1"), EDGES, ["row 4", "'beta'", "'high'"]),

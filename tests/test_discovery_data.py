@@ -104,3 +104,12 @@ def test_what_is_no_data_or_no_network_is_named(data, network, word):
 def test_choices_that_cannot_be_are_named(choices, word):
     with pytest.raises(InputError, match=word):
         jaxllc.discover(RUN, NETWORK, **choices)
+
+
+def test_what_reading_saw_stays_with_runs_and_network():
+    dated = FRAME.assign(time=pd.date_range("2020-01-06", periods=8, freq="7D"))
+    zero = pd.DataFrame({"sender": ["a"], "receiver": ["c"], "weight": [0.0]})
+    edges = pd.concat([EDGES.assign(weight=1.0), zero])
+    (run,), network = checked_data(dated, edges)
+    assert "days, from 2020-01-06" in run.window(0, 20).notes[0]
+    assert "1 of 4 edges have the weight 0" in network.notes[0]
