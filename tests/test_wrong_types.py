@@ -13,7 +13,7 @@ import pytest
 
 from jaxllc import self_pruning, signaling, sweeps
 from jaxllc.errors import InputError
-from jaxllc.signaling import cross_validation, model, synthetic, training
+from jaxllc.signaling import cross_validation, figures, model, synthetic, training
 from jaxllc.signaling.structure import Parameters
 from jaxllc.sweeps import training as sweep_training
 from tests.planted_study import random_study
@@ -124,6 +124,8 @@ CURVES = pd.DataFrame(
         **dict.fromkeys(("mse", "held_out_mse", "correlation", "held_out_correlation"), 0.1),
     }
 )
+HISTORY = pd.DataFrame({"epoch": [1, 2], "loss": 1.0, "mse": 1.0, "radius": 0.5})
+PREDICTION = model.Prediction(TFS, TFS, np.ones(len(TFS), bool), np.zeros(len(TFS)))
 PC = {"prior": PRIOR, "conditions": CONDITIONS}
 # Of each function the arguments that fit, and those that are left as they are here.
 CALLS = {
@@ -273,6 +275,14 @@ CALLS = {
     "plot_shares": (self_pruning.plot_shares, {"study": STUDY}, ()),
     "plot_distributions": (self_pruning.plot_distributions, {"study": STUDY}, ()),
     "plot_removal": (self_pruning.plot_removal, {"curves": CURVES}, ()),
+    "figures.plot_fit": (figures.plot_fit, {"measured": TFS, "predicted": TFS}, ()),
+    "figures.plot_conditions": (figures.plot_conditions, {"measured": TFS, "predicted": TFS}, ()),
+    "figures.plot_training": (figures.plot_training, {"history": HISTORY}, ()),
+    "figures.plot_knock_out": (
+        figures.plot_knock_out,
+        {"prediction": PREDICTION, "knocked": PREDICTION},
+        (),
+    ),
     "plot_scores": (self_pruning.plot_scores, {"scores": None}, ()),
 }
 RESULTS = {  # made by the functions, not by callers

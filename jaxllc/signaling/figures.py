@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import InputError, listed
+from jaxllc.errors import InputError, check_mapping, listed
 from jaxllc.plotting import COLOURS, INK, SOFT, new_figure, styled_axes
+from jaxllc.signaling.arguments import check_frame, check_parts, names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,9 @@ def plot_fit(
     """
     from jaxllc.signaling.training import correlation
 
+    measured, predicted = _table("measured", measured), _table("predicted", predicted)
     predicted = _aligned(measured, predicted)
+    held_out = names_of(held_out, "held_out", "['c1']")
     left_out = _rows(measured, held_out)
     figure = new_figure(4.8, 4.8)
     axes = styled_axes(figure.subplots())
@@ -89,7 +92,9 @@ def plot_conditions(
     """
     from jaxllc.signaling.training import correlation
 
+    measured, predicted = _table("measured", measured), _table("predicted", predicted)
     predicted = _aligned(measured, predicted)
+    held_out = names_of(held_out, "held_out", "['c1']")
     left_out = _rows(measured, held_out)
     x, y = measured.to_numpy(float), predicted.to_numpy(float)
     r = np.array([correlation(*pair) for pair in zip(y, x, strict=True)])
@@ -141,11 +146,10 @@ def plot_training(history: pd.DataFrame) -> Figure:
     history: columns epoch, loss, mse and, if it was looked at, radius; further errors, such as
     held_out_mse, are drawn where they are there. Beyond radius 1 the steady state need not exist.
     """
-    for name in ("epoch", "loss", "mse"):
-        if name not in history:
-            raise InputError(f"the history has no column {name!r}; its columns are {[*history]}")
+    check_frame("history", history, ("epoch", "loss", "mse"))
     if len(history) == 0:
         raise InputError("the history is empty: no epoch was trained")
+    history = _table("history", history)
     figure = new_figure(9.6, 3.6)
     left, right = (styled_axes(axes) for axes in figure.subplots(1, 2))
     epochs = history["epoch"].to_numpy(float)
@@ -186,6 +190,11 @@ def plot_knock_out(
     """
     from matplotlib.colors import LinearSegmentedColormap
 
+    for name, one in (("prediction", prediction), ("knocked", knocked)):
+        check_parts(name, one, ("tfs",), "predict")
+        check_frame(f"{name}.tfs", one.tfs)
+    if labels is not None:
+        check_mapping("labels", labels, "{'P42224': 'STAT1'}")
     labels = labels or {}
     change = _aligned(prediction.tfs, knocked.tfs) - prediction.tfs
     size = np.abs(change.to_numpy(float))
@@ -221,6 +230,19 @@ def plot_knock_out(
 
 
 # --- what the figures share ---------------------------------------------------------------------
+
+
+def _table(argument: str, given: pd.DataFrame) -> pd.DataFrame:
+    """The table as numbers; raises InputError for one that is empty or holds text."""
+    check_frame(argument, given)
+    if given.empty:
+        raise InputError(
+            f"{argument} is empty; give a table with a row for each condition or epoch"
+        )
+    try:
+        return given.astype(float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{argument} holds what is no number: {error!s:.100}") from error
 
 
 def _aligned(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
