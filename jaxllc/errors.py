@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 _LONGEST = 200  # characters of a value that a message quotes
@@ -200,8 +201,8 @@ def check_choice(argument: str, value: object, choices: Sequence[str]) -> None:
         )
 
 
-def check_path(argument: str, value: object, instead: str = "") -> None:
-    """Raises InputError where the value of an argument is no path; `instead` says what takes such a value."""
+def check_path(argument: str, value: object, instead: str = "") -> Path:
+    """The path; raises InputError where the value of an argument is none. instead: what takes such a value."""
     if not isinstance(value, str | os.PathLike) or value == "":
         raise InputError(
             f"{argument} is {quoted(value, 80)}, but it must be the path of a file"
@@ -212,6 +213,7 @@ def check_path(argument: str, value: object, instead: str = "") -> None:
         raise InputError(
             f"{argument} is {quoted(value, 80)}, of {len(text)} characters, which is no path"
         )
+    return Path(text)
 
 
 def check_callable(argument: str, value: object, takes: str) -> None:

@@ -155,6 +155,12 @@ def test_columns_that_are_none_are_named(read, wrong):
         read(OMNIPATH, columns=wrong)
 
 
+def test_ends_that_are_no_pair_are_noted(read):
+    prior = read("source,sign,receiver\nA,1,B\n")
+    assert edges_of(prior) == {("A", "B"): 1}
+    assert "the columns 'source' and 'receiver', which are no usual pair" in prior.notes[0]
+
+
 def test_a_file_without_a_header_is_named(read):
     with pytest.raises(InputError, match="first row looks like an edge: write a header above it"):
         read("AATF,BAX,Repression,22909821\nAATF,CDKN1A,Unknown,17157788\n")

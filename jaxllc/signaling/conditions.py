@@ -114,6 +114,8 @@ class Conditions:
         """Write both tables, with tabs where the path ends in .tsv, else with commas."""
         from jaxllc.output_file import output_file
 
+        check_path("ligands_path", ligands_path)
+        check_path("tfs_path", tfs_path)
         for frame, path in zip(self.to_frames(), (ligands_path, tfs_path), strict=True):
             with output_file(path) as temporary:
                 frame.to_csv(temporary, sep="\t" if Path(path).suffix.lower() == ".tsv" else ",")

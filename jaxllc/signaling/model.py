@@ -177,6 +177,7 @@ class SignalingModel:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write one .npz file that `load` reads; it holds arrays and text only."""
+        check_path("path", path)
         prior = self.prior
         content = {
             "format": _FORMAT,

@@ -170,6 +170,7 @@ class PriorNetwork:
         """
         from jaxllc.output_file import output_file
 
+        check_path("path", path)
         suffix = Path(path).suffix.lower()
         frame = self.to_frame()
         with output_file(path) as temporary:

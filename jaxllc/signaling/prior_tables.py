@@ -19,9 +19,11 @@ from jaxllc.errors import InputError
 from jaxllc.file_text import read_text
 from jaxllc.frame_table import FrameTable
 from jaxllc.signaling.edge_columns import (
+    PAIRS,
     Ends,
     check_columns,
     chosen_ends,
+    column_key,
     columns_of,
     given_ends,
 )
@@ -76,6 +78,11 @@ def _edge_rows(
     ends = columns.pairs[number]
     senders, receivers = (_node_names(table, name) for name in ends)
     notes = list(table.notes)
+    if (column_key(ends.sender), column_key(ends.receiver)) not in PAIRS and given is None:
+        notes.append(
+            f"the ends of the edges are the columns {ends}, which are no usual pair; if they are others, "
+            "name them as columns="
+        )
     if number:
         first, fits = columns.pairs[0], [len(set(wanted) & names) for names in nodes]
         notes.append(

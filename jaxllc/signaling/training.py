@@ -119,7 +119,7 @@ class SignalingFit:
 
     def save(self, folder: str | os.PathLike) -> list[Path]:
         """Write model.npz, settings.json, history.csv and predictions.csv into an existing folder."""
-        folder = Path(folder)
+        folder = check_path("folder", folder)
         names = ("model.npz", "settings.json", "history.csv", "predictions.csv")
         paths = [folder / name for name in names]
         self.model.save(paths[0])
