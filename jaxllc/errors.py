@@ -202,7 +202,7 @@ def check_choice(argument: str, value: object, choices: Sequence[str]) -> None:
 
 
 def check_path(argument: str, value: object, instead: str = "") -> Path:
-    """The path; raises InputError where the value of an argument is none. instead: what takes such a value."""
+    """The path; raises InputError where an argument is none. instead: what takes such a value."""
     if not isinstance(value, str | os.PathLike) or value == "":
         raise InputError(
             f"{argument} is {quoted(value, 80)}, but it must be the path of a file"

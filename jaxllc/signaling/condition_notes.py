@@ -40,12 +40,13 @@ def notes_on(conditions: Conditions) -> dict[str, str]:
     levels, origin = conditions.ligand_levels, conditions.origin
     found = {}
     measured = ~np.isnan(activities)
-    outside = (activities < 0) | (activities > 1)
+    low, high = conditions.expected
+    outside = (activities < low) | (activities > high)
     if outside.any():
         condition, tf = first_place(outside)
         found[OUTSIDE] = (
-            f"{int(outside.sum())} of {int(measured.sum())} TF activities lie outside [0, 1], from "
-            f"{np.nanmin(activities):g} to {np.nanmax(activities):g}, the first "
+            f"{int(outside.sum())} of {int(measured.sum())} TF activities lie outside "
+            f"[{low:g}, {high:g}], from {np.nanmin(activities):g} to {np.nanmax(activities):g}, the first "
             f"{activities[condition, tf]:g} in "
             f"{_place(origin and origin.tfs, names[condition], conditions.tfs[tf])}; the model "
             "expects 0 (inactive) to 1 (fully active), so scale them if they are not"

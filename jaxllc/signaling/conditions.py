@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import InputError, check_path, first_repeat, listed, listing, quoted
+from jaxllc.errors import (
+    InputError,
+    check_number,
+    check_path,
+    first_repeat,
+    listed,
+    listing,
+    quoted,
+)
 from jaxllc.signaling.condition_notes import NEGATIVE, OUTSIDE, SHOWN, Origin, notes_on
 
 if TYPE_CHECKING:
@@ -29,7 +37,8 @@ class Conditions:
     names: B condition names, unique. ligands, tfs: node names of the inputs and of the outputs.
     ligand_levels: float64 (B, ligands), never nan. tf_activities: float64 (B, TFs), 1 is fully active,
     nan was not measured. remarks: what was left out on the way here, a sentence each. origin: where rows
-    were read. Whatever is derived from conditions keeps the remarks; `notes` adds what the values show.
+    were read. expected: the activities that are no surprise, from the least to the largest. Whatever is
+    derived from conditions keeps the remarks; `notes` adds what the values show.
 
     Raises InputError for names that repeat and for values of another shape, missing or infinite.
 
@@ -43,6 +52,7 @@ class Conditions:
     tf_activities: np.ndarray
     remarks: tuple[str, ...] = ()
     origin: Origin | None = None
+    expected: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         fill = object.__setattr__
@@ -50,6 +60,12 @@ class Conditions:
             fill(self, name, _texts(getattr(self, name), name))
         remarks = listing("remarks", self.remarks, "sentences", "['one of 3 was left out']")
         fill(self, "remarks", tuple(str(remark) for remark in remarks))
+        low_high = listing("expected", self.expected, "two numbers", "(0, 1)")
+        if len(low_high) != 2:
+            raise InputError(f"expected is {quoted(self.expected, 80)}; give two numbers: (0, 1)")
+        for bound in low_high:
+            check_number("a bound of expected", bound)
+        fill(self, "expected", tuple(float(bound) for bound in low_high))
         for name, nodes in (("ligand_levels", self.ligands), ("tf_activities", self.tfs)):
             shape = len(self.names), len(nodes)
             fill(self, name, _numbers(getattr(self, name), name, shape))

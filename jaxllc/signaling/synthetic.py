@@ -191,7 +191,7 @@ def simulate_conditions(
             f"{quoted(ligands_at_once, 80)}"
         )
     check_integer("num_conditions", num_conditions, 1, most=_MOST_CONDITIONS)
-    check_number("noise, a standard deviation,", noise, 0)
+    check_number("noise", noise, 0)
     check_seed("seed", seed)
     # One stream per quantity, drawn condition by condition, so that more conditions only add rows.
     count, choice, level, error = (
@@ -218,8 +218,15 @@ def simulate_conditions(
             f"{len(which)} of {num_conditions} conditions reach no steady state within {_MAX_STEPS} "
             f"iterations, and their TF activities are nan: {listed(which, shown=20)}"
         )
+    shown = activities[np.isfinite(activities)]
     return Conditions(
-        names, truth.ligands, truth.tfs, levels[:num_conditions], activities, tuple(notes)
+        names,
+        truth.ligands,
+        truth.tfs,
+        levels[:num_conditions],
+        activities,
+        tuple(notes),
+        expected=(float(shown.min(initial=0.0)), float(shown.max(initial=1.0))),
     )
 
 
