@@ -5,7 +5,6 @@ Nets and the integral form propose; the likelihood of the data decides.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -20,6 +19,7 @@ from jaxllc.discovery_data import checked_data
 from jaxllc.discovery_settings import DiscoverSettings, checked_settings
 from jaxllc.errors import InputError
 from jaxllc.stage_clock import stage_clock
+from jaxllc.time_limit import TimeLimit, TimeOverError
 from jaxllc.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, str], None]
 # Constants in an equation up to which a law that explains the samples is taken as it is.
 PLAIN = 8
+# Seconds that the compilation of a stage may take.
+_COMPILATION = 8.0
 
 
 def discover(
@@ -47,6 +49,7 @@ def discover(
     nodes, names tell which is which; else the nodes of both stand in one order.
     settings, choices: `DiscoverSettings`, or its fields as keyword arguments.
     progress: called with a stage and what happens in it.
+    An interrupt ends early: the best law so far is returned, with `finished` False, once there is one.
     Raises InputError where data and network do not fit.
     """
     from threadpoolctl import threadpool_limits
@@ -97,9 +100,11 @@ class _Discovery:
         self.settings, self.progress = settings, progress
         self.features = {k: np.asarray(v, dtype=float) for k, v in runs[0].node_features.items()}
         self.seconds: dict[str, float] = {}
-        self.started = time.perf_counter()
+        self.limit = TimeLimit(settings.search_seconds)
+        self.stage, self.interrupted, self.judge = "", "", None
 
     def say(self, stage: str, what: str = "") -> None:
+        self.stage = stage
         if self.progress is not None:
             self.progress(stage, what)
 
@@ -110,14 +115,28 @@ class _Discovery:
             yield
 
     def run(self) -> Law:
+        with self.limit.current():
+            notes = self._begun()
+            with self.clock("search"):
+                proposals = self._proposals()
+            try:
+                judge, best, more = self._chosen(proposals)
+            except (TimeOverError, KeyboardInterrupt) as end:
+                if self.judge is None or not self.judge.seen:
+                    raise  # there is no law yet
+                if isinstance(end, KeyboardInterrupt):
+                    self._interrupt()
+                judge, best, more = self._best_so_far()
+            return self._closed(judge, best, [*notes, *more])
+
+    def _begun(self) -> list[str]:
+        """The problem of the search, and notes on the data."""
         from jaxllc.fitting.clipped_samples import without_cuts
         from jaxllc.fitting.gauge import has_equal_input_weights, identifiability_notes
         from jaxllc.fitting.resolution import within_samples, without_unresolved_start
         from jaxllc.fitting.smoothing import smooth
         from jaxllc.prior_knowledge import PriorKnowledge
         from jaxllc.symbolic.grammar import Grammar
-        from jaxllc.symbolic.pareto import explained
-        from jaxllc.symbolic.prior_checks import demanded
         from jaxllc.symbolic.search_problem import SearchProblem
 
         self.prior = PriorKnowledge.of(self.settings, self.runs[0].variables, tuple(self.features))
@@ -136,12 +155,16 @@ class _Discovery:
             smoothed,
             has_equal_input_weights(self.network),
             self.seed,
-            self.started + 0.5 * self.settings.search_seconds,
             grammar=Grammar(tuple(self.settings.functions), self.settings.division),
             prior=self.prior,
         )
-        with self.clock("search"):
-            proposals = self._proposals()
+        return notes
+
+    def _chosen(self, proposals):
+        """The best law, its judge, and notes on how it was chosen."""
+        from jaxllc.symbolic.pareto import explained
+        from jaxllc.symbolic.prior_checks import demanded
+
         with self.clock("refinement"):
             judge, best = self._judged(proposals)
         if self.settings.sums and self._unexplained(judge, best):
@@ -159,11 +182,49 @@ class _Discovery:
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
             if self.prior.demand:
-                judge, best, more = demanded(
-                    self.search, judge, best, proposals, self.settings.num_fits
-                )
-                notes = [*notes, *more]
-            return self._law(judge, best, notes)
+                return demanded(self.search, judge, best, proposals, self.settings.num_fits)
+        return judge, best, []
+
+    def _interrupt(self) -> None:
+        """From now on only the best law so far is finished."""
+        self.interrupted = (
+            f"Interrupted after {self.limit.spent:.1f} seconds, in the stage {self.stage!r}: this is the "
+            f"best law so far; with more time the search may find another."
+        )
+        self.limit.end()
+
+    def _best_so_far(self):
+        from jaxllc.symbolic.prior_checks import holds, missing_note
+
+        seen, demand = list(self.judge.seen.values()), self.prior.demand
+        held = [j for j in seen if holds(j.law, demand) and np.isfinite(j.criterion)]
+        best = min(held or seen, key=lambda j: j.criterion)
+        return self.judge, best, [] if held or not demand else [missing_note(demand)]
+
+    def _closed(self, judge, best, notes) -> Law:
+        self.limit.close()
+        with self.clock("refinement"):
+            try:
+                return self._law(judge, best, notes)
+            except KeyboardInterrupt:
+                if self.interrupted:
+                    raise
+                self._interrupt()
+                return self._law(judge, best, notes)
+
+    def time_notes(self) -> list[str]:
+        """Whether the search was ended by an interrupt or its limit of time."""
+        if self.interrupted:
+            return [self.interrupted]
+        limit = self.limit
+        if not (limit.reached or limit.share_reached or self.search.cut_short):
+            return []
+        what = "The search" if limit.reached else "A part of the search"
+        which = "its time limit" if limit.reached else "its share of the time"
+        return [
+            f"{what} was stopped at {which} (search_seconds = {limit.seconds:g}); with more time it may find "
+            f"another law."
+        ]
 
     # -- stages ----------------------------------------------------------------------------------
 
@@ -192,15 +253,15 @@ class _Discovery:
             tuple(s.terms for s in starts), tuple(s.coefficients for s in starts), self.prior.bounds
         ).within_bounds()
         problem = self._problem(law)
-        judge = Judge(
+        self.judge = judge = Judge(
             problem,
             search.floor,
             lambda what: self.say("refinement", what),
-            self.started + self.settings.search_seconds,
-            self.settings.max_terms,
-            partial(self.engine.start_for, search),
+            max_terms=self.settings.max_terms,
+            restart=partial(self.engine.start_for, search),
             replacements=partial(self.engine.replacements, search),
         )
+        self.limit.simulation = problem.seconds_of_simulation(law)
         best = judge.choose(proposals, law, self.settings.num_fits)
         if not (search.clean or judge.late or judge.at_floor(best)):
             plain = [self.engine.plain(search, v) for v in range(len(search.variables))]
@@ -255,7 +316,12 @@ class _Discovery:
     def _needs_neural(self, judge, best) -> bool:
         if self.settings.neural == "never":
             return False
-        return self.settings.neural == "always" or self._unexplained(judge, best)
+        wanted = self.settings.neural == "always" or self._unexplained(judge, best)
+        return wanted and self._may_compile()
+
+    def _may_compile(self) -> bool:
+        """Whether there is time for a stage that begins with a compilation, which cannot be given up."""
+        return not self.limit.over(self.limit.closing + _COMPILATION)
 
     def _unexplained(self, judge, best) -> bool:
         """Whether the best law leaves something, or may imitate another form."""
@@ -273,7 +339,7 @@ class _Discovery:
         with self.clock("sums over neighbours"):
             more = sum_proposals(self.search, self.engine)
         best = self._improved(judge, best, more)
-        if self._unexplained(judge, best):
+        if self._unexplained(judge, best) and self._may_compile():
             self.search.known_now = best.law.known_terms()
             with self.clock("sums over neighbours"):
                 more = searched_sum_proposals(

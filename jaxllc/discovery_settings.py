@@ -35,8 +35,9 @@ class DiscoverSettings:
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
-    search_seconds: time after which no further candidate is tried; the best so far is finished and returned,
-        and its notes say so, since the result then depends on the speed of the machine.
+    search_seconds: the whole time from smoothing to bootstrap. Where it ends a search before its own end the
+        best law so far is returned, and its notes say so, since the result then depends on the speed of the
+        machine. Smoothing, a first search and fit and the last fit are always made, however long they take.
     known: terms that the law holds, {variable: (self term, interaction term)} as text or as an `Equation`.
         Names that are neither variables nor features, such as delta in "-delta*x_i", are constants to be
         fitted, each of one side of one equation; numbers stay as they are.

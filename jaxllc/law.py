@@ -76,6 +76,7 @@ class Law:
     snapping: which constants may be set to nice numbers without that the samples object (`jaxllc.snapping`);
         None where they were not asked.
     rivals: other laws that the samples leave possible, with their frequencies.
+    finished: False where the search was interrupted, and this is the best law so far.
     """
 
     equations: dict[str, Equation]
@@ -94,6 +95,7 @@ class Law:
     covariance: np.ndarray | None = field(default=None, compare=False, repr=False)
     confidence: Confidence | None = field(default=None, compare=False, repr=False)
     rivals: tuple[Rival, ...] = field(default=(), compare=False, repr=False)
+    finished: bool = True
     skill: dict[str, dict[str, float]] = field(default_factory=dict)
     doubt: str = ""
     snapping: Snapping | None = field(default=None, compare=False, repr=False)

@@ -21,6 +21,7 @@ from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.condensing import FULL, KNOWN, OWN, Linearisation, close, linearise, propagate
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.terms import Term
+from jaxllc.time_limit import check_time, time_is_over
 
 # States above which initial states act on their own node only: while choosing, and for the final fit.
 _LARGEST_FULL = 400
@@ -63,6 +64,7 @@ def screen(
     problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarray | None = None
 ) -> float:
     """Squared weighted residual that one Gauss-Newton step predicts for a law."""
+    check_time()
     states = problem.smoothed if states is None else states
     with np.errstate(all="ignore"):
         line = linearise(problem, law, states, _mode(problem, False))
@@ -85,7 +87,8 @@ def fit_trajectories(
     """Fit the constants and initial states of a law; `exact` adds the covariance of its constants.
 
     tolerance: relative change of chi-squared at which the fit of a law has converged that leaves more than
-        the noise; one that explains the samples is fitted to a tenth of a unit of the criterion.
+        the noise; one that explains the samples is fitted to a tenth of a unit of the criterion. Where the
+        time of a search is over no further iteration is begun.
     """
     states = problem.smoothed if states is None else states
     mode = _mode(problem, exact)
@@ -95,6 +98,9 @@ def fit_trajectories(
         defects = problem.defects(law, states)
         line = None
         for iteration in range(1, iterations + 1):
+            check_time()
+            if iteration > 1 and time_is_over(0.0):
+                break
             line = linearise(problem, law, states, mode, defects=defects)
             if not np.isfinite(line.merit) or not np.all(np.isfinite(line.constants)):
                 infinite = np.full(len(problem.noise), np.inf)
@@ -183,6 +189,7 @@ def _inverted(reduced: np.ndarray, variance: float) -> np.ndarray:
 
 def information(problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarray) -> np.ndarray:
     """Fisher information of `law.vector()`, initial states eliminated, (constant, constant)."""
+    check_time()
     with np.errstate(all="ignore"):
         return linearise(problem, law, states, _mode(problem, False)).reduced()[1]
 
@@ -206,6 +213,7 @@ def score_test(
         chunk = max(_SMALLEST_CHUNK, int(min(_CHUNK_SIZE / rows, _LARGEST_CHUNK / states[0].size)))
     results = []
     for start in range(0, len(extra), chunk):
+        check_time()
         part = extra[start : start + chunk]
         with np.errstate(all="ignore"):
             line = linearise(problem, law, states, _mode(problem, False), part)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.interval_jacobians import IntervalJacobians
 from jaxllc.terms import Stage, Term, needs_edges
+from jaxllc.time_limit import clock
 
 # Numbers in an array of a part of the flow.
 _PART_SIZE = 80_000
@@ -161,7 +162,18 @@ class TrajectoryProblem:
         for k in range(self.grid_length - 1):
             step = self.steps[None, None, :, k] / substeps
             states[..., k + 1] = self._stepped(law, states[..., k], step, substeps)
+            if not np.isfinite(states[..., k + 1]).any():
+                states[..., k + 2 :] = np.nan
+                break
         return states
+
+    def seconds_of_simulation(self, law: CandidateLaw) -> float:
+        """About how long `simulated` takes, by its first interval."""
+        begun = clock()
+        first = self.smoothed.reshape(self.samples.shape)[..., 0]
+        with np.errstate(all="ignore"):
+            self._stepped(law, first, self.steps[None, None, :, 0] / self.substeps, self.substeps)
+        return (clock() - begun) * (self.grid_length - 1)
 
     def defects(self, law: CandidateLaw, states: np.ndarray) -> np.ndarray:
         """Flow over each grid interval minus the next state, (interval, run, variable * node)."""
@@ -189,8 +201,9 @@ class TrajectoryProblem:
 
     def squared_residual(self, states: np.ndarray) -> np.ndarray:
         """Sum over samples of (y - X)^2 for each equation."""
-        rest = (self.samples - states.reshape(self.samples.shape)) * self.mask
-        return (rest**2).sum(axis=(1, 2, 3))
+        with np.errstate(all="ignore"):  # states that have run away
+            rest = (self.samples - states.reshape(self.samples.shape)) * self.mask
+            return (rest**2).sum(axis=(1, 2, 3))
 
     def weighted_residual(self, states: np.ndarray) -> np.ndarray:
         """(y - X) / sigma where sampled, else zero, (grid time, run, variable * node)."""

@@ -238,24 +238,22 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
     notes = [doubt] * bool(doubt) + [*notes, *bound_notes(law, constants)]
     if not (judge.late or doubt):
         settings = discovery.settings
-        notes += misfit_notes(search, judge, best, settings.max_terms, settings.num_fits)
+        with discovery.limit.may_give_up():
+            notes += misfit_notes(search, judge, best, settings.max_terms, settings.num_fits)
     notes += _undetermined_notes(law, constants)
-    if judge.late or search.late or search.cut_short:
-        notes.append(
-            f"The search was stopped at its time limit (search_seconds = "
-            f"{discovery.settings.search_seconds:g}); with more time it may find another law."
-        )
-    if not fit.converged:
+    notes += discovery.time_notes()
+    if not (fit.converged or discovery.limit.cut):
         notes.append(
             "The last fit did not converge within its steps; the constants may still move: start again with "
             "more samples in the fast part, or with fewer terms (max_terms)."
         )
     if not (doubt or explained(judge, best)):
         left = judge.merit(fit) / judge.num_samples
+        known = any(np.isfinite(m.held_out_error) for m in members)
+        how = "It was chosen for its forecasts within the runs; its" if known else "Its"
         notes.append(
             f"The law does not explain the samples up to their noise: it leaves {left**0.5:.1f} times the "
-            f"estimated noise. It was chosen for its forecasts within the runs; its standard "
-            f"errors are too small."
+            f"estimated noise. {how} standard errors are too small."
         )
     elif confidence is not None:
         notes += _rival_note(rivals, law, confidence, variables)
@@ -284,6 +282,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         noise=dict(zip(variables, map(float, rms), strict=True)),
         feature_names=tuple(search.features),
         converged=fit.converged,
+        finished=not discovery.interrupted,
         doubt=doubt,
         notes=tuple(notes),
         seconds=discovery.seconds,

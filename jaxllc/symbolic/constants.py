@@ -11,6 +11,7 @@ import numpy as np
 from jaxllc.constant_bounds import FREE, UNBOUNDED, ConstantBounds
 from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.terms import Evaluator, Term
+from jaxllc.time_limit import check_time
 
 # Largest change of an inner constant in one step: of its logarithm, or relative to its size.
 _LARGEST_STEP = 0.6
@@ -141,6 +142,7 @@ def refine_inner_constants(
 
     Source: variable projection (Golub and Pereyra 1973), in Kaufman's form.
     """
+    check_time()
     target = cache.form.target(variable)
     terms = list(terms)
     if not terms:

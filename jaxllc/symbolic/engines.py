@@ -22,6 +22,7 @@ from jaxllc.symbolic.search_sparse import (
     single_gains,
 )
 from jaxllc.terms import Term, TermFamily
+from jaxllc.time_limit import check_time
 
 # Noise, relative to the standard deviation, beyond which products of columns are exact enough.
 _ROUGH = 3e-3
@@ -70,6 +71,8 @@ class SparseEngine:
         # Several windows only help against noise.
         forms = problem.forms[:1] if problem.is_clean(variable) else problem.forms
         for index in range(len(forms)):
+            if found and problem.late:
+                break
             reduced = self._reduction(problem, variable, index)
             floor = problem.mean_square_floor(variable)
             proposals = self._proposed(problem, reduced, variable, floor)
@@ -108,6 +111,7 @@ class SparseEngine:
         shown, size = problem.forms[0].shown_as(variable), len(problem.library)
         known = problem.prior.of_variable(variable)
         if (size, index, shown, known) not in self._reduced:
+            check_time()
             # Several windows are searched together: their columns are evaluated once.
             forms = problem.forms[: 1 if problem.is_clean(variable) else None]
             rough = bool(np.all(problem.smoothed.noise > _ROUGH * problem.std))
@@ -126,7 +130,12 @@ class SparseEngine:
         """Sets of candidates that hold the known terms, once from each of their likely constants."""
         found: dict[frozenset, Proposal] = {}
         for base in _known_starts(reduced, variable, problem.prior.fitted(variable)):
-            for proposal in propose(reduced, variable, floor, max_terms=self.max_terms, base=base):
+            if found and problem.late:
+                break
+            late = lambda: problem.late  # noqa: E731
+            for proposal in propose(
+                reduced, variable, floor, max_terms=self.max_terms, base=base, late=late
+            ):
                 key = frozenset(reduced.terms[p].family for p in proposal.positions)
                 if key not in found or proposal.residual < found[key].residual:
                     found[key] = proposal
@@ -196,14 +205,20 @@ class SparseEngine:
         for size in sorted(chosen):
             if (stop is not None and size > stop) or (problem.late and np.isfinite(best)):
                 break
-            begun = []
+            begun: list[tuple] = []
             for proposal in chosen[size]:
+                if begun and problem.late:
+                    break
                 positions = best_start(reduced, variable, proposal.positions)
                 terms = [reduced.terms[p] for p in positions]
                 begun.append(refine_inner_constants(cache, terms, variable, iterations=2))
             begun.sort(key=lambda b: b[2])
             for place, (terms, coefficients, residual) in enumerate(begun):
-                if place < self.kept_per_size and any(t.inner for t in terms):
+                if (
+                    place < self.kept_per_size
+                    and any(t.inner for t in terms)
+                    and not (np.isfinite(best) and problem.late)
+                ):
                     terms, coefficients, residual = refine_inner_constants(
                         cache, terms, variable, iterations=8
                     )

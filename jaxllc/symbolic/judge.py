@@ -21,6 +21,7 @@ from jaxllc.fitting.trajectory_fit import (
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.symbolic.engines import ProposedEquation
 from jaxllc.terms import TermFamily
+from jaxllc.time_limit import clock, current_limit, time_is_over
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Judge:
 
     floor: (equation,) error of a sample that is not held against a law: what the grid and the solver leave.
     max_terms: largest number of terms in an equation; deadline: `time.perf_counter()` after which no
-        further candidate is tried.
+        further candidate is tried, beside the `TimeLimit` of a search.
     restart: gives constants for an equation's families from the integral form, where a law met by a move
         may have got stuck with those of the law it came from.
     accepts: whether a law is one at all; others get an infinite criterion.
@@ -86,7 +87,10 @@ class Judge:
 
     def fitted(self, law: CandidateLaw, states=None, iterations: int = 6) -> Judged:
         """Fit a law; a skeleton seen before keeps its better fit."""
+        begun, limit = clock(), current_limit()
         fit = fit_trajectories(self.problem, law, states, iterations)
+        if limit is not None:
+            limit.fitted(clock() - begun)
         judged = Judged(fit, self.criterion(self.merit(fit), fit.law.num_constants))
         if self.accepts is not None and not self.accepts(fit.law):
             judged.criterion = np.inf
@@ -123,8 +127,8 @@ class Judge:
 
     @property
     def late(self) -> bool:
-        """Whether the time for trying candidates is over."""
-        return time.perf_counter() > self.deadline
+        """Whether the time for trying candidates is over; whoever asks tries no more then."""
+        return time.perf_counter() > self.deadline or time_is_over()
 
     def at_floor(self, judged: Judged) -> bool:
         """Whether a law explains the samples as far as the grid and the solver can tell."""
@@ -143,7 +147,12 @@ class Judge:
         if np.all(noise <= 3 * self.floor):
             self.problem.trust_initial_samples()
         self.seen.clear()
-        return self.fitted(best.law, best.fit.states)
+        try:
+            return self.fitted(best.law, best.fit.states)
+        except BaseException:  # an interrupt, or the end of the time: the law stays known
+            criterion = self.criterion(self.merit(best.fit), best.law.num_constants)
+            self.seen[best.law.key()] = Judged(best.fit, criterion)
+            raise
 
     # -- choosing between proposals ---------------------------------------------------------------
 
@@ -181,9 +190,12 @@ class Judge:
         return best.fit.states if good else None
 
     def _best_option(self, best: Judged, equation: int, alternatives, num_fits: int) -> Judged:
-        states = self._start(best)
-        screened = []
+        states, limit = self._start(best), current_limit()
+        left = np.inf if limit is None else limit.left()
+        screened: list[tuple[float, int, CandidateLaw]] = []
         for option in _shortlist(alternatives):
+            if screened and limit is not None and limit.half_over(left):
+                break
             law = best.law.replaced(equation, option.terms, option.coefficients)
             if law.key() not in self.seen:
                 merit = screen(self.problem, law, states)
@@ -233,7 +245,7 @@ class Judge:
             if option.num_constants >= current:
                 break
             law = best.law.replaced(equation, option.terms, option.coefficients)
-            if law.key() in self.seen:
+            if law.key() in self.seen or self.late:
                 continue
             candidate = self.fitted(law, best.fit.states)
             if candidate.criterion < best.criterion:

@@ -24,6 +24,7 @@ from jaxllc.symbolic.search_sparse import Proposal, beam_search, information_cri
 from jaxllc.symbolic.term_samples import Samples
 from jaxllc.symbolic.term_search import NothingFoundError, search_term
 from jaxllc.terms import INTERACTION, SELF, Term, inner_symbol
+from jaxllc.time_limit import check_time, current_limit
 
 _POINTS = 600
 # Relative error of a net that is never undercut, so that clean nets do not ask for endless terms.
@@ -40,6 +41,7 @@ def fitted_neural_terms(
         problem.neural = fit_neural_terms(
             problem.runs, problem.network, problem.smoothed, seed=seed, time_budget=seconds
         )
+        check_time()
     return problem.neural
 
 
@@ -47,7 +49,8 @@ def neural_proposals(
     problem: SearchProblem, seed: int, max_terms: int, largest: int = 14
 ) -> list[list[ProposedEquation]]:
     """Equations for each variable: what explains the self term with what explains the interaction term."""
-    fit = fitted_neural_terms(problem, seed)
+    limit = current_limit()
+    fit = fitted_neural_terms(problem, seed, None if limit is None else limit.left())
     own, pair = fit.sample_terms(_POINTS, seed)
     own, pair = without_known(problem, own), without_known(problem, pair)
     own_terms = [t for t in problem.library if _reads(t, own) and t.family.side == SELF]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxllc.fitting.trajectory_fit import fit_trajectories
 from jaxllc.symbolic.judge import Judge, Judged
+from jaxllc.time_limit import current_limit
 
 # The part of every run that a forecast is tested on.
 HELD_OUT = 0.2
@@ -22,7 +24,8 @@ class FrontMember:
 
     chi_squared: per sample, in units of the estimated noise; held_out_error: root mean square
     of forecasts over a fifth of each run by the law fitted to what comes before it, relative to the
-    standard deviation; over the last fifth, or, where no law explains the samples, over several.
+    standard deviation; over the last fifth, or, where no law explains the samples, over several; nan where
+    there was no time for it.
     """
 
     judged: Judged
@@ -65,8 +68,7 @@ def pareto_front(
     members = []
     origins = (1 - HELD_OUT,) if explained(judge, chosen) else _ORIGINS
     for judged in sorted(best, key=lambda j: j.law.num_constants):
-        skipped = judge.late and judged is not chosen and explained(judge, chosen)
-        error = float("nan") if skipped else held_out_error(judge, judged, std, origins)
+        error = _in_time(judge, judged, std, origins)
         share = judge.merit(judged.fit) / judge.num_samples
         members.append(
             FrontMember(judged, judged.law.num_constants, share, judged.criterion, error)
@@ -96,6 +98,14 @@ def choice(judge: Judge, chosen: Judged, front: list[FrontMember], slack: float 
         return chosen
     good = [m for m in front if m.held_out_error <= 1.05 * min(errors)]
     return min(good, key=lambda m: m.num_constants).judged
+
+
+def _in_time(judge: Judge, judged: Judged, std: np.ndarray, origins: Sequence[float]) -> float:
+    """`held_out_error`, or nan where the time of the search is over, but for what its last fit needs."""
+    limit = current_limit()
+    if judge.deadline < time.perf_counter() or (limit is not None and limit.over(limit.last)):
+        return float("nan")
+    return held_out_error(judge, judged, std, origins)
 
 
 def held_out_error(

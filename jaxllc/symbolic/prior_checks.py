@@ -47,13 +47,15 @@ def misfit_notes(
             other = replace(judge, seen={}, restart=None, replacements=None)
             freed = other.fitted(law, best.fit.states)
             noise, trusted = judge.problem.noise, judge.problem.initial_known
-            if not explained(judge, best):
-                options = _searched_anew(search, equation, held, family, max_terms)
-                freed = other.choose(_beside(law, equation, options), freed.law, num_fits)
-            freed = moves.dropped(other, freed)
-            # Choosing may have set the noise anew.
-            judge.problem.set_noise(noise)
-            judge.problem.initial_known = trusted
+            try:
+                if not explained(judge, best):
+                    options = _searched_anew(search, equation, held, family, max_terms)
+                    freed = other.choose(_beside(law, equation, options), freed.law, num_fits)
+                freed = moves.dropped(other, freed)
+            finally:
+                # Choosing may have set the noise anew.
+                judge.problem.set_noise(noise)
+                judge.problem.initial_known = trusted
             # What was found in passing speaks against the term only if it does not stand beside it.
             beside = [
                 Term(held, t.inner) if t.family == family else t for t in freed.law.terms[equation]
@@ -152,10 +154,7 @@ def demanded(
         return (
             judge,
             best,
-            [
-                f"No law with {what}, which is demanded, was found among the candidates; this is the best "
-                f"law without it."
-            ],
+            [missing_note(demand)],
         )
     found = min(usable, key=lambda j: j.criterion)
     found = moves.dropped(strict, found)
@@ -166,6 +165,14 @@ def demanded(
         f"criterion lower by {found.criterion - best.criterion:.1f}."
     )
     return strict, found, [note]
+
+
+def missing_note(demand: Sequence[str]) -> str:
+    """The sentence on a law that does not hold what is demanded."""
+    return (
+        f"No law with {' and '.join(demand)}, which is demanded, was found among the candidates; this is the "
+        f"best law without it."
+    )
 
 
 def _offers(

@@ -15,6 +15,7 @@ from scipy.linalg.lapack import dpstrf
 
 from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.terms import Term
+from jaxllc.time_limit import check_time
 
 # Complete polynomials that searches of several variables start from.
 _KEPT_SPANS = 4
@@ -134,6 +135,7 @@ def reduce_forms(
     """
     blocks, kept = [], []
     for term in terms:
+        check_time()
         with np.errstate(all="ignore"):
             block = forms[0].column_and_derivatives(term, variable).T
             norm = np.sqrt((block**2).sum(axis=1))

@@ -22,6 +22,7 @@ from jaxllc.symbolic.tapes import (
     in_batches,
     with_derivatives,
 )
+from jaxllc.time_limit import check_time
 
 BLOCK = 256
 MAX_BLOCKS = 16
@@ -153,6 +154,7 @@ def refit(
     two steps in a row gain less than the share `tolerance`. What cannot be evaluated comes back with an
     infinite sum of squares. Runs in double precision where the platform has it.
     """
+    check_time()
     with jax.enable_x64(True):
         one_by_one = jax.default_backend() == "cpu"
         found = in_batches(

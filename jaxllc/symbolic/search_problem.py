@@ -6,7 +6,6 @@ Integral forms of the samples, the library of candidate terms, the error no cand
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +21,7 @@ from jaxllc.symbolic.demanded_terms import demanded_terms
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.library import Scale, candidate_terms, input_arguments, sum_terms
 from jaxllc.terms import Stage, Term
+from jaxllc.time_limit import current_limit
 
 if TYPE_CHECKING:
     import sympy
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 CLEAN = 3e-4
 # Share of a signal's standard deviation that is not held against a law: grid, solver, rounding.
 FLOOR = 1e-5
+# Share of the time of a discovery after which engines come to an end.
+_SHARE = 0.5
 # Rows of the regression at most; noise calls for more of them.
 _CLEAN_ROWS = 9000
 _NOISY_ROWS = 24000
@@ -45,7 +47,7 @@ class SearchProblem:
     """Data of one discovery for the engines.
 
     runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight;
-    deadline: `time.perf_counter()` after which engines come to an end. grammar: what a law may hold.
+    grammar: what a law may hold.
     prior: what the user knows of it. known_now: the known terms of each equation with their coefficients, as
         the best law so far has them.
     cut_short: whether a search of expressions came to its limit of time. with_sums: whether `library` also
@@ -58,7 +60,6 @@ class SearchProblem:
     smoothed: SmoothedStates
     regular: bool
     seed: int = 0
-    deadline: float = np.inf
     neural: NeuralFit | None = None
     grammar: Grammar = field(default_factory=Grammar)
     prior: PriorKnowledge = field(default_factory=PriorKnowledge)
@@ -72,8 +73,9 @@ class SearchProblem:
 
     @property
     def late(self) -> bool:
-        """Whether the time for searching is over."""
-        return time.perf_counter() > self.deadline
+        """Whether the share of the time for searching whole equations is over."""
+        limit = current_limit()
+        return limit is not None and limit.share_over(_SHARE)
 
     @cached_property
     def scales(self) -> dict[str, Scale]:

@@ -7,7 +7,7 @@ first order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy.linalg.lapack import dtrtri
 from jaxllc.sum_symbols import sums_in
 from jaxllc.symbolic.reduced_columns import Groups, Reduced
 from jaxllc.terms import SELF, Term
+from jaxllc.time_limit import check_time
 
 
 @dataclass(frozen=True)
@@ -154,11 +155,13 @@ def beam_search(
     patience: int = 3,
     base: Sequence[int] | np.ndarray = (),
     allowed: np.ndarray | None = None,
+    late: Callable[[], bool] = lambda: False,
 ) -> list[Proposal]:
     """Sets of candidate terms for one equation, best first; at most one member of a family in a set.
 
     floor: mean squared error that no set is expected to undercut (noise, smoothing and quadrature).
-    base: candidates that every set starts with; allowed: (term,) candidates that may be added.
+    base: candidates that every set starts with; allowed: (term,) candidates that may be added; late: whether
+    sets of more terms are left out.
     """
     target = reduced.targets[:, equation]
     outside, rows = float(reduced.outside[equation]), int(reduced.num_rows[equation])
@@ -171,6 +174,7 @@ def beam_search(
     if len(base):
         _record(found, start, family, outside, rows, floor)
     for _ in range(max_terms):
+        check_time()
         moves: dict[tuple[int, ...], tuple[float, _State, int]] = {}
         slopes = np.stack([state.rest for state in states]) @ reduced.columns
         for state, slope in zip(states, slopes, strict=True):
@@ -206,7 +210,7 @@ def beam_search(
         top = min(p.score for p in found.values())
         stale = 0 if top < best - 1e-9 else stale + 1
         best = min(best, top)
-        if stale >= patience:
+        if stale >= patience or late():
             break
     return sorted(found.values(), key=lambda p: p.score)
 
@@ -318,8 +322,11 @@ def propose(
     num_paths: int = 2,
     max_terms: int = 8,
     base: Sequence[int] = (),
+    late: Callable[[], bool] = lambda: False,
 ) -> list[Proposal]:
     """Proposals for one equation, at most max_terms terms each besides those of `base`, which all hold.
+
+    late: whether what was found has to do.
 
     A beam over all candidates; and beams that start from a complete polynomial, of the node or of node and
     edges, from which backward elimination then removes what is not needed.
@@ -345,8 +352,10 @@ def propose(
     def descend(
         start: np.ndarray, allowed: np.ndarray, largest: int, beam: int, paths: int
     ) -> None:
+        if found and late():
+            return
         at = np.union1d(np.flatnonzero(start), base).astype(int)
-        grown = beam_search(reduced, equation, floor, largest, beam, 2, at, allowed)
+        grown = beam_search(reduced, equation, floor, largest, beam, 2, at, allowed, late)
         of_size: dict[int, int] = {}
         for proposal in grown:
             record(proposal)
@@ -357,7 +366,7 @@ def propose(
                 for step in eliminate(reduced, equation, proposal, floor, base):
                     record(step)
 
-    for proposal in beam_search(reduced, equation, floor, max_terms, base=base):
+    for proposal in beam_search(reduced, equation, floor, max_terms, base=base, late=late):
         record(proposal)
     descend(own_polynomial, ~self_side, 4, 12, num_paths)
     descend(own_polynomial, ~self_side & plain, 4, 12, num_paths)

@@ -19,6 +19,7 @@ from jaxllc.fitting.trajectory_fit import TrajectoryFit
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.pareto import FrontMember, choice, explained, pareto_front
 from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.time_limit import clock, current_limit
 
 # A state this many times the largest sample has run away.
 _RUN_AWAY = 1e6
@@ -39,9 +40,12 @@ def fault(judge: Judge, fit: TrajectoryFit) -> str:
     if not fit.finite:
         return "it diverges on its own samples"
     states = fit.states.reshape(problem.samples.shape)
+    begun, limit = clock(), current_limit()
     with np.errstate(all="ignore"):
         moved = problem.simulated(fit.law, states[..., 0], problem.substeps)
-        if runs := _run_away(judge, moved):
+        if limit is not None:
+            limit.simulation = max(limit.simulation, clock() - begun)
+        if (runs := _run_away(judge, moved)) and _time_for(4):
             # Steps that are too long for the law run away, too.
             moved = problem.simulated(fit.law, states[..., 0], 4 * problem.substeps)
             runs = _run_away(judge, moved)
@@ -57,6 +61,12 @@ def fault(judge: Judge, fit: TrajectoryFit) -> str:
         return ""
     names = [name for name, worse in zip(problem.variables, beaten, strict=True) if worse]
     return f"it leaves more of {' and '.join(names)} unexplained than no change at all (dx/dt = 0)"
+
+
+def _time_for(simulations: int) -> bool:
+    """Whether there is time for so many more simulations."""
+    limit = current_limit()
+    return limit is None or not limit.over(simulations * limit.simulation)
 
 
 def _run_away(judge: Judge, moved: np.ndarray) -> list[int]:
@@ -111,14 +121,19 @@ def standing_laws(judge: Judge, refused: Judged, std: np.ndarray) -> Iterator[St
     """What may be reported instead of a refused law, one after the other; the last is dx/dt = 0."""
     # What is demanded of a law is no reason to report one that does not stand.
     judge = replace(judge, seen=dict(judge.seen), accepts=None)
-    plain = [judge.fitted(law) for law in _plain_laws(judge, refused.law)]
-    nothing = plain[0]
+    first, *others = _plain_laws(judge, refused.law)
+    nothing = judge.fitted(first)
+    for law in others:
+        if _time_for(2):
+            judge.fitted(law)
     finite = [j for j in judge.seen.values() if j.fit.finite and j is not refused]
     finite.sort(key=lambda j: judge.merit(j.fit))
     looked_at = finite[:_MOST_LAWS]
     looked_at += [j for j in finite[_MOST_LAWS:] if j.law.num_constants <= _FEW_CONSTANTS]
-    sound = [j for j in looked_at if j is nothing or not fault(judge, j.fit)]
+    sound = [j for j in looked_at if j is nothing or (_time_for(2) and not fault(judge, j.fit))]
     for _ in range(min(_MOST_TRIES, len(sound) - 1)):
+        if not _time_for(2):
+            break
         judge = replace(judge, seen={j.law.key(): j for j in sound})
         best = min(sound, key=lambda j: j.criterion)
         if judge.late:

@@ -19,6 +19,7 @@ from jaxllc.symbolic.search_names import DEFAULT_ENGINES, check_engine
 from jaxllc.symbolic.term_growth import grown
 from jaxllc.symbolic.term_judge import Judged, TermJudge
 from jaxllc.symbolic.term_samples import Samples
+from jaxllc.time_limit import check_time, seconds_left, time_is_over
 
 # The stage in which what a search needs is loaded and compiled, once in a process.
 _PREPARATION = "preparation"
@@ -139,6 +140,7 @@ def _searched(
     with stage_clock(spent, _PREPARATION):
         prepare()
     limit = _Limit(time.perf_counter() + seconds)
+    check_time()
     judge = TermJudge(samples, grammar, independent)
     best: list[Judged] = []
     smaller = reduced(samples, grammar)
@@ -147,7 +149,7 @@ def _searched(
         found = _found(inner, engines, seed, limit, spent)
         with stage_clock(spent, "judge"):
             again = [(smaller.restored(j.skeleton.numeric()), j.engine) for j in found]
-            best = judge.judge(again, deadline=limit.deadline)
+            best = judge.judge(again, deadline=limit.end)
     if not (best and (limit.passed or _explained(judge, best))):
         best = _found(judge, engines, seed, limit, spent, best)
     if not best:
@@ -172,8 +174,13 @@ class _Limit:
     deadline: float
 
     @property
+    def end(self) -> float:
+        """`time.perf_counter()` of its own deadline, or of that of the discovery that it is part of."""
+        return min(self.deadline, time.perf_counter() + seconds_left(np.inf))
+
+    @property
     def passed(self) -> bool:
-        return time.perf_counter() > self.deadline
+        return time.perf_counter() > self.deadline or time_is_over()
 
 
 def _found(
@@ -193,18 +200,19 @@ def _found(
         if best and (limit.passed or explained):
             break
         plain = getattr(proposer, "plain", np.inf)
+        check_time()
         begun = time.perf_counter()
         with stage_clock(spent, _PREPARATION):
             getattr(proposer, "prepare", lambda: None)()
         limit.deadline += time.perf_counter() - begun
         with stage_clock(spent, proposer.name):
-            proposals = proposer.propose(judge.samples, judge.grammar, seed, limit.deadline)
+            proposals = proposer.propose(judge.samples, judge.grammar, seed, limit.end)
         with stage_clock(spent, "judge"):
-            found = judge.judge([(e, proposer.name) for e in proposals], deadline=limit.deadline)
+            found = judge.judge([(e, proposer.name) for e in proposals], deadline=limit.end)
             best = judge.merged(judge.rescored([*best, *found]))
         if best and (best[0].engine == proposer.name or not _explained(judge, best)):
             with stage_clock(spent, "growth"):
-                best = grown(judge, best, limit.deadline)
+                best = grown(judge, best, limit.end)
     return best
 
 
