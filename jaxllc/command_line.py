@@ -6,7 +6,7 @@ Exit codes
     2    input that cannot be used; one sentence on stderr says which and how to mend it
     3    a simulation diverged or stalled, a steady state was not reached, or no law was found that can be
          trusted; what was reached is written, and stderr says when and why
-    130  interrupted; nothing is left half written
+    130  interrupted; nothing is left half written, and discover and train write the best they have
 
 Results go to stdout, everything else to stderr. With `--json`, stdout is one JSON object.
 """
@@ -155,7 +155,7 @@ def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_argument(
         "--seed",
         type=_seed,
-        default=0,
+        default=DEFAULT_SEED,
         metavar="N",
         help="random seed; the same seed gives the same result (0)",
     )
@@ -169,6 +169,13 @@ def _seed(text: str) -> int:
     if not 0 <= value < 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
     return value
+
+
+class _DefaultSeed(int):
+    """The seed where none is given: another default may take its place."""
+
+
+DEFAULT_SEED = _DefaultSeed(0)
 
 
 class _Version(argparse.Action):

@@ -67,7 +67,8 @@ def test_the_folder_holds_the_law_its_tables_its_figures_and_its_report(discover
     output, folder = discovered
     names = {path.name for path in folder.iterdir()}
     figures = {"fit.png", "terms.png", "pareto.png"}
-    assert names == {"law.json", "report.html", "constants.csv", "pareto.csv", *figures}
+    tables = {"constants.csv", "pareto.csv"}
+    assert names == {"law.json", "report.html", "settings.json", *tables, *figures}
     assert {os.path.basename(path) for path in json.loads(output)["files"]} == names
     assert jaxllc.load_law(folder / "law.json").equations == found_law.equations
     assert (folder / "constants.csv").read_text().count("\n") == 1 + len(found_law.constants)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxllc.signaling.settings import seeds_in
 from tests.signaling_commands import printed_json, signaling, tables, unreachable
 
 
@@ -35,9 +36,9 @@ def test_every_held_out_value_stands_in_the_table(validated, toy_tables):
     for row in record["correlations"]:
         r = np.corrcoef(seen["measured"], seen[f"seed_{row['seed']}"])[0, 1]
         assert row["pooled"] == pytest.approx(r, abs=1e-6)
-    assert {"correlations.csv", "held_out.png", "conditions.png", "records.jsonl"} <= {
-        path.name for path in out.iterdir()
-    }
+    files = {"correlations.csv", "held_out.png", "conditions.png", "records.jsonl"}
+    assert files <= {path.name for path in out.iterdir()}
+    assert seeds_in(out / "settings.json") == (3, 1)
 
 
 def test_a_validation_goes_on_from_its_records(validated, toy_tables, tmp_path, capsys):

@@ -33,8 +33,11 @@ def test_a_study_writes_its_tables_and_figures(pruned):
     assert names == {
         "models.csv", "separation.csv", "over_training.csv", "removal.csv", "edges.csv", "errors.png",
         "shares.png", "distributions.png", "removal.png", "removal_at_half.png", "scores.png",
-        "records.jsonl", "snapshots",
+        "records.jsonl", "settings.json", "snapshots",
     }  # fmt: skip
+    told = json.loads((out / "settings.json").read_text())
+    assert told["seeds"] == [0, 1, 2]
+    assert told["study"]["l2"] == [1e-5, 1e-3]
     assert {path.rsplit("/")[-1] for path in record["files"]} == names - {"snapshots"}
     models = pd.read_csv(out / "models.csv")
     assert sorted(zip(models["l2"], models["seed"], strict=True)) == sorted(

@@ -13,7 +13,7 @@ from jaxllc.signaling import cross_validation, training
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.model import SignalingModel
 from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset
+from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset, seeds_in
 from jaxllc.signaling.training import correlation, prepare, train
 from jaxllc.signaling.training_state import Rates, Shape, learning_rate
 from jaxllc.signaling.training_step import training_step
@@ -258,6 +258,7 @@ def test_a_model_is_the_same_after_saving_and_loading(fit, conditions, tmp_path)
         loaded.predict(conditions).tfs.to_numpy(), fit.predict(conditions).tfs.to_numpy()
     )
     assert SignalingSettings.read(tmp_path / "settings.json") == SETTINGS
+    assert seeds_in(tmp_path / "settings.json") == (fit.seed,)
     (tmp_path / "model.npz").write_bytes(b"no model")
     with pytest.raises(InputError, match="not a signaling model"):
         SignalingModel.load(tmp_path)

@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
         tables = match(read_states(states), read_edges(edges))
         with stage_clock(seconds, "law"):
             law = discover(*tables, seed=options.seed, progress=progress)
+        if not law.finished:  # a demonstration of half a search shows nothing
+            raise KeyboardInterrupt
 
         progress("unseen network")
         unseen = generators.barabasi_albert(options.nodes, ATTACHMENTS, seed=options.seed + _UNSEEN)

@@ -13,8 +13,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxllc.command_line import INTERRUPTED
 from jaxllc.commands.elapsed import seconds_line, with_total
-from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
+from jaxllc.commands.output import (
+    law_record,
+    output_folder,
+    print_json,
+    write_law_files,
+    write_settings,
+)
 from jaxllc.commands.prior_arguments import PRIOR, add_prior_arguments, prior_of
 from jaxllc.commands.progress import StageProgress, say, with_flags
 from jaxllc.discovery import discover
@@ -52,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help="folder for law.json, report.html, constants.csv, pareto.csv and figures",
+        help="folder for law.json, report.html, constants.csv, pareto.csv, settings.json and figures",
     )
     parser.add_argument("--signed", action="store_true", help="negative weights are meant")
     parser.add_argument(
@@ -103,7 +110,10 @@ def settings_of(options: argparse.Namespace) -> DiscoverSettings:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read the files, find the law, print it and write it; 3 if no law can be trusted."""
+    """Read the files, find the law, print it and write it; 3 if no law can be trusted.
+
+    After an interrupt the best law so far is printed and written, without a forecast, and the code is 130.
+    """
     with nullcontext(None) if options.out is None else output_folder(options.out) as folder:
         runs, network = read_tables(options)
         fitted, late = runs, None
@@ -118,7 +128,7 @@ def run(options: argparse.Namespace) -> int:
                     fitted, network, options.seed, settings=settings_of(options), progress=progress
                 )
             forecast = None
-            if late is not None:
+            if late is not None and law.finished:
                 from jaxllc.forecast import forecast as run_on
 
                 progress("forecast")
@@ -129,13 +139,24 @@ def run(options: argparse.Namespace) -> int:
                 progress("report")
                 with stage_clock(seconds, "figures and report"):
                     files = write_law_files(law, folder, forecast)
+                    files.append(write_settings(_settings_record(options, law), folder))
     seconds = with_total(seconds, options.begun)
     if options.json:
         record = {"law": law_record(law), "hold_out": _forecast_record(forecast), "files": files}
         print_json({**record, "seconds": seconds})
     else:
         _print(law, forecast, files, seconds)
-    return 0 if said_trusted(law) else 3
+    trusted = said_trusted(law)
+    if not law.finished:
+        say("interrupted: this is the best law so far; the same command begins anew")
+        return INTERRUPTED
+    return 0 if trusted else 3
+
+
+def _settings_record(options: argparse.Namespace, law: Law) -> dict[str, Any]:
+    """What the run can be repeated from, with the seed first."""
+    asked = ("states", "edges", "features", "signed", "undirected", "allow_isolated", "hold_out")
+    return {**law.settings, "arguments": {name: getattr(options, name) for name in asked}}
 
 
 def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network]:

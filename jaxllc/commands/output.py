@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import InputError
 from jaxllc.file_values import plain
-from jaxllc.output_file import is_stream, output_file, remove_leftovers
+from jaxllc.output_file import is_standard_output, is_stream, output_file, remove_leftovers
 from jaxllc.output_lock import LOCK, locked
 
 if TYPE_CHECKING:
@@ -52,9 +54,14 @@ def output_folder(path: str | os.PathLike) -> Iterator[Path]:
                 break
 
 
-def check_output_file(path: str | os.PathLike) -> Path:
-    """The path, once it is clear that a file can be written there; raises InputError."""
+def check_output_file(path: str | os.PathLike, as_json: bool = False) -> Path:
+    """The path, once it is clear that a file can be written there; raises InputError.
+
+    as_json: whether a JSON object is printed too.
+    """
     target = Path(path)
+    if as_json and is_standard_output(target):
+        raise InputError(f"--json and --out {target} both go to stdout; give --out another file")
     if target.is_dir():
         raise InputError(f"{target} is a folder; give --out the name of a file")
     if is_stream(target):
@@ -64,6 +71,11 @@ def check_output_file(path: str | os.PathLike) -> Path:
         raise InputError(f"the folder {folder} does not exist; make it or choose another")
     _check_writable(folder)
     return target
+
+
+def print_of(target: Path) -> Callable[[str], None]:
+    """How to say what was written to a path: on stdout, or on stderr where the file itself went there."""
+    return partial(print, file=sys.stderr if is_standard_output(target) else None)
 
 
 def _check_writable(folder: Path) -> None:
@@ -103,6 +115,15 @@ def write_law_files(
     report = folder / "report.html"
     write_report(law, report, forecast=forecast, known=known, figures=figures)
     return [*written, report]
+
+
+def write_settings(settings: Mapping[str, Any], folder: Path) -> Path:
+    """settings.json: what a run was told, its seed included."""
+    path = folder / "settings.json"
+    with output_file(path) as temporary:
+        written = json.dumps(plain(settings), indent=1, allow_nan=False)
+        temporary.write_text(written + "\n", encoding="utf-8")
+    return path
 
 
 def write_states(runs: Sequence[Trajectories], path: Path) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from jaxllc.command_line import DEFAULT_SEED
 from jaxllc.commands.progress import say
 from jaxllc.errors import InputError, listed
-from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset
+from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset, seeds_in
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -169,6 +170,19 @@ def settings_of(
     names = [field.name for field in fields(SignalingSettings) if field.name not in without]
     given = {name: getattr(options, name) for name in names}
     return replace(settings, **{name: x for name, x in given.items() if x is not None})
+
+
+def seeds_of(options: argparse.Namespace) -> tuple[int, ...]:
+    """The seeds that were given, else those in the file of settings, else 0."""
+    if getattr(options, "seeds", None) is not None:
+        return tuple(options.seeds)
+    if options.settings is not None and options.seed is DEFAULT_SEED:
+        found = seeds_in(options.settings)
+        if found and not options.quiet:
+            several = "s" if len(found) > 1 else ""
+            say(f"seed{several} {', '.join(map(str, found))} from {options.settings}")
+        return found or (0,)
+    return (int(options.seed),)
 
 
 def seeds(text: str) -> tuple[int, ...]:

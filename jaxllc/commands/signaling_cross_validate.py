@@ -3,8 +3,8 @@
 The folds are those of the published validation (see --folds, --fold-size), and a condition is held out
 only where another one has its ligands too. With several seeds, their mean is the ensemble.
 
-DIR receives held_out.csv, correlations.csv, held_out.png, conditions.png, and records.jsonl: the same
-command goes on from it, after an interrupt too.
+DIR receives held_out.csv, correlations.csv, held_out.png, conditions.png, settings.json, and
+records.jsonl: the same command goes on from it, after an interrupt too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxllc.command_line import INTERRUPTED
 from jaxllc.commands.elapsed import seconds_line, with_total
-from jaxllc.commands.output import output_folder, print_json
+from jaxllc.commands.output import output_folder, print_json, write_settings
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling import (
     add_settings_arguments,
@@ -26,6 +26,7 @@ from jaxllc.commands.signaling import (
     interrupted_line,
     read_problem,
     seeds,
+    seeds_of,
     settings_of,
     write_figures,
 )
@@ -74,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     if options.seeds is not None and options.seed:
         raise InputError("give either --seed or --seeds, not both")
+    chosen = seeds_of(options)
     with output_folder(options.out) as folder:
         prior, conditions = read_problem(options)
         folds = _folds(options, conditions)
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
                     conditions,
                     folds,
                     settings,
-                    seeds=options.seeds or (options.seed,),
+                    seeds=chosen,
                     records=records,
                     progress=progress,
                 )
@@ -94,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
                 say(interrupted_line(records, options))
                 return INTERRUPTED
             raise
-        files = [*_write(found, folder), records]
+        told = {"seeds": chosen, **settings.to_dict(), "study": {"folds": found.folds}}
+        files = [*_write(found, folder), write_settings(told, folder), records]
     if not options.quiet:
         for note in found.notes:
             if note not in (*prior.notes, *conditions.notes):  # those have been said

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxllc.commands.output import check_output_file, print_json
+from jaxllc.commands.output import check_output_file, print_json, print_of
 from jaxllc.commands.progress import say
 from jaxllc.errors import InputError, listed
 from jaxllc.output_file import output_file
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from jaxllc.signaling.condition_notes import once
     from jaxllc.signaling.model import SignalingModel
 
-    target = check_output_file(options.out)
+    target = check_output_file(options.out, options.json)
     path = Path(options.model)
     model = SignalingModel.load(path / "model.npz" if path.is_dir() else path)
     unknown = [name for name in options.knock_out if name not in model.prior.position]
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         print_json({**record, "notes": notes, "files": [target]})
     else:
         without = f" without {', '.join(options.knock_out)}" if options.knock_out else ""
-        print(
+        print_of(target)(
             f"Wrote {target}: {len(prediction.tfs.columns)} TFs in {len(names)} "
             f"condition{'s' * (len(names) != 1)}{without}"
         )

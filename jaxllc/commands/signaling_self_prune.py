@@ -5,7 +5,8 @@ conditions held out and the noise. Edges of NETWORK that fade as spurious ones d
 
 DIR receives models.csv, separation.csv, over_training.csv, removal.csv (errors without the weakest edges, at
 half of the training and at its end), edges.csv (every edge of NETWORK, the most suspicious first), figures
-of each, and records.jsonl with snapshots/: the same command goes on from these, after an interrupt too.
+of each, settings.json, and records.jsonl with snapshots/: the same command goes on from these, after an
+interrupt too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxllc.command_line import INTERRUPTED
 from jaxllc.commands.elapsed import seconds_line, with_total
-from jaxllc.commands.output import output_folder, print_json
+from jaxllc.commands.output import output_folder, print_json, write_settings
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling import (
     add_settings_arguments,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from jaxllc.self_pruning.scoring import EdgeScores
     from jaxllc.self_pruning.study import SelfPruningStudy
+    from jaxllc.signaling.settings import SignalingSettings
 
 _BASE = "self_pruning"
 _SWEPT = ("l2", "l1")
@@ -163,6 +165,8 @@ def run(options: argparse.Namespace) -> int:
                         cluster=options.cluster,
                         progress=progress,
                     )
+                if len(study.table):
+                    told = write_settings(_told(options, settings), folder)
                 if not study.finished:
                     say(_interrupted(study, records, options))
                     return INTERRUPTED
@@ -178,7 +182,7 @@ def run(options: argparse.Namespace) -> int:
         except ConnectionError as error:
             raise InputError(str(error)) from error
         files = [_write_table(folder / name, table) for name, table in tables.items()]
-        files += [*write_figures(folder, figures), records]
+        files += [*write_figures(folder, figures), told, records]
     if options.json:
         print_json(_record(study, scores, conditions.notes, files))
     else:
@@ -186,6 +190,22 @@ def run(options: argparse.Namespace) -> int:
         seconds = with_total({"training": study.seconds}, options.begun)
         print(f"\n{files_line(folder, files)}\n\n{seconds_line(seconds)}")
     return 0
+
+
+def _told(options: argparse.Namespace, settings: SignalingSettings) -> dict[str, Any]:
+    """What the study can be repeated from."""
+    names = (
+        "l2",
+        "l1",
+        "spurious_edges",
+        "kind",
+        "signs",
+        "held_out",
+        "seeds_per_network",
+        "times",
+    )
+    study = {name: getattr(options, name) for name in (*names, "retrain")}
+    return {"seeds": options.seeds, **settings.to_dict(), "study": study}
 
 
 def _cut_cpu(devices: int | None) -> None:

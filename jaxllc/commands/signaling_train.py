@@ -26,6 +26,7 @@ from jaxllc.commands.signaling import (
     files_line,
     going_on_from,
     read_problem,
+    seeds_of,
     settings_of,
     write_figures,
 )
@@ -60,7 +61,9 @@ def run(options: argparse.Namespace) -> int:
     """Read, train, write, report; 130 if interrupted, with what was trained until then."""
     from jaxllc.signaling.training import train
 
-    settings = settings_of(options)
+    settings, (seed, *others) = settings_of(options), seeds_of(options)
+    if others:
+        raise InputError(f"{options.settings} has several seeds; give one with --seed")
     with output_folder(options.out) as folder:
         prior, conditions = read_problem(options)
         held_out = _held_out(conditions, options.held_out)
@@ -70,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
                 prior,
                 conditions,
                 settings,
-                options.seed,
+                seed,
                 held_out=held_out,
                 checkpoint=checkpoint,
                 progress=progress,

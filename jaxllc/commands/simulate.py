@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.commands.output import check_output_file, print_json, write_states
+from jaxllc.commands.output import check_output_file, print_json, print_of, write_states
 from jaxllc.commands.progress import say
 from jaxllc.errors import InputError, nearest_match
+from jaxllc.output_file import is_stream
 
 if TYPE_CHECKING:
     from jaxllc.known_laws import KnownLaw
@@ -130,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
     from jaxllc.simulate import simulate
     from jaxllc.tables import read_edges
 
-    target = check_output_file(options.out)
+    target = check_output_file(options.out, options.json)
     law = _find_law(options.law)
     network = read_edges(options.network, signed=options.signed)
     for note in () if options.quiet else network.notes:
@@ -143,6 +144,11 @@ def run(options: argparse.Namespace) -> int:
             "--undirected"
         )
     features = _features(options, law, network)
+    if features and options.features is None and is_stream(target):
+        raise InputError(
+            f"--out is {target}, beside which the node features that are drawn cannot be written; give --out "
+            "a plain file, or the features with --features"
+        )
     times = options.times
     if times is None:
         times = law.known.default_times() if law.known else np.linspace(*_DEFAULT_TIMES)
@@ -173,19 +179,19 @@ def run(options: argparse.Namespace) -> int:
         if failed:
             record["reached"] = reached
         shape = {"runs": len(runs), "nodes": network.num_nodes, "times": len(times)}
-        print_json({**record, **shape, "variables": list(runs[0].variables)})
+        print_json({**record, **shape, "variables": list(runs[0].variables), "seed": options.seed})
     else:
-        names = " and ".join(map(str, files))
+        names, say_written = " and ".join(map(str, files)), print_of(target)
         what = f"{len(runs)} run{'s' * (len(runs) > 1)} of {network.num_nodes} nodes"
         if failed:
             least = min(reached[n] for n in failed)
-            print(
+            say_written(
                 f"Only in part: {names}: {what}, of which {len(failed)} ended early, the first after its "
                 f"sample at {least:g} of {times[-1]:g}; the rest of such a run is empty"
             )
         else:
             span = f"at {len(times)} times from {times[0]:g} to {times[-1]:g}"
-            print(f"Wrote {names}: {what} {span}")
+            say_written(f"Wrote {names}: {what} {span}")
     return 3 if failed else 0
 
 

@@ -144,6 +144,19 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "dtype") and np.ndim(value) == 0 else value
 
 
+def seeds_in(path: str | os.PathLike) -> tuple[int, ...]:
+    """The seeds of the run that wrote a file of settings; none where it does not say."""
+    values = read_json(path, "give a file of settings, such as a settings.json of a training")
+    found = values.get("seeds", values.get("seed", [])) if isinstance(values, dict) else []
+    found = found if isinstance(found, list) else [found]
+    for seed in found:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+            raise InputError(
+                f"{path}: the seed {seed!r:.40} is not a whole number from 0 to {2**32 - 1}"
+            )
+    return tuple(found)
+
+
 def _is(value: object, wanted: type) -> bool:
     """Whether a value is of the type of a setting; True and False are no numbers, whole numbers are."""
     if wanted is bool or isinstance(value, bool):

@@ -124,7 +124,8 @@ class SignalingFit:
         paths = [folder / name for name in names]
         self.model.save(paths[0])
         with output_file(paths[1]) as temporary:
-            temporary.write_text(json.dumps(self.settings.to_dict(), indent=1) + "\n")
+            told = {"seed": self.seed, **self.settings.to_dict()}
+            temporary.write_text(json.dumps(told, indent=1) + "\n")
         with output_file(paths[2]) as temporary:
             self.history.to_csv(temporary, index=False)
         with output_file(paths[3]) as temporary:
