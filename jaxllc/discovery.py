@@ -62,7 +62,8 @@ def discover(
     if not isinstance(seed, Integral) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
     runs, network = checked_data(data, network)
-    with threadpool_limits(1):
+    limit = TimeLimit(settings.search_seconds)
+    with threadpool_limits(1), limit.current():
         axes = chosen_axes(runs, network, seed, settings)
     inside, plain = axes.inside(runs), axes.settings_inside(settings)
     seen = data_notes(inside, network)
@@ -76,7 +77,7 @@ def discover(
 
             law = preset_law(inside, network, seed, plain, progress)
         else:
-            law = _Discovery(inside, network, seed, plain, progress).run()
+            law = _Discovery(inside, network, seed, plain, progress, limit).run()
     said = [note for source in (*runs, network) for note in source.notes]
     left = map(axes.sentence, law_notes(law, inside, network, seen))
     law = axes.outside(law, runs, settings)
@@ -95,13 +96,14 @@ def _imitates(terms) -> bool:
 class _Discovery:
     """One run of discover(): its data, settings and clock."""
 
-    def __init__(self, runs, network, seed, settings: DiscoverSettings, progress) -> None:
+    def __init__(
+        self, runs, network, seed, settings: DiscoverSettings, progress, limit: TimeLimit
+    ) -> None:
         self.runs, self.network, self.seed = runs, network, seed
         self.settings, self.progress = settings, progress
         self.features = {k: np.asarray(v, dtype=float) for k, v in runs[0].node_features.items()}
         self.seconds: dict[str, float] = {}
-        self.limit = TimeLimit(settings.search_seconds)
-        self.stage, self.interrupted, self.judge = "", "", None
+        self.limit, self.stage, self.judge = limit, "", None
 
     def say(self, stage: str, what: str = "") -> None:
         self.stage = stage
@@ -125,7 +127,7 @@ class _Discovery:
                 if self.judge is None or not self.judge.seen:
                     raise  # there is no law yet
                 if isinstance(end, KeyboardInterrupt):
-                    self._interrupt()
+                    self.limit.interrupt(self.stage)
                 judge, best, more = self._best_so_far()
             return self._closed(judge, best, [*notes, *more])
 
@@ -185,14 +187,6 @@ class _Discovery:
                 return demanded(self.search, judge, best, proposals, self.settings.num_fits)
         return judge, best, []
 
-    def _interrupt(self) -> None:
-        """From now on only the best law so far is finished."""
-        self.interrupted = (
-            f"Interrupted after {self.limit.spent:.1f} seconds, in the stage {self.stage!r}: this is the "
-            f"best law so far; with more time the search may find another."
-        )
-        self.limit.end()
-
     def _best_so_far(self):
         from jaxllc.symbolic.prior_checks import holds, missing_note
 
@@ -207,24 +201,10 @@ class _Discovery:
             try:
                 return self._law(judge, best, notes)
             except KeyboardInterrupt:
-                if self.interrupted:
+                if self.limit.ended:
                     raise
-                self._interrupt()
+                self.limit.interrupt(self.stage)
                 return self._law(judge, best, notes)
-
-    def time_notes(self) -> list[str]:
-        """Whether the search was ended by an interrupt or its limit of time."""
-        if self.interrupted:
-            return [self.interrupted]
-        limit = self.limit
-        if not (limit.reached or limit.share_reached or self.search.cut_short):
-            return []
-        what = "The search" if limit.reached else "A part of the search"
-        which = "its time limit" if limit.reached else "its share of the time"
-        return [
-            f"{what} was stopped at {which} (search_seconds = {limit.seconds:g}); with more time it may find "
-            f"another law."
-        ]
 
     # -- stages ----------------------------------------------------------------------------------
 

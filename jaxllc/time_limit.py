@@ -28,14 +28,15 @@ class TimeLimit:
     """The seconds of a search from now on.
 
     reached: whether something was left out because they were over; share_reached: the same for a part that
-    had a share of them; ended: whether the search was told to end, whatever time is left; armed: whether
+    had a share of them; ended: what to say of an interrupt, empty where there was none; armed: whether
     `check_time` may give work up; longest_fit, simulation: seconds that a fit of a law and a simulation of
     the samples take.
     """
 
     def __init__(self, seconds: float) -> None:
         self.started, self.seconds = clock(), seconds
-        self.reached = self.share_reached = self.ended = self.armed = False
+        self.reached = self.share_reached = self.armed = False
+        self.ended = ""
         self.searching, self.longest_fit, self.simulation = True, 0.0, 0.0
 
     @property
@@ -67,9 +68,25 @@ class TimeLimit:
         self.longest_fit = max(self.longest_fit, seconds)
         self.armed |= self.searching
 
-    def end(self) -> None:
+    def interrupt(self, stage: str) -> None:
         """Let the time be over from now on, whatever is left of it."""
-        self.ended = True
+        self.ended = (
+            f"Interrupted after {self.spent:.1f} seconds, in the stage {stage!r}: this is the best law so "
+            f"far; with more time the search may find another."
+        )
+
+    def notes(self, cut_short: bool = False) -> list[str]:
+        """Whether an interrupt or the time ended the search, or a share of it a part; cut_short: one did."""
+        if self.ended:
+            return [self.ended]
+        if not (self.reached or self.share_reached or cut_short):
+            return []
+        what = "The search" if self.reached else "A part of the search"
+        which = "its time limit" if self.reached else "its share of the time"
+        return [
+            f"{what} was stopped at {which} (search_seconds = {self.seconds:g}); with more time it may find "
+            f"another law."
+        ]
 
     def close(self) -> None:
         """The search is over; what is left to do is done."""
@@ -118,7 +135,7 @@ class TimeLimit:
     @property
     def cut(self) -> bool:
         """Whether anything was left out."""
-        return self.reached or self.share_reached or self.ended
+        return self.reached or self.share_reached or bool(self.ended)
 
 
 _CURRENT: ContextVar[TimeLimit | None] = ContextVar("limit", default=None)

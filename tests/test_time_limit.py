@@ -83,7 +83,7 @@ def test_work_is_given_up_only_where_there_is_something_to_fall_back_on(clock):
 
 def test_an_end_that_was_asked_for_is_no_limit_that_was_reached(clock):
     limit = TimeLimit(10.0)
-    limit.end()
+    limit.interrupt("search")
     assert limit.over()
     assert limit.left() == 0
     assert not limit.reached

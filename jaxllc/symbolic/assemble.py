@@ -241,7 +241,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         with discovery.limit.may_give_up():
             notes += misfit_notes(search, judge, best, settings.max_terms, settings.num_fits)
     notes += _undetermined_notes(law, constants)
-    notes += discovery.time_notes()
+    notes += discovery.limit.notes(search.cut_short)
     if not (fit.converged or discovery.limit.cut):
         notes.append(
             "The last fit did not converge within its steps; the constants may still move: start again with "
@@ -282,7 +282,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         noise=dict(zip(variables, map(float, rms), strict=True)),
         feature_names=tuple(search.features),
         converged=fit.converged,
-        finished=not discovery.interrupted,
+        finished=not discovery.limit.ended,
         doubt=doubt,
         notes=tuple(notes),
         seconds=discovery.seconds,
