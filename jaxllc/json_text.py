@@ -12,7 +12,7 @@ import os
 import stat
 from typing import Any, NoReturn
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_path
 
 _DEEPEST = 64  # levels of lists and objects
 _LONGEST_NUMBER = 40  # characters
@@ -39,6 +39,7 @@ def parse_json(content: bytes | str) -> Any:
 
 def read_json(path: str | os.PathLike, mend: str, largest: int = LARGEST_FILE) -> Any:
     """The value of a JSON file; raises InputError for anything else, with the mend at its end."""
+    check_path("a file to read", path)
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())

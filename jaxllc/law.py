@@ -207,7 +207,7 @@ class Law:
         if node_features is None and self.data and network is self.network:
             node_features = self.data[0].node_features
         return simulate(
-            self.vector_field(), network, times, initial_state, node_features or None, **options
+            self.vector_field(), network, times, initial_state, node_features, **options
         )
 
     def simulate(

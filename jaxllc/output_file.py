@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_path
 from jaxllc.process_mark import PATTERN, mark_from, own_mark
 
 _ON_THE_WAY = re.compile(rf"\.jaxllc-({PATTERN})-[0-9a-f]{{8}}.*", re.DOTALL)
@@ -60,6 +60,7 @@ def is_stream(path: str | os.PathLike) -> bool:
 
     Raises InputError for what is neither.
     """
+    check_path("the output", path)
     try:
         status = os.stat(path)
     except FileNotFoundError:

@@ -18,6 +18,9 @@ import numpy as np
 
 from jaxllc.aggregation import Graph, graph_of
 from jaxllc.errors import InputError, nearest_match
+from jaxllc.real_numbers import real_numbers
+from jaxllc.simulation_input import check_solver, field_of, float_dtype, state_values
+from jaxllc.trajectory_input import feature_arrays
 
 if TYPE_CHECKING:
     from jaxllc.network import Network
@@ -143,12 +146,9 @@ def simulate(
             f"network must be a Network, not a {type(network).__name__}; check the order of the "
             "arguments, and see Network.from_adjacency for a matrix."
         )
-    if solver not in SOLVERS:
-        raise InputError(
-            f"Unknown solver {solver!r}{nearest_match(solver, SOLVERS)}; "
-            f"solvers are {', '.join(SOLVERS)}."
-        )
-    dtype = np.dtype(dtype)
+    field = field_of(field)
+    check_solver(solver, SOLVERS, rtol, atol, max_steps)
+    dtype = float_dtype(dtype)
     time_points = checked_times(times)
     features = _checked_features(field, network, node_features)
     states0, is_batch = _checked_initial_state(field, network, initial_state)
@@ -229,10 +229,7 @@ def without_advice(message: str) -> str:
 
 def checked_times(times: Sequence[float] | np.ndarray) -> np.ndarray:
     """The times as float64 (T,); InputError unless they are two or more, finite and increasing."""
-    try:
-        points = np.asarray(times, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError("times must be a sequence of numbers.") from error
+    points = real_numbers(times, "times")
     if points.ndim != 1 or len(points) < 2:
         raise InputError(f"times must have shape (T,) with T >= 2, not {points.shape}.")
     if not np.isfinite(points).all():
@@ -250,20 +247,17 @@ def checked_times(times: Sequence[float] | np.ndarray) -> np.ndarray:
 def _checked_features(
     field: VectorField, network: Network, given: Mapping[str, np.ndarray] | None
 ) -> dict[str, np.ndarray]:
-    given = dict(given or {})
-    features = {}
-    for name, values in given.items():
-        values = np.asarray(values, dtype=float)
+    features = feature_arrays(given, network.names, network.num_nodes)
+    for name, values in features.items():
         if values.shape != (network.num_nodes,) or not np.isfinite(values).all():
             raise InputError(
                 f"The node feature {name!r} must hold one finite number for each of the "
                 f"{network.num_nodes} nodes; it has shape {values.shape}."
             )
-        features[name] = values
     for name in field.feature_names:
         if name not in features:
             raise InputError(
-                f"The law needs the node feature {name!r}{nearest_match(name, given)}; give it in "
+                f"The law needs the node feature {name!r}{nearest_match(name, features)}; give it in "
                 f"node_features as an array of {network.num_nodes} numbers."
             )
     return features
@@ -272,20 +266,14 @@ def _checked_features(
 def _checked_initial_state(
     field: VectorField, network: Network, initial_state: np.ndarray
 ) -> tuple[np.ndarray, bool]:
-    try:
-        state = np.asarray(initial_state, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"initial_state must be an array of numbers, not a {type(initial_state).__name__}; "
-            "check the order of the arguments."
-        ) from error
+    state = state_values(initial_state, network.names, field.variables)
     shape = (network.num_nodes, len(field.variables))
     if state.ndim == 1 and shape[1] == 1:
         state = state[:, None]
     if state.ndim not in (2, 3) or state.shape[-2:] != shape:
         raise InputError(
             f"initial_state must have shape {shape} (node, variable) or (run, *{shape}), "
-            f"not {np.shape(initial_state)}."
+            f"not {state.shape}."
         )
     if not np.isfinite(state).all():
         raise InputError("initial_state holds a value that is not finite.")
