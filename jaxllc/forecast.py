@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_number
 from jaxllc.skill import Skill, last_seen, skill, skill_lines
 from jaxllc.trajectories import Trajectories
 
@@ -64,6 +64,10 @@ def hold_out(
 
     Raises InputError for a fraction not between 0 and 1, and where too few samples are left.
     """
+    from jaxllc.discovery_data import runs_of
+
+    check_number("the held-out fraction", fraction)
+    runs = runs_of(runs)
     if not 0 < fraction < 1:
         raise InputError(f"the held-out fraction is {fraction:g}, but it must lie between 0 and 1")
     early, late = [], []

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_integer, check_number, listing
 from jaxllc.network import Network
 
 if TYPE_CHECKING:
     import networkx
+
+# A network of so many nodes takes minutes to draw.
+_MOST_NODES = 1_000_000
 
 
 def erdos_renyi(num_nodes: int, mean_degree: float, seed: int = 0) -> Network:
     """Every pair is joined with the same probability, mean_degree / (num_nodes - 1)."""
     import networkx as nx
 
-    _check(num_nodes >= 2, "num_nodes", num_nodes, "at least 2")
-    _check(
-        0 <= mean_degree <= num_nodes - 1, "mean_degree", mean_degree, f"from 0 to {num_nodes - 1}"
-    )
+    check_integer("num_nodes", num_nodes, 2, most=_MOST_NODES)
+    check_number("mean_degree", mean_degree, 0, num_nodes - 1)
+    check_integer("seed", seed, 0)
     graph = nx.fast_gnp_random_graph(num_nodes, mean_degree / (num_nodes - 1), seed=seed)
     return _symmetric(graph, seed)
 
@@ -32,8 +34,9 @@ def barabasi_albert(num_nodes: int, attachments: int, seed: int = 0) -> Network:
     """Nodes arrive one by one and join `attachments` others, preferring those with many neighbours."""
     import networkx as nx
 
-    _check(num_nodes >= 2, "num_nodes", num_nodes, "at least 2")
-    _check(1 <= attachments < num_nodes, "attachments", attachments, f"from 1 to {num_nodes - 1}")
+    check_integer("num_nodes", num_nodes, 2, most=_MOST_NODES)
+    check_integer("attachments", attachments, 1, most=num_nodes - 1)
+    check_integer("seed", seed, 0)
     return _symmetric(nx.barabasi_albert_graph(num_nodes, attachments, seed=seed), seed)
 
 
@@ -41,14 +44,16 @@ def watts_strogatz(num_nodes: int, neighbours: int, rewiring: float, seed: int =
     """A ring where every node joins its `neighbours` nearest (even), each edge rewired at random."""
     import networkx as nx
 
-    _check(num_nodes >= 3, "num_nodes", num_nodes, "at least 3")
+    check_integer("num_nodes", num_nodes, 3, most=_MOST_NODES)
+    check_integer("seed", seed, 0)
+    check_integer("neighbours", neighbours, 2, most=num_nodes - 1)
     _check(
-        2 <= neighbours < num_nodes and neighbours % 2 == 0,
+        neighbours % 2 == 0,
         "neighbours",
         neighbours,
         f"an even number from 2 to {num_nodes - 1}",
     )
-    _check(0 <= rewiring <= 1, "rewiring", rewiring, "a probability from 0 to 1")
+    check_number("rewiring", rewiring, 0, 1)
     return _symmetric(nx.watts_strogatz_graph(num_nodes, neighbours, rewiring, seed=seed), seed)
 
 
@@ -56,20 +61,26 @@ def community(sizes: Sequence[int], p_within: float, p_between: float, seed: int
     """Groups of the given sizes; a pair is joined with p_within in a group, p_between across."""
     import networkx as nx
 
-    _check(sum(sizes) >= 2 and min(sizes) >= 1, "sizes", list(sizes), "one positive size per group")
-    _check(0 <= p_within <= 1, "p_within", p_within, "a probability from 0 to 1")
-    _check(0 <= p_between <= 1, "p_between", p_between, "a probability from 0 to 1")
+    sizes = listing("sizes", sizes, "group sizes", "[10, 10, 5]")
+    for size in sizes:
+        check_integer("a group's size", size, 1, most=_MOST_NODES)
+    check_integer("the sum of sizes", sum(sizes), 2, most=_MOST_NODES)
+    check_number("p_within", p_within, 0, 1)
+    check_number("p_between", p_between, 0, 1)
+    check_integer("seed", seed, 0)
     graph = nx.random_partition_graph(list(sizes), p_within, p_between, seed=seed)
     return _symmetric(graph, seed)
 
 
 def grid(rows: int, columns: int) -> Network:
     """A rectangular grid, each node joined to the next in its row and column, numbered row by row."""
+    check_integer("rows", rows, 1, most=_MOST_NODES)
+    check_integer("columns", columns, 1, most=_MOST_NODES)
     _check(
-        rows >= 1 and columns >= 1 and rows * columns >= 2,
+        2 <= rows * columns <= _MOST_NODES,
         "rows x columns",
         f"{rows} x {columns}",
-        "at least two nodes",
+        f"2 to {_MOST_NODES} nodes",
     )
     index = np.arange(rows * columns).reshape(rows, columns)
     left, right = index[:, :-1].ravel(), index[:, 1:].ravel()

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from jaxllc.equations import Equation
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_integer
 from jaxllc.normal_form import add, combined, multiply, normal_form
+from jaxllc.real_numbers import real_numbers
 from jaxllc.sum_symbols import SUM_SIDE
 from jaxllc.term_shape import (
     Monomial,
@@ -42,6 +43,7 @@ def adjusted_r2(predicted: Any, observed: Any, num_terms: int) -> float:
     variables. nan in observed is left out; nan in predicted gives -inf.
     1 - (1 - R2)(n - 1)/(n - num_terms - 1), n the number of observed values of a variable.
     """
+    check_integer("num_terms", num_terms, 0)
     predictions, observations = _arrays(predicted, observed)
     scores = []
     for v in range(observations.shape[-1]):
@@ -81,7 +83,12 @@ def normalized_estimation_error(predicted: Any, observed: Any) -> float:
 
 
 def _arrays(predicted: Any, observed: Any) -> tuple[np.ndarray, np.ndarray]:
-    arrays = [np.asarray(getattr(a, "states", a), dtype=float) for a in (predicted, observed)]
+    arrays = [
+        real_numbers(getattr(values, "states", values), what)
+        for values, what in ((predicted, "predicted"), (observed, "observed"))
+    ]
+    if arrays[1].ndim == 0 or arrays[1].size == 0:
+        raise InputError(f"observed must be states, not an array of shape {arrays[1].shape}")
     if arrays[0].shape != arrays[1].shape:
         raise InputError(
             f"predicted has shape {arrays[0].shape}, but observed has {arrays[1].shape}; predict "
@@ -162,6 +169,11 @@ def _terms(law: Any, over_one_denominator: bool) -> Terms:
         return {("", ""): form(equations)}
     places: Terms = {}
     for variable, equation in equations.items():
+        if not isinstance(equation, Equation):
+            raise InputError(
+                f"A law to compare must hold an Equation for each variable; that of {variable!r:.40} is a "
+                f"{type(equation).__name__}."
+            )
         self_terms, interaction = form(equation.self_term), form(equation.interaction_term)
         own = {m: c for m, c in interaction.items() if not _reads_sender(m)}
         in_strength: Sum = {((("symbol", "k_i"), 1),): 1.0}

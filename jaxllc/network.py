@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxllc.adjacency import read_adjacency
 from jaxllc.edge_ends import edge_ends
-from jaxllc.errors import InputError, check_integer, first_repeat, listed
+from jaxllc.errors import InputError, check_integer, first_repeat, listed, quoted
 from jaxllc.labels import names_tuple, order_of
 from jaxllc.real_numbers import is_frame, real_numbers
 
@@ -143,6 +143,10 @@ class Network:
                 f"graph must be a networkx graph, not {type(graph).__name__}; Network.from_adjacency() "
                 "reads a matrix, Network.from_edges() lists of nodes"
             )
+        if not isinstance(weight, str):
+            raise InputError(
+                f"weight must name an attribute of the edges, not {quoted(weight, 60)}"
+            )
         position = {node: n for n, node in enumerate(graph.nodes)}
         senders = np.array([position[u] for u, _ in graph.edges()], dtype=int)
         receivers = np.array([position[v] for _, v in graph.edges()], dtype=int)
@@ -212,8 +216,9 @@ class Network:
     def to_graph(self, node_features: Mapping[str, np.ndarray] | None = None) -> "Graph":
         """A jraph.GraphsTuple: edges are the weights, nodes the features and the in-strength "k"."""
         from jaxllc.aggregation import graph_of
+        from jaxllc.trajectory_input import feature_arrays
 
-        return graph_of(self, node_features)
+        return graph_of(self, feature_arrays(node_features, self.names, self.num_nodes))
 
     @property
     def num_nodes(self) -> int:
@@ -286,6 +291,8 @@ def build_network(
     place: Callable[[int], str] = "edge number {}".format,
 ) -> Network:
     """Check and sort indexed edges; `place` says in an error where edge e came from."""
+    if not isinstance(signed, bool | np.bool_):
+        raise InputError(f"signed must be True or False, not {quoted(signed, 60)}")
     names = tuple(str(name) for name in names)
     repeated = first_repeat(names)
     if repeated is not None:
@@ -374,7 +381,7 @@ def index_names(
         if all(name.isdecimal() and len(name) < 100 for name in found):
             ordered = sorted(found, key=lambda name: (int(name), name))
     else:
-        ordered = [str(name) for name in names]
+        ordered = list(names_tuple(names))
     position = {name: n for n, name in enumerate(ordered)}
     unknown = [name for name in found if name not in position]
     if unknown:

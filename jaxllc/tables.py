@@ -17,8 +17,9 @@ import numpy as np
 
 from jaxllc.csv_table import CsvTable
 from jaxllc.edges_table import network_of
-from jaxllc.errors import InputError, listed
+from jaxllc.errors import InputError, check_integer, listed
 from jaxllc.frame_table import FrameTable, flat_frame
+from jaxllc.labels import names_tuple
 from jaxllc.network import Network
 from jaxllc.states_header import KEYS, RECEIVER, SENDER, check_states_header
 from jaxllc.states_table import runs_of
@@ -42,6 +43,7 @@ def read_states(
     Raises InputError for a cell that is not a number, a time that stands twice in a run, rows in no order,
     fewer than `minimum_times` times in a run, states that never change, and a table of another kind.
     """
+    check_integer("minimum_times", minimum_times, 0)
     table = _table(source, KEYS, time=True)
     check_states_header(table)
     named = runs_of(table)
@@ -96,7 +98,7 @@ def read_features(
     twice = [name for name, count in Counter(nodes).items() if count > 1]
     if twice:
         raise InputError(f"{path} gives the features of {listed(twice)} more than once")
-    ordered = nodes if names is None else [str(name) for name in names]
+    ordered = nodes if names is None else list(names_tuple(names))
     position, wanted = {name: n for n, name in enumerate(nodes)}, set(ordered)
     for lacking, known, what in (
         ([name for name in ordered if name not in position], nodes, "has no features of"),
@@ -119,7 +121,9 @@ def match(
     Raises InputError naming nodes that only one of the two knows; with `allow_isolated` a node without
     any edge is kept. States without names are matched by position.
     """
-    runs = [states] if isinstance(states, Trajectories) else list(states)
+    from jaxllc import discovery_data
+
+    runs, network = discovery_data.runs_of(states), discovery_data.network_of(network)
     if not runs:
         raise InputError("there are no trajectories")
     for run in runs:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxllc.errors import InputError, check_integer, first_repeat, listed
+from jaxllc.errors import InputError, check_integer, first_repeat, listed, listing
 from jaxllc.labels import names_tuple
 from jaxllc.real_numbers import real_numbers
 
@@ -60,7 +60,11 @@ class Trajectories:
 
         counted = sample_times(times)
         array, symbols, found = labelled_states(times, states, variable_names(variables), names)
-        said = (notes,) if isinstance(notes, str) else tuple(notes)
+        said = (
+            [notes] if isinstance(notes, str) else listing("notes", notes, "sentences", "['...']")
+        )
+        if not all(isinstance(note, str) for note in said):
+            raise InputError("notes must be sentences, each a text")
         fields = {
             "times": counted.times,
             "states": array,

@@ -28,12 +28,12 @@ def names() -> list[str]:
 
 def get(name: str) -> KnownLaw:
     """The known law of that name; raises InputError, with the nearest match, for another."""
-    from jaxllc.errors import InputError, nearest_match
+    from jaxllc.errors import InputError, nearest_match, quoted
 
     catalogue = _catalogue()
-    if name not in catalogue:
+    if not isinstance(name, str) or name not in catalogue:
         raise InputError(
-            f"There is no known law {name!r}{nearest_match(str(name), catalogue)}; known laws: "
+            f"There is no known law {quoted(name, 60)}{nearest_match(str(name), catalogue)}; known laws: "
             f"{', '.join(catalogue)}."
         )
     return catalogue[name]

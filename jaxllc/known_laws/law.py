@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.equations import Equation
+from jaxllc.errors import InputError, check_integer, check_number, nearest_match
 
 if TYPE_CHECKING:
     import sympy
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jaxllc.vector_field import VectorField
 
 Range = tuple[float, float]
+_MOST = 100_000_000  # nodes and times that are drawn
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,15 @@ class KnownLaw:
 
     def with_parameters(self, **changed: float) -> dict[str, Equation]:
         """The equations with other values for some parameters."""
-        from jaxllc.errors import InputError, nearest_match
-
         for name in changed:
             if name not in self.parameters:
                 raise InputError(
                     f"{self.name!r} has no parameter {name!r}{nearest_match(name, self.parameters)}"
                     f"; its parameters are {', '.join(self.parameters)}."
                 )
-        values = {**self.parameters, **changed}
+        for name, value in changed.items():
+            check_number(name, value)
+        values = {**self.parameters, **{name: float(value) for name, value in changed.items()}}
         return {
             variable: Equation(*(_with_numbers(text, values) for text in texts))
             for variable, texts in self.terms.items()
@@ -79,16 +81,21 @@ class KnownLaw:
 
     def default_times(self, num_times: int = 200) -> np.ndarray:
         """num_times equal steps from 0 to `horizon`."""
+        check_integer("num_times", num_times, 1, most=_MOST)
         return np.linspace(0.0, self.horizon, num_times)
 
     def sample_initial_state(self, num_nodes: int, seed: int = 0) -> np.ndarray:
         """Uniform in `initial_range`, (num_nodes, d)."""
+        check_integer("num_nodes", num_nodes, 1, most=_MOST)
+        check_integer("seed", seed, 0)
         generator = np.random.default_rng([seed, 0])
         ranges = [self.initial_range[variable] for variable in self.variables]
         return np.stack([generator.uniform(*r, size=num_nodes) for r in ranges], axis=-1)
 
     def sample_features(self, num_nodes: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Uniform in `feature_ranges`, {name: (num_nodes,)}."""
+        check_integer("num_nodes", num_nodes, 1, most=_MOST)
+        check_integer("seed", seed, 0)
         generator = np.random.default_rng([seed, 1])
         return {
             name: generator.uniform(*interval, size=num_nodes)
@@ -111,10 +118,16 @@ class KnownLaw:
         what is raised.
         """
         from jaxllc.simulate import simulate
+        from jaxllc.trajectory_input import feature_arrays
 
+        if not hasattr(network, "num_nodes"):
+            raise InputError(
+                f"network must be a Network, not a {type(network).__name__}; check the order of the arguments"
+            )
         if initial_state is None:
             initial_state = self.sample_initial_state(network.num_nodes, seed)
-        features = {**self.sample_features(network.num_nodes, seed), **(node_features or {})}
+        given = feature_arrays(node_features, network.names, network.num_nodes)
+        features = {**self.sample_features(network.num_nodes, seed), **given}
         result = simulate(
             self.vector_field(),
             network,

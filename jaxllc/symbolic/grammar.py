@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sympy
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_integer, listing, quoted
 from jaxllc.functions import NAME_OF_FUNCTION, NOT_REAL
 from jaxllc.symbolic.search_names import FUNCTION_NAMES, check_function
 
@@ -27,6 +27,12 @@ class Grammar:
     largest_power: int = 4
 
     def __post_init__(self) -> None:
+        for field, example in (("functions", "('exp', 'sin')"), ("required", "('exp',)")):
+            names = tuple(listing(field, getattr(self, field), "names", example))
+            object.__setattr__(self, field, names)  # the class is frozen
+        if not isinstance(self.division, bool):
+            raise InputError(f"division must be True or False, not {quoted(self.division, 60)}")
+        check_integer("largest_power", self.largest_power, 1)
         for name in self.functions:
             check_function(name)
         for name in self.required:

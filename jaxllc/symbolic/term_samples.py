@@ -9,6 +9,8 @@ import numpy as np
 import sympy
 
 from jaxllc.errors import InputError
+from jaxllc.labels import names_tuple
+from jaxllc.real_numbers import real_numbers
 
 # Error, relative to the spread of the values, that is never held against an expression.
 SMALLEST_ERROR = 1e-6
@@ -40,11 +42,10 @@ class Samples:
         error: standard error of the values, one for all or (n,); None: as good as exact.
         Raises InputError where the shapes do not fit or fewer than 5 finite rows are left.
         """
-        names = tuple(names)
+        names = names_tuple(names)
         if not names:
             raise InputError("names are empty; name each column of points")
-        points = np.asarray(points, dtype=float)
-        values = np.asarray(values, dtype=float)
+        points, values = real_numbers(points, "points"), real_numbers(values, "values")
         if points.ndim == 1 and len(names) == 1:
             points = points[:, None]
         if points.ndim != 2 or points.shape[1] != len(names):
@@ -59,7 +60,7 @@ class Samples:
             )
         if len(set(names)) != len(names):
             raise InputError(f"names must differ from each other: {', '.join(names)}")
-        errors = np.asarray(0.0 if error is None else error, dtype=float)
+        errors = real_numbers(0.0 if error is None else error, "error")
         if errors.shape not in ((), values.shape):
             raise InputError(
                 f"error has the shape {errors.shape}; give one number or {values.shape} of them"
