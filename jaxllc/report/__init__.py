@@ -9,6 +9,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+from jaxllc.errors import check_path
 from jaxllc.report.equations import equations_html
 from jaxllc.report.figures import LawFigure, figures_of
 from jaxllc.report.page import cards, code, figure_html, page, paragraphs, section, table
@@ -38,6 +39,7 @@ def write_report(
     """
     from jaxllc.output_file import output_file
 
+    check_path("the report", path)
     if figures is None:
         figures = figures_of(law, forecast, known)
     body = [

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import sympy
 
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_integer, check_number, listing
 from jaxllc.stage_clock import stage_clock
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.input_reduction import reduced
@@ -123,6 +123,18 @@ def search_term(
     """
     from threadpoolctl import threadpool_limits
 
+    if not isinstance(samples, Samples):
+        raise InputError(
+            f"samples must be Samples, not {type(samples).__name__}; Samples.of(names, points, values) "
+            "makes them"
+        )
+    if grammar is not None and not isinstance(grammar, Grammar):
+        raise InputError(f"grammar must be a Grammar, not {type(grammar).__name__}")
+    engines = listing("engines", engines, "names", "('sparse',)")
+    check_number("seconds", seconds, 0)
+    check_integer("seed", seed, 0)
+    if independent is not None:
+        check_number("independent", independent, 0, above=True)
     # The matrices are small, and sums of another order of threads would make another search.
     with threadpool_limits(1):
         return _searched(samples, engines, seconds, seed, grammar or Grammar(), independent)
