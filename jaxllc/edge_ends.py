@@ -11,7 +11,7 @@ from jaxllc.labels import name_text
 from jaxllc.real_numbers import as_array, is_frame
 
 # More nodes than this are not numbered 0 to N - 1 by anyone: the numbers are identifiers.
-_MOST_NUMBERED = 10_000_000
+MOST_NUMBERED = 10_000_000
 
 
 def edge_ends(values: Any, what: str) -> np.ndarray:
@@ -53,7 +53,7 @@ def edge_ends(values: Any, what: str) -> np.ndarray:
         )
     if array.dtype.kind not in "iu":
         raise InputError(f"{what} must be integers or names, not {array.dtype}")
-    if int(array.max()) > _MOST_NUMBERED:
+    if int(array.max()) > MOST_NUMBERED:
         raise InputError(
             f"{what} hold the node number {int(array.max())}; nodes are numbered from 0, so if these are "
             "identifiers pass them as text"

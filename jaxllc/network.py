@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.adjacency import read_adjacency
-from jaxllc.edge_ends import edge_ends
+from jaxllc.edge_ends import MOST_NUMBERED, edge_ends
 from jaxllc.errors import InputError, check_integer, first_repeat, listed, quoted
 from jaxllc.labels import names_tuple, order_of
 from jaxllc.real_numbers import is_frame, real_numbers
@@ -74,7 +74,7 @@ class Network:
         if senders.size and "O" in (senders.dtype.kind, receivers.dtype.kind):
             names, senders, receivers = index_names(senders, receivers, names)
         if num_nodes is not None:
-            check_integer("num_nodes", num_nodes, 0)
+            check_integer("num_nodes", num_nodes, 0, most=MOST_NUMBERED)
         if names is None:
             found = int(max(senders.max(), receivers.max())) + 1 if senders.size else 0
             names = [str(n) for n in range(found if num_nodes is None else num_nodes)]
