@@ -92,7 +92,7 @@ class SignalingSettings:
                     f"{field.name} is {quoted(value, 80)}, but it must be {_KINDS[wanted]}"
                 )
             low = _LOWEST.get(field.name, 0)
-            if value > _HIGHEST:
+            if wanted is int and value > _HIGHEST:
                 raise InputError(
                     f"{field.name} is {quoted(value, 80)}, but it must be at most {_HIGHEST:g}"
                 )
