@@ -66,7 +66,7 @@ def discover(
     with threadpool_limits(1), limit.current():
         axes = chosen_axes(runs, network, seed, settings)
     inside, plain = axes.inside(runs), axes.settings_inside(settings)
-    seen = data_notes(inside, network)
+    seen = data_notes(runs, network, inside)
     if progress is not None:
         for note in seen:
             progress("data", note)

@@ -29,8 +29,15 @@ _EXPLAINED, _EXPLAINED_R2 = 1.5, 0.99
 _MOST_SAMPLES = 500_000
 
 
-def data_notes(runs: Sequence[Trajectories], network: Network) -> list[str]:
-    """What can be said of the data before a search: angles, inputs, edges in the wrong direction."""
+def data_notes(
+    runs: Sequence[Trajectories],
+    network: Network,
+    inside: Sequence[Trajectories] | None = None,
+) -> list[str]:
+    """What can be said of the data before a search: angles, inputs, edges in the wrong direction.
+
+    inside: the same runs near zero and of usual size, for the comparison of rates.
+    """
     notes = [wrapped_sentence(phases) for phases in wrapped_phases(runs)]
     if notes:
         return notes
@@ -40,7 +47,7 @@ def data_notes(runs: Sequence[Trajectories], network: Network) -> list[str]:
         from jaxllc.diagnosis.window_rates import WindowRates
 
         try:
-            found = compared_directions(WindowRates.of(runs), network)
+            found = compared_directions(WindowRates.of(inside or runs), network)
         except (InputError, np.linalg.LinAlgError):
             return notes
         if sentence := direction_sentence(network, found):
