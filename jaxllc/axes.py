@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Mean of a variable, in standard deviations, from which on it is measured from another origin than zero.
 FAR = 300.0
 # Standard deviations and durations within these are left in their units.
-USUAL = (1e-20, 1e20)
+USUAL = (1e-12, 1e12)
 # Beyond these, numbers of a law leave the range of a double.
 _POSSIBLE = (1e-280, 1e280)
 # Under this name, `Law.settings` keeps the origins.
@@ -226,7 +226,7 @@ class Axes:
             law,
             equations={v: self.equation(v, e) for v, e in law.equations.items()},
             constants=constants,
-            front=tuple(replace(row, equations=self.texts(row.equations)) for row in law.front),
+            front=self._rows(law.front),
             noise={v: value * self.units.get(v, 1.0) for v, value in law.noise.items()},
             notes=(*self.notes(), *(self.sentence(note) for note in law.notes)),
             settings=record,
@@ -234,8 +234,19 @@ class Axes:
             fitted_states=tuple(origin + unit * np.asarray(s) for s in law.fitted_states),
             covariance=covariance,
             confidence=self._confidence(law.confidence, factors),
-            rivals=tuple(replace(r, equations=self.texts(r.equations)) for r in law.rivals),
+            rivals=self._rows(law.rivals),
         )
+
+    def _rows(self, rows: Sequence[Any]) -> tuple[Any, ...]:
+        """Laws beside the one found; one whose numbers leave the range of a double is left out."""
+        kept = []
+        for row in rows:
+            try:
+                kept.append(replace(row, equations=self.texts(row.equations)))
+            except InputError:
+                if getattr(row, "chosen", False):
+                    raise
+        return tuple(kept)
 
     def _constants(self, constants: Sequence[Constant]) -> tuple[tuple[Constant, ...], np.ndarray]:
         rows, factors = [], []

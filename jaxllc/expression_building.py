@@ -142,7 +142,10 @@ def power_of(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
         if base.is_Pow and base.exp.is_Number:
             return power_of(base.base, base.exp * exponent)
         if base.is_Mul:
-            return product_of(power_of(factor, exponent) for factor in base.args)
+            try:
+                return product_of([power_of(factor, exponent) for factor in base.args])
+            except InputError:  # (1e+150*x)**3 is a number for the x that it is meant for
+                return sympy.Pow(base, exponent, evaluate=False)
         if isinstance(base, sympy.exp):
             return call("exp", [product_of([exponent, base.args[0]])])
     return sympy.Pow(base, exponent, evaluate=False)

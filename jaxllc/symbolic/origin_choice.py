@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jaxllc.axes import Axes, axes_of
+from jaxllc.data_sizes import check_sizes
 
 if TYPE_CHECKING:
     from jaxllc.discovery_settings import DiscoverSettings
@@ -17,6 +18,7 @@ def chosen_axes(
     runs: Sequence[Trajectories], network: Network, seed: int, settings: DiscoverSettings
 ) -> Axes:
     """The axes in which to look for a law; raises InputError for sizes that no law can be found in."""
+    check_sizes(runs, network)
     candidates = axes_of(runs)
     if len(candidates) == 1 or settings.preset == "llc":
         return candidates[0]
