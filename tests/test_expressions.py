@@ -146,10 +146,10 @@ def test_what_is_not_arithmetic_is_refused_with_a_sentence(text, part):
     ],
 )
 def test_no_text_takes_long(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.suppress(InputError):
         parse(text)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
 
 
 def test_a_name_is_a_symbol_and_nothing_else():

@@ -39,7 +39,7 @@ def test_weights_that_nothing_can_be_reckoned_with_are_refused(run, weights, par
 
 
 def test_features_and_times_that_nothing_can_be_reckoned_with_are_refused(run):
-    with pytest.raises(InputError, match="node feature w reach 1e.300"):
+    with pytest.raises(InputError, match="node feature w reach"):
         jaxllc.discover(run.with_features({"w": np.full(8, 1e300)}), NETWORK, **QUICK)
     times = run.times.copy()
     times[10] = np.nextafter(times[9], 9)
