@@ -14,6 +14,7 @@ Results go to stdout, everything else to stderr. With `--json`, stdout is one JS
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -56,7 +57,9 @@ def main(arguments: Sequence[str] | None = None, age: float = 0.0) -> int:
             options = _parser(words).parse_args(words)
             options.begun = begun
             _interrupt_on_termination()
-            return int(options.run(options))
+            code = int(options.run(options))
+            sys.stdout.flush()  # where it is full, that is said
+            return code
         except SystemExit as done:  # --help and --version
             return int(done.code or 0)
         except InputError as error:
@@ -66,14 +69,27 @@ def main(arguments: Sequence[str] | None = None, age: float = 0.0) -> int:
         except BrokenPipeError:  # the reader of stdout has gone, as in `jaxllc ... | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
-        except Exception as error:
-            if wants_traceback:
-                raise
+        except OSError as error:
+            if wants_traceback or error.errno != errno.ENOSPC:
+                return _fault(error, wants_traceback)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return _say(
-                f"unexpected failure ({type(error).__name__}: {str(error)[:300]}); this is a fault of "
-                "jaxllc, --traceback shows where",
-                FAILED,
+                "cannot write to stdout: no space is left there; make room, or send it elsewhere",
+                BAD_INPUT,
             )
+        except Exception as error:
+            return _fault(error, wants_traceback)
+
+
+def _fault(error: Exception, wants_traceback: bool) -> int:
+    """What could not be foreseen."""
+    if wants_traceback:
+        raise error
+    return _say(
+        f"unexpected failure ({type(error).__name__}: {str(error)[:300]}); this is a fault of jaxllc, "
+        "--traceback shows where",
+        FAILED,
+    )
 
 
 def console() -> int:

@@ -19,6 +19,7 @@ from jaxllc.errors import (
     check_integer,
     check_number,
 )
+from jaxllc.output_file import remove_leftovers
 from jaxllc.signaling.arguments import conditions_of, prior_of
 from jaxllc.signaling.condition_notes import once
 from jaxllc.signaling.conditions import Conditions
@@ -111,6 +112,8 @@ def train_sweep(
     problem = Problem.of(prior, conditions, settings, folds, networks)
     problem.check(list(members.values()))
     folder = checked_snapshots(snapshots, snapshot_folder, members)
+    if folder is not None:
+        remove_leftovers(folder)
     snapshots = sorted({int(epoch) for epoch in snapshots})
     if together is not None:
         check_integer("together", together, 1, "the models trained side by side")
