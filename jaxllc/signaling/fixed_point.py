@@ -13,6 +13,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxllc.small_matrices import solve
+
 # Residual below which a column may be extrapolated.
 _NEAR = 1e-3
 # States below this are as good as zero: a condition that nothing drives comes to rest too.
@@ -74,7 +76,7 @@ def accelerate_to(
         gram = jnp.einsum("mnb,knb->bmk", changes, changes)
         scale = jnp.trace(gram, axis1=1, axis2=2)[:, None, None] + jnp.finfo(start.dtype).tiny
         system = gram / scale + ridge * jnp.eye(memory, dtype=start.dtype)[None]
-        mixture = jnp.linalg.solve(system, jnp.ones((columns, memory, 1), start.dtype))[:, :, 0]
+        mixture = jax.vmap(solve)(system, jnp.ones((columns, memory), start.dtype))
         mixture = mixture / mixture.sum(1, keepdims=True)
         mixed = jnp.einsum("bm,mnb->nb", mixture, images)
         image = function(mixed)

@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxllc.signaling.neighbour_sums import Array, take
 from jaxllc.signaling.steady_state import Wiring, edges_on_loops, product, transposed_product
+from jaxllc.small_matrices import eigenvalues, eigenvector, orthonormal
 
 # Basis vectors: a complex pair, and others to push the next eigenvalues away.
 BASIS = 6
@@ -51,7 +52,7 @@ def random_eigenspace(key: jax.Array, num_nodes: int, size: int = BASIS, dtype=N
     """Bases to start from."""
     size = min(size, num_nodes)
     bases = jax.random.normal(key, (2, num_nodes, size), jnp.float32).astype(dtype or jnp.float32)
-    return Eigenspace(*(jnp.linalg.qr(basis)[0] for basis in bases))
+    return Eigenspace(*jax.jit(jax.vmap(orthonormal))(bases))
 
 
 def improve(
@@ -66,21 +67,22 @@ def improve(
     weights = jnp.where(wires.cyclic, weights, 0)
     right_image = slope[:, None] * product(wires, weights, right)
     left_image = transposed_product(wires, weights, slope[:, None] * left)
-    values, vectors = jnp.linalg.eig(right.T @ right_image)
-    leading = jnp.argmax(jnp.abs(values))
-    value, inner = values[leading], vectors[:, leading]
-    left_values, left_vectors = jnp.linalg.eig(left.T @ left_image)
-    nearest = jnp.argmin(jnp.abs(left_values - value))
-    v, u = right @ inner, left @ left_vectors[:, nearest]
+    seen = jnp.stack([right.T @ right_image, left.T @ left_image])
+    values, left_values = jax.vmap(eigenvalues)(seen)
+    value = values[jnp.argmax(jnp.abs(values))]
+    nearest = left_values[jnp.argmin(jnp.abs(left_values - value))]
+    inner, left_inner = jax.vmap(eigenvector)(seen, jnp.stack([value, nearest]))
+    v, u = right @ inner, left @ left_inner
     residual = jnp.linalg.norm(right_image @ inner - value * v)
     residual = residual / jnp.maximum(jnp.abs(value), jnp.finfo(weights.dtype).tiny)
-    improved = Eigenspace(_orthonormal(right_image, right), _orthonormal(left_image, left))
-    return improved, LeadingEigenvalue(value, v, u, residual)
+    improved = jax.vmap(_orthonormal)(jnp.stack([right_image, left_image]), jnp.stack(space))
+    return Eigenspace(*improved), LeadingEigenvalue(value, v, u, residual)
 
 
 def _orthonormal(image: jax.Array, basis: jax.Array) -> jax.Array:
     # Directions that J maps to zero would leave the new basis without full rank.
-    return jnp.linalg.qr(image + jnp.finfo(basis.dtype).eps * basis)[0]
+    found = orthonormal(image + jnp.finfo(basis.dtype).eps * basis)
+    return jnp.where(jnp.all(jnp.isfinite(found)), found, basis)
 
 
 def differentiable_radius(

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxllc.small_matrices import solve
 from jaxllc.symbolic.tapes import (
     MAX_CONSTANTS,
     MAX_INPUTS,
@@ -72,6 +73,7 @@ def _refit_one(tape, constants, samples, steps, tolerance):
     dtype = samples.values.dtype
     mask = free.astype(dtype)
     floor = jnp.asarray(1e-12, dtype)
+    unknowns = jnp.max(jnp.where(free, jnp.arange(1, MAX_CONSTANTS + 1), 0))
 
     def look(c):
         def block(k, sums):
@@ -97,9 +99,9 @@ def _refit_one(tape, constants, samples, steps, tolerance):
         scale = jnp.diagonal(matrix)
         scale = jnp.maximum(scale, floor * jnp.max(scale) + 1e-300)
         root = jnp.sqrt(scale)
-        system = matrix / root[:, None] / root[None] + damping * jnp.eye(MAX_CONSTANTS)
+        system = matrix / root[:, None] / root[None] + damping * jnp.diag(mask)
         system = system + jnp.diag(1.0 - mask)
-        move = -jnp.linalg.solve(system, gradient / root) / root * mask
+        move = -solve(system, gradient / root, unknowns) / root * mask
         new = c + move
         new_chi, new_matrix, new_gradient = look(new)
         better = new_chi < chi
