@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -133,7 +133,7 @@ def simulate(
     """Simulate `field` on `network` from initial_state at times[0].
 
     times: (T,), strictly increasing. initial_state: (N, d), or (N,) for one variable; (R, N, d) is
-    a batch of R runs, integrated together. node_features: {name: (N,)}.
+    a batch of R runs. node_features: {name: (N,)}.
     solver: "tsit5", "dopri8" (small tolerances) or "kvaerno5" (implicit, for stiff laws; its
     Jacobian is dense, N d x N d). Raises InputError for input that does not fit; a run that
     diverges or stalls is not an error but a Simulation that says so.
@@ -194,13 +194,19 @@ def simulate(
 
 @lru_cache(maxsize=32)
 def _compiled(solver: str, max_steps: int) -> Any:
-    @partial(jax.vmap, in_axes=(None, None, 0, None, None, None))
-    def run(field, graph, state0, times, rtol, atol):
+    def one(field, graph, state0, times, rtol, atol):
         return solve(
             field, graph, state0, times, solver=solver, rtol=rtol, atol=atol, max_steps=max_steps
         )
 
-    return jax.jit(run)
+    def one_by_one(field, graph, states0, *rest):
+        return jax.lax.map(lambda state0: one(field, graph, state0, *rest), states0)
+
+    # LAPACK splits a batch of systems over the threads that run programs, where each may wait for the others
+    # for ever; one system alone it solves at once.
+    if solver in STIFF_SOLVERS and jax.default_backend() == "cpu":
+        return jax.jit(one_by_one)
+    return jax.jit(jax.vmap(one, in_axes=(None, None, 0, None, None, None)))
 
 
 def outcome_sentence(code: int, stop: float, end: float, solver: str, max_steps: int) -> str:

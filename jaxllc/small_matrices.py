@@ -84,10 +84,9 @@ def eigenvalues(matrix: jax.Array) -> jax.Array:
     size = matrix.shape[0]
     if size == 1:
         return matrix[0].astype(_complex(matrix))
-    largest = jnp.max(jnp.abs(matrix))
+    largest = _largest(matrix)
     finite = jnp.isfinite(largest)
-    scaled = matrix / jnp.where(largest > 0, largest, 1)  # for the squares of its entries
-    start = _without_small(_hessenberg(scaled).astype(_complex(matrix)))
+    start = _without_small(_hessenberg(matrix / largest).astype(_complex(matrix)))
 
     def unfinished(carry: tuple) -> jax.Array:
         _, last, count = carry
@@ -110,15 +109,21 @@ def eigenvector(matrix: jax.Array, value: jax.Array) -> jax.Array:
     By inverse iteration, from the unit vector that serves best. Of numbers that are not finite, ones.
     """
     size = matrix.shape[0]
-    number = jnp.finfo(matrix.dtype)
-    # The shifted matrix is singular but for this; its inverse is as good as the projection on the vector.
-    aside = 10 * number.eps * jnp.sqrt(jnp.sum(jnp.square(jnp.abs(matrix))))
-    shift = value + jnp.maximum(aside, number.tiny)
-    identity = jnp.eye(size, dtype=_complex(matrix))
-    inverse = solve(matrix.astype(identity.dtype) - shift * identity, identity)
+    largest = _largest(matrix)
+    scaled = (matrix / largest).astype(_complex(matrix))
+    # But for this the shifted matrix is singular; its inverse is as good as the projection on the vector.
+    aside = 10 * size * jnp.finfo(matrix.dtype).eps
+    identity = jnp.eye(size, dtype=scaled.dtype)
+    inverse = solve(scaled - (value / largest + aside) * identity, identity)
     best = inverse[:, jnp.argmax(jnp.max(jnp.abs(inverse), axis=0))]
     vector = _unit(inverse @ _unit(best))
     return jnp.where(jnp.all(jnp.isfinite(vector)), vector, size**-0.5)
+
+
+def _largest(matrix: jax.Array) -> jax.Array:
+    """What to divide by, so that squares neither overflow nor vanish."""
+    largest = jnp.max(jnp.abs(matrix))
+    return jnp.where(largest == 0, 1, largest)
 
 
 def _unit(vector: jax.Array) -> jax.Array:
@@ -133,11 +138,15 @@ def _complex(matrix: jax.Array) -> np.dtype:
 
 def _reflection(column: jax.Array, first: jax.Array) -> tuple[jax.Array, jax.Array]:
     """v and b, so that I - b v v^T maps a column on a multiple of the unit vector where `first` is true."""
+    largest = jnp.max(jnp.abs(column))
+    # A reflection does not depend on the length of v; squares of what is left of dependent columns vanish.
+    usable = largest >= jnp.finfo(column.dtype).tiny
+    column = jnp.where(usable, column / jnp.where(usable, largest, 1), 0)
     head = jnp.sum(jnp.where(first, column, 0))
     length = jnp.sqrt(jnp.sum(jnp.square(column)))
     vector = column + jnp.where(first, jnp.where(head < 0, -length, length), 0)
     square = length * (length + jnp.abs(head))
-    return vector, jnp.where(square > 0, 1 / jnp.where(square > 0, square, 1), 0)
+    return vector, jnp.where(usable, 1 / jnp.where(usable, square, 1), 0)
 
 
 def _hessenberg(matrix: jax.Array) -> jax.Array:
@@ -159,7 +168,8 @@ def _without_small(form: jax.Array) -> tuple[jax.Array, jax.Array]:
     size = form.shape[0]
     below = np.subtract.outer(np.arange(size), np.arange(size))
     diagonal, sub = jnp.abs(jnp.diagonal(form)), jnp.abs(jnp.diagonal(form, -1))
-    left = sub > jnp.finfo(form.dtype).eps * (diagonal[1:] + diagonal[:-1])
+    small = jnp.finfo(form.dtype).eps  # the largest entry of the matrix was 1
+    left = sub > small * jnp.maximum(diagonal[1:] + diagonal[:-1], small)
     kept = (below <= 0) | ((below == 1) & jnp.pad(left, (1, 0))[:, None])
     return jnp.where(kept, form, 0), jnp.max(jnp.where(left, np.arange(1, size), 0), initial=0)
 

@@ -20,6 +20,7 @@ from jaxllc.signaling.steady_state import steady_state
 from jaxllc.signaling.structure import Parameters, Structure, drive_of, outputs_of
 from jaxllc.signaling.training import dtype
 from jaxllc.sweeps.vmapped import COARSE
+from jaxllc.waiting import computed
 
 if TYPE_CHECKING:
     from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
@@ -49,7 +50,8 @@ def leverage_in(study: SelfPruningStudy) -> Callable[[StudyModel], np.ndarray]:
         num_edges = shots.weights.shape[1]
         parameters = model.parameters(-1, len(structure.signs))
         activation = study.settings.activation
-        found = _leverage(activation, structure, parameters, ligands, directions, tolerance)
+        arguments = structure, parameters, ligands, directions, tolerance
+        found = computed(_leverage, activation, *arguments)
         values = np.asarray(found, np.float64)[:num_edges]
         known = np.isfinite(values)
         # Near an instability; such an edge stands in the middle of the others.

@@ -41,6 +41,7 @@ from jaxllc.sweeps.records import DONE
 from jaxllc.sweeps.runner import Progress
 from jaxllc.sweeps.training import train_sweep
 from jaxllc.sweeps.vmapped import COARSE
+from jaxllc.waiting import computed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -263,7 +264,8 @@ class _Judge:
 
         def predicted(removed: np.ndarray) -> dict[str, Any]:
             learned = model.parameters(removal.time, len(structure.signs), removed)
-            found, activities = settle(*self.how, structure, learned, self.ligands, self.tolerance)
+            arguments = structure, learned, self.ligands, self.tolerance
+            found, activities = computed(settle, *self.how, *arguments)
             values = np.asarray(activities, np.float64)
             if not np.isfinite(values).all():
                 return _NONE | {"converged": 0, "note": "the predictions are not finite"}

@@ -36,6 +36,7 @@ from jaxllc.signaling.training import (
 )
 from jaxllc.signaling.training_state import Rates, Record, Shape, TrainingState
 from jaxllc.signaling.training_step import training_steps
+from jaxllc.waiting import computed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,8 +223,7 @@ def _train(
     rates = Rates.of(settings, dtype())
     for epoch in range(0, settings.epochs, most):
         count = jnp.asarray(min(most, settings.epochs - epoch))
-        state, _ = _advance(shape, most, structure, part, rates, state, count)
-        jax.block_until_ready(state)
+        state, _ = computed(_advance, shape, most, structure, part, rates, state, count)
     return state
 
 

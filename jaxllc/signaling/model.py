@@ -35,6 +35,7 @@ from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.spectral_radius import SpectralRadius, spectral_radius
 from jaxllc.signaling.steady_state import Solver, SteadyState
 from jaxllc.signaling.structure import Parameters, Structure, settle, structure_of
+from jaxllc.waiting import computed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -268,7 +269,8 @@ class SignalingModel:
         dtype = jnp.zeros(()).dtype
         parameters = jax.tree.map(lambda x: jnp.asarray(x, dtype), self.parameters)
         solver = Solver(steps=max_steps, memory=MEMORY)
-        found, outputs = settle(
+        found, outputs = computed(
+            settle,
             self.activation,
             solver,
             self.structure,

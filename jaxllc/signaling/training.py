@@ -44,6 +44,7 @@ from jaxllc.signaling.training_state import (
     optimizer,
 )
 from jaxllc.signaling.training_step import training_steps
+from jaxllc.waiting import compiled, finished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,21 +59,25 @@ _MOST_STEPS = 500  # of one call of the compiled loop, so that an interrupt is h
 class SignalingFit:
     """A trained model, how it came about, and whether it is to be trusted.
 
-    fitted: the prediction of the conditions of the training. history: DataFrame, one row per epoch: epoch,
-    loss (with penalties), mse, radius (largest spectral radius of the conditions, as last seen), residual
-    (largest relative change of the steady states in the last iteration), learning_rate, unsteady (conditions
-    left out of the misfit because their state did not come to rest), refused (steps whose numbers were not
-    finite). finished: whether all epochs were made. seconds: time spent, compilation included.
+    history: DataFrame, one row per epoch: epoch, loss (with penalties), mse, radius (largest spectral radius
+    of the conditions, as last seen), residual (largest relative change of the steady states in the last
+    iteration), learning_rate, unsteady (conditions left out of the misfit because their state did not come to
+    rest), refused (steps whose numbers were not finite). finished: whether all epochs were made. seconds:
+    time spent, compilation included.
     """
 
     model: SignalingModel
     settings: SignalingSettings
     seed: int
     conditions: Conditions
-    fitted: Prediction
     history: pd.DataFrame
     finished: bool
     seconds: float
+
+    @cached_property
+    def fitted(self) -> Prediction:
+        """The prediction of the conditions of the training."""
+        return self.model.predict(self.conditions)
 
     @property
     def parameters(self) -> Parameters:
@@ -185,12 +190,16 @@ def train(
     shape, rates = Shape.of(settings, conditions.num_conditions), Rates.of(settings, dtype())
     most = most_epochs(shape)
     data, structure = jax.device_put((data, structure))
-    reported, kept = 0.0, len(rows)
-    finished = True
+    reported, kept, usual = 0.0, len(rows), None
+    whole = True
     try:
         while len(rows) < settings.epochs:
             count = min(most, settings.epochs - len(rows))
-            after, records = advance(shape, most, structure, data, rates, state, jnp.asarray(count))
+            arguments = shape, most, structure, data, rates, state, jnp.asarray(count)
+            compiled(advance, *arguments)
+            began = time.perf_counter()
+            after, records = finished(advance(*arguments), usual)
+            usual = time.perf_counter() - began
             latest = history_rows(records, len(rows), count)
             # One assignment: an interrupt leaves a state and its own history.
             state, rows = after, np.concatenate([rows, latest])
@@ -202,19 +211,12 @@ def train(
                 write_checkpoint(checkpoint, state, rows, mark)
                 kept = len(rows)
     except KeyboardInterrupt:
-        finished = False
+        whole = False
     if checkpoint is not None and len(rows) > kept:
         write_checkpoint(checkpoint, state, rows, mark)
-    return fit_of(
-        prior,
-        conditions,
-        settings,
-        seed,
-        state.best.parameters,
-        rows,
-        finished,
-        time.perf_counter() - start,
-    )
+    model = model_of(prior, conditions, settings, state.best.parameters)
+    seconds = time.perf_counter() - start
+    return SignalingFit(model, settings, seed, conditions, history_of(rows), whole, seconds)
 
 
 def prepare(
@@ -304,22 +306,6 @@ def history_of(rows: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(rows, columns=list(HISTORY)).astype({"epoch": int})
-
-
-def fit_of(
-    prior: PriorNetwork,
-    conditions: Conditions,
-    settings: SignalingSettings,
-    seed: int,
-    parameters: Parameters,
-    rows: np.ndarray,
-    finished: bool,
-    seconds: float,
-) -> SignalingFit:
-    """The result of a training."""
-    model = model_of(prior, conditions, settings, parameters)
-    fitted, history = model.predict(conditions), history_of(rows)
-    return SignalingFit(model, settings, seed, conditions, fitted, history, finished, seconds)
 
 
 def model_of(

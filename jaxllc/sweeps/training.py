@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,7 @@ from jaxllc.sweeps.vmapped import (
     judge_program,
     stacked,
 )
+from jaxllc.waiting import compiled, computed, finished
 
 
 def train_sweep(
@@ -293,10 +295,14 @@ class _Trainer:
         structure, data, rates, state = arrays
         records: list[tuple[Record, int, int]] = []
         taken = [_on_host(state.parameters)] if 0 in self.snapshots else []
-        reached = 0
+        reached, usual = 0, None  # seconds that an epoch takes
         for end in ends:
             count = end - reached
-            state, record = program(structure, data, rates, state, jnp.asarray(count))
+            arguments = structure, data, rates, state, jnp.asarray(count)
+            compiled(program, *arguments)
+            began = time.perf_counter()
+            state, record = finished(program(*arguments), usual and usual * count)
+            usual = max(usual or 0.0, (time.perf_counter() - began) / count)
             records.append((_on_host(record), reached, count))
             reached = end
             if end in self.snapshots:
@@ -317,7 +323,7 @@ class _Trainer:
         program = judge_program(member.settings.activation, solver, self.shared, self.mesh)
         levels = copied(np.asarray(self.problem.data.ligands), self.mesh)
         within = jnp.asarray(reachable(TOLERANCE / 20, dtype()), dtype())
-        judged = program(arrays.structure, parameters, levels, within)
+        judged = computed(program, arrays.structure, parameters, levels, within)
         return [np.asarray(x, np.float64) for x in judged]
 
     def _trained(
