@@ -4,8 +4,8 @@ Exit codes
     0    it worked
     1    an unexpected failure, a fault of jaxllc (`--traceback` shows where)
     2    input that cannot be used; one sentence on stderr says which and how to mend it
-    3    a simulation diverged or stalled, a steady state was not reached, or no law was found that can be
-         trusted; what was reached is written, and stderr says when and why
+    3    a simulation or a training diverged or stalled, a steady state was not reached, or no law was found
+         that can be trusted; what was reached is written, and stderr says when and why
     130  interrupted; nothing is left half written, and discover and train write the best they have
 
 Results go to stdout, everything else to stderr. With `--json`, stdout is one JSON object.
@@ -30,8 +30,8 @@ from jaxllc.errors import InputError, nearest_match
 OK, FAILED, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _EPILOG = """exit codes: 0 it worked; 1 unexpected failure; 2 input that cannot be used;
-3 a simulation diverged, a steady state was not reached or no law was found that can be trusted;
-130 interrupted, with nothing half written"""
+3 a simulation or a training diverged, a steady state was not reached or no law was found that can be
+trusted; 130 interrupted, with nothing half written"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None, age: float = 0.0) -> int:
             warnings.simplefilter("ignore")
         try:
             options = _parser(words).parse_args(words)
+            options.words = words
             options.begun = begun
             _interrupt_on_termination()
             code = int(options.run(options))
@@ -85,6 +86,8 @@ def _fault(error: Exception, wants_traceback: bool) -> int:
     """What could not be foreseen."""
     if wants_traceback:
         raise error
+    if type(error).__name__ == "StalledError":
+        return _say(f"{error}; the same command goes on from what is written", FAILED)
     return _say(
         f"unexpected failure ({type(error).__name__}: {str(error)[:300]}); this is a fault of jaxllc, "
         "--traceback shows where",
@@ -97,11 +100,12 @@ def console() -> int:
     from jaxllc.commands.elapsed import process_age
 
     code = main(age=process_age())
-    if code == INTERRUPTED:
-        # An interrupt that passed through exec(), as in an import, would end the process by the signal.
+    if code == INTERRUPTED or getattr(sys.modules.get("jaxllc.waiting"), "lost", False):
+        # An interrupt that passed through exec(), as in an import, would end the process by the signal; and
+        # threads of a device that wait for each other would not let it end.
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(INTERRUPTED)
+        os._exit(code)
     return code
 
 
@@ -210,6 +214,9 @@ def _interrupt_on_termination() -> None:
         signal.signal(signal.SIGTERM, _interrupt)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _interrupt)
+        if sys.unraisablehook is not _unraisable:
+            _hooks.append(sys.unraisablehook)
+            sys.unraisablehook = _unraisable
 
 
 # Exceptions are lost in callbacks of the garbage collector, of which JAX registers one, in the callback by
@@ -217,13 +224,28 @@ def _interrupt_on_termination() -> None:
 _DEAF = frozenset({"_xla_gc_callback", "match_library_callback", "__del__"})
 
 
+_hooks: list[Any] = []
+
+
+def _unraisable(lost: Any) -> None:
+    """An interrupt that Python dropped in any other callback comes once more; the rest is said as before."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        _again(signal.SIGINT)
+    elif _hooks:
+        _hooks[-1](lost)
+
+
+def _again(number: int) -> None:
+    again = threading.Timer(0.01, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raises KeyboardInterrupt; where Python would drop it, the signal comes once more."""
     while frame is not None:
         if frame.f_code.co_name in _DEAF:
-            again = threading.Timer(0.01, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
+            _again(number)
             return
         frame = frame.f_back
     raise KeyboardInterrupt

@@ -19,6 +19,9 @@ _IDLE, _IDLE_SHARE, _PART = 60.0, 0.05, 0.05
 # However busy the process is: a long multiple of what the same work took before, and never less than this.
 _USUAL, _LEAST = 100.0, 1800.0
 
+# Whether a program stood still in this process, which may not end by itself then.
+lost = False
+
 # Programs and shapes that were compiled; to look again takes milliseconds.
 _known: set[Any] = set()
 _MOST_KNOWN = 500
@@ -36,6 +39,7 @@ def finished(arrays: Any, usual: float | None = None) -> Any:
     anywhere, after 100 times the usual time and half an hour. Time in which the process was stopped does not
     count.
     """
+    global lost
     own = jax.default_backend() == "cpu"
     clock = _Clock()
     for leaf in jax.tree.leaves(arrays):
@@ -44,6 +48,7 @@ def finished(arrays: Any, usual: float | None = None) -> Any:
             clock.look()
             stands = own and clock.idle > max(_IDLE, 20 * (usual or 0))
             if stands or clock.waited > max(_LEAST, _USUAL * (usual or float("inf"))):
+                lost = True
                 raise StalledError(
                     f"nothing moves for {clock.idle if stands else clock.waited:.0f} seconds: the threads of "
                     "the device wait for each other, and are lost to this process"
@@ -111,3 +116,19 @@ def computed(program: Any, *arguments: Any, usual: float | None = None) -> Any:
     """program(*arguments) of a jitted program, computed to the end; see `compiled` and `finished`."""
     compiled(program, *arguments)
     return finished(program(*arguments), usual)
+
+
+class Pace:
+    """Runs a program again and again, and knows what a unit of its work takes, without the compilation."""
+
+    def __init__(self) -> None:
+        self.usual: float | None = None
+
+    def computed(self, program: Any, *arguments: Any, units: float = 1.0) -> Any:
+        """As the function, for so many units of work."""
+        compiled(program, *arguments)
+        began = time.perf_counter()
+        usual = None if self.usual is None else self.usual * units
+        result = finished(program(*arguments), usual)
+        self.usual = max(self.usual or 0.0, (time.perf_counter() - began) / units)
+        return result

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
     from jaxllc.self_pruning.scoring import EdgeScores
     from jaxllc.self_pruning.study import SelfPruningStudy
+    from jaxllc.signaling.conditions import Conditions
+    from jaxllc.signaling.prior_network import PriorNetwork
     from jaxllc.signaling.settings import SignalingSettings
 
 _BASE = "self_pruning"
@@ -129,6 +133,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, train, analyse, write, report; 130 if interrupted."""
+    from jaxllc.waiting import StalledError
+
+    try:
+        return _run(options)
+    except StalledError as error:
+        # Nothing is computed here any more; what is trained is in the records.
+        words = [word for word in options.words if word != "--fresh"]
+        say(f"{error}; the rest runs in another process with one device")
+        return subprocess.call([sys.executable, "-m", "jaxllc", *words, "--devices", "1"])
+
+
+def _run(options: argparse.Namespace) -> int:
+    from jaxllc import waiting
     from jaxllc.self_pruning.study import RECORDS, self_pruning_study
 
     settings = settings_of(options, _BASE, _SWEPT)
@@ -144,6 +161,7 @@ def run(options: argparse.Namespace) -> int:
     with output_folder(options.out) as folder:
         prior, conditions = read_problem(options)
         records = folder / RECORDS
+        _say_before(prior, conditions, options)
         try:
             # An analysis names the records too, where the weights of a model are lost.
             with going_on_from(records, options):
@@ -170,6 +188,8 @@ def run(options: argparse.Namespace) -> int:
                 if not study.finished:
                     say(_interrupted(study, records, options))
                     return INTERRUPTED
+                if waiting.lost:
+                    raise waiting.StalledError("the devices stood still")
                 if study.count() == 0:
                     raise InputError(
                         f"none of {len(study.table)} models came to an end, the first: "
@@ -226,6 +246,19 @@ def _cut_cpu(devices: int | None) -> None:
             ) from error
 
 
+def _say_before(prior: PriorNetwork, conditions: Conditions, options: argparse.Namespace) -> None:
+    """What is known of the results before anything is trained."""
+    from jaxllc.self_pruning.scorable import unscored_note
+    from jaxllc.self_pruning.study import networks_of
+
+    kinds = options.seeds_per_network, options.kind, options.signs
+    if options.spurious_edges > 0 and options.seeds_per_network > 0:
+        networks = networks_of(prior, options.spurious_edges, options.seeds, *kinds)
+        note = unscored_note(prior, conditions, networks)
+        if note and not options.quiet:
+            say(note)
+
+
 def _interrupted(study: SelfPruningStudy, records: Path, options: argparse.Namespace) -> str:
     if study.table.empty:
         return "interrupted before the first model was finished; the same command begins anew"
@@ -239,6 +272,7 @@ def _results(
 
     from jaxllc.self_pruning import figures
     from jaxllc.self_pruning.pruned_models import removal_curves, retrained_curves
+    from jaxllc.self_pruning.scorable import TooFewEdgesError
     from jaxllc.self_pruning.score_figures import plot_scores
     from jaxllc.self_pruning.scoring import edge_scores
 
@@ -264,9 +298,14 @@ def _results(
     }
     scores = None
     if any(spurious.any() for spurious in study.spurious.values()):
-        scores = edge_scores(study)
-        tables["edges.csv"] = scores.table
-        drawn["scores.png"] = partial(plot_scores, scores)
+        try:
+            scores = edge_scores(study)
+        except TooFewEdgesError as error:
+            # Said before the training, if it was known; models that diverged may have brought it about.
+            say(str(error))
+        else:
+            tables["edges.csv"] = scores.table
+            drawn["scores.png"] = partial(plot_scores, scores)
     return tables, drawn, scores
 
 

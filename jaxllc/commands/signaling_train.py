@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.command_line import INTERRUPTED
+from jaxllc.command_line import DIVERGED, INTERRUPTED, OK
 from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.output import output_folder, print_json
 from jaxllc.commands.progress import say
@@ -25,6 +25,7 @@ from jaxllc.commands.signaling import (
     add_table_arguments,
     files_line,
     going_on_from,
+    interrupted_line,
     read_problem,
     seeds_of,
     settings_of,
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, train, write, report; 130 if interrupted, with what was trained until then."""
+    """Read, train, write, report; 3 if the training diverged, 130 if interrupted, with what there was."""
     from jaxllc.signaling.training import train
 
     settings, (seed, *others) = settings_of(options), seeds_of(options)
@@ -78,8 +79,20 @@ def run(options: argparse.Namespace) -> int:
                 checkpoint=checkpoint,
                 progress=progress,
             )
-        record = _record(fit, conditions, held_out)
-        record["files"] = [*fit.save(folder), *_write_figures(fit, conditions, held_out, folder)]
+        if not fit.finished:
+            if fit.history.empty:
+                raise KeyboardInterrupt  # nothing was trained that could be written
+            say(
+                f"interrupted after {len(fit.history)} of {settings.epochs} epochs: writing the model so "
+                "far; interrupt again to stop at once"
+            )
+        try:
+            record = _record(fit, conditions, held_out)
+            files = [*fit.save(folder), *_write_figures(fit, conditions, held_out, folder)]
+        except KeyboardInterrupt:
+            say(interrupted_line(checkpoint, options))
+            return INTERRUPTED
+        record["files"] = files
     if options.json:
         print_json(record)
     else:
@@ -92,9 +105,12 @@ def run(options: argparse.Namespace) -> int:
         remarks.append(
             f"{folder} holds the model so far; the same command goes on {again} to the whole training"
         )
-    for remark in remarks if not options.quiet or not fit.finished else []:
-        say(remark)
-    return 0 if fit.finished else INTERRUPTED
+    for remark in remarks if not options.quiet or not fit.finished else [fit.failure]:
+        if remark:
+            say(remark)
+    if not fit.finished:
+        return INTERRUPTED
+    return DIVERGED if fit.failure else OK
 
 
 def _of_training(fit: SignalingFit) -> list[str]:
@@ -141,6 +157,8 @@ def _record(
         "not_converged": stalled,
         "epochs": len(fit.history) and int(fit.history["epoch"].iloc[-1]),
         "finished": fit.finished,
+        "best_epoch": fit.best_epoch,
+        "diverged": bool(fit.failure),
         "seed": fit.seed,
         "seconds": fit.seconds,
         "settings": fit.settings.to_dict(),

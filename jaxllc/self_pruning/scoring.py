@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxllc.errors import InputError, check_callable, check_integer
 from jaxllc.self_pruning.leverage import leverage_in
+from jaxllc.self_pruning.scorable import FEWEST, TooFewEdgesError, ends_of_paths, too_few
 from jaxllc.self_pruning.separation import auroc, check_study
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
 
-_FEWEST = 10  # edges that a class or a fold is judged by
 _FOLDS = 10
 _BINS = 10
 _RIDGE = 1e-3
@@ -100,11 +100,8 @@ def edge_scores(
     seen = _Evidence(study, leverage_in(study) if leverage is None else leverage)
     networks = seen.networks
     total = sum(len(x) for x in seen.added)
-    if total < _FEWEST:
-        raise InputError(
-            f"only {total} spurious edges on a path from a ligand to a TF were added, too few to compare "
-            f"with; add at least {_FEWEST}, or use more seeds"
-        )
+    if total < FEWEST:
+        raise TooFewEdgesError(too_few(total))
     held_out, by_place = _cross_fitted(seen)
     fitted = _fit(np.concatenate(seen.added), np.concatenate(seen.prior))
     odds = np.stack([_log_odds(fitted, seen.prior[n]) for n in range(networks)])
@@ -134,13 +131,13 @@ class _Evidence:
 
     def __init__(self, study: SelfPruningStudy, leverage: Callable[[StudyModel], np.ndarray]):
         prior, groups = study.prior, study.groups
-        reached, leading = _reached(study)
+        reached, leading = ends_of_paths(prior, study.conditions)
         self.on_path = reached[prior.senders] & leading[prior.receivers]
         self.prior_edges = int(self.on_path.sum())
         known = np.concatenate(
             [one.sign_known[study.spurious[name]] for name, one in study.networks.items()]
         )
-        self.by_sign = min(known.sum(), (~known).sum()) >= _FEWEST
+        self.by_sign = min(known.sum(), (~known).sum()) >= FEWEST
         ranks: dict[str, dict[int, list[np.ndarray]]] = {}
         weights: list[list[np.ndarray]] = [[] for _ in groups]
         paths = {}
@@ -169,16 +166,6 @@ class _Evidence:
             self.known.append(study.networks[name].sign_known[spurious & on_path])
         self.prior_known = prior.sign_known[self.on_path]
         self.networks = len(complete)
-
-
-def _reached(study: SelfPruningStudy) -> tuple[np.ndarray, np.ndarray]:
-    """Which nodes a ligand acts on, and which act on a TF, bool (N,), in the prior network."""
-    prior = study.prior
-    masks = np.ones((2, prior.num_nodes), bool)
-    away = prior.unreached(study.conditions.ligands), prior.leading_nowhere(study.conditions.tfs)
-    for mask, names in zip(masks, away, strict=True):
-        mask[[prior.position[name] for name in names]] = False
-    return masks[0], masks[1]
 
 
 def _ranks(

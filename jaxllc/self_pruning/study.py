@@ -31,6 +31,7 @@ from jaxllc.errors import (
     listing,
     quoted,
 )
+from jaxllc.self_pruning.scorable import unscored_note
 from jaxllc.signaling.arguments import conditions_of, prior_of
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
@@ -257,12 +258,9 @@ def self_pruning_study(
     prior = prior_of(prior, conditions)
     conditions = conditions.matched(prior)
     folds = _held_out(conditions, seeds, held_out)
-    numbers = {seed: str(seed // seeds_per_network) for seed in seeds}
-    networks = {
-        number: add_spurious_edges(prior, spurious_edges, int(number), kind, signs)
-        for number in dict.fromkeys(numbers.values())
-    }
-    axes: dict[str, list[Any]] = {"seed": seeds, "network": [numbers[seed] for seed in seeds]}
+    networks = networks_of(prior, spurious_edges, seeds, seeds_per_network, kind, signs)
+    numbers = [_network_name(seed, seeds_per_network) for seed in seeds]
+    axes: dict[str, list[Any]] = {"seed": seeds, "network": numbers}
     if folds:
         axes["fold"] = seeds
     penalties = {"l2": _checked_penalties("l2", l2)}
@@ -298,7 +296,7 @@ def self_pruning_study(
         cluster=cluster,
         progress=progress,
     )
-    notes = result.notes
+    notes = tuple(filter(None, (unscored_note(prior, conditions, networks), *result.notes)))
     if temporary is not None and not result.finished:
         left = len(points) - len(result.table)
         kept = (note for note in notes if not note.startswith(INTERRUPTED))
@@ -321,6 +319,25 @@ def self_pruning_study(
         notes,
         temporary,
     )
+
+
+def networks_of(
+    prior: PriorNetwork,
+    spurious_edges: int,
+    seeds: Sequence[int],
+    seeds_per_network: int = 1,
+    kind: str = "uniform",
+    signs: str = "unknown",
+) -> dict[str, PriorNetwork]:
+    """The prior network with the spurious edges of each set of seeds, by the name of the set."""
+    names = dict.fromkeys(_network_name(seed, seeds_per_network) for seed in seeds)
+    return {
+        name: add_spurious_edges(prior, spurious_edges, int(name), kind, signs) for name in names
+    }
+
+
+def _network_name(seed: int, seeds_per_network: int) -> str:
+    return str(seed // seeds_per_network)
 
 
 class _TemporaryFolder:

@@ -34,6 +34,7 @@ from jaxllc.signaling.structure import (
     initial_parameters,
     structure_of,
 )
+from jaxllc.signaling.training_outcome import best_epoch, failure, history_notes
 from jaxllc.signaling.training_state import (
     HISTORY,
     Best,
@@ -44,7 +45,7 @@ from jaxllc.signaling.training_state import (
     optimizer,
 )
 from jaxllc.signaling.training_step import training_steps
-from jaxllc.waiting import compiled, finished
+from jaxllc.waiting import Pace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,8 @@ class SignalingFit:
     of the conditions, as last seen), residual (largest relative change of the steady states in the last
     iteration), learning_rate, unsteady (conditions left out of the misfit because their state did not come to
     rest), refused (steps whose numbers were not finite). finished: whether all epochs were made. seconds:
-    time spent, compilation included.
+    time spent, compilation included. best_epoch: the one whose parameters the model has, 1 for the untrained
+    start; None if none was made.
     """
 
     model: SignalingModel
@@ -73,6 +75,15 @@ class SignalingFit:
     history: pd.DataFrame
     finished: bool
     seconds: float
+    best_epoch: int | None = None
+
+    @cached_property
+    def failure(self) -> str:
+        """How a finished training failed, by its last epochs beside its start; else an empty text."""
+        if not self.finished:
+            return ""
+        rows = self.history[list(HISTORY)].to_numpy(float)
+        return failure(rows, _batch_size(self.settings, self.conditions), self.best_epoch)
 
     @cached_property
     def fitted(self) -> Prediction:
@@ -91,7 +102,7 @@ class SignalingFit:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what to mind."""
-        return once(*self.model.notes, *_history_notes(self), *self.fitted.notes)
+        return once(*self.model.notes, *history_notes(self), *self.fitted.notes)
 
     @cached_property
     def spectral_radius(self) -> float:
@@ -190,16 +201,13 @@ def train(
     shape, rates = Shape.of(settings, conditions.num_conditions), Rates.of(settings, dtype())
     most = most_epochs(shape)
     data, structure = jax.device_put((data, structure))
-    reported, kept, usual = 0.0, len(rows), None
-    whole = True
+    reported, kept, pace = 0.0, len(rows), Pace()
+    finished = True
     try:
         while len(rows) < settings.epochs:
             count = min(most, settings.epochs - len(rows))
             arguments = shape, most, structure, data, rates, state, jnp.asarray(count)
-            compiled(advance, *arguments)
-            began = time.perf_counter()
-            after, records = finished(advance(*arguments), usual)
-            usual = time.perf_counter() - began
+            after, records = pace.computed(advance, *arguments, units=count)
             latest = history_rows(records, len(rows), count)
             # One assignment: an interrupt leaves a state and its own history.
             state, rows = after, np.concatenate([rows, latest])
@@ -211,12 +219,19 @@ def train(
                 write_checkpoint(checkpoint, state, rows, mark)
                 kept = len(rows)
     except KeyboardInterrupt:
-        whole = False
+        finished = False
     if checkpoint is not None and len(rows) > kept:
         write_checkpoint(checkpoint, state, rows, mark)
     model = model_of(prior, conditions, settings, state.best.parameters)
     seconds = time.perf_counter() - start
-    return SignalingFit(model, settings, seed, conditions, history_of(rows), whole, seconds)
+    best = best_epoch(rows, _batch_size(settings, conditions), float(state.best.loss))
+    return SignalingFit(
+        model, settings, seed, conditions, history_of(rows), finished, seconds, best
+    )
+
+
+def _batch_size(settings: SignalingSettings, conditions: Conditions) -> int:
+    return Shape.of(settings, conditions.num_conditions).batch_size
 
 
 def prepare(
@@ -320,55 +335,6 @@ def model_of(
         settings.activation,
         settings.input_scale,
         once(*prior.notes, *conditions.notes),
-    )
-
-
-def _history_notes(fit: SignalingFit) -> list[str]:
-    """What the epochs of a training give reason to say."""
-    history, count, notes = fit.history, len(fit.history), []
-    if not fit.finished:
-        notes.append(
-            f"interrupted after {count} of {fit.settings.epochs} epochs; the learning rate had not come down"
-        )
-    unstable = history.loc[history["radius"] > 1, "epoch"]
-    if len(unstable):
-        notes.append(_radius_note(fit, unstable))
-    unsteady = int((history["unsteady"] > 0).sum())
-    if unsteady > 0.05 * count:
-        notes.append(
-            f"in {unsteady} of {count} epochs some conditions did not come to rest and were left out of "
-            "the misfit; a larger spectral_penalty or more iterations help"
-        )
-    refused = history["refused"].sum()
-    if refused:
-        notes.append(
-            f"{refused:g} epochs held steps whose numbers were not finite; they were left out"
-        )
-    return notes
-
-
-def _radius_note(fit: SignalingFit, unstable: pd.Series) -> str:
-    """What became of a spectral radius that was above 1 in some epochs."""
-    penalty = fit.settings.spectral_penalty > 0
-    if penalty:
-        seen = (
-            f"the spectral radius passed 1 in {len(unstable)} of {len(fit.history)} epochs (epoch "
-            f"{unstable.iloc[0]} to {unstable.iloc[-1]})"
-        )
-    else:
-        seen = (
-            f"the training began at a spectral radius of {fit.settings.initial_radius:g}, and "
-            "spectral_penalty is 0"
-        )
-    radius = fit.spectral_radius
-    if radius > 1:
-        more = "a larger" if penalty else "a"
-        return (
-            f"{seen}; it is {radius:.3g} at the end, where a steady state need not exist: train with {more} "
-            "spectral_penalty"
-        )
-    return (
-        f"{seen}; {'the penalty pulled it back to' if penalty else 'at the end it is'} {radius:.3g}"
     )
 
 

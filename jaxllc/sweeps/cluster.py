@@ -32,7 +32,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -167,8 +167,10 @@ class Workers:
             self.hold()
         return found
 
-    def ended(self, chunks: Iterable[list[Point]]) -> Iterator[list[Row]]:
-        """The rows of each chunk, as it ends."""
+    def ended(
+        self, chunks: Iterable[list[Point]], say: Callable[[str], None]
+    ) -> Iterator[list[Row]]:
+        """The rows of each chunk, as it ends; a worker that stands still is one that fails."""
         from distributed import CancelledError, KilledWorker, wait
 
         waiting, died = iter(chunks), []

@@ -17,12 +17,13 @@ from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.signaling.spectral_radius import spectral_radius
 from jaxllc.signaling.structure import Parameters, Structure
 from jaxllc.signaling.training import (
-    HISTORY,
     correlation,
     history_of,
     mean_squared_error,
     model_of,
 )
+from jaxllc.signaling.training_outcome import MEND, best_epoch, failure, untrained_note
+from jaxllc.signaling.training_state import Shape
 from jaxllc.sweeps.grids import Point
 from jaxllc.sweeps.records import DIVERGED, DONE
 from jaxllc.sweeps.runner import Outcome
@@ -65,6 +66,16 @@ class TrainedMember:
     def history(self) -> pd.DataFrame:
         """A row per epoch, as the history of a SignalingFit."""
         return history_of(self.history_rows)
+
+    @property
+    def batch_size(self) -> int:
+        """The conditions in a step of the training."""
+        return Shape.of(self.settings, len(self.train)).batch_size
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose parameters were kept, 1 for the untrained start; None if none was judged."""
+        return best_epoch(self.history_rows, self.batch_size, self.best_loss)
 
     @property
     def converged(self) -> np.ndarray:
@@ -112,24 +123,20 @@ def outcome_of(
     """The row of a member: its figures, what `more` adds to them, and whether it diverged."""
     metrics = {**figures_of(member), **({} if more is None else more(member)), **extra}
     note = divergence(member)
-    return Outcome(metrics, DIVERGED if note else DONE, note, member.settings.to_dict())
+    status = DIVERGED if note else DONE
+    note = note or untrained_note(member.history_rows, member.best_epoch)
+    return Outcome(metrics, status, note, member.settings.to_dict())
 
 
 def divergence(member: TrainedMember) -> str:
     """The sentence on how a training diverged, or an empty text."""
-    rows = member.history_rows
-    loss, refused = (rows[:, HISTORY.index(name)] for name in ("loss", "refused"))
-    mend = "train with a lower learning_rate or a larger spectral_penalty"
-    if refused[-1] > 0 or not np.isfinite(loss[-1]):
-        bad = (refused > 0) | ~np.isfinite(loss)
-        first = len(bad) - int(np.argmin(bad[::-1])) if not bad.all() else 0
-        return f"the loss was not finite from epoch {first + 1} of {len(bad)} to the end; {mend}"
-    if not np.isfinite(member.best_loss):
-        return f"no epoch had a finite loss; {mend}"
+    failed = failure(member.history_rows, member.batch_size, member.best_epoch)
+    if failed:
+        return failed
     if not member.converged[member.train].any():
         return (
             f"none of {len(member.train)} conditions of the training reaches a steady state at the end, "
-            f"where the spectral radius is {member.spectral_radius:.3g}; {mend}"
+            f"where the spectral radius is {member.spectral_radius:.3g}; {MEND}"
         )
     return ""
 

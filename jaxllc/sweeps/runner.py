@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import (
@@ -19,6 +20,7 @@ from jaxllc.errors import (
 )
 from jaxllc.json_lines import locked_rows
 from jaxllc.sweeps.devices import device_name, members_within
+from jaxllc.sweeps.fresh_process import FreshProcess, fresh_process
 from jaxllc.sweeps.grids import Grid, GridLike, Point, grid_of, key_of
 from jaxllc.sweeps.records import (
     DIVERGED,
@@ -30,6 +32,7 @@ from jaxllc.sweeps.records import (
     fingerprint_of,
     versions,
 )
+from jaxllc.waiting import StalledError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,13 +169,18 @@ def sweep(
         total = len(grid)
         left = [point for point in grid if not kept.is_done(key_of(point))]
         done = total - len(left)
+
+        def say(what: str) -> None:
+            if progress is not None:
+                progress(done, total, what)
+
         try:
-            if progress is not None and done:
-                progress(done, total, f"{done} of {total} runs were done before")
+            if done:
+                say(f"{done} of {total} runs were done before")
             # Without a run left no workers are started.
             away = cluster is not None and left
             with workers_on(cluster, work, len(left)) if away else nullcontext(work) as place:
-                for rows in place.ended(_chunks(left, place, group)):
+                for rows in place.ended(_chunks(left, place, group), say):
                     kept.add(rows)
                     done += len(rows)
                     if progress is not None:
@@ -180,8 +188,9 @@ def sweep(
         except KeyboardInterrupt:
             finished = False
     table = kept.table(grid)
+    stalled = sum("stalled" in kept.rows.get(key, ()) for key in grid.keys)
     return SweepResult(
-        grid, table, finished, time.perf_counter() - start, _notes(table, total, finished)
+        grid, table, finished, time.perf_counter() - start, _notes(table, total, finished, stalled)
     )
 
 
@@ -196,9 +205,33 @@ class Work:
         """The points in a chunk, for the first point of each group."""
         return map(self.size, points)
 
-    def ended(self, chunks: Iterable[list[Point]]) -> Iterator[list[Row]]:
-        """The rows of each chunk, as it ends."""
-        return map(self.rows, chunks)
+    def ended(
+        self, chunks: Iterable[list[Point]], say: Callable[[str], None]
+    ) -> Iterator[list[Row]]:
+        """The rows of each chunk, as it ends; from one that stands still on, by another process."""
+        waiting = iter(chunks)
+        for chunk in waiting:
+            try:
+                rows = self.rows(chunk)
+            except StalledError as error:
+                say(f"{error}; this chunk and those after it run on one device, in another process")
+                yield from self._elsewhere([chunk], waiting, error)
+            else:
+                yield rows
+
+    def _elsewhere(
+        self, first: list[list[Point]], rest: Iterable[list[Point]], error: StalledError
+    ) -> Iterator[list[Row]]:
+        """The rows of chunks by a process with one device; failed ones where it cannot run them."""
+        with ExitStack() as stack:
+            process: FreshProcess | None = None
+            for chunk in chain(first, rest):
+                try:
+                    process = process or stack.enter_context(fresh_process(self))
+                    rows = process.rows(chunk)
+                except RuntimeError as other:
+                    rows = self.failed(chunk, StalledError(f"{error}; {other}"))
+                yield [{**row, "stalled": str(error)} for row in rows]
 
     def rows(self, chunk: list[Point]) -> list[Row]:
         """Run a chunk; the row of each of its points."""
@@ -256,6 +289,8 @@ def _outcomes(function: Callable[[list[Point]], Any], chunk: list[Point]) -> lis
     """What became of each point of a chunk: a mapping, an Outcome or an exception."""
     try:
         found = function([dict(point) for point in chunk])
+    except StalledError:
+        raise  # nothing runs here any more
     except Exception as error:
         if len(chunk) == 1:
             return [error]
@@ -313,7 +348,7 @@ def _said(rows: Sequence[Row]) -> str:
     return f"{last}; {bad} of {len(rows)} diverged or failed" if bad else last
 
 
-def _notes(table: pd.DataFrame, total: int, finished: bool) -> tuple[str, ...]:
+def _notes(table: pd.DataFrame, total: int, finished: bool, stalled: int) -> tuple[str, ...]:
     notes = []
     if not finished:
         notes.append(
@@ -325,4 +360,9 @@ def _notes(table: pd.DataFrame, total: int, finished: bool) -> tuple[str, ...]:
             notes.append(
                 f"{len(bad)} of {len(table)} runs {status}, the first: {bad['note'].iloc[0]}{mend}"
             )
+    if stalled:
+        notes.append(
+            f"{stalled} of {len(table)} runs came from another process with one device, since the devices of "
+            "this one stood still; what else it computes may stand still too, so start it again"
+        )
     return tuple(notes)

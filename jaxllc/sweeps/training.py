@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ from jaxllc.sweeps.vmapped import (
     judge_program,
     stacked,
 )
-from jaxllc.waiting import compiled, computed, finished
+from jaxllc.waiting import Pace, computed
 
 
 def train_sweep(
@@ -188,6 +188,12 @@ class _Trainer:
         """Take the size that chunks of the group of a point have on all workers of a cluster."""
         self.sizes[self.problem.group(self.members[key_of(point)])] = size
 
+    def for_one_device(self) -> _Trainer:
+        """The same trainer on one device, in chunks of what each device takes: the programs stay the same."""
+        one = copy(self)
+        one.sizes = {group: size // self.mesh.size for group, size in self.sizes.items()}
+        return one
+
     def report(self, done: int, total: int, what: str) -> None:
         """Tell the caller's `progress`; called after each chunk."""
         self.done, self.total = done, total
@@ -295,14 +301,11 @@ class _Trainer:
         structure, data, rates, state = arrays
         records: list[tuple[Record, int, int]] = []
         taken = [_on_host(state.parameters)] if 0 in self.snapshots else []
-        reached, usual = 0, None  # seconds that an epoch takes
+        reached, pace = 0, Pace()
         for end in ends:
             count = end - reached
             arguments = structure, data, rates, state, jnp.asarray(count)
-            compiled(program, *arguments)
-            began = time.perf_counter()
-            state, record = finished(program(*arguments), usual and usual * count)
-            usual = max(usual or 0.0, (time.perf_counter() - began) / count)
+            state, record = pace.computed(program, *arguments, units=count)
             records.append((_on_host(record), reached, count))
             reached = end
             if end in self.snapshots:
