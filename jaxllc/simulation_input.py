@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,11 @@ def state_values(
     values: an array; a Series or mapping by node; a DataFrame with a row for each node and a column for each
     variable; or a DataArray.
     """
+    if not isinstance(values, Mapping | Iterable) and not hasattr(values, "__array__"):
+        raise InputError(
+            f"{what} must be an array of numbers, not a {type(values).__name__}; check the order of the "
+            "arguments."
+        )
     if isinstance(values, Mapping):
         labels = names_tuple(values.keys(), what)
         array = real_numbers(list(values.values()), what)
