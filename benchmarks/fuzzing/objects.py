@@ -79,7 +79,7 @@ def _trajectories(r: Random) -> Case:
             1, r.choice(["D", "h", "s"])
         )
     states = array(r, shape)
-    if r.random() < 0.2 and np.ndim(states) == 2:
+    if r.random() < 0.2 and getattr(states, "ndim", 0) == 2:
         states = frame(r, states, columns=labels(r, nodes))
     features = r.choice([None, None, {}, {"w": array(r, (nodes,))}, plain_object(r)])
     called = r.choice(
@@ -138,7 +138,7 @@ def _network(r: Random) -> Case:
             values = np.array(
                 [[r.choice([0, 1, 0.5]) * (u != v) for u in range(count)] for v in range(count)]
             )
-        if r.random() < 0.5 and np.ndim(values) == 2:
+        if r.random() < 0.5 and getattr(values, "ndim", 0) == 2:
             values = frame(r, values, labels(r, count), labels(r, count))
         case["A"] = values
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from fuzzing import archives, discover_objects, laws, objects, signaling, tables
+from fuzzing import archives, discover_objects, large, laws, objects, signaling, tables
 from fuzzing.judge import (
     MOST_MEGABYTES,
     Failure,
@@ -23,7 +23,7 @@ from fuzzing.minimise import smallest
 from fuzzing.reader import Case, Reader, Readers
 
 READERS = Readers()
-for _module in (tables, signaling, laws, archives, objects, discover_objects):
+for _module in (tables, signaling, laws, archives, objects, discover_objects, large):
     READERS.update(_module.READERS)
 
 _MINIMISED = 12  # kinds of failures of a run whose cases are made small

@@ -31,7 +31,11 @@ def rows(folder: Path, seed: int) -> Iterator[Row]:
     below = problem.states / "below"
     yield _refused("discover: --out below a file", run(problem.discover(below)), folder / "none")
     out = folder / "few-files"
-    yield _refused("train: 12 open files", run(problem.train(out), before=_few_files), out)
+    ended = run(problem.train(out, "--epochs", "60"), before=_few_files)
+    row = _refused("train: 12 open files", ended, out)
+    yield row._replace(
+        expected=f"it works, or {_SENTENCE}", ok=row.ok or (ended.code == 0 and not not_whole(out))
+    )
     for name, words in (
         ("discover", problem.discover),
         ("train", problem.train),
