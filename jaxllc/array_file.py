@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -184,6 +185,8 @@ def _array(archive: zipfile.ZipFile, name: str, header: _Header) -> np.ndarray:
     array = array.T if header.fortran else array
     if header.kind.kind == "b" and np.any(array.view(np.uint8) > 1):
         raise ValueError(f"{name} holds other values than true and false")
-    if header.kind.kind == "U":
-        array.tolist()  # raises where a letter is none
+    if header.kind.kind == "U" and np.any(
+        np.frombuffer(array.tobytes(), np.uint32) > sys.maxunicode
+    ):
+        raise ValueError(f"{name} holds what is no letter")
     return array

@@ -10,6 +10,7 @@ would write in the same way comes out equal to what sympy writes.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cmp_to_key
 from typing import Any
@@ -250,5 +251,7 @@ def _power_of_number(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
 def _checked(number: sympy.Expr) -> sympy.Expr:
     value = as_double(number)
     if number.is_Rational and max(abs(number.p), number.q) >= LARGEST_WHOLE:
+        return sympy.Float(value)
+    if number.is_Float and abs(value) < sys.float_info.min:  # fewer digits than sympy would keep
         return sympy.Float(value)
     return number

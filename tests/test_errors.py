@@ -8,6 +8,7 @@ import pytest
 
 from jaxllc.discovery_settings import checked_settings
 from jaxllc.errors import InputError, as_finite
+from jaxllc.expressions import parse, to_text
 from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.sweeps.grids import Integers, Uniform
 
@@ -65,3 +66,8 @@ def test_numbers_beyond_all_floats_are_refused():
             SignalingSettings.from_dict({"l2": value})
     with pytest.raises(InputError, match=r"at most 2\*\*62"):
         Integers(0, 2**63)
+
+
+def test_numbers_below_the_normal_ones_are_read_back_as_they_are_written():
+    for text in ("1e-300/99999999", "1e-200*1e-115*x_i", "2.5e-320"):
+        assert parse(to_text(parse(text))) == parse(text)

@@ -167,15 +167,15 @@ def network_objects(given: Any) -> str | None:
         network = Network.from_adjacency(
             given["A"], names=None if named else given["names"], signed=signed
         )
-        if named:
-            return _oflabels(network, given["A"])
+        if named and all(isinstance(n, str) for n in (*given["A"].index, *given["A"].columns)):
+            return _of_labels(network, given["A"])
     else:
         network = Network.from_networkx(given["graph"], signed=signed)
     repr(network)
     return None if np.isfinite(network.weights).all() else "weights that are not finite"
 
 
-def _oflabels(network: Any, table: Any) -> str | None:
+def _of_labels(network: Any, table: Any) -> str | None:
     """Each edge must be that of the cell in the row of its receiver and the column of its sender."""
     cells = {}
     for row, values in zip(table.index, table.to_numpy(), strict=True):

@@ -140,7 +140,7 @@ def edges(given: Any) -> str | None:
     ):
         return None
     weights = numbers(columns.get("weight", ["1"] * len(columns["sender"])))
-    if weights is None:
+    if weights is None or names([*columns["sender"], *columns["receiver"]]) is None:
         return None
     listed = zip(columns["sender"], columns["receiver"], weights, strict=True)
     wanted = sorted((u, v, w) for u, v, w in listed if w != 0)

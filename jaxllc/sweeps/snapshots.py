@@ -112,6 +112,9 @@ def read_snapshots(path: str | os.PathLike) -> Snapshots:
     except (ValueError, KeyError, TypeError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise InputError(f"{path} is not {what} ({reason}); {mend}") from None
+    counted = arrays["history"][:, 0]
+    if not np.isfinite(counted).all() or np.any(np.diff(counted) <= 0):
+        raise InputError(f"{path} is not {what} (its epochs are not those of a training); {mend}")
     values = {name: arrays[name] for name in (*_ARRAYS, *_EDGES)}
     best = Parameters(*(arrays[f"best_{name}"] for name in Parameters._fields))
     return Snapshots(point=point, best=best, history=history_of(arrays["history"]), **values)
