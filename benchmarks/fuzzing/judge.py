@@ -21,6 +21,7 @@ MOST_MEGABYTES = 2000
 LONGEST_MESSAGE = 1000
 
 # A word to the user is no fault; what NumPy and pandas say of numbers and types is.
+_WATCHED: list[str] = []  # the reader at work, for the alarm
 _HARMLESS = (UserWarning, DeprecationWarning, PendingDeprecationWarning, ResourceWarning)
 
 
@@ -49,7 +50,8 @@ def strict_process() -> Iterator[None]:
     """Warnings about numbers are errors, an alarm of processor time raises `Overtime`; undone at the end."""
 
     def alarm(*_: object) -> None:
-        raise Overtime
+        if _WATCHED:
+            raise Overtime
 
     old = signal.signal(signal.SIGPROF, alarm)
     try:
@@ -68,6 +70,7 @@ def judged(reader: Reader, case: Case, folder: Path) -> Verdict:
     given = written(case, folder)
     failure, accepted = None, False
     start, own = time.process_time(), time.thread_time()
+    _WATCHED.append(reader.name)
     try:
         signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS, 0.5)  # again where it is swallowed
         complaint = reader.read(given)
@@ -77,12 +80,14 @@ def judged(reader: Reader, case: Case, folder: Path) -> Verdict:
     except InputError as error:
         failure = _of_message(str(error), reader)
     except Overtime:
+        _WATCHED.clear()
         failure = Failure(f"more than {MOST_SECONDS:g} s", _place(), "")
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         failure = Failure(type(error).__name__, _place(), str(error)[:200])
     finally:
+        _WATCHED.clear()
         signal.setitimer(signal.ITIMER_PROF, 0)
     # Beside an alarm the clock of a process may count in ticks only.
     seconds = max(time.process_time() - start, time.thread_time() - own)
