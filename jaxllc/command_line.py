@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None, age: float = 0.0) -> int:
             options.begun = begun
             _interrupt_on_termination()
             code = int(options.run(options))
-            sys.stdout.flush()  # where it is full, that is said
+            if sys.stdout is not None:  # it is None where it was closed, as by >&-
+                sys.stdout.flush()  # where it is full, that is said
             return code
         except SystemExit as done:  # --help and --version
             return int(done.code or 0)
@@ -103,8 +104,9 @@ def console() -> int:
     if code == INTERRUPTED or getattr(sys.modules.get("jaxllc.waiting"), "lost", False):
         # An interrupt that passed through exec(), as in an import, would end the process by the signal; and
         # threads of a device that wait for each other would not let it end.
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
         os._exit(code)
     return code
 

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from jaxllc.command_line import main
 from jaxllc.discovery_settings import checked_settings
 from jaxllc.errors import InputError, as_finite
 from jaxllc.expressions import parse, to_text
@@ -71,3 +72,9 @@ def test_numbers_beyond_all_floats_are_refused():
 def test_numbers_below_the_normal_ones_are_read_back_as_they_are_written():
     for text in ("1e-300/99999999", "1e-200*1e-115*x_i", "2.5e-320"):
         assert parse(to_text(parse(text))) == parse(text)
+
+
+def test_a_command_with_its_output_closed_ends_as_any_other(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    assert main(["discover", "nowhere.csv", "nowhere.csv"]) == 2
+    assert main(["--version"]) == 0
