@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from jaxllc.law import Constant, Law
     from jaxllc.trajectories import Trajectories
 
-# Mean of a variable, in standard deviations, from which on it is measured from another origin than zero.
-FAR = 300.0
+# Mean of a variable, in standard deviations, from which on it may be measured from another origin than zero,
+# and from which on it is: between them zero is one of the origins that are compared.
+FAR, FARTHEST = 30.0, 300.0
 # Standard deviations and durations within these are left in their units.
 USUAL = (1e-12, 1e12)
 # Beyond these, numbers of a law leave the range of a double.
@@ -337,7 +338,10 @@ def axes_of(runs: Sequence[Trajectories]) -> list[Axes]:
         if spread == 0:
             continue
         if abs(mean) >= FAR * spread and len(seen) > 2:
-            for number, origin in enumerate(_origins(seen)):
+            origins = _origins(seen)
+            if abs(mean) < FARTHEST * spread:
+                origins[0] = sympy.Rational(0)
+            for number, origin in enumerate(origins):
                 if origin:
                     candidates[number][name] = origin
         if unit := unit_of(spread * size, f"the states of {name}"):

@@ -131,7 +131,7 @@ def power_of(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
     """base**exponent; whole powers reach the factors of a product and the exponent of a power."""
     if exponent is sympy.S.One:
         return base
-    if exponent is sympy.S.Zero:
+    if exponent is sympy.S.Zero or (exponent.is_Float and not exponent):
         return sympy.Integer(1)
     if base is sympy.S.One and exponent.is_Number:
         return base

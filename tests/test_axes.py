@@ -7,12 +7,15 @@ import sympy
 import jaxllc
 from jaxllc import generators, known_laws
 from jaxllc.axes import Axes, axes_of
+from jaxllc.discovery_settings import DiscoverSettings
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
 from jaxllc.expressions import evaluate, parse
+from jaxllc.symbolic.origin_choice import chosen_axes
 from jaxllc.trajectories import Trajectories
 
 NETWORK = generators.erdos_renyi(12, 3.0, seed=1)
+SETTINGS = DiscoverSettings()
 QUICK = {"neural": "never", "sums": False}
 
 
@@ -79,6 +82,24 @@ def test_an_offset_gives_the_law_of_the_data_without_it(epidemic, offset, start,
     law.report(tmp_path / "law.html")
 
 
+def test_of_data_not_so_far_from_zero_the_simpler_law_tells_the_origin(epidemic):
+    run, home = epidemic
+    law = jaxllc.discover(moved(run, offset=30.0), NETWORK, **QUICK)
+    assert any("x was measured from 30" in note for note in law.notes)
+    assert len(law.constants) == len(home.constants)
+
+
+def test_a_law_near_a_steady_state_keeps_zero_as_its_origin():
+    # Gene regulation on a ring: every node rests at x = x**2*2/(1 + x**2), at 1.
+    ring = jaxllc.Network.from_edges(np.arange(12), np.roll(np.arange(12), -1), undirected=True)
+    start = 1 + 0.06 * np.random.default_rng(0).standard_normal(12)
+    near = moved(known_laws.get("gene").simulate(ring, np.linspace(0, 2, 50), start))
+    mean, spread = near.states.mean(), near.states.std()
+    assert 30 < mean / spread < 300
+    assert len(axes_of([near])) > 1
+    assert chosen_axes([near], ring, 0, SETTINGS).usual
+
+
 @pytest.mark.slow
 def test_each_variable_has_an_origin_of_its_own():
     run = simulated("fitzhugh_nagumo")
@@ -100,7 +121,7 @@ def test_each_variable_has_an_origin_of_its_own():
 
 def test_usual_data_are_left_as_they_are(epidemic):
     run, _ = epidemic
-    for size, offset in ((1.0, 0.0), (1e-6, 0.0), (1e6, 0.0), (1.0, 30.0)):
+    for size, offset in ((1.0, 0.0), (1e-6, 0.0), (1e6, 0.0), (1.0, 5.0)):
         (axes,) = axes_of([moved(run, size=size, offset=offset)])
         assert axes.usual
         assert axes.inside([run])[0] is run

@@ -46,7 +46,8 @@ def _named_options():
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", node.value):
+                # Flags of XLA have underscores.
+                for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?!\w)", node.value):
                     yield path.name, option
 
 

@@ -43,6 +43,7 @@ def test_a_law_file_runs_from_a_given_state(found_law, tables, tmp_path, capsys)
         "nodes": 20,
         "times": 5,
         "variables": ["x"],
+        "seed": 0,
     }
     (run,) = jaxllc.read_states(out)
     names = [int(name) for name in run.names]

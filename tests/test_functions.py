@@ -150,10 +150,10 @@ def test_a_wrong_call_is_refused_with_a_sentence(text, part):
     ids=range(11),
 )
 def test_no_text_takes_long(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.suppress(InputError):
         parse(text)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
 
 
 def test_a_law_with_these_functions_survives_a_file(tmp_path):

@@ -306,7 +306,7 @@ BAD = {
     "unknown demand": ({"demand": ("expp",)}, ["'expp'", "did you mean 'exp'"]),
     "forbidden demand": ({"demand": ("exp",), "functions": ("sin",)}, ["not allowed"]),
     "forbidden division": ({"demand": ("division",), "division": False}, ["not allowed"]),
-    "demand as text": ({"demand": "exp"}, ["tuple"]),
+    "demand as text": ({"demand": "exp"}, ["list of names"]),
 }
 
 

@@ -158,7 +158,7 @@ def test_the_report_shows_them_too(law, tmp_path):
     assert row[1:3] == ["0.49 1/h", "on its bound"]
     assert row[3:5] == ["—", "—"]  # of the interval
     low, _ = law.confidence.intervals[[c.role for c in law.constants].index("b")]
-    assert any(text.startswith(f"{low:.2g}") for text in texts)
+    assert any(text.startswith(str(low)[:4]) for text in texts)
     assert not any(text.startswith("nan") for text in texts)
 
 

@@ -101,6 +101,7 @@ def test_every_text_is_escaped(found_law, tmp_path):
         adjusted_r2={attack: 1.0},
         noise={attack: 1.0},
         data=(),
+        covariance=None,
     )
     write_report(law, tmp_path / "law.html", title=attack)
     parsed = read(tmp_path / "law.html")

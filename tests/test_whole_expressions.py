@@ -182,3 +182,9 @@ def test_sums_within_sums_keep_their_parentheses():
     assert str(expression) == "(x_i - 100000) - 3*(x_j - 100000) + 0.25"
     assert parse(to_text(expression)) == expression
     assert sum_of([x, y, x, sympy.Integer(2), -y]) == 2 * x + 2
+
+
+def test_a_power_of_zero_is_one_whatever_wrote_the_zero():
+    text = to_text(parse("hill(tanh(1)**0.5, cos(.25), (0**0.5)**100)"))
+    assert to_text(parse(text)) == text
+    assert evaluate(parse(text), {}) == pytest.approx(0.5)

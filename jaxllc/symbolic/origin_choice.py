@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from jaxllc.trajectories import Trajectories
 
 
+# What another origin than zero must gain in constants, or under noise in units of the criterion.
+_CLEARLY_FEWER, _CLEARLY_BETTER = 1.5, 20.0
+
+
 def chosen_axes(
     runs: Sequence[Trajectories], network: Network, seed: int, settings: DiscoverSettings
 ) -> Axes:
@@ -22,14 +26,23 @@ def chosen_axes(
     candidates = axes_of(runs)
     if len(candidates) == 1 or settings.preset == "llc":
         return candidates[0]
+
+    def complexity(axes: Axes) -> tuple[float, float]:
+        constants, score, clean = _complexity(axes.inside(runs), network, seed, settings)
+        # Where zero may be the origin, it is the one that needs no proof.
+        saved = 0 if axes.origins else 1
+        if clean:
+            return constants - saved * _CLEARLY_FEWER, score
+        return score - saved * _CLEARLY_BETTER, constants
+
     # The rounder number where both serve as well.
-    return min(candidates, key=lambda axes: _complexity(axes.inside(runs), network, seed, settings))
+    return min(candidates, key=complexity)
 
 
 def _complexity(
     runs: list[Trajectories], network: Network, seed: int, settings: DiscoverSettings
-) -> tuple[float, float]:
-    """Constants of the best equations of a sparse search; under noise, what their score says."""
+) -> tuple[float, float, bool]:
+    """Constants and score of the best equations of a sparse search, and whether the data are clean."""
     from jaxllc.fitting.gauge import has_equal_input_weights
     from jaxllc.fitting.resolution import within_samples, without_unresolved_start
     from jaxllc.fitting.smoothing import smooth
@@ -59,4 +72,4 @@ def _complexity(
         best = first_guess(proposals, clean, slack)
         constants += best.num_constants
         score += best.residual if clean else best.score
-    return (constants, score) if problem.clean else (score, constants)
+    return constants, score, problem.clean
