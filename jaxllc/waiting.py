@@ -78,7 +78,12 @@ class _Clock:
 
 
 def compiled(program: Any, *arguments: Any) -> None:
-    """Compile a jitted program for its arguments; an interrupt is heard, and the call after it is at once."""
+    """Compile a jitted program for its arguments; an interrupt is heard, and the call after it is at once.
+
+    A plain function has nothing to compile.
+    """
+    if not hasattr(program, "lower"):
+        return
     leaves, tree = jax.tree.flatten(arguments)
     kinds = [(x.shape, str(x.dtype)) if hasattr(x, "dtype") else x for x in leaves]
     key = (program, tree, tuple(kinds), jax.config.read("jax_enable_x64"))

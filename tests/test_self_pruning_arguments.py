@@ -155,6 +155,25 @@ def test_arguments_that_do_not_fit_are_named(arguments, said, tmp_path):
     assert not (tmp_path / RECORDS).exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"l2": [-1e-5]}, "l2 is -1e-05"),
+        ({"l1": [True]}, "l1 holds True"),
+        ({"held_out": 1}, "held_out is 1;"),
+        ({"seeds_per_network": 0}, "seeds_per_network is 0"),
+        ({"times": 1}, "times is 1"),
+        ({"kind": "evenly"}, "kind is 'evenly'"),
+        ({"signs": "some"}, "signs is 'some'"),
+    ],
+)
+def test_what_is_wrong_in_itself_is_said_before_what_does_not_fit_the_network(
+    arguments, said, tmp_path
+):
+    with pytest.raises(InputError, match=said):
+        run(tmp_path, number=1000, **arguments)
+
+
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="which cannot be made: File exists"):

@@ -9,6 +9,7 @@ import scipy.sparse.linalg
 
 from jaxllc.signaling.spectral_radius import (
     Eigenspace,
+    _orthonormal_bases,
     differentiable_radius,
     improve,
     radius_of_weights,
@@ -218,6 +219,15 @@ def test_one_product_per_step_follows_weights_that_change_slowly(cases):
         space, leading = in_float64(jitted_improve, given.wires, weights, slope, space)
         errors.append(abs(abs(leading.value) / abs(eigenvalues(given, slope, weights)[0]) - 1))
     assert max(errors) < 1e-3
+
+
+def test_bases_to_start_from_are_compiled_once():
+    """Each member of a study draws its own."""
+    for seed in range(2):
+        random_eigenspace(jax.random.key(seed), 7)
+    before = _orthonormal_bases._cache_size()
+    random_eigenspace(jax.random.key(2), 7)
+    assert _orthonormal_bases._cache_size() == before
 
 
 def test_single_precision_and_vmap_over_conditions(cases):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxllc.signaling import train
+from jaxllc.signaling import SignalingSettings, train
 from jaxllc.signaling.training_outcome import best_epoch, failure, untrained_note
 from jaxllc.signaling.training_state import HISTORY
 from jaxllc.sweeps import grid, train_sweep
@@ -61,6 +61,30 @@ def test_an_untrained_start_that_is_no_failure_is_noted():
     assert untrained_note(rows, 1).startswith("no epoch of 30 was better than the untrained start")
 
 
+def test_a_short_training_whose_fit_is_a_little_worse_is_noted_and_a_long_one_failed():
+    """A few epochs, of which none came below the start yet; far above the start is a failure at once."""
+    for count, failed in ((2, False), (20, False), (100, True)):
+        rows = history(np.linspace(1.16, 1.17, count))
+        assert bool(failure(rows, 4, 1)) == failed
+        assert untrained_note(rows, 1).startswith(f"no epoch of {count} was better")
+    assert "no epoch was better" in failure(history([1, 2.5]), 4, 1)
+
+
+def test_penalties_beside_a_small_misfit_that_falls_are_no_failure():
+    """The spectral penalty of a sound training may be a multiple of it for a while."""
+    falls = np.linspace(0.01, 0.009, 30)
+    assert failure(history(np.linspace(0.01, 0.3, 30), falls), 4, 1) == ""
+    assert "at the start and 66" in failure(history(np.linspace(0.01, 66.7, 30), falls), 4, 1)
+    assert "at the start and" in failure(history(np.linspace(0.01, 0.3, 30)), 4, 1)
+
+
+@pytest.mark.parametrize("epochs", [2, 3, 5, 10])
+@pytest.mark.parametrize("factor", [1.0, 0.05])
+def test_a_short_training_with_default_settings_is_no_failure(epochs, factor):
+    conditions = dataclasses.replace(CONDITIONS, tf_activities=CONDITIONS.tf_activities * factor)
+    assert train(PRIOR, conditions, SignalingSettings(epochs=epochs)).failure == ""
+
+
 def test_the_best_epoch_is_that_of_the_loss_that_was_kept():
     rows = history([1.0, 0.5, 0.25, 0.75], unsteady=[0, 0, 4, 0])
     assert best_epoch(rows, 4, 0.5) == 2
@@ -79,5 +103,8 @@ def test_a_learning_rate_beyond_reason_is_a_training_that_diverged():
     assert "pulled it back" not in fit.summary()
     result = train_sweep(PRIOR, CONDITIONS, wild, grid(learning_rate=[1e-2, 1e6]))
     assert result.table["status"].tolist() == ["done", "diverged"]
-    assert result.table["note"][1] == fit.failure
+    # Its numbers are those of a training that went wild, where rounding errors grow without bound.
+    assert (
+        result.table["note"][1].split(" at the end: ")[1] == fit.failure.split(" at the end: ")[1]
+    )
     assert "pulled it back" not in train(PRIOR, CONDITIONS, SETTINGS).summary()

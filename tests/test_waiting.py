@@ -51,6 +51,10 @@ def test_a_program_is_compiled_once_for_each_kind_of_arguments():
     assert 0 < pace.usual < 100
 
 
+def test_a_plain_function_in_the_place_of_a_program_is_called():
+    assert computed(lambda x, y: x + y, 1, 2) == Pace().computed(lambda x: x, 3) == 3
+
+
 def test_what_work_aside_raises_comes_back():
     def fails():
         raise ValueError("a sentence")

@@ -253,7 +253,10 @@ def _say_before(prior: PriorNetwork, conditions: Conditions, options: argparse.N
 
     kinds = options.seeds_per_network, options.kind, options.signs
     if options.spurious_edges > 0 and options.seeds_per_network > 0:
-        networks = networks_of(prior, options.spurious_edges, options.seeds, *kinds)
+        try:
+            networks = networks_of(prior, options.spurious_edges, options.seeds, *kinds)
+        except InputError:
+            return  # the study says it, after what is wrong without a look at the network
         note = unscored_note(prior, conditions, networks)
         if note and not options.quiet:
             say(note)

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -23,20 +22,20 @@ import numpy as np
 from jaxllc.errors import (
     InputError,
     check_callable,
+    check_choice,
     check_integer,
     check_mapping,
     check_number,
     check_path,
-    check_seed,
-    listing,
     quoted,
 )
 from jaxllc.self_pruning.scorable import unscored_note
+from jaxllc.self_pruning.study_arguments import check_part, checked_penalties, checked_seeds
 from jaxllc.signaling.arguments import conditions_of, prior_of
 from jaxllc.signaling.conditions import Conditions
 from jaxllc.signaling.prior_network import PriorNetwork
 from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
-from jaxllc.signaling.spurious_edges import add_spurious_edges, is_spurious
+from jaxllc.signaling.spurious_edges import KINDS, SIGNS, add_spurious_edges, is_spurious
 from jaxllc.signaling.structure import Parameters
 from jaxllc.signaling.training import dtype
 from jaxllc.sweeps.cluster import check_cluster, is_local
@@ -247,13 +246,19 @@ def self_pruning_study(
         print(study.summary())
     """
     settings = settings_of(settings, "self_pruning")
-    seeds = list(_checked_seeds(seeds))
+    seeds = list(checked_seeds(seeds))
     check_integer("spurious_edges", spurious_edges, 0, "the edges added for each seed")
     check_integer("seeds_per_network", seeds_per_network, 1, "the seeds that share spurious edges")
     check_integer("times", times, 2, "the begin and the end of the training", 1_000_000)
     check_callable("progress", progress, "models done, models in all and what was done")
     if folder is not None:
         check_path("folder", folder)
+    check_choice("kind", kind, KINDS)
+    check_choice("signs", signs, SIGNS)
+    check_part(held_out)
+    penalties = {"l2": checked_penalties("l2", l2, settings)}
+    if l1 is not None:
+        penalties["l1"] = checked_penalties("l1", l1, settings)
     conditions = conditions_of(conditions)
     prior = prior_of(prior, conditions)
     conditions = conditions.matched(prior)
@@ -263,9 +268,6 @@ def self_pruning_study(
     axes: dict[str, list[Any]] = {"seed": seeds, "network": numbers}
     if folds:
         axes["fold"] = seeds
-    penalties = {"l2": _checked_penalties("l2", l2)}
-    if l1 is not None:
-        penalties["l1"] = _checked_penalties("l1", l1)
     # Seed by seed: a study that is interrupted has about as many models of each penalty.
     points = zipped(**axes) * grid(**penalties)
     epochs = np.unique(np.linspace(0, settings.epochs, times).round().astype(int))
@@ -348,33 +350,10 @@ class _TemporaryFolder:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-def _checked_seeds(seeds: Iterable[int]) -> list[int]:
-    found = listing("seeds", seeds, "them", "range(10)")
-    if not found:
-        raise InputError("seeds is empty; give at least one, such as range(10)")
-    for seed in found:
-        check_seed("a seed of seeds", seed)
-    return [int(seed) for seed in found]
-
-
-def _checked_penalties(name: str, values: Iterable[float]) -> list[float]:
-    found = [values] if isinstance(values, Real) else listing(name, values, "penalties", "[1e-5]")
-    if not found:
-        raise InputError(f"{name} is empty; give at least one penalty, such as 1e-5")
-    for value in found:
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise InputError(f"{name} holds {quoted(value, 80)}; give numbers, such as 1e-5")
-    return [float(value) for value in found]
-
-
 def _held_out(
     conditions: Conditions, seeds: Sequence[int], part: float
 ) -> dict[int, tuple[str, ...]]:
     """The conditions that each seed holds out, drawn at random; none where the part is 0."""
-    if isinstance(part, bool) or not isinstance(part, Real) or not 0 <= part < 1:
-        raise InputError(
-            f"held_out is {quoted(part, 80)}; give a part of the conditions, from 0 to below 1"
-        )
     if part == 0:
         return {}
     total = conditions.num_conditions

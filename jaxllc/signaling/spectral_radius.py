@@ -52,7 +52,11 @@ def random_eigenspace(key: jax.Array, num_nodes: int, size: int = BASIS, dtype=N
     """Bases to start from."""
     size = min(size, num_nodes)
     bases = jax.random.normal(key, (2, num_nodes, size), jnp.float32).astype(dtype or jnp.float32)
-    return Eigenspace(*jax.jit(jax.vmap(orthonormal))(bases))
+    return Eigenspace(*_orthonormal_bases(bases))
+
+
+# Made once: a program made in each call would be compiled in each call.
+_orthonormal_bases = jax.jit(jax.vmap(orthonormal))
 
 
 def improve(

@@ -15,9 +15,10 @@ from jaxllc.signaling.training_state import HISTORY
 if TYPE_CHECKING:
     from jaxllc.signaling.training import SignalingFit
 
-_WORSE = (
-    2.0  # times the loss of the start; a penalty may raise the loss a little while the fit improves
-)
+_WORSE = 2.0  # times the loss of the start
+_WORSE_FIT = 1.1  # times the misfit of the start; less is a rise by penalties
+_RISE = 0.5  # of the loss by penalties alone, beside activities from 0 to 1
+_SHORT = 50  # epochs in which a sound training may not have come below its start again
 _LAST = 0.02  # part of the epochs that a training ends with
 MEND = "train with a lower learning_rate or a larger spectral_penalty"
 
@@ -36,6 +37,10 @@ def best_epoch(rows: np.ndarray, batch_size: int, best_loss: float) -> int | Non
 def failure(rows: np.ndarray, batch_size: int, best: int | None) -> str:
     """The sentence on how a training failed, or an empty text.
 
+    It failed where the loss at its end is not finite, or far above that at its start; where penalties alone
+    raised it, by more than a misfit is. A training that is not short also failed where no
+    epoch was better than its start and the fit became worse.
+
     rows: (epochs, columns of HISTORY). best: the epoch whose parameters were kept.
     """
     if not len(rows):
@@ -50,7 +55,9 @@ def failure(rows: np.ndarray, batch_size: int, best: int | None) -> str:
     (start, end), (fit_start, fit_end) = (
         _ends(_score(rows, name, batch_size)) for name in ("loss", "mse")
     )
-    if not end > _WORSE * start and not (best == 1 < len(rows) and fit_end > fit_start):
+    by_fit = fit_end > _WORSE_FIT * fit_start
+    far_above = end > max(_WORSE * start, start if by_fit else start + _RISE)
+    if not far_above and not (best == 1 and fit_end > fit_start and len(rows) >= _SHORT):
         return ""
     kept = f"the model is that of epoch {best}, before it rose"
     if best == 1:
