@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from numbers import Real
+from typing import Any
 
 from jaxllc.errors import InputError, check_seed, listing, quoted
 from jaxllc.signaling.settings import SignalingSettings
@@ -30,7 +31,8 @@ def checked_penalties(
     for value in found:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise InputError(f"{name} holds {quoted(value, 80)}; give numbers, such as 1e-5")
-        replace(settings, **{name: float(value)})  # which checks it
+        changed: dict[str, Any] = {name: float(value)}
+        replace(settings, **changed)  # which checks it
     return [float(value) for value in found]
 
 
