@@ -69,10 +69,11 @@ import os, signal, threading
 import jax, jax.numpy as jnp
 from jaxllc.waiting import aside, computed, finished
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore it
-program = jax.jit(lambda x, n: jax.lax.fori_loop(0, n, lambda _, y: jnp.cos(y), x))
-computed(program, jnp.ones(100), 1)
+# XLA runs a program whose steps are next to nothing before the call returns, so they are products.
+program = jax.jit(lambda x, n: jax.lax.fori_loop(0, n, lambda _, y: jnp.cos(y @ y), x))
+computed(program, jnp.ones((50, 50)), 1)
 for wait in (
-    lambda: finished(program(jnp.ones(100), 1_000_000_000)),
+    lambda: finished(program(jnp.ones((50, 50)), 1_000_000_000)),
     lambda: aside(lambda: threading.Event().wait(3600)),
 ):
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
