@@ -22,9 +22,13 @@ _DIP = 0.12
 
 
 class Scale:
-    """Range of one variable over the data, from which the grids of inner constants are made."""
+    """Range of one variable over the data, from which the grids of inner constants are made.
 
-    def __init__(self, values: np.ndarray) -> None:
+    noisy: whether noise may make one form out of another.
+    """
+
+    def __init__(self, values: np.ndarray, noisy: bool = False) -> None:
+        self.noisy = noisy
         finite = values[np.isfinite(values)]
         self.low, self.high = (float(q) for q in np.quantile(finite, [0.005, 0.995]))
         self.std = float(max(np.std(finite), 1e-300))
@@ -99,8 +103,9 @@ def _atoms(
     atoms.append(_Atom(sympy.sin(_W0 * symbol), [(t / scale.width,) for t in turns], (True,)))
     rates = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
     atoms.append(_Atom(sympy.exp(-_W0 * symbol), [(r,) for r in rates], (True,)))
-    if scale.low < -0.1 * scale.size and scale.high > 0.1 * scale.size:
-        # A sigmoid imitates it with two constants more.
+    if scale.noisy and scale.low < -0.1 * scale.size and scale.high > 0.1 * scale.size:
+        # A sigmoid imitates it with two constants more; in clean data these are told apart, and what is
+        # steep between zero and linear stands before the truth in searches of many variables.
         slopes = _geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.2)
         atoms.append(_Atom(sympy.tanh(_W0 * symbol), [(r,) for r in slopes], (True,)))
     if rich:

@@ -80,7 +80,10 @@ class SearchProblem:
     @cached_property
     def scales(self) -> dict[str, Scale]:
         return {
-            name: Scale(np.concatenate([s[..., v].ravel() for s in self.smoothed.states]))
+            name: Scale(
+                np.concatenate([s[..., v].ravel() for s in self.smoothed.states]),
+                noisy=not self.is_clean(v),
+            )
             for v, name in enumerate(self.variables)
         }
 
