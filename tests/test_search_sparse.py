@@ -386,8 +386,8 @@ def test_noise_below_zero_takes_no_saturating_term_from_the_library():
 
 def test_tanh_is_offered_where_noisy_states_take_both_signs():
     differences = {"x": Scale(np.linspace(-2.0, 2.0, 50))}
-    for low, noisy, offered in ((-2.0, True, True), (-2.0, False, False), (0.0, True, False)):
-        scales = {"x": Scale(np.linspace(low, 2.0, 50), noisy)}
+    for low, noise, offered in ((-2.0, 0.01, True), (-2.0, 0.0, False), (0.0, 0.01, False)):
+        scales = {"x": Scale(np.linspace(low, 2.0, 50), noise)}
         terms = candidate_terms(("x",), (), scales, differences, False, False)
         assert any(t.family.expression == sympy.tanh(W0 * X_J) for t in terms) == offered
 

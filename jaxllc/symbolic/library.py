@@ -17,6 +17,8 @@ from jaxllc.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol, sigm
 
 _W0, _W1 = inner_symbol(0), inner_symbol(1)
 _ONE = sympy.Integer(1)
+# Noise, relative to the standard deviation, below which data count as clean.
+CLEAN = 3e-4
 # How far below zero, relative to its size, a variable may dip that still counts as positive.
 _DIP = 0.12
 
@@ -24,14 +26,14 @@ _DIP = 0.12
 class Scale:
     """Range of one variable over the data, from which the grids of inner constants are made.
 
-    noisy: whether noise may make one form out of another.
+    noise: standard deviation of the noise of its samples.
     """
 
-    def __init__(self, values: np.ndarray, noisy: bool = False) -> None:
-        self.noisy = noisy
+    def __init__(self, values: np.ndarray, noise: float = 0.0) -> None:
         finite = values[np.isfinite(values)]
         self.low, self.high = (float(q) for q in np.quantile(finite, [0.005, 0.995]))
         self.std = float(max(np.std(finite), 1e-300))
+        self.noisy = noise > CLEAN * self.std
         self.size = float(max(abs(self.low), abs(self.high), 1e-300))
         self.width = max(self.high - self.low, 1e-300)
         quarter = np.quantile(finite, [0.25, 0.75])

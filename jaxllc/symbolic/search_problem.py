@@ -19,7 +19,7 @@ from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.constants import ColumnCache
 from jaxllc.symbolic.demanded_terms import demanded_terms
 from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.library import Scale, candidate_terms, input_arguments, sum_terms
+from jaxllc.symbolic.library import CLEAN, Scale, candidate_terms, input_arguments, sum_terms
 from jaxllc.terms import Stage, Term
 from jaxllc.time_limit import current_limit
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from jaxllc.network import Network
     from jaxllc.trajectories import Trajectories
 
-# Noise, relative to the standard deviation, below which data count as clean.
-CLEAN = 3e-4
 # Share of a signal's standard deviation that is not held against a law: grid, solver, rounding.
 FLOOR = 1e-5
 # Share of the time of a discovery after which engines come to an end.
@@ -79,13 +77,11 @@ class SearchProblem:
 
     @cached_property
     def scales(self) -> dict[str, Scale]:
-        return {
-            name: Scale(
-                np.concatenate([s[..., v].ravel() for s in self.smoothed.states]),
-                noisy=not self.is_clean(v),
-            )
-            for v, name in enumerate(self.variables)
-        }
+        scales = {}
+        for v, name in enumerate(self.variables):
+            values = np.concatenate([s[..., v].ravel() for s in self.smoothed.states])
+            scales[name] = Scale(values, float(self.smoothed.noise[v]))
+        return scales
 
     @cached_property
     def differences(self) -> dict[str, Scale]:
