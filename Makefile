@@ -10,13 +10,14 @@ BENCH_READY := $(VENV)/.installed-bench
 demo: $(READY)
 	$(BIN)/jaxllc demo
 
+# Two processes, a file of tests in one of them.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 	JAXLLC_NOTEBOOK_QUICK=1 $(BIN)/python tests/run_notebooks.py
 
 # With every slow test, not only those of the day.
 test-all: lint
-	$(BIN)/python -m pytest --slow all
+	$(BIN)/python -m pytest -n 2 --dist loadfile --slow all
 	JAXLLC_NOTEBOOK_QUICK=1 $(BIN)/python tests/run_notebooks.py
 
 lint: $(READY)

@@ -338,10 +338,10 @@ def axes_of(runs: Sequence[Trajectories]) -> list[Axes]:
         if spread == 0:
             continue
         if abs(mean) >= FAR * spread and len(seen) > 2:
-            origins = _origins(seen)
+            likely = _origins(seen)
             if abs(mean) < FARTHEST * spread:
-                origins[0] = sympy.Rational(0)
-            for number, origin in enumerate(origins):
+                likely[0] = sympy.Rational(0)
+            for number, origin in enumerate(likely):
                 if origin:
                     candidates[number][name] = origin
         if unit := unit_of(spread * size, f"the states of {name}"):
