@@ -21,6 +21,7 @@ from jaxllc.errors import InputError, nearest_match
 from jaxllc.real_numbers import real_numbers
 from jaxllc.simulation_input import check_solver, field_of, float_dtype, state_values
 from jaxllc.trajectory_input import feature_arrays
+from jaxllc.waiting import computed
 
 if TYPE_CHECKING:
     from jaxllc.network import Network
@@ -167,7 +168,7 @@ def simulate(
     tolerances = dtype.type(rtol), dtype.type(atol)
     with jax.enable_x64(dtype == np.float64):
         run = _compiled(solver, int(max_steps))
-        solution = jax.tree.map(np.asarray, run(*arguments, *tolerances))
+        solution = jax.tree.map(np.asarray, computed(run, *arguments, *tolerances))
 
     runs, successes, messages = [], [], []
     for run_states, stop, code in zip(

@@ -77,18 +77,18 @@ class _Clock:
             self._part, self._used = 0.0, used
 
 
-def compiled(program: Any, *arguments: Any) -> None:
+def compiled(program: Any, *arguments: Any, **named: Any) -> None:
     """Compile a jitted program for its arguments; an interrupt is heard, and the call after it is at once.
 
     A plain function has nothing to compile.
     """
     if not hasattr(program, "lower"):
         return
-    leaves, tree = jax.tree.flatten(arguments)
+    leaves, tree = jax.tree.flatten((arguments, named))
     kinds = [(x.shape, str(x.dtype)) if hasattr(x, "dtype") else x for x in leaves]
     key = (program, tree, tuple(kinds), jax.config.read("jax_enable_x64"))
     if key not in _known:
-        aside(program.lower(*arguments).compile)
+        aside(program.lower(*arguments, **named).compile)
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         _known.add(key)
@@ -117,10 +117,10 @@ def aside(work: Callable[[], Any]) -> Any:
     return result[0]
 
 
-def computed(program: Any, *arguments: Any, usual: float | None = None) -> Any:
-    """program(*arguments) of a jitted program, computed to the end; see `compiled` and `finished`."""
-    compiled(program, *arguments)
-    return finished(program(*arguments), usual)
+def computed(program: Any, *arguments: Any, usual: float | None = None, **named: Any) -> Any:
+    """program(*arguments, **named) of a jitted program, computed to the end; see `compiled`, `finished`."""
+    compiled(program, *arguments, **named)
+    return finished(program(*arguments, **named), usual)
 
 
 class Pace:

@@ -36,13 +36,16 @@ def interrupted(monkeypatch, found_law):
 
 def test_an_interrupted_discovery_writes_the_law_it_has(interrupted, tables, tmp_path, capsys):
     out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.html").write_text("of another law")
+    (out / "terms.png").write_text("of another law")
     words = [tables / "states.csv", tables / "edges.csv", "--out", out, "--hold-out", 0.2]
     assert run("discover", *words, "--seed", 5) == 130
     said = capsys.readouterr()
     assert "Interrupted after 3.0 seconds" in said.out
     assert "best law so far" in said.err
     assert not jaxllc.load_law(out / "law.json").finished
-    assert {"law.json", "report.html", "settings.json"} <= set(os.listdir(out))
+    assert set(os.listdir(out)) == {"law.json", "constants.csv", "pareto.csv", "settings.json"}
     settings = json.loads((out / "settings.json").read_text())
     assert settings["seed"] == 5
     assert settings["max_terms"] == 3

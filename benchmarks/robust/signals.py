@@ -13,7 +13,7 @@ from robust.problems import Problem
 from robust.table import Row
 
 # Seconds from the signal to the end; on a busy machine those of the processor count.
-_SOON = 1.5
+_SOON = 1.0
 
 
 def rows(folder: Path, seed: int, moments: int = 6) -> Iterator[Row]:

@@ -112,7 +112,8 @@ def settings_of(options: argparse.Namespace) -> DiscoverSettings:
 def run(options: argparse.Namespace) -> int:
     """Read the files, find the law, print it and write it; 3 if no law can be trusted.
 
-    After an interrupt the best law so far is printed and written, without a forecast, and the code is 130.
+    After an interrupt the best law so far is printed and written at once, without forecast, report and
+    figures, and the code is 130.
     """
     with nullcontext(None) if options.out is None else output_folder(options.out) as folder:
         runs, network = read_tables(options)
@@ -148,7 +149,8 @@ def run(options: argparse.Namespace) -> int:
         _print(law, forecast, files, seconds)
     trusted = said_trusted(law)
     if not law.finished:
-        say("interrupted: this is the best law so far; the same command begins anew")
+        drawn = ", written without report and figures" if files else ""
+        say(f"interrupted: this is the best law so far{drawn}; the same command begins anew")
         return INTERRUPTED
     return 0 if trusted else 3
 

@@ -97,22 +97,27 @@ def write_law_files(
 ) -> list[Path]:
     """law.json, constants.csv, pareto.csv, report.html and a PNG for each figure, each whole or not at all.
 
-    more: figures that stand before the law's own.
+    more: figures that stand before the law's own. A law of an interrupted search goes without report and
+    figures, which would keep the user waiting; those of a law that was here before are removed.
     """
-    from jaxllc.report import figures_of, write_report
+    from jaxllc.report import FIGURE_NAMES, figures_of, write_report
 
     written = [folder / "law.json", folder / "constants.csv", folder / "pareto.csv"]
     law.save(written[0])
     for path, frame in zip(written[1:], (law.constants_table(), law.pareto_table()), strict=True):
         with output_file(path) as temporary:
             frame.to_csv(temporary, index=False)
+    report = folder / "report.html"
+    if not law.finished:
+        for path in (report, *(folder / f"{name}.png" for name in FIGURE_NAMES)):
+            path.unlink(missing_ok=True)
+        return written
     figures = [*more, *figures_of(law, forecast, known)]
     for figure in figures:
         path = folder / f"{figure.name}.png"
         with output_file(path) as temporary:
             temporary.write_bytes(figure.png())
         written.append(path)
-    report = folder / "report.html"
     write_report(law, report, forecast=forecast, known=known, figures=figures)
     return [*written, report]
 

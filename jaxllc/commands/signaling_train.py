@@ -4,7 +4,8 @@ NETWORK: source,target,stimulation,inhibition (0 and 0: unknown sign), or other 
 LIGANDS, TFS: a row for each condition and a column for each node; an empty TF cell was not measured.
 
 DIR receives model.npz, settings.json, history.csv, predictions.csv, fit.png, conditions.png,
-training.png, and checkpoint.npz: the same command goes on from it, after an interrupt too.
+training.png, and checkpoint.npz: the same command goes on from it, after an interrupt too, which leaves
+the model so far without predictions and figures.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from jaxllc.signaling.training import SignalingFit
 
 CHECKPOINT = "checkpoint.npz"
+FIGURES = ("fit.png", "conditions.png", "training.png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,10 +84,7 @@ def run(options: argparse.Namespace) -> int:
         if not fit.finished:
             if fit.history.empty:
                 raise KeyboardInterrupt  # nothing was trained that could be written
-            say(
-                f"interrupted after {len(fit.history)} of {settings.epochs} epochs: writing the model so "
-                "far; interrupt again to stop at once"
-            )
+            return _interrupted(fit, folder, options)
         try:
             record = _record(fit, conditions, held_out)
             files = [*fit.save(folder), *_write_figures(fit, conditions, held_out, folder)]
@@ -99,18 +98,29 @@ def run(options: argparse.Namespace) -> int:
         _print(record, prior.describe(), conditions)
         seconds = with_total({"training": record["seconds"]}, options.begun)
         print(f"\n{files_line(folder, record['files'])}\n\n{seconds_line(seconds)}")
-    remarks = _of_training(fit)  # what the data say has been said
-    if not fit.finished:
-        again = f"from {checkpoint}" if checkpoint.exists() else "from the start"
-        remarks.append(
-            f"{folder} holds the model so far; the same command goes on {again} to the whole training"
-        )
-    for remark in remarks if not options.quiet or not fit.finished else [fit.failure]:
+    # What the data say has been said.
+    for remark in [fit.failure] if options.quiet else _of_training(fit):
         if remark:
             say(remark)
-    if not fit.finished:
-        return INTERRUPTED
     return DIVERGED if fit.failure else OK
+
+
+def _interrupted(fit: SignalingFit, folder: Path, options: argparse.Namespace) -> int:
+    """Write at once what there is; what has to be computed and drawn would keep the user waiting."""
+    for name in ("predictions.csv", *FIGURES):  # of a model that was here before
+        (folder / name).unlink(missing_ok=True)
+    files = fit.save(folder, predictions=False)
+    if options.json:
+        print_json(
+            {"finished": False, "epochs": len(fit.history), "seed": fit.seed, "files": files}
+        )
+    checkpoint = folder / CHECKPOINT
+    again = f"from {checkpoint}" if checkpoint.exists() else "from the start"
+    say(
+        f"interrupted after {len(fit.history)} of {fit.settings.epochs} epochs: {folder} holds the model so "
+        f"far, without predictions and figures; the same command goes on {again} to the whole training"
+    )
+    return INTERRUPTED
 
 
 def _of_training(fit: SignalingFit) -> list[str]:

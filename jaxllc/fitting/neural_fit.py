@@ -29,6 +29,7 @@ from jaxllc.fitting.variable_projection import (
     moments,
     project,
 )
+from jaxllc.waiting import computed
 
 if TYPE_CHECKING:
     from jaxllc.fitting.smoothing import SmoothedStates
@@ -170,7 +171,7 @@ def fit_neural_terms(
         make = partial(NeuralVectorField, runs[0].variables, names, mean, std, width)
         neural = make(jax.random.key(seed))
         compile_started = time.perf_counter()
-        jax.block_until_ready(moments(_hidden_of(neural), first))
+        computed(moments, _hidden_of(neural), first)
         compile_seconds = time.perf_counter() - compile_started
         member = _fit_member(neural, maker, first, hidden_steps, settings, progress)
         points = (
@@ -258,7 +259,7 @@ def _fit_member(
         after_step=None if progress is None else partial(progress, "hidden layers"),
     )  # fmt: skip
     parts = [
-        jax.tree.map(np.asarray, moments(hidden, b))
+        jax.tree.map(np.asarray, computed(moments, hidden, b))
         for b in map(maker.batch, range(maker.num_batches))
     ]
     sums = Moments(*(sum(values) for values in zip(*parts, strict=True)))

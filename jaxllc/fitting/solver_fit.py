@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 
 from jaxllc.aggregation import IN_STRENGTH, Graph, graph_of
 from jaxllc.simulate import solve
+from jaxllc.waiting import computed
 
 if TYPE_CHECKING:
     from jaxllc.fitting.neural_terms import NeuralVectorField
@@ -170,8 +171,8 @@ def fit_through_solver(
         starts_slope = []
         for (_, data), state0, step in zip(groups, initial, initial_step, strict=True):
             began = time.perf_counter()
-            value, (by_parameters, by_start) = _value_and_gradient(
-                structure, parameters, rest, state0, graph, data
+            value, (by_parameters, by_start) = computed(
+                _value_and_gradient, structure, parameters, rest, state0, graph, data
             )
             value = float(value)
             if calls["compile"] == 0.0:

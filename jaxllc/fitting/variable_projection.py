@@ -20,6 +20,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from jaxllc.aggregation import sum_into_receivers
 from jaxllc.fitting.neural_rows import Rows
+from jaxllc.waiting import computed
 
 SMALLEST_RESIDUAL = 1e-13  # of the variance; float64 has nothing to say below it
 LARGEST_DAMPING = 1e8
@@ -150,7 +151,7 @@ def fit_hidden_layers(
     target: loss at which the noise of the samples is reached. deadline: time.perf_counter() at
     which to stop.
     """
-    current = project(moments(hidden, rows), hidden, ridge)
+    current = project(computed(moments, hidden, rows), hidden, ridge)
     damping, small = 1e-2, 0
     history: list[float] = []
     for step in range(steps):
@@ -167,7 +168,7 @@ def fit_hidden_layers(
                 / scale
             )
             trial = _moved(hidden, move)
-            there = project(moments(trial, rows), trial, ridge)
+            there = project(computed(moments, trial, rows), trial, ridge)
             if there.loss < current.loss:
                 break
             damping *= 6.0

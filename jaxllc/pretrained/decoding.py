@@ -16,6 +16,7 @@ from flax import nnx
 from jaxllc.errors import InputError, check_integer
 from jaxllc.pretrained.alphabet import LENGTH, Alphabet
 from jaxllc.pretrained.model import NEVER, SkeletonModel
+from jaxllc.waiting import computed
 
 
 class Decoded(NamedTuple):
@@ -61,7 +62,7 @@ def decode(
         padded = np.pad(some, (0, rows - len(some)), mode="edge")
         parts = (jnp.asarray(descriptors[padded]), jnp.asarray(allowed[padded]))
         block = jax.random.fold_in(key, first)
-        written = _decode(graph, state, *parts, must, block, heat, width, temperature > 0)
+        written = computed(_decode, graph, state, *parts, must, block, heat, width, temperature > 0)
         found.append([np.asarray(part)[: len(some)] for part in written])
     return Decoded(*(np.concatenate(part) for part in zip(*found, strict=True)))
 

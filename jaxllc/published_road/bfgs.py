@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.symbolic.tapes import MAX_CONSTANTS, MAX_INPUTS, Tape, in_batches, with_derivatives
+from jaxllc.waiting import computed
 
 _ENOUGH_DESCENT = 1e-4
 _SHORTEST = 1e-8
@@ -59,7 +60,9 @@ def minimised(
         inputs[: points.shape[1]] = points.T
         target = np.asarray(values, float)
         found = in_batches(
-            tapes, constants, lambda *batch: _batch(*batch, inputs, target, steps, tolerance)
+            tapes,
+            constants,
+            lambda *batch: computed(_batch, *batch, inputs, target, steps, tolerance),
         )
     if not found:
         return Minimum(np.zeros((0, MAX_CONSTANTS)), np.zeros(0))

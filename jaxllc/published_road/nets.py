@@ -27,6 +27,7 @@ from jaxllc.aggregation import Graph, graph_of, pass_messages
 from jaxllc.fitting.neural_terms import Constant, StandardisedField
 from jaxllc.published_road.derivatives import Rates
 from jaxllc.published_road.settings import RoadSettings
+from jaxllc.waiting import computed
 
 if TYPE_CHECKING:
     from jaxllc.network import Network
@@ -172,13 +173,24 @@ def trained_nets(
     ends = np.unique(np.linspace(0, settings.steps, REPORTS + 1).astype(int))
     history = []
     for first, last in pairwise(ends.tolist()):
-        params, state, loss = _train(
-            structure, params, state, rest, graph, arrays, numbers, random_key, first, last, size
+        params, state, loss = computed(
+            _train,
+            structure,
+            params,
+            state,
+            rest,
+            graph,
+            arrays,
+            numbers,
+            random_key,
+            first,
+            last,
+            size,
         )
         history.append(float(loss))
         if progress is not None:
             progress(last, history[-1])
-    errors = np.asarray(_errors(structure, params, rest, graph, arrays), float)
+    errors = np.asarray(computed(_errors, structure, params, rest, graph, arrays), float)
     counts = np.maximum(known.sum(axis=0), 1)
     left = np.sqrt((errors**2).sum(axis=(0, 1)) / counts.sum(axis=0))
     node_error = np.abs(errors).sum(axis=(0, 2)) / counts.sum(axis=1)

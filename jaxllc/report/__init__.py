@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import check_path
 from jaxllc.report.equations import equations_html
-from jaxllc.report.figures import LawFigure, figures_of
+from jaxllc.report.figures import FIGURE_NAMES, LawFigure, figures_of
 from jaxllc.report.page import cards, code, figure_html, page, paragraphs, section, table
 from jaxllc.skill import CONSTANT, NO_CHANGE
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxllc.forecast import Forecast
     from jaxllc.law import Law
 
-__all__ = ["LawFigure", "figures_of", "write_report"]
+__all__ = ["FIGURE_NAMES", "LawFigure", "figures_of", "write_report"]
 
 
 def write_report(

@@ -34,6 +34,9 @@ class LawFigure:
         return buffer.getvalue()
 
 
+FIGURE_NAMES = ("fit", "forecast", "terms", "pareto")
+
+
 def figures_of(law: Law, forecast: Forecast | None = None, known: Any = None) -> list[LawFigure]:
     """The figures that the law can show: a loaded law holds no data, so it has no fit."""
     from jaxllc import plotting

@@ -133,19 +133,23 @@ class SignalingFit:
         ]
         return "\n".join(lines)
 
-    def save(self, folder: str | os.PathLike) -> list[Path]:
-        """Write model.npz, settings.json, history.csv and predictions.csv into an existing folder."""
+    def save(self, folder: str | os.PathLike, predictions: bool = True) -> list[Path]:
+        """Write model.npz, settings.json, history.csv and predictions.csv into an existing folder.
+
+        predictions: whether the last, which needs the steady states computed, is written too.
+        """
         folder = check_path("folder", folder)
-        names = ("model.npz", "settings.json", "history.csv", "predictions.csv")
-        paths = [folder / name for name in names]
+        names = ["model.npz", "settings.json", "history.csv", "predictions.csv"]
+        paths = [folder / name for name in (names if predictions else names[:3])]
         self.model.save(paths[0])
         with output_file(paths[1]) as temporary:
             told = {"seed": self.seed, **self.settings.to_dict()}
             temporary.write_text(json.dumps(told, indent=1) + "\n")
         with output_file(paths[2]) as temporary:
             self.history.to_csv(temporary, index=False)
-        with output_file(paths[3]) as temporary:
-            self.fitted.tfs.to_csv(temporary, index_label="condition")
+        if predictions:
+            with output_file(paths[3]) as temporary:
+                self.fitted.tfs.to_csv(temporary, index_label="condition")
         return paths
 
     def __repr__(self) -> str:

@@ -24,6 +24,7 @@ from jaxllc.symbolic.tapes import (
     with_derivatives,
 )
 from jaxllc.time_limit import check_time
+from jaxllc.waiting import computed
 
 BLOCK = 256
 MAX_BLOCKS = 16
@@ -162,7 +163,9 @@ def refit(
         found = in_batches(
             tapes,
             constants,
-            lambda *batch: _refit_batch(*batch, samples, steps, tolerance, one_by_one),
+            lambda *batch: computed(
+                _refit_batch, *batch, samples, steps, tolerance, one_by_one=one_by_one
+            ),
         )
     if not found:
         size = (0, MAX_CONSTANTS)
