@@ -285,7 +285,7 @@ def test_batch_in_which_a_tape_is_fitted_does_not_matter():
 def test_no_tapes_give_no_refits():
     points = points_of()
     found = refit([], np.zeros((0, MAX_CONSTANTS)), in_blocks(points, points[:, 0], np.ones(200)))
-    assert [len(part) for part in found] == [0, 0, 0]
+    assert [len(part) for part in found] == [0, 0, 0, 0]
 
 
 def test_one_compilation_serves_all_expressions_and_numbers_of_samples():

@@ -7,6 +7,7 @@ import sympy
 from jaxllc.expression_calculus import evaluate
 from jaxllc.functions import sigmoid
 from jaxllc.symbolic.grammar import Grammar, operators_in
+from jaxllc.symbolic.search_work import SearchWork
 from jaxllc.symbolic.skeletons import as_written
 from jaxllc.symbolic.term_growth import exchanged, extended, grown
 from jaxllc.symbolic.term_judge import TermJudge, independent_samples
@@ -212,7 +213,7 @@ def test_missing_term_grows():
     judge = TermJudge(samples, Grammar(("exp",), division=False))
     start = judge.judge([(number("0.4 + 1.0*exp(-0.6*x)"), "mine")])
     assert judge.mean_square(start[0]) > 10
-    best = grown(judge, start, np.inf, rounds=2)[0]
+    best = grown(judge, start, rounds=2)[0]
     assert judge.mean_square(best) == pytest.approx(1.0, abs=0.25)
     assert best.num_constants == 4
     assert best.score < start[0].score
@@ -236,7 +237,8 @@ def test_functions_are_exchanged_for_those_of_the_grammar():
     assert all(len(s.values) == 4 for s in exchanged(skeleton, Grammar()))
 
 
-def test_past_deadline_nothing_grows():
+def test_without_work_nothing_grows():
     judge = TermJudge(samples_of(PLANTED["decay"][0]))
-    start = judge.judge([(number("1.0 - 0.3*x"), "mine")], deadline=0.0)
-    assert grown(judge, start, 0.0) == start
+    with SearchWork(0.0).current():
+        start = judge.judge([(number("1.0 - 0.3*x"), "mine")])
+        assert grown(judge, start) == start

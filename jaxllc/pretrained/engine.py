@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -22,6 +21,7 @@ from jaxllc.pretrained.normal_form import Structures, canonical, empty, identity
 from jaxllc.pretrained.starts import fitted
 from jaxllc.pretrained.strings import structures_of
 from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.search_work import spend, work_is_over
 from jaxllc.symbolic.term_samples import Samples
 
 _MOST_POINTS = 256  # that are described
@@ -65,9 +65,10 @@ class PretrainedEngine:
         found: list[tuple[int, float, sympy.Expr]] = []
         inputs = best_inputs(samples, self.model.settings.num_variables, self.choices)
         targets = [samples.with_inputs(chosen) for chosen in inputs]
+        spend("views", len(targets))
         written = self.skeletons_of(targets, grammar, seed)
         for chosen, skeletons in zip(targets, written, strict=True):
-            if found and time.perf_counter() > deadline:
+            if found and work_is_over(deadline):
                 break
             for fit in fitted(skeletons, chosen, self.model.settings.alphabet, seed):
                 constants, expression = len(fit.skeleton.values), fit.skeleton.numeric()

@@ -17,6 +17,7 @@ import sympy
 
 from jaxllc.symbolic.function_atoms import Argument, Atom, atoms_of, coarser, varies
 from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.search_work import spend
 from jaxllc.symbolic.skeletons import made
 from jaxllc.symbolic.term_samples import Samples
 
@@ -49,6 +50,7 @@ class Dictionary:
     ) -> None:
         """Columns (feature, n); write: position among them -> expression; for each a family's name, and
         about how many nats it takes to write it down; kinds: names of the groups its functions are in."""
+        spend("cells", values.size)
         self._joined.clear()
         self.blocks.append(values)
         self.writers.append(write)

@@ -16,6 +16,7 @@ import sympy
 from scipy.spatial import cKDTree
 
 from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.search_work import spend
 from jaxllc.symbolic.term_samples import Samples
 
 # Mean squared error of a local regression, in units of the samples' error, up to which nothing is missing.
@@ -105,6 +106,7 @@ def _left(samples: Samples) -> float:
         return float(np.mean((rest / samples.error) ** 2)) * count / max(count - 1, 1)
     dimension = used.shape[1]
     neighbours = min(3 * (dimension + 1), count - 1)
+    spend("neighbours", count * (dimension + 1) ** 2)
     near = cKDTree(used).query(used, neighbours + 1)[1][:, 1:]
     offsets = used[near] - used[:, None]
     design = np.concatenate([np.ones((*offsets.shape[:2], 1)), offsets], axis=2)

@@ -16,6 +16,7 @@ import numpy as np
 import sympy
 
 from jaxllc.symbolic.dictionary import Dictionary, Features
+from jaxllc.symbolic.search_work import spend
 from jaxllc.symbolic.subset_beam import fitted_sum, mixed
 
 # Columns up to which all pairs are looked at.
@@ -118,6 +119,7 @@ class ProductSearch:
         """Each state times one feature more."""
         family, cost = self.features.family, self.features.cost
         parts = []
+        spend("factors", len(states) * self._unit.size * (2 + len(query.basis)))
         for state in states:
             scale = _scaled(query.scale * np.prod(self._unit[list(state)], axis=0))
             share = _share(
@@ -135,6 +137,7 @@ class ProductSearch:
     def _pairs(self, query: _Query) -> _Options:
         """The best of all pairs of features."""
         family, cost = self.features.family, self.features.cost
+        spend("pairs", 0.5 * len(self._unit) * self._unit.size * (2 + len(query.basis)))
         scale = _scaled(query.scale)
         target, *base = (
             (self._unit * (scale * d).astype(np.float32)).T for d in (query.rest, *query.basis)

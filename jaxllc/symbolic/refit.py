@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.small_matrices import solve
+from jaxllc.symbolic.search_work import spend
 from jaxllc.symbolic.tapes import (
     MAX_CONSTANTS,
     MAX_INPUTS,
@@ -61,11 +62,13 @@ def in_blocks(points: np.ndarray, values: np.ndarray, weights: np.ndarray) -> Po
 
 
 class Refit(NamedTuple):
-    """Constants after Levenberg-Marquardt, sum of squared weighted residuals, and the Gauss-Newton matrix."""
+    """Constants after Levenberg-Marquardt, sum of squared weighted residuals, the Gauss-Newton matrix, and
+    how many steps that took."""
 
     constants: Any
     chi_squared: Any
     information: Any
+    steps: Any
 
 
 def _refit_one(tape, constants, samples, steps, tolerance):
@@ -121,8 +124,8 @@ def _refit_one(tape, constants, samples, steps, tolerance):
 
     start = look(constants)
     state = (0, constants, *start, jnp.asarray(1e-3, dtype), 0)
-    _, c, chi, matrix, *_ = jax.lax.while_loop(proceed, step, state)
-    return Refit(c, chi, matrix)
+    taken, c, chi, matrix, *_ = jax.lax.while_loop(proceed, step, state)
+    return Refit(c, chi, matrix, taken)
 
 
 @partial(jax.jit, static_argnames=("one_by_one",))
@@ -169,5 +172,10 @@ def refit(
         )
     if not found:
         size = (0, MAX_CONSTANTS)
-        return Refit(np.zeros(size), np.zeros(0), np.zeros((*size, MAX_CONSTANTS)))
-    return Refit(*found)
+        nothing = np.zeros(0)
+        return Refit(np.zeros(size), nothing, np.zeros((*size, MAX_CONSTANTS)), nothing)
+    fit = Refit(*found)
+    lengths = np.array([tape.length for tape in tapes])
+    spend("tapes", len(tapes))
+    spend("steps", float((fit.steps + 1.0) @ lengths) * samples.num_blocks)
+    return fit

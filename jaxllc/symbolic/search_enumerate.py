@@ -7,7 +7,6 @@ denominator is multiplied out. All of these only propose: the judge refits each 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from jaxllc.symbolic.dictionary import (
 from jaxllc.symbolic.function_atoms import GROUPS
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.product_beam import ProductSearch, product_sums
+from jaxllc.symbolic.search_work import work_is_over
 from jaxllc.symbolic.subset_beam import Columns, beam, combine, fitted_sum
 from jaxllc.symbolic.term_samples import Samples, scale_of
 
@@ -62,7 +62,7 @@ class EnumerationEngine:
             self._roots(some, dictionary, grammar),
             self._exponentials(some, dictionary, grammar),
         ):
-            if found and time.perf_counter() > deadline:
+            if found and work_is_over(deadline):
                 break
             found += proposals
         return [e for e in found if grammar.allows(e)]

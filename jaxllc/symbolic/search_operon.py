@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import sympy
@@ -70,6 +70,7 @@ class OperonEngine:
     """
 
     name: str = "operon"
+    by_the_clock: ClassVar[bool] = True
     population_size: int = 500
     generations: int = 20
     max_length: int = 14

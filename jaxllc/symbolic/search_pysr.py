@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy
@@ -37,6 +37,7 @@ class PySREngine:
     """
 
     name: str = "pysr"
+    by_the_clock: ClassVar[bool] = True
     niterations: int = 40
     populations: int = 15
     maxsize: int = 25

@@ -15,6 +15,7 @@ import sympy
 from jaxllc.errors import InputError
 from jaxllc.expression_building import is_real
 from jaxllc.normal_form import combined, normal_form
+from jaxllc.symbolic.search_work import spend
 from jaxllc.symbolic.skeletons import (
     Maker,
     Skeleton,
@@ -34,9 +35,11 @@ def forms(expression: sympy.Expr, few: bool = False) -> Iterator[Skeleton]:
     real."""
     if not is_real(expression):
         return
+    spend("forms", 1)
     seen: set[sympy.Expr] = set()
     ways = (as_written(expression), _normal(expression)) if few else _forms(expression)
     for skeleton in ways:
+        spend("forms", 1)
         if skeleton is not None and skeleton.key not in seen:
             seen.add(skeleton.key)
             yield skeleton

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
+from jaxllc.symbolic.search_work import spend
+
 _SMALLEST_SHARE = 1e-5
 # Columns up to which all pairs are looked at.
 MAX_PAIRED = 1500
@@ -165,6 +167,7 @@ def _following(
 ) -> list[_State]:
     """The best sets with one column more."""
     rest = np.stack([s.rest for s in states])
+    spend("beam", len(states) * columns.unit.size)
     taken = _taken(states, columns)
     left = np.array([s.residual for s in states])
     share = np.maximum(1.0 - taken, _SMALLEST_SHARE)
@@ -195,6 +198,7 @@ def _best_pairs(
         unit = unit - (unit @ empty.basis.T) @ empty.basis
         size = np.sqrt((unit**2).sum(axis=1))
         unit = np.where(size[:, None] > 1e-3, unit / np.maximum(size, 1e-3)[:, None], 0.0)
+    spend("pairs", len(unit) * unit.size)
     slope = unit @ empty.rest
     left, count = empty.residual, len(empty.rest)
     cost = columns.cost[family]
@@ -254,6 +258,7 @@ def _select(remaining, score, families, width: int, per_size: int) -> list[tuple
 
 def combine(columns: Sequence[np.ndarray], target: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Coefficients of the best weighted combination of some columns, (column,)."""
+    spend("sums", 1)
     matrix = np.stack(columns, axis=1) * weight[:, None]
     size = np.sqrt((matrix**2).sum(axis=0))
     size = np.where(size > 0, size, 1.0)

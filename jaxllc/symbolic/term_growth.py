@@ -7,7 +7,6 @@ next round.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -18,6 +17,7 @@ from jaxllc.expression_calculus import derivative, evaluate
 from jaxllc.symbolic.dictionary import Dictionary, build_dictionary, single_functions
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.product_beam import ProductSearch, product_sums
+from jaxllc.symbolic.search_work import work_is_over
 from jaxllc.symbolic.skeletons import (
     Skeleton,
     all_parts,
@@ -45,7 +45,6 @@ _START = 1e-3
 def grown(
     judge: TermJudge,
     best: list[Judged],
-    deadline: float,
     rounds: int = ROUNDS,
     parents: int = PARENTS,
 ) -> list[Judged]:
@@ -54,7 +53,7 @@ def grown(
     tried: set[sympy.Expr] = set()
     polished = False
     for _ in range(rounds):
-        if not best or time.perf_counter() > deadline:
+        if not best or work_is_over():
             break
         explained = judge.mean_square(best[0]) < ENOUGH
         if explained and polished:
@@ -83,7 +82,7 @@ def grown(
         again = [(j.skeleton, j.engine) for j in screened]
         screened = judge.merged(judge.refitted(again, steps=25, screen=True), 2 * parents)
         closer = judge.refitted([(j.skeleton, j.engine) for j in screened])
-        improved = judge.improved(judge.merged(closer, parents), deadline)
+        improved = judge.improved(judge.merged(closer, parents))
         best = judge.merged([*best, *improved])
         if best[0].score > before - 1e-6 and (polished or judge.mean_square(best[0]) >= ENOUGH):
             break

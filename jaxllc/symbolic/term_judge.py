@@ -8,7 +8,6 @@ expression can follow a smooth error, so there m is much smaller than n.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +20,7 @@ from jaxllc.expression_building import is_real
 from jaxllc.expression_calculus import evaluate
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.refit import in_blocks, refit
+from jaxllc.symbolic.search_work import work_is_over
 from jaxllc.symbolic.skeleton_forms import forms
 from jaxllc.symbolic.skeletons import (
     Skeleton,
@@ -172,9 +172,7 @@ class TermJudge:
 
     # -- judging ----------------------------------------------------------------------------------
 
-    def judge(
-        self, proposals: Iterable[tuple[sympy.Expr, str]], kept: int = 12, deadline: float = np.inf
-    ) -> list[Judged]:
+    def judge(self, proposals: Iterable[tuple[sympy.Expr, str]], kept: int = 12) -> list[Judged]:
         """Proposals of engines -> the best few, refitted, pruned and in their shortest form; best first."""
         first: dict[sympy.Expr, tuple[Skeleton, str]] = {}
         for expression, engine in proposals:
@@ -186,7 +184,7 @@ class TermJudge:
         if self.calibrate and best:
             self.set_independent(self._estimated_independent([*best, *self.closest]))
             best = self.rescored(best)
-        return self.improved(_distinct(best)[:kept], deadline)
+        return self.improved(_distinct(best)[:kept])
 
     def _screened(self, skeletons: Sequence[tuple[Skeleton, str]], kept: int) -> list[Judged]:
         """The best of many on a few samples: half of them get further steps each time, since a right
@@ -199,12 +197,12 @@ class TermJudge:
                 return found[:kept]
             rest = [(j.skeleton, j.engine) for j in found[:half]]
 
-    def improved(self, best: list[Judged], deadline: float = np.inf) -> list[Judged]:
+    def improved(self, best: list[Judged]) -> list[Judged]:
         """Each candidate pruned and rewritten while its score falls; best first."""
         current = list(best)
         active = list(range(len(current)))
         tried: set[sympy.Expr] = {j.skeleton.key for j in current}
-        while active and time.perf_counter() < deadline:
+        while active and not work_is_over():
             moves: list[tuple[Skeleton, str]] = []
             owner: dict[sympy.Expr, int] = {}
             for k in active:

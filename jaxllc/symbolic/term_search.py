@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,10 +15,11 @@ from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.input_reduction import reduced
 from jaxllc.symbolic.refit import prepare
 from jaxllc.symbolic.search_names import DEFAULT_ENGINES, check_engine
+from jaxllc.symbolic.search_work import SearchWork
 from jaxllc.symbolic.term_growth import grown
 from jaxllc.symbolic.term_judge import Judged, TermJudge
 from jaxllc.symbolic.term_samples import Samples
-from jaxllc.time_limit import check_time, seconds_left, time_is_over
+from jaxllc.time_limit import check_time
 
 # The stage in which what a search needs is loaded and compiled, once in a process.
 _PREPARATION = "preparation"
@@ -34,7 +34,7 @@ class TermEngine(Protocol):
 
     It may also have `prepare()`, which loads and compiles what it needs; that is no part of a search's time;
     and `plain`, the number of constants above which the engines after it are asked too, although what it
-    proposed explains the samples.
+    proposed explains the samples; and `by_the_clock`, true where only a clock ends it.
     """
 
     @property
@@ -45,7 +45,9 @@ class TermEngine(Protocol):
     ) -> list[sympy.Expr]:
         """Expressions in the samples' names with numbers, the simplest first.
 
-        deadline: `time.perf_counter()` after which nothing more should be begun.
+        deadline: `time.perf_counter()` after which nothing more should be begun: for an engine by the clock
+        the end of the seconds of the search, for others that of their safety net, since they count their work
+        (`search_work`).
         """
         ...
 
@@ -74,7 +76,8 @@ class TermSearch:
 
     candidates: all that were kept, best first.
     independent: number of independent samples the scores were reckoned with. seconds: by stage. finished:
-    whether the search came to its own end before its time was over.
+    whether no clock ended the search, so that it does not depend on the machine (engines by the clock aside).
+    complete: whether the search came to its own end; with more seconds it finds nothing else.
     """
 
     front: tuple[Candidate, ...]
@@ -83,6 +86,7 @@ class TermSearch:
     independent: float
     seconds: dict[str, float]
     finished: bool
+    complete: bool = True
 
 
 def term_engine(name: str) -> TermEngine:
@@ -115,8 +119,10 @@ def search_term(
 ) -> TermSearch:
     """Find the expression of a term.
 
-    seconds: after which no further round is begun, what is compiled once in a process not counted; a search
-    that ends earlier does not depend on the speed of the machine, and says so in `finished`.
+    seconds: of work, reckoned by fixed rates, so that the same samples, seconds and seed give the same
+    expression on any machine, a busy one too: about so many on a free core, what is compiled once in a
+    process not counted. A search that takes many times as long is ended by the clock, and says so in
+    `finished`.
     independent: number of samples whose errors are independent of each other, fewer than the samples where
     errors are smooth; estimated from what the best expressions leave, if not given.
     Raises InputError for an unknown engine or a missing package.
@@ -136,34 +142,34 @@ def search_term(
     if independent is not None:
         check_number("independent", independent, 0, above=True)
     # The matrices are small, and sums of another order of threads would make another search.
-    with threadpool_limits(1):
-        return _searched(samples, engines, seconds, seed, grammar or Grammar(), independent)
+    work = SearchWork(seconds)
+    with threadpool_limits(1), work.current():
+        return _searched(samples, engines, work, seed, grammar or Grammar(), independent)
 
 
 def _searched(
     samples: Samples,
     engines: Sequence[str],
-    seconds: float,
+    work: SearchWork,
     seed: int,
     grammar: Grammar,
     independent: float | None,
 ) -> TermSearch:
     spent: dict[str, float] = {}
-    with stage_clock(spent, _PREPARATION):
+    with work.apart(), stage_clock(spent, _PREPARATION):
         prepare()
-    limit = _Limit(time.perf_counter() + seconds)
     check_time()
     judge = TermJudge(samples, grammar, independent)
     best: list[Judged] = []
     smaller = reduced(samples, grammar)
     if smaller is not None:
         inner = TermJudge(smaller.samples, grammar, independent)
-        found = _found(inner, engines, seed, limit, spent)
+        found = _found(inner, engines, seed, work, spent)
         with stage_clock(spent, "judge"):
             again = [(smaller.restored(j.skeleton.numeric()), j.engine) for j in found]
-            best = judge.judge(again, deadline=limit.end)
-    if not (best and (limit.passed or _explained(judge, best))):
-        best = _found(judge, engines, seed, limit, spent, best)
+            best = judge.judge(again)
+    if not (best and (_explained(judge, best) or work.over)):
+        best = _found(judge, engines, seed, work, spent, best)
     if not best:
         raise NothingFoundError(
             "no engine proposed an expression that can be evaluated at these samples"
@@ -175,31 +181,16 @@ def _searched(
         tuple(candidates),
         judge.independent,
         spent,
-        not limit.passed,
+        not work.cut,
+        not (work.cut or work.used_up),
     )
-
-
-@dataclass
-class _Limit:
-    """When a search has to end."""
-
-    deadline: float
-
-    @property
-    def end(self) -> float:
-        """`time.perf_counter()` of its own deadline, or of that of the discovery that it is part of."""
-        return min(self.deadline, time.perf_counter() + seconds_left(np.inf))
-
-    @property
-    def passed(self) -> bool:
-        return time.perf_counter() > self.deadline or time_is_over()
 
 
 def _found(
     judge: TermJudge,
     engines: Sequence[str],
     seed: int,
-    limit: _Limit,
+    work: SearchWork,
     spent: dict[str, float],
     best: Sequence[Judged] = (),
 ) -> list[Judged]:
@@ -209,22 +200,21 @@ def _found(
     best, plain = list(best), np.inf
     for proposer in [term_engine(name) for name in engines]:
         explained = bool(best) and _explained(judge, best) and best[0].num_constants <= plain
-        if best and (limit.passed or explained):
+        if best and (explained or work.over):
             break
         plain = getattr(proposer, "plain", np.inf)
         check_time()
-        begun = time.perf_counter()
-        with stage_clock(spent, _PREPARATION):
+        with work.apart(), stage_clock(spent, _PREPARATION):
             getattr(proposer, "prepare", lambda: None)()
-        limit.deadline += time.perf_counter() - begun
+        deadline = work.deadline_of(getattr(proposer, "by_the_clock", False))
         with stage_clock(spent, proposer.name):
-            proposals = proposer.propose(judge.samples, judge.grammar, seed, limit.end)
+            proposals = proposer.propose(judge.samples, judge.grammar, seed, deadline)
         with stage_clock(spent, "judge"):
-            found = judge.judge([(e, proposer.name) for e in proposals], deadline=limit.end)
+            found = judge.judge([(e, proposer.name) for e in proposals])
             best = judge.merged(judge.rescored([*best, *found]))
         if best and (best[0].engine == proposer.name or not _explained(judge, best)):
             with stage_clock(spent, "growth"):
-                best = grown(judge, best, limit.end)
+                best = grown(judge, best)
     return best
 
 
