@@ -27,8 +27,9 @@ from robust.problems import Problem
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
     "test_errors", "test_network", "test_trajectories", "test_tables", "test_expressions", "test_units",
-    "test_law", "test_conditions", "test_prior_network", "test_sweep_grids", "test_folds", "test_file_text",
-    "test_hostile_files", "test_output_files", "test_public_names", "test_simulate", "test_fixed_point",
+    "test_law", "test_conditions", "test_prior_network", "test_sweep_grids", "test_folds",
+    "test_file_text", "test_hostile_json", "test_hostile_arrays", "test_hostile_records",
+    "test_output_files", "test_public_names", "test_simulate", "test_fixed_point",
 )  # fmt: skip
 SHOWN = (
     "numpy",

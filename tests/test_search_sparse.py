@@ -1,4 +1,4 @@
-"""The sparse search: sets against brute force, inner constants, engines, and what the library holds."""
+"""The sparse search: sets against brute force, inner constants, and engines."""
 
 import itertools
 
@@ -14,10 +14,8 @@ from jaxllc.fitting.gauge import has_equal_input_weights
 from jaxllc.fitting.integral_form import IntegralForm
 from jaxllc.fitting.smoothing import smooth
 from jaxllc.network import Network
-from jaxllc.sum_symbols import sums_in
 from jaxllc.symbolic.constants import ColumnCache, refine_inner_constants
 from jaxllc.symbolic.engines import SparseEngine, first_guess
-from jaxllc.symbolic.library import Scale, candidate_terms
 from jaxllc.symbolic.reduced_columns import Reduced, reduce_columns, reduce_forms
 from jaxllc.symbolic.search_names import check_engine
 from jaxllc.symbolic.search_problem import SearchProblem
@@ -294,102 +292,6 @@ def test_the_engine_proposes_the_true_equation(gene):
 def test_an_unknown_engine_is_an_input_error():
     with pytest.raises(InputError, match="sparse"):
         check_engine("sprase")
-
-
-# --- the library --------------------------------------------------------------------------------
-
-# Laws with functions of the sum over neighbours are those of `test_sum_terms`.
-ADDITIVE = [
-    name
-    for name in known_laws.names()
-    if not any(sums_in(e.self_term) for e in known_laws.get(name).equations.values())
-]
-
-
-def library_of(law, seed=0):
-    """Candidate terms for states drawn from a known law's initial ranges."""
-    states = law.sample_initial_state(400, seed)
-    scales, differences = {}, {}
-    for v, name in enumerate(law.variables):
-        scales[name] = Scale(states[:, v])
-        differences[name] = Scale(states[:200, v] - states[200:, v])
-    return candidate_terms(law.variables, law.feature_names, scales, differences, False, True)
-
-
-def skeletons(side, expression):
-    """The skeleton of each summand, with the place where it stands."""
-    found = set()
-    for summand in sympy.Add.make_args(sympy.expand(expression)):
-        equation = (
-            Equation(summand, sympy.S.Zero) if side == SELF else Equation(sympy.S.Zero, summand)
-        )
-        found |= {(p, t) for p, t in metrics.skeleton(equation).items() if t != "0"}
-    return found
-
-
-@pytest.mark.parametrize("name", ADDITIVE)
-def test_the_library_holds_every_term_of_every_known_law(name):
-    law = known_laws.get(name)
-    families = {t.family: t for t in library_of(law)}
-    held = set()
-    for family, term in families.items():
-        held |= skeletons(family.side, term.sympy())
-    for equation in law.equations.values():
-        wanted = skeletons(SELF, equation.self_term) | skeletons(
-            INTERACTION, equation.interaction_term
-        )
-        assert wanted
-        assert wanted <= held, f"not in the library: {wanted - held}"
-
-
-def test_candidates_are_distinct_and_their_inner_constants_lie_within_bounds():
-    for name in ("mutualistic_pairs", "fitzhugh_nagumo"):
-        terms = library_of(known_laws.get(name))
-        assert len(set(terms)) == len(terms)
-        for term in terms:
-            assert len(term.inner) == term.family.num_inner == len(term.family.bounds)
-            for value, (low, high) in zip(term.inner, term.family.bounds, strict=True):
-                assert low <= value <= high
-
-
-def test_terms_that_are_not_identifiable_on_a_regular_network_are_left_out():
-    scales = {"x": Scale(np.linspace(0.0, 2.0, 50))}
-    differences = {"x": Scale(np.linspace(-2.0, 2.0, 50))}
-    regular = candidate_terms(("x",), (), scales, differences, True, False)
-    for term in regular:
-        if term.family.side == INTERACTION:
-            assert X_J in term.family.expression.free_symbols
-            assert term.family.expression != X_J
-    assert any(t.family.expression == X_J - X_I for t in regular)
-    assert not any(sympy.Symbol("k_i") in t.family.expression.free_symbols for t in regular)
-
-
-def test_hill_terms_are_offered_for_positive_states_only():
-    differences = {"x": Scale(np.linspace(-2.0, 2.0, 50))}
-    hill = X_J / (X_J + W0)
-    for low, offered in ((0.0, True), (-1.0, False)):
-        terms = candidate_terms(
-            ("x",), (), {"x": Scale(np.linspace(low, 2.0, 50))}, differences, False, False
-        )
-        assert any(t.family.expression == hill for t in terms) == offered
-
-
-def test_noise_below_zero_takes_no_saturating_term_from_the_library():
-    differences = {"x": Scale(np.linspace(-2.0, 2.0, 50))}
-    dip = 0.08
-    noisy = np.concatenate([np.linspace(0.0, 2.0, 2000), -dip * np.ones(4)])
-    terms = candidate_terms(("x",), (), {"x": Scale(noisy)}, differences, False, False)
-    halves = [t.inner[0] for t in terms if t.family.expression == X_J / (X_J + W0)]
-    assert halves
-    assert min(halves) > 2 * dip  # no denominator comes near zero
-
-
-def test_tanh_is_offered_where_noisy_states_take_both_signs():
-    differences = {"x": Scale(np.linspace(-2.0, 2.0, 50))}
-    for low, noise, offered in ((-2.0, 0.01, True), (-2.0, 0.0, False), (0.0, 0.01, False)):
-        scales = {"x": Scale(np.linspace(low, 2.0, 50), noise)}
-        terms = candidate_terms(("x",), (), scales, differences, False, False)
-        assert any(t.family.expression == sympy.tanh(W0 * X_J) for t in terms) == offered
 
 
 def test_some_of_the_candidates_alone_leave_what_they_leave_among_all(gene):
