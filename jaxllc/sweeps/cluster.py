@@ -44,6 +44,7 @@ import jax.numpy as jnp
 from jaxllc.errors import InputError, nearest_match
 from jaxllc.file_values import plain
 from jaxllc.sweeps.grids import Point
+from jaxllc.sweeps.packed_work import packed, unpacked
 from jaxllc.sweeps.records import Row
 
 if TYPE_CHECKING:
@@ -134,19 +135,11 @@ class Workers:
 
     def hold(self) -> None:
         """Send the work, once to each worker and to those that come later; raises InputError if it cannot."""
-        import cloudpickle
         from distributed import WorkerPlugin
 
-        try:
-            packed = cloudpickle.dumps(self.work)
-        except Exception as error:
-            raise InputError(
-                f"what the sweep runs cannot be sent to workers ({error}); leave out what belongs to this "
-                "process, such as open files, locks and devices"
-            ) from error
         # Bytes, because a plugin is unpacked by the thread that keeps a worker in touch with the scheduler.
         plugin = WorkerPlugin()
-        vars(plugin).update(packed=packed, platform=self.platform)
+        vars(plugin).update(packed=packed(self.work, "workers"), platform=self.platform)
         self.client.register_plugin(plugin, name=self.name)
 
     def leave(self) -> None:
@@ -230,14 +223,13 @@ def _rows(name: str, x64: bool, chunk: list[Point]) -> list[Row]:
 
 def _held(name: str) -> Work:
     """What this worker holds under a name, unpacked once: chunks share its mesh and compiled programs."""
-    import cloudpickle
     from distributed import get_worker
 
     held = vars(get_worker().plugins[name])
     if "work" not in held:
         if held["platform"] is not None:
             jax.config.update("jax_platforms", held["platform"])
-        held["work"] = cloudpickle.loads(held["packed"])
+        held["work"] = unpacked(held["packed"])
     return held["work"]
 
 

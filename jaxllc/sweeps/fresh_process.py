@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.sweeps.grids import Point
+from jaxllc.sweeps.packed_work import packed, unpacked
 from jaxllc.sweeps.records import Row, plain
 
 if TYPE_CHECKING:
@@ -30,15 +30,19 @@ class FreshProcess:
 
     def __init__(self, work: Work):
         function = getattr(work.function, "for_one_device", lambda: work.function)()
-        self.packed = _packed(type(work)(function, len))  # which chunks there are is known
+        # Which chunks there are is known.
+        self.packed = packed(type(work)(function, len), "another process")
         self.process: Any = None
 
     def rows(self, chunk: Sequence[Point]) -> list[Row]:
         """The rows of a chunk; raises RuntimeError where the process ends without them."""
-        if self.process is None:
+        new = self.process is None
+        if new:
             self.process = _started()
-            _send(self.process.stdin, self.packed)
         try:
+            if new:
+                _send(self.process.stdin, json.dumps(_surroundings()).encode())
+                _send(self.process.stdin, self.packed)
             _send(self.process.stdin, json.dumps(plain(list(chunk))).encode())
             answer = json.loads(self.process.stdout.readline() or b"null")
         except (OSError, ValueError):
@@ -54,14 +58,15 @@ class FreshProcess:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-            self.process.stdin.close()
+            with suppress(OSError):  # of what it has not taken
+                self.process.stdin.close()
             self.process.stdout.close()
             self.process = None
 
 
 @contextmanager
 def fresh_process(work: Work) -> Iterator[FreshProcess]:
-    """A process that ends with the block; raises RuntimeError where the work cannot be sent there."""
+    """A process that ends with the block; raises InputError where the work cannot be sent there."""
     process = FreshProcess(work)
     try:
         yield process
@@ -69,28 +74,12 @@ def fresh_process(work: Work) -> Iterator[FreshProcess]:
         process.close()
 
 
-def _packed(work: Work) -> bytes:
+def _surroundings() -> dict[str, Any]:
+    """What is set before the work is unpacked: where modules are found, and the format of numbers."""
     import jax.numpy as jnp
 
-    content = {
-        "path": sys.path,
-        "x64": jnp.result_type(float) == jnp.float64,
-        "work": _pickled(work),
-    }
-    return pickle.dumps(content)
-
-
-def _pickled(work: Work) -> bytes:
-    try:
-        try:
-            import cloudpickle
-        except ImportError:
-            return pickle.dumps(work)
-        return cloudpickle.dumps(work)
-    except Exception as error:
-        raise RuntimeError(
-            f"what the sweep runs cannot be sent to another process ({error})"
-        ) from error
+    path = [entry for entry in sys.path if isinstance(entry, str)]
+    return {"path": path, "x64": jnp.result_type(float) == jnp.float64}
 
 
 def _started() -> Any:
@@ -117,12 +106,12 @@ def _serve() -> None:
     """Chunks from stdin, their rows to stdout, until stdin ends; what functions print goes to stderr."""
     source, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    content = pickle.loads(_received(source))  # noqa: S301 - of the process that started this one
-    sys.path[:] = content["path"]
+    surroundings = json.loads(_received(source))
+    sys.path[:] = surroundings["path"]
     import jax
 
-    jax.config.update("jax_enable_x64", content["x64"])
-    work = pickle.loads(content["work"])  # noqa: S301
+    jax.config.update("jax_enable_x64", surroundings["x64"])
+    work = unpacked(_received(source))
     while chunk := _received(source):
         try:
             answer: Any = plain(work.rows(json.loads(chunk)))

@@ -229,7 +229,7 @@ class Work:
                 try:
                     process = process or stack.enter_context(fresh_process(self))
                     rows = process.rows(chunk)
-                except RuntimeError as other:
+                except (RuntimeError, InputError) as other:
                     rows = self.failed(chunk, StalledError(f"{error}; {other}"))
                 yield [{**row, "stalled": str(error)} for row in rows]
 
