@@ -55,6 +55,21 @@ def output_file(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def made_folder(path: str | os.PathLike, other: str) -> Path:
+    """A folder, made if need be with those above it; raises InputError where that cannot be.
+
+    other: where the user names another one, as the words after "choose another".
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the folder {folder}: {error.strerror}; choose another {other}"
+        ) from error
+    return folder
+
+
 def is_stream(path: str | os.PathLike) -> bool:
     """Whether a path names something that is written into, such as a pipe; False for a plain or a new file.
 

@@ -384,5 +384,5 @@ def test_seeds_and_folders_that_are_not_there_are_refused(study, tmp_path):
     with pytest.raises(InputError, match="seeds holds '7', of which the study has no model"):
         retrained_curves(study, seeds=[1, 7])
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="which cannot be made"):
+    with pytest.raises(InputError, match="Not a directory; choose another folder"):
         retrained_curves(study, folder=tmp_path / "file" / "folder")

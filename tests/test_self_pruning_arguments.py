@@ -176,7 +176,9 @@ def test_what_is_wrong_in_itself_is_said_before_what_does_not_fit_the_network(
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="which cannot be made: File exists"):
+    with pytest.raises(
+        InputError, match=r"cannot make the folder .*: File exists; choose another folder"
+    ):
         run(tmp_path / "file")
 
 

@@ -368,6 +368,10 @@ def test_a_point_that_cannot_be_trained_is_refused_before_anything_is(points, sa
     ("arguments", "said"),
     [
         ({"snapshots": [5]}, "snapshot_folder is left out"),
+        (
+            {"snapshots": [5], "snapshot_folder": __file__},
+            r"cannot make the folder .*\.py: File exists; choose another snapshot_folder",
+        ),
         ({"snapshots": [41], "snapshot_folder": "x"}, "snapshots holds 41, .* after 40 epochs"),
         ({"together": 0}, "together is 0"),
         ({"devices": []}, "devices is empty"),

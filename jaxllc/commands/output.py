@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import InputError
 from jaxllc.file_values import plain
-from jaxllc.output_file import is_standard_output, is_stream, output_file, remove_leftovers
+from jaxllc.output_file import (
+    is_standard_output,
+    is_stream,
+    made_folder,
+    output_file,
+    remove_leftovers,
+)
 from jaxllc.output_lock import LOCK, locked
 
 if TYPE_CHECKING:
@@ -35,12 +41,7 @@ def output_folder(path: str | os.PathLike) -> Iterator[Path]:
     folder = Path(path)
     made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"cannot make the folder {folder}: {error.strerror}; choose another with --out"
-            ) from error
+        made_folder(folder, "with --out")
         _check_writable(folder)
         mend = "wait for its end, stop it, or choose another folder with --out"
         with locked(folder / LOCK, f"the folder {folder}", mend):

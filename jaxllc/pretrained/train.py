@@ -28,6 +28,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from jaxllc.errors import InputError, check_integer
+from jaxllc.output_file import made_folder
 from jaxllc.pretrained.corpus import SPLITS, Corpus, CorpusSettings
 from jaxllc.pretrained.decoding import allowed_symbols, decode
 from jaxllc.pretrained.model import DECODERS, ModelSettings, SkeletonModel
@@ -132,10 +133,7 @@ def train(
             f"the corpus has {corpus.settings.num_variables} variables and the model "
             f"{model_settings.num_variables}; give both the same number"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    made_folder(folder, "one")
     trainer = trainer_of(model_settings, settings)
     mark = fingerprint(model_settings, settings, corpus.settings)
     state = begin(model_settings, settings, corpus, trained)

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -28,6 +27,7 @@ from jaxllc.errors import (
     nearest_match,
     quoted,
 )
+from jaxllc.output_file import made_folder
 from jaxllc.self_pruning.curves import FIGURES, curve_table
 from jaxllc.self_pruning.separation import check_study
 from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
@@ -133,11 +133,7 @@ def retrained_curves(
     if folder is not None:
         check_path("folder", folder)
     removals = [_Removal.of(model, at, order, order_seed) for model in _chosen(study, group, seeds)]
-    place = study.folder / FOLDER if folder is None else Path(folder)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"folder is {place}, which cannot be made: {error.strerror}") from error
+    place = made_folder(study.folder / FOLDER if folder is None else folder, "folder")
     rows, finished, total = [], True, len(fractions) * len(removals)
     ends = study.conditions.ligands, study.conditions.tfs
     # A sweep for each fraction: padded to the largest network, a small one would take as long.

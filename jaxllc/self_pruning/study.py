@@ -29,6 +29,7 @@ from jaxllc.errors import (
     check_path,
     quoted,
 )
+from jaxllc.output_file import made_folder
 from jaxllc.self_pruning.scorable import unscored_note
 from jaxllc.self_pruning.study_arguments import check_part, checked_penalties, checked_seeds
 from jaxllc.signaling.arguments import conditions_of, prior_of
@@ -276,12 +277,12 @@ def self_pruning_study(
         raise InputError(
             "folder is left out; on a cluster name a folder that its workers see, for weights on the way"
         )
-    temporary = _TemporaryFolder() if folder is None else None
-    place = Path(folder) if temporary is None else temporary.path  # type: ignore[arg-type]
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"folder is {place}, which cannot be made: {error.strerror}") from error
+    temporary: _TemporaryFolder | None = None
+    if folder is None:
+        temporary = _TemporaryFolder()
+        place = temporary.path
+    else:
+        place = made_folder(folder, "folder")
     result = train_sweep(
         prior,
         conditions,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxllc.errors import InputError, check_integer, check_path, listing
+from jaxllc.output_file import made_folder
 from jaxllc.sweeps.members import Member
 
 
@@ -28,11 +29,5 @@ def checked_snapshots(
                 f"snapshots holds {epoch}, but a training of the grid ends after {shortest} epochs; leave "
                 "it out or train longer"
             )
-    path = Path(folder).absolute()  # a worker of a cluster may be in another folder
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"snapshot_folder is {path}, which cannot be made: {error.strerror}"
-        ) from error
-    return path
+    # Absolute: a worker of a cluster may be in another folder.
+    return made_folder(Path(folder).absolute(), "snapshot_folder")
