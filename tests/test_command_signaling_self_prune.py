@@ -167,6 +167,23 @@ def test_bad_choices_are_refused_before_the_long_work(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seeds", "1,1"], "argument --seeds: '1,1' names a seed twice"),
+        (["--l2", 1e-5, 1e-5], '"l2":1e-05} stands twice in the grid; give each point once'),
+        (["--l1", 0.1, 0.1], '"l2":1e-06} stands twice in the grid; give each point once'),
+    ],
+    ids=["seeds", "l2", "l1"],
+)
+def test_what_stands_twice_is_refused_before_edges_are_drawn(
+    toy_tables, tmp_path, monkeypatch, capsys, words, said
+):
+    monkeypatch.setattr("jaxllc.self_pruning.study.add_spurious_edges", unreachable)
+    assert signaling("self-prune", *tables(toy_tables), "--out", tmp_path / "out", *words) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_records_of_another_study_are_refused(pruned, toy_tables, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()

@@ -158,6 +158,8 @@ def test_arguments_that_do_not_fit_are_named(arguments, said, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        ({"seeds": [1, 1]}, r'"seed":1} stands twice in the grid; give each point once'),
+        ({"l2": [1e-5, 1e-5]}, r'{"l2":1e-05} stands twice'),
         ({"l2": [-1e-5]}, "l2 is -1e-05"),
         ({"l1": [True]}, "l1 holds True"),
         ({"held_out": 1}, "held_out is 1;"),

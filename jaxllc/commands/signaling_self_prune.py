@@ -250,10 +250,12 @@ def _say_before(prior: PriorNetwork, conditions: Conditions, options: argparse.N
     """What is known of the results before anything is trained."""
     from jaxllc.self_pruning.scorable import unscored_note
     from jaxllc.self_pruning.study import networks_of
+    from jaxllc.sweeps.grids import grid
 
     kinds = options.seeds_per_network, options.kind, options.signs
     if options.spurious_edges > 0 and options.seeds_per_network > 0:
         try:
+            grid(l2=options.l2, l1=options.l1 or [0.0])  # one that stands twice is refused
             networks = networks_of(prior, options.spurious_edges, options.seeds, *kinds)
         except InputError:
             return  # the study says it, after what is wrong without a look at the network

@@ -260,17 +260,17 @@ def self_pruning_study(
     penalties = {"l2": checked_penalties("l2", l2, settings)}
     if l1 is not None:
         penalties["l1"] = checked_penalties("l1", l1, settings)
+    numbers = [_network_name(seed, seeds_per_network) for seed in seeds]
+    axes: dict[str, list[Any]] = {"seed": seeds, "network": numbers}
+    if held_out:
+        axes["fold"] = seeds
+    # Seed by seed: a study that is interrupted has about as many models of each penalty.
+    points = zipped(**axes) * grid(**penalties)
     conditions = conditions_of(conditions)
     prior = prior_of(prior, conditions)
     conditions = conditions.matched(prior)
     folds = _held_out(conditions, seeds, held_out)
     networks = networks_of(prior, spurious_edges, seeds, seeds_per_network, kind, signs)
-    numbers = [_network_name(seed, seeds_per_network) for seed in seeds]
-    axes: dict[str, list[Any]] = {"seed": seeds, "network": numbers}
-    if folds:
-        axes["fold"] = seeds
-    # Seed by seed: a study that is interrupted has about as many models of each penalty.
-    points = zipped(**axes) * grid(**penalties)
     epochs = np.unique(np.linspace(0, settings.epochs, times).round().astype(int))
     if folder is None and cluster is not None and not is_local(cluster):
         check_cluster(cluster)
