@@ -69,6 +69,20 @@ def test_data_without_a_law_get_a_sentence(run, change):
         jaxllc.discover(change(run), NETWORK, **QUICK)
 
 
+def cell(time, node):
+    """Where it is in states, (25, 8, 1)."""
+    return np.arange(25 * 8).reshape(25, 8, 1) == 8 * time + node
+
+
+def far_cell(run, seed):
+    """Signs at random, and one value far from all others, along which exponentials run away."""
+    random = np.random.default_rng(seed)
+    size = 10 ** random.uniform(1.3, 3.3)
+    states = run.states.copy()
+    states[random.integers(25), random.integers(8)] *= size
+    return [Trajectories(run.times, states * np.where(random.random(states.shape) < 0.5, -1, 1))]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -76,6 +90,11 @@ def test_data_without_a_law_get_a_sentence(run, change):
         lambda r: [Trajectories(r.times, np.round(r.states * 1000).astype(np.int64))],
         lambda r: [Trajectories(np.arange(25, dtype=np.int8), r.states)],
         lambda r: [Trajectories(r.times, r.states), Trajectories(r.times + 1e12, r.states)],
+        # Their squares are beyond all floats.
+        lambda r: [Trajectories(r.times, r.states * np.exp(133.0 * r.times)[:, None, None])],
+        lambda r: far_cell(r, 112),
+        lambda r: far_cell(r, 130),
+        lambda r: [Trajectories(r.times, r.states * np.where(cell(12, 3), 200.0, 1.0))],
     ],
 )
 def test_odd_data_that_hold_a_law_give_one(run, change):

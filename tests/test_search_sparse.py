@@ -8,6 +8,7 @@ import sympy
 from scipy.integrate import solve_ivp
 
 from jaxllc import known_laws, metrics
+from jaxllc.constant_bounds import ConstantBounds
 from jaxllc.equations import Equation
 from jaxllc.errors import InputError
 from jaxllc.fitting.gauge import has_equal_input_weights
@@ -270,6 +271,25 @@ def test_refinement_never_leaves_a_larger_residual(gene):
         assert residual <= float(before @ before) * (1 + 1e-9)
         for value, (low, high) in zip(refined[0].inner, term.family.bounds, strict=True):
             assert low <= value <= high
+
+
+def test_a_column_beyond_all_squares_counts_for_nothing(gene):
+    """As if it were not there, with and without bounds, and no warning."""
+    form = gene.forms[0]
+    own = Term(TermFamily(SELF, X_I), ())
+    rate = 400.0 / max(s.max() for s in gene.smoothed.states)
+    grown = Term(TermFamily(SELF, sympy.exp(W0 * X_I), (True,), ((1.0, 1e4),)), (rate,))
+    assert np.abs(form.column(grown)).max() > 1e155
+    alone, left = refine_inner_constants(ColumnCache(form), [own], 0)[1:]
+    _, coefficients, residual = refine_inner_constants(ColumnCache(form), [own, grown], 0)
+    np.testing.assert_array_equal(coefficients, [alone[0], 0.0])
+    assert residual == pytest.approx(left)
+    bounds = ConstantBounds((-10.0, 0.0))
+    _, coefficients, residual = refine_inner_constants(
+        ColumnCache(form, bounds=bounds), [own, grown], 0
+    )
+    assert np.all((coefficients >= -10.0) & (coefficients <= 0.0))
+    assert np.isfinite(residual)
 
 
 def test_the_engine_proposes_the_true_equation(gene):

@@ -36,7 +36,7 @@ def likely_inputs(runs: Sequence[Trajectories]) -> list[LikelyInput]:
         states = [run.states[:, :, v] for run in runs]
         everything = np.concatenate([s.ravel() for s in states])
         everything = everything[np.isfinite(everything)]
-        spread = float(np.std(everything)) if len(everything) else 0.0
+        spread = _spread(everything)
         if spread == 0.0:
             continue
         values = np.unique(everything)
@@ -46,6 +46,14 @@ def likely_inputs(runs: Sequence[Trajectories]) -> list[LikelyInput]:
         if common or few:
             found.append(LikelyInput(name, common, tuple(map(float, values)) if few else ()))
     return found if differing else []
+
+
+def _spread(values: np.ndarray) -> float:
+    """The standard deviation, also of values whose squares are beyond all floats; 0 of no values."""
+    if not len(values):
+        return 0.0
+    exponent = int(np.frexp(np.abs(values).max())[1])
+    return float(np.ldexp(np.std(np.ldexp(values, -exponent)), exponent))
 
 
 def _between_nodes(states: Sequence[np.ndarray]) -> float:

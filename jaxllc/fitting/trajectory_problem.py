@@ -188,9 +188,9 @@ class TrajectoryProblem:
         with np.errstate(all="ignore"):
             gap = self.flow(law, self.smoothed, substeps)
             gap -= self.flow(law, self.smoothed, 2 * substeps)
-        gap = gap.reshape(*gap.shape[:2], self.num_runs, -1)
-        # Local errors of one sign would add up over the run; half of that is a fair guess.
-        return np.sqrt((np.abs(gap).sum(axis=3) ** 2).mean(axis=(1, 2))) / 2
+            gap = gap.reshape(*gap.shape[:2], self.num_runs, -1)
+            # Local errors of one sign would add up over the run; half of that is a fair guess.
+            return np.sqrt((np.abs(gap).sum(axis=3) ** 2).mean(axis=(1, 2))) / 2
 
     def set_substeps(self, law: CandidateLaw) -> None:
         """As many steps in a grid interval as the flow of a law asks for at this noise."""

@@ -76,17 +76,18 @@ def chosen_laws(
     """Number of the law with the least criterion in each replicate, (replicate,)."""
     problem = judge.problem
     shape = problem.samples.shape
-    rest = np.stack(
-        [
-            parts.sums(((problem.samples - j.fit.states.reshape(shape)) * problem.weight) ** 2)
-            for j in laws
-        ]
-    )
     samples = weights @ parts.sums(problem.mask)
-    variance = (weights @ rest.T) / samples[:, None] + judge.floor_ratio
     constants = np.array([j.law.num_constants for j in laws])
-    criterion = judge.num_samples * np.log(variance) + constants * judge.penalty
-    return np.argmin(criterion, axis=1)
+    with np.errstate(all="ignore"):  # states that have run away, which no replicate chooses
+        rest = np.stack(
+            [
+                parts.sums(((problem.samples - j.fit.states.reshape(shape)) * problem.weight) ** 2)
+                for j in laws
+            ]
+        )
+        variance = (weights @ rest.T) / samples[:, None] + judge.floor_ratio
+        criterion = judge.num_samples * np.log(variance) + constants * judge.penalty
+    return np.argmin(np.where(np.isnan(criterion), np.inf, criterion), axis=1)
 
 
 def intervals(

@@ -97,11 +97,29 @@ def _moved(term: Term, change: np.ndarray, scale: float) -> Term:
     return term.with_inner(inner)
 
 
+def _norms(columns: np.ndarray) -> np.ndarray:
+    """Lengths of columns (row, column), 1 for zeros, infinite where a square is beyond all floats.
+
+    Divided by it, such a column counts for nothing: an exponential that one far value has run away with.
+    """
+    with np.errstate(over="ignore"):
+        norms = np.sqrt((columns**2).sum(axis=0))
+    return np.where(norms > 0, norms, 1.0)
+
+
+def _rest(
+    matrix: np.ndarray, coefficients: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """What the columns leave of the target, and its square; not finite where columns are as large."""
+    with np.errstate(all="ignore"):
+        rest = target - matrix @ coefficients
+        return rest, float(rest @ rest)
+
+
 def _solve(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
     if not np.all(np.isfinite(matrix)):
         return np.zeros(matrix.shape[1])
-    norms = np.sqrt((matrix**2).sum(axis=0))
-    norms = np.where(norms > 0, norms, 1.0)
+    norms = _norms(matrix)
     return np.linalg.lstsq(matrix / norms, target, rcond=1e-12)[0] / norms
 
 
@@ -117,14 +135,17 @@ def _coefficients(
     coefficients, free = np.ones(len(terms)), ~held
     if not free.any():
         return coefficients
-    rest, columns = target - matrix[:, held].sum(axis=1), matrix[:, free]
+    with np.errstate(all="ignore"):
+        rest, columns = target - matrix[:, held].sum(axis=1), matrix[:, free]
     if not bounded or not np.all(np.isfinite(matrix)):
         coefficients[free] = _solve(columns, rest)
         return coefficients
     from scipy.optimize import lsq_linear
 
-    norms = np.sqrt((columns**2).sum(axis=0))
-    norms = np.where(norms > 0, norms, 1.0)
+    norms = _norms(columns)
+    if not np.all(np.isfinite(norms)):
+        coefficients[free] = 0.0
+        return coefficients
     low, high = np.array(ranges)[free].T * norms
     reduced, upper = np.linalg.qr(columns / norms)
     coefficients[free] = lsq_linear(upper, reduced.T @ rest, (low, high), method="bvls").x / norms
@@ -150,9 +171,8 @@ def refine_inner_constants(
     matrix = np.stack([cache.column(t, variable) for t in terms]).T
     linear = np.array([not t.family.held for t in terms], dtype=bool)
     coefficients = _coefficients(terms, matrix, target, cache.bounds)
-    rest = target - matrix @ coefficients
-    residual = float(rest @ rest)
-    if not any(t.inner for t in terms):
+    rest, residual = _rest(matrix, coefficients, target)
+    if not any(t.inner for t in terms) or not np.all(np.isfinite(rest)):
         return terms, coefficients, residual
     for _ in range(iterations):
         slopes, owners = [], []
@@ -164,7 +184,8 @@ def refine_inner_constants(
                 zip(term.inner, term.family.positive, strict=True)
             ):
                 factor = coefficients[index] * (value if positive else 1.0)
-                slopes.append(factor * by_inner[:, k])
+                with np.errstate(all="ignore"):  # the step is zero where a slope is not finite
+                    slopes.append(factor * by_inner[:, k])
                 owners.append(index)
         joint = np.concatenate([matrix.T[linear], np.stack(slopes)]).T
         step = _solve(joint, rest)[linear.sum() :]
@@ -183,8 +204,7 @@ def refine_inner_constants(
             if not np.all(np.isfinite(new_matrix)):
                 continue
             new_coefficients = _coefficients(terms, new_matrix, target, cache.bounds)
-            new_rest = target - new_matrix @ new_coefficients
-            new_residual = float(new_rest @ new_rest)
+            new_rest, new_residual = _rest(new_matrix, new_coefficients, target)
             if new_residual < residual:
                 accepted = True
                 break

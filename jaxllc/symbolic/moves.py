@@ -42,7 +42,8 @@ def _weakest(best: Judged, matrix: np.ndarray) -> list[int]:
     owner, linear = best.law.owners()
     known = best.law.known()
     covariance = np.linalg.pinv(np.nan_to_num(matrix), rcond=1e-13)
-    ratio = best.law.vector() ** 2 / np.maximum(np.diag(covariance), 1e-300)
+    with np.errstate(over="ignore"):  # a constant without an error to speak of is not weak
+        ratio = best.law.vector() ** 2 / np.maximum(np.diag(covariance), 1e-300)
     ranked = np.flatnonzero(linear)[np.argsort(ratio[linear])]
     return [int(owner[k]) for k in ranked if int(owner[k]) not in known]
 
