@@ -11,7 +11,7 @@ import jaxllc
 from jaxllc.errors import InputError
 from jaxllc.forecast import forecast, hold_out
 from jaxllc.law import Constant
-from jaxllc.report import write_report
+from jaxllc.report import FIGURE_NAMES, figures_of, write_report
 
 _VOID = {"meta", "img", "br", "hr", "link"}
 
@@ -80,6 +80,16 @@ def test_its_pictures_are_png_files(page):
         assert prefix == "data:image/png;base64"
         assert base64.b64decode(data).startswith(b"\x89PNG")
         assert picture["alt"]
+
+
+def test_the_figures_have_the_names_that_are_known(
+    found_law, epidemic_runs, small_network, monkeypatch
+):
+    """An unfinished law removes figures by these names."""
+    for name in ("plot_fit", "plot_forecast", "plot_terms", "plot_pareto"):
+        monkeypatch.setattr(f"jaxllc.plotting.{name}", lambda *_, **__: None)
+    shown = forecast(found_law, *hold_out(epidemic_runs, 0.2), small_network)
+    assert tuple(figure.name for figure in figures_of(found_law, shown)) == FIGURE_NAMES
 
 
 def test_the_equation_is_drawn_as_mathematics(page):
