@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc import number_cells
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, quoted
 from jaxllc.table import Table
 
 if TYPE_CHECKING:
@@ -103,11 +103,13 @@ def _labels(frame: pd.DataFrame, place: str) -> list[Any]:
         raise InputError(f"{place} has an index that cannot be read: {error}") from error
 
 
-def flat_frame(frame: Any, place: str, labels: Collection[str], time: bool = False) -> pd.DataFrame:
-    """A DataFrame whose index, where it holds one of the `labels`, is made columns; columns of one level.
+def flat_frame(
+    frame: Any, place: str, labels: Collection[str], time: bool = False, instead: str = ""
+) -> pd.DataFrame:
+    """The argument `source` as a DataFrame: index levels of the `labels` made columns, columns of one level.
 
     labels: names of columns that may stand in the index, in lower case. time: an index of dates without a
-    name is the time, and columns (node, variable) become "node.variable".
+    name is the time, and columns (node, variable) become "node.variable". instead: what takes other things.
     Raises InputError for a MultiIndex that is not understood, and for what is no DataFrame.
     """
     import pandas as pd
@@ -116,7 +118,8 @@ def flat_frame(frame: Any, place: str, labels: Collection[str], time: bool = Fal
         frame = frame.to_frame("value")
     if not isinstance(frame, pd.DataFrame):
         raise InputError(
-            f"{place} must be the path of a file or a pandas DataFrame, not a {type(frame).__name__}"
+            f"source is {quoted(frame, 80)}, but it must be the path of a file or a pandas DataFrame, not of "
+            f"type {type(frame).__name__}{'; ' if instead else ''}{instead}"
         )
     first = str(frame.columns[0]) if frame.shape[1] > 1 else None
     if first in ("", "Unnamed: 0") and frame.iloc[:, 0].tolist() == list(range(len(frame))):

@@ -44,7 +44,9 @@ def read_states(
     fewer than `minimum_times` times in a run, states that never change, and a table of another kind.
     """
     check_integer("minimum_times", minimum_times, 0)
-    table = _table(source, KEYS, time=True)
+    table = _table(
+        source, KEYS, "Trajectories(times, states) takes arrays, states (time, node)", time=True
+    )
     check_states_header(table)
     named = runs_of(table)
     for name, run in named:
@@ -71,7 +73,11 @@ def read_edges(
     Raises InputError for what `Network.from_edges` rejects, with the row, and for a table of another
     kind.
     """
-    table = _table(source, (*SENDER, *RECEIVER))
+    table = _table(
+        source,
+        (*SENDER, *RECEIVER),
+        "Network.from_edges(*zip(*pairs)) takes pairs (sender, receiver), Network.from_adjacency(A) a matrix",
+    )
     return network_of(table, signed, names, undirected)
 
 
@@ -83,7 +89,9 @@ def read_features(
     Without `names` the order is that of the table. Raises InputError for a node without a value, a
     node that stands twice, and a node that is not in `names`.
     """
-    table = _table(source, ("node",))
+    table = _table(
+        source, ("node",), "Trajectories takes arrays, as node_features={'omega': values}"
+    )
     path = table.path
     if isinstance(table, CsvTable):
         table.drop_index()
@@ -161,11 +169,11 @@ def _nodes(names: Sequence[str]) -> str:
     return "1 node is" if len(names) == 1 else f"{len(names)} nodes are"
 
 
-def _table(source: Any, labels: Collection[str], time: bool = False) -> Table:
-    """A path or a DataFrame as a table whose header is still to be checked."""
+def _table(source: Any, labels: Collection[str], instead: str, time: bool = False) -> Table:
+    """A path or a DataFrame as a table whose header is still to be checked. instead: what takes others."""
     if isinstance(source, str | os.PathLike):
         return CsvTable(source, checked=False)
-    frame = flat_frame(source, "the DataFrame", labels, time)
+    frame = flat_frame(source, "the DataFrame", labels, time, instead)
     return FrameTable(frame, "the DataFrame", row="row", checked=False)
 
 

@@ -108,7 +108,7 @@ def changed(frame, row, column, value):
             LONG.set_index(["node", "time"]).rename_axis(["node", "node"]),
             "two columns or levels of one",
         ),
-        (WIDE["a"], "must be the path of a file or a pandas DataFrame, not a Series"),
+        (WIDE["a"], "must be the path of a file or a pandas DataFrame, not of type Series"),
         (pd.concat([LONG, LONG.iloc[:1]]), "row 0: the time 0 of node 'a' repeats time 0 of row 0"),
     ],
 )

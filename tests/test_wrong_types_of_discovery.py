@@ -1,5 +1,6 @@
 """Every public entry of discovery, given a thing of the wrong type, ends in a result or an InputError."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -209,6 +210,47 @@ def test_search_term_names_what_it_cannot_use(argument, value):
     arguments = {"samples": SAMPLES, "engines": ("sparse",), "seconds": 0.1, "seed": 0}
     with pytest.raises(InputError, match=argument.rstrip("s")):
         search_term(**{**arguments, argument: value})
+
+
+@pytest.mark.parametrize(
+    ("read", "given", "said"),
+    [
+        (
+            jaxllc.read_edges,
+            [("a", "b")],
+            r"source is \[\('a', 'b'\)\], .* not of type list; .*pairs",
+        ),
+        (jaxllc.read_edges, {"a": "b"}, r"source is {'a': 'b'}, .* not of type dict; .*from_edges"),
+        (
+            jaxllc.read_edges,
+            np.zeros((2, 2)),
+            r"not of type ndarray; .*from_adjacency\(A\) a matrix",
+        ),
+        (jaxllc.read_edges, None, "source is None, .* not of type NoneType; "),
+        (jaxllc.read_states, RUN.states, r"ndarray; Trajectories\(times, states\) takes arrays"),
+        (jaxllc.read_states, 3, "source is 3, .* not of type int; "),
+        (
+            jaxllc.read_features,
+            {"omega": [1.0]},
+            "source is {'omega': .* not of type dict; .*node_feat",
+        ),
+    ],
+)
+def test_readers_name_what_was_given_and_what_takes_it(read, given, said):
+    with pytest.raises(
+        InputError, match="must be the path of a file or a pandas DataFrame"
+    ) as error:
+        read(given)
+    assert re.search(said, str(error.value))
+
+
+def test_pairs_become_a_network_as_the_sentence_says():
+    pairs = [("a", "b"), ("c", "b"), ("b", "a")]
+    network = Network.from_edges(*zip(*pairs, strict=True))
+    names = network.names
+    assert {
+        (names[s], names[r]) for s, r in zip(network.senders, network.receivers, strict=True)
+    } == {*pairs}
 
 
 def test_labels_set_the_order_of_an_initial_state():
