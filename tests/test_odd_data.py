@@ -1,5 +1,7 @@
 """Odd but finite data end in a law or in one sentence: no traceback, no warning."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ import jaxllc
 from jaxllc import Network, Trajectories, generators, known_laws
 from jaxllc.data_sizes import check_sizes
 from jaxllc.errors import InputError
+from jaxllc.symbolic.bootstrap import chosen_laws
+from jaxllc.symbolic.moves import _weakest
 
 NETWORK = generators.erdos_renyi(8, 3.0, seed=0)
 QUICK = {"neural": "never", "sums": False, "max_terms": 2, "moves": 1}
@@ -101,3 +105,30 @@ def test_odd_data_that_hold_a_law_give_one(run, change):
     law = jaxllc.discover(change(run), NETWORK, **QUICK)
     assert law.equations
     assert law.summary()
+
+
+def test_no_replicate_chooses_a_law_whose_states_have_run_away():
+    """Though they count for nothing in some replicates, whose weights of these parts are zero."""
+    samples = np.ones((1, 3, 1, 4))
+    far = np.where(np.arange(4) < 2, 1e200, 1.0) * samples
+
+    def judged(states, constants):
+        return SimpleNamespace(
+            fit=SimpleNamespace(states=states), law=SimpleNamespace(num_constants=constants)
+        )
+
+    problem = SimpleNamespace(samples=samples, weight=np.ones_like(samples), mask=samples)
+    judge = SimpleNamespace(problem=problem, floor_ratio=1e-6, num_samples=12, penalty=2.0)
+    parts = SimpleNamespace(sums=lambda values: values.sum(axis=(0, 1, 2)))
+    weights = np.array([[1.0, 1, 1, 1], [0, 0, 2, 2], [2, 2, 0, 0]])
+    laws = [judged(far, 1), judged(1.1 * samples, 3)]
+    np.testing.assert_array_equal(chosen_laws(judge, laws, parts, weights), [1, 1, 1])
+
+
+def test_a_constant_of_no_error_to_speak_of_is_not_the_weakest():
+    law = SimpleNamespace(
+        owners=lambda: (np.arange(3), np.ones(3, dtype=bool)),
+        known=list,
+        vector=lambda: np.array([1e160, 2.0, 1.0]),
+    )
+    assert _weakest(SimpleNamespace(law=law), np.eye(3)) == [2, 1, 0]
