@@ -22,13 +22,11 @@ EQUAL_BELOW = 1e-6  # misfit, of the standard deviation of the true rates of cha
 
 def largest_standardised_error(law: Any, known: Any, runs: list, network: Any) -> float:
     """max over constants of |found - true| / standard error; nan where the forms differ."""
-    points = _points(known, runs, network)
     largest = 0.0
-    for variable, truth in known.equations.items():
+    for variable, true in truth_in_form_of(law, known, runs, network).items():
         constants = [c for c in law.constants if c.variable == variable]
         found = np.array([c.value for c in constants])
         errors = np.array([c.standard_error for c in constants])
-        true = _constants_of_the_truth(constants, found, truth, points)
         if true is None:
             return math.nan
         difference = np.abs(found - true)
@@ -38,6 +36,19 @@ def largest_standardised_error(law: Any, known: Any, runs: list, network: Any) -
             standardised = np.where(difference == 0, 0.0, difference / errors)
         largest = max(largest, float(standardised.max(initial=0.0)))
     return largest
+
+
+def truth_in_form_of(
+    law: Any, known: Any, runs: list, network: Any
+) -> dict[str, np.ndarray | None]:
+    """{variable: constants at which the found equation is the true one}; None where there are none such."""
+    points = _points(known, runs, network)
+    true = {}
+    for variable, truth in known.equations.items():
+        constants = [c for c in law.constants if c.variable == variable]
+        found = np.array([c.value for c in constants])
+        true[variable] = _constants_of_the_truth(constants, found, truth, points)
+    return true
 
 
 def _points(known: Any, runs: list, network: Any) -> dict[str, np.ndarray]:
@@ -71,7 +82,7 @@ def _constants_of_the_truth(
         NUM_POINTS,
     )
     scale = float(np.std(true_rate)) or 1.0
-    terms = _terms(constants)
+    terms = terms_of_constants(constants)
 
     def misfit(theta: np.ndarray) -> np.ndarray:
         sides = {"self": np.zeros(NUM_POINTS), "interaction": np.zeros(NUM_POINTS)}
@@ -94,10 +105,10 @@ def _constants_of_the_truth(
     return fit.x if np.sqrt(np.mean(fit.fun**2)) < EQUAL_BELOW else None
 
 
-def _terms(constants: list) -> list[tuple[str, Any, int, int]]:
+def terms_of_constants(constants: list) -> list[tuple[str, Any, int, int]]:
     """(side, expression, position of the coefficient, number of constants) of each term."""
     starts = [n for n, c in enumerate(constants) if c.role == "coefficient"]
-    ends = [*starts[1:], len(constants)]
+    ends = [*starts[1:], len(constants)][: len(starts)]  # a law may have no terms
     return [
         (constants[a].side, parse(_without_sigmoid(constants[a].term)), a, b - a)
         for a, b in zip(starts, ends, strict=True)
