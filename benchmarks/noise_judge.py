@@ -2,7 +2,8 @@
 
 Both are fitted to the same samples, from the true states and with the same weights (the noise that was
 added), until further steps gain less than a hundredth of a unit of the criterion, which is that of the judge
-of `discover`. The steps of the flow are fine enough for both laws.
+of `discover`. The steps of the flow are fine enough for both laws. All samples count, also first ones that
+`discover` leaves out, and constants are free of the ranges that its search keeps them in.
 """
 
 from __future__ import annotations
@@ -175,8 +176,12 @@ def _settled(judge: Judge, law: CandidateLaw, states: np.ndarray) -> TrajectoryF
 
 
 def reported_criterion(judge: Judge, law: Any, num_constants: int) -> float:
-    """The criterion by the residuals that a law itself reports, for comparison; nan without any."""
-    if not law.noise:
+    """The criterion by the residuals that a law itself reports, to be compared with that of its refit.
+
+    nan where it reports none, or was not fitted to all samples.
+    """
+    used = sum(int(run.observed.sum()) for run in law.data)
+    if not law.noise or used != judge.num_samples:
         return np.nan
     rms = np.array([law.noise[v] for v in law.equations])
     merit = float((judge.problem.counts * (rms / judge.problem.noise) ** 2).sum())
