@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -200,6 +201,17 @@ def test_constants_that_are_one_in_the_truth_have_the_right_form_and_a_price():
     assert row["exact"]
     assert (row["constants_found"], row["constants_true"]) == (3, 2)
     assert row["difference"] > -5
+
+
+def test_the_reported_criterion_is_that_of_a_law_fitted_to_all_samples(michaelis):
+    law = truth_of(michaelis)
+    judge = judges.judge_of(michaelis, (judges.true_candidate(michaelis),))
+    law = replace(law, noise={"x": 1.1 * michaelis.noise[0]}, data=tuple(michaelis.runs))
+    samples = sum(run.states.size for run in michaelis.runs)
+    expected = samples * math.log(1.1**2) + 3 * math.log(samples)
+    assert judges.reported_criterion(judge, law, 3) == pytest.approx(expected, rel=1e-3)
+    less = replace(law, data=tuple(michaelis.runs[1:]))
+    assert math.isnan(judges.reported_criterion(judge, less, 3))
 
 
 def test_standard_errors_are_those_of_finite_differences(michaelis):
