@@ -4,6 +4,7 @@
     python benchmarks/symbolic.py --engines pretrained,sparse,pretrained+sparse,pysindy --families core
     python benchmarks/symbolic.py --families random --random-seed 7
     python benchmarks/symbolic.py --families nested
+    python benchmarks/symbolic.py --families develop --conditions clean,mixed --random-seed 3
     python benchmarks/symbolic.py --targets my_targets.txt
 
 Exact: the skeleton of the truth, each constant within 5 %, no term too many (`exactness`). Each target
@@ -27,6 +28,7 @@ from common import (
     write_json,
 )
 from exactness import exact
+from fresh_terms import JUDGE_SEED, fresh_terms
 from peer_gplearn import search_with_gplearn
 from peer_llc import search_with_llc
 from peer_pysindy_term import search_with_pysindy
@@ -43,6 +45,8 @@ DEFAULT_ENGINE = "pretrained+sparse"
 OWN_ENGINES = ("sparse", "operon", "pysr", "pretrained")
 PEERS = {"llc": search_with_llc, "pysindy": search_with_pysindy, "gplearn": search_with_gplearn}
 FAMILIES = ("core", "extra", "random", "nested")
+# Drawn anew: the second one by its own seed, and not to be looked at before a change is done.
+FRESH = ("develop", "judge")
 DEFAULT_FAMILIES = ("core", "extra", "random")
 QUICK = ("epidemic", "Kuramoto", "mutualistic", "neural", "pendulum", "inhibition")
 QUICK_CONDITION = "white 0.5%"
@@ -99,8 +103,8 @@ def _options() -> argparse.Namespace:
         type=comma_list,
         default=list(DEFAULT_FAMILIES),
         metavar="A,B",
-        help=f"{', '.join(FAMILIES)} (default {','.join(DEFAULT_FAMILIES)}); nested: trees that do not "
-        "look like laws",
+        help=f"{', '.join((*FAMILIES, *FRESH))} (default {','.join(DEFAULT_FAMILIES)}); nested: trees "
+        "that do not look like laws; develop, judge: `fresh_terms`",
     )
     parser.add_argument(
         "--conditions",
@@ -113,7 +117,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=float, default=5.0, help="for each search (default 5)")
     parser.add_argument("--seed", type=int, default=0, help="of points, errors and search")
-    parser.add_argument("--random-seed", type=int, default=0, help="of random and nested targets")
+    parser.add_argument("--random-seed", type=int, default=0, help="of drawn targets")
     parser.add_argument("--quick", action="store_true", help="six targets, one condition")
     parser.add_argument("--json", metavar="FILE", help="write settings, device, versions and rows")
     options = parser.parse_args()
@@ -124,7 +128,7 @@ def _options() -> argparse.Namespace:
     options.conditions = [plain.get(_plain(name), name) for name in options.conditions]
     for kind, given, known in (
         ("condition", options.conditions, tuple(CONDITIONS)),
-        ("family", options.families, FAMILIES),
+        ("family", options.families, (*FAMILIES, *FRESH)),
     ):
         for name in given:
             if name not in known:
@@ -158,7 +162,13 @@ def _targets(options: argparse.Namespace, record: dict[str, Any]) -> list[Target
         drawn = generate(family, options.random_seed)
         record[f"{family}_targets"] = {"drawn": drawn.drawn, "refused": drawn.refused}
         print(f"{family} targets: {drawn}")
-    return targets(options.families, options.random_seed)
+    fresh = [family for family in options.families if family in FRESH]
+    chosen = targets([f for f in options.families if f not in FRESH], options.random_seed)
+    for family in fresh:
+        seed = JUDGE_SEED if family == "judge" else options.random_seed
+        chosen += fresh_terms(family, seed)
+        print(f"{family}: 60 terms of seed {seed}")
+    return chosen
 
 
 # --- searching ----------------------------------------------------------------------------------
@@ -214,13 +224,15 @@ def measured(
         "exact": False,
         "failure": None,
     }
-    clock, start = CompileClock(), time.perf_counter()
+    clock, start, processor = CompileClock(), time.perf_counter(), time.process_time()
     try:
         found = search(given, seconds, seed)
     except Exception as error:
         taken = time.perf_counter() - start
-        return {**row, "seconds": taken, "failure": f"{type(error).__name__}: {error}"}
-    taken = time.perf_counter() - start
+        used = time.process_time() - processor
+        row |= {"seconds": taken, "processor_seconds": used}
+        return {**row, "failure": f"{type(error).__name__}: {error}"}
+    taken, used = time.perf_counter() - start, time.process_time() - processor
     best = found.pop("best")
     front = found.pop("front", [])
     verdict = exact(target, best)
@@ -235,6 +247,7 @@ def measured(
         # Whether the truth was among the candidates tells a search that fails from a choice that does.
         "on_front": verdict.exact or any(exact(target, each).exact for each in front),
         "seconds": taken,
+        "processor_seconds": used,
         "compile_seconds": clock.since(start),
         **found,
     }

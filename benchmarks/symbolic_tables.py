@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import fresh_judge
 import numpy as np
 from common import median
+from fresh_terms import KINDS
 
 FAMILIES = (
     "core self",
     "core interaction",
     "extra",
     *(f"{name} {size}" for name in ("random", "nested") for size in range(1, 6)),
+    *(f"develop {kind}" for kind in KINDS),
+    *(f"judge {kind}" for kind in fresh_judge.KINDS),
     "own",
 )
 LONGEST = 220  # characters of an expression that are shown
@@ -40,6 +44,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 row.get("median_coefficient_error") for row in group
             ),
             "median_seconds": median(row["seconds"] for row in group),
+            "median_processor_seconds": median(row.get("processor_seconds") for row in group),
             "seconds_90": float(np.percentile([row["seconds"] for row in group], 90)),
             "median_compile_seconds": median(row.get("compile_seconds") for row in group),
             "failed": sum(row["failure"] is not None for row in group),
@@ -52,7 +57,7 @@ def summary_text(parts: Sequence[dict[str, Any]]) -> str:
     """The table of a summary."""
     families = [family for family in FAMILIES if any(family in p["by_family"] for p in parts)]
     header = ["engine", "condition", *families, "all", "on front"]
-    header += ["constants off", "s median", "s 90 %"]
+    header += ["constants off", "s median", "s 90 %", "cpu s median"]
     table = [header]
     for part in sorted(parts, key=lambda p: p["engine"]):
         counts = [part["by_family"].get(family) for family in families]
@@ -66,6 +71,7 @@ def summary_text(parts: Sequence[dict[str, Any]]) -> str:
                 f"{part['median_coefficient_error']:.1e}",
                 f"{part['median_seconds']:.2f}",
                 f"{part['seconds_90']:.2f}",
+                f"{part['median_processor_seconds']:.2f}",
             ]
         )
     widths = [max(len(line[k]) for line in table) for k in range(len(header))]
