@@ -113,6 +113,10 @@ def test_every_form_has_the_value_of_the_expression(name):
         ("1.0 - 1.0/(1.0 + 2.5*x)", 2),
         ("0.3*sin(1.2*x) + 0.4*cos(1.2*x)", 3),
         ("0.25*x*(1.0 + tanh(0.6*x - 0.2*y))", 3),
+        # 1.3 log(1 + 2.5 x) and y times it
+        ("1.3*log(x + 0.4) + 1.1911779514364015 + 0.7*y", 3),
+        ("1.3*y*log(x + 0.4) + 1.1911779514364015*y", 2),
+        ("log((0.5 + 2.5*x)/(1.0 + 2.5*y))", 2),  # log(x + 0.2) - log(y + 0.4)
     ],
 )
 def test_shortest_form_has_few_constants(long, num_constants):

@@ -25,6 +25,8 @@ _LARGEST = 1e12
 # Groups whose columns are asked for several times.
 _OFTEN = (None, "none")
 _RATIOS = (0.35, 0.6, 1.0, 1.7, 3.0)
+# The same where all pairs of features are looked at.
+_FEW_RATIOS = (0.5, 2.0)
 
 
 @dataclass
@@ -176,7 +178,7 @@ def single_functions(samples: Samples, grammar: Grammar) -> Dictionary:
     for u in singles:
         for atom in atoms_of(u, grammar):
             _add_multiples(found, atom, [one])
-    for u in _compound_arguments(singles, grammar):
+    for u in _compound_arguments(singles, grammar, _FEW_RATIOS):
         for atom in atoms_of(u, grammar, coarse=len(singles) > 1):
             _add_multiples(found, atom, [one])
     return found
@@ -257,14 +259,16 @@ def _monomials(singles: Sequence[Argument], grammar: Grammar) -> list[Argument]:
     if count > 4:
         # Cubes of single variables are common in models of neurons.
         found += [_product([u] * 3) for u in singles]
+    roots: list[Argument] = []
     for u in singles:
         away = u.values.min() > 0 or u.values.max() < 0
-        roots = u.values.min() >= 0 and "sqrt" in grammar.functions
         others = [ones, *(v for v in singles if v is not u)]
-        if roots:
+        if u.values.min() >= 0 and "sqrt" in grammar.functions:
             root = Argument(sympy.sqrt(u.expression), np.sqrt(np.maximum(u.values, 0)), 2.5)
             found += [_product([root, v]) for v in others]
             found.append(_product([root, u]))
+            found += [_product([other, root]) for other in roots]
+            roots.append(root)
         if away and grammar.division:
             for power in (1, 2):
                 inverse = Argument(u.expression**-power, u.values ** -float(power), 1.5)
@@ -279,8 +283,10 @@ def _product(arguments: Sequence[Argument]) -> Argument:
     return Argument(expression, np.prod([a.values for a in arguments], axis=0), cost)
 
 
-def _compound_arguments(singles: Sequence[Argument], grammar: Grammar) -> Iterator[Argument]:
-    """Arguments of two inputs, and squares."""
+def _compound_arguments(
+    singles: Sequence[Argument], grammar: Grammar, relative: Sequence[float] = _RATIOS
+) -> Iterator[Argument]:
+    """Arguments of two inputs, and squares; relative: coefficients of the second of two, in their spreads."""
     for u in singles:
         yield _product([u, u])
     for a, b in itertools.combinations(singles, 2):
@@ -289,7 +295,7 @@ def _compound_arguments(singles: Sequence[Argument], grammar: Grammar) -> Iterat
         if len(singles) > 4 and not (sides and len(names) == 1):
             continue
         scale = np.std(a.values) / max(np.std(b.values), 1e-300)
-        ratios = [1.0, *(r * scale for r in _RATIOS if abs(r * scale - 1) > 0.1)]
+        ratios = [1.0, *(r * scale for r in relative if abs(r * scale - 1) > 0.1)]
         for ratio in ratios:
             for sign in (1, -1):
                 share = sympy.Integer(sign) if ratio == 1 else sympy.Float(sign * ratio)
@@ -313,7 +319,8 @@ def _add_multiples(found: Dictionary, atom: Atom, monomials: Sequence[Argument])
     def write(k: int) -> sympy.Expr:
         return monomials[k // count].expression * atom.build(atom.grid[k % count])
 
-    names = [name for m in monomials for name in [f"{m.name}*{atom.family}"] * count]
+    families = [f"{atom.family}{band or ''}" for band in atom.bands]
+    names = [f"{m.name}*{family}" for m in monomials for family in families]
     costs = np.repeat([m.cost + atom.cost + (m.cost > 0) for m in monomials], count)
     found.add(values, write, names, costs, frozenset({atom.group}))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import sympy
@@ -15,13 +16,15 @@ from jaxllc.terms import sigmoid
 # Searched apart as well as together: where functions of all kinds are at hand, some set of them often
 # imitates a plainer truth before the grids are refined.
 GROUPS = {
-    "exponential": ("exp", "bell"),
+    "exponential": ("exp", "bell", "rise"),
     "wave": ("sin", "cos"),
     "step": ("sigmoid", "tanh", "odd tanh"),
-    "root": ("log", "sqrt"),
+    "root": ("log", "log of 1", "sqrt", "power"),
     "ratio": ("over", "over2", "over3", "over4", "hill1", "hill2", "hill3", "hill4"),
     "kink": ("abs", "min", "max"),
 }
+# Exponents of a power law, away from those of monomials; the nearest one is refitted.
+_EXPONENTS, _INVERSE_EXPONENTS = (0.25, 0.7, 1.3, 1.7, 2.4), (-0.4, -1.5)
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 
 
@@ -33,7 +36,7 @@ class Argument:
     values: np.ndarray
     cost: float = 1.0
 
-    @property
+    @cached_property
     def name(self) -> str:
         return str(self.expression)
 
@@ -43,6 +46,7 @@ class Atom:
     """A function of one argument on a grid of its constants.
 
     build: constants -> sympy expression; values: (grid, n); grid: (grid, constant); cost: nats, about.
+    bands: (grid,) parts of the grid of which one sum may hold one each, as two harmonics; all one by default.
     """
 
     family: str
@@ -51,6 +55,7 @@ class Atom:
     build: Callable[[np.ndarray], sympy.Expr]
     grid: np.ndarray
     values: np.ndarray
+    bands: np.ndarray
 
 
 def _turns(step: float, lowest: float = 1.5, highest: float = 25.0) -> np.ndarray:
@@ -76,7 +81,7 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
     allowed = set(grammar.functions)
     single = x.is_Symbol
 
-    def atom(name: str, grid, evaluate, write) -> Atom:
+    def atom(name: str, grid, evaluate, write, bands=None) -> Atom:
         grid = np.asarray(grid, dtype=float)
         grid = grid[:, None] if grid.ndim == 1 else grid
         with np.errstate(all="ignore"):
@@ -89,6 +94,7 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
             lambda row: write(x, *map(sympy.Float, row)),
             grid,
             values,
+            np.zeros(len(grid), int) if bands is None else bands,
         )
 
     if "exp" in allowed:
@@ -99,7 +105,16 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
             yield atom(
                 "exp", grid, lambda v, a: np.exp(a * v), lambda x, a: made(sympy.exp, [a * x])
             )
+        rises = rates[rates * low > -12]
+        if len(rises):
+            yield atom(
+                "rise",
+                rises,
+                lambda v, a: -np.expm1(-a * v),
+                lambda x, a: 1 - made(sympy.exp, [-a * x]),
+            )
     turns = _turns(2.0 if coarse else 1.2) / width
+    octaves = np.floor(np.log2(turns / turns[0]) + 1e-9).astype(int)
     if "sin" in allowed:
         # Not nought, or the phase would vanish from the expression.
         phases = np.pi * np.array([0.003, 0.5] if coarse else [0.003, 0.25, 0.5, 0.75])
@@ -109,9 +124,16 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
             waves,
             lambda v, w, p: np.sin(w * v + p),
             lambda x, w, p: made(sympy.sin, [w * x + p]),
+            np.repeat(octaves, len(phases)),
         )
     elif "cos" in allowed:
-        yield atom("cos", turns, lambda v, w: np.cos(w * v), lambda x, w: made(sympy.cos, [w * x]))
+        yield atom(
+            "cos",
+            turns,
+            lambda v, w: np.cos(w * v),
+            lambda x, w: made(sympy.cos, [w * x]),
+            octaves,
+        )
     if "sigmoid" in allowed or "tanh" in allowed:
         slopes = np.array([2.0, 6.0, 18.0] if coarse else [1.2, 2.5, 5.0, 10.0, 25.0]) / spread
         middles = np.quantile(
@@ -139,7 +161,7 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
         # Apart from those with an offset, which have a constant more.
         yield atom(
             "odd tanh",
-            np.geomspace(0.4, 6.0, 4 if coarse else 6) / float(np.sqrt(np.mean(v**2))),
+            np.geomspace(0.4, 15.0, 5 if coarse else 8) / float(np.sqrt(np.mean(v**2))),
             lambda v, a: np.tanh(a * v),
             lambda x, a: made(sympy.tanh, [a * x]),
         )
@@ -148,7 +170,24 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
         above = np.concatenate([[0.0], above[above > 0]]) if not coarse else np.append(above, 0.0)
     if "log" in allowed:
         yield atom("log", above, lambda v, c: np.log(v + c), lambda x, c: made(sympy.log, [x + c]))
+        if low > -0.1 * high:
+            # With one constant, where log(x + c) beside a constant has two.
+            scales = np.geomspace(0.3, 8.0, 3 if coarse else 5) / high
+            yield atom(
+                "log of 1",
+                scales,
+                lambda v, a: np.log1p(a * v),
+                lambda x, a: made(sympy.log, [1 + a * x]),
+            )
     if "sqrt" in allowed:
+        if low > 0:
+            exponents = _EXPONENTS + (_INVERSE_EXPONENTS if grammar.division else ())
+            yield atom(
+                "power",
+                exponents[1:4] if coarse else exponents,
+                lambda v, p: np.power(v, p),
+                lambda x, p: x**p,
+            )
         yield atom("sqrt", above, lambda v, c: np.sqrt(v + c), lambda x, c: sympy.sqrt(x + c))
     if grammar.division:
         below = -high - width * np.geomspace(0.02, 3.0, 3 if coarse else 5)
@@ -200,4 +239,4 @@ def coarser(atom: Atom, count: int = 5) -> Atom:
     if len(atom.grid) <= count:
         return atom
     kept = np.unique(np.linspace(0, len(atom.grid) - 1, count).astype(int))
-    return Atom(atom.family, atom.group, atom.cost, atom.build, atom.grid[kept], atom.values[kept])
+    return replace(atom, grid=atom.grid[kept], values=atom.values[kept], bands=atom.bands[kept])

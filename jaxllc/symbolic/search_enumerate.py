@@ -7,8 +7,9 @@ denominator is multiplied out. All of these only propose: the judge refits each 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy
@@ -21,7 +22,7 @@ from jaxllc.symbolic.dictionary import (
     monomial_columns,
     single_functions,
 )
-from jaxllc.symbolic.function_atoms import GROUPS
+from jaxllc.symbolic.function_atoms import GROUPS, varies
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.product_beam import ProductSearch, product_sums
 from jaxllc.symbolic.search_work import work_is_over
@@ -30,21 +31,39 @@ from jaxllc.symbolic.term_samples import Samples, scale_of
 
 # A set's coefficient on a logarithm, if this close to a half, is the power of a factor.
 _POWER_TOLERANCE = 0.2
+# Of e in values that are taken for logarithms.
+_LARGEST_EXPONENT = 15.0
+# Products of each size that are proposed beside a polynomial.
+_BESIDE = 4
+# How far from it a power is tried as it is, too.
+_POWER_ERROR = 0.05
 
 
 @dataclass(frozen=True)
 class EnumerationEngine:
     """Sets of at most `largest` features, the best `per_size` of each size.
 
-    width: states of the beam; points: samples at most that the beam looks at.
+    width: states of the beam; points: samples at most that the beam looks at. constants: decimal numbers that
+    a proposal may hold, any by default.
     """
 
     largest: int = 4
     per_size: int = 14
     width: int = 24
-    points: int = 256
+    points: int = 200
     independent: float = 60.0
     name: str = "sparse"
+    constants: int = 1000
+
+    def below(self, constants: int) -> EnumerationEngine:
+        """The engine where only expressions with fewer constants are asked for: proposals may hold a few more
+        than these, which are tied or dropped when they are refitted."""
+        return replace(
+            self,
+            largest=max(min(self.largest, constants - 1), 1),
+            per_size=max(self.per_size // 2, 1),
+            constants=constants + 1,
+        )
 
     def propose(
         self, samples: Samples, grammar: Grammar, seed: int, deadline: float
@@ -61,11 +80,13 @@ class EnumerationEngine:
             self._factors(some, grammar),
             self._roots(some, dictionary, grammar),
             self._exponentials(some, dictionary, grammar),
+            self._logarithms(some, dictionary, grammar),
         ):
             if found and work_is_over(deadline):
                 break
             found += proposals
-        return [e for e in found if grammar.allows(e)]
+        few = (e for e in found if len(e.atoms(sympy.Float)) <= self.constants)
+        return [e for e in few if grammar.allows(e)]
 
     def _beam(self, columns: Columns, target: np.ndarray, largest: int, per_size: int):
         return beam(columns, target, largest, self.width, self.independent, 2.5, per_size)
@@ -76,7 +97,7 @@ class EnumerationEngine:
         for group in ("none", *GROUPS, None):
             columns = Columns(*dictionary.columns(group), weight)
             largest = self.largest + 2 * (group == "none")
-            per_size = self.per_size if group is None else self.per_size // 2
+            per_size = self.per_size if group is None else self.per_size // 3
             for subset in self._beam(columns, samples.values * weight, largest, per_size):
                 if subset.positions not in seen:
                     seen.add(subset.positions)
@@ -123,6 +144,18 @@ class EnumerationEngine:
         for inside in self._transformed(samples, dictionary, logarithm, weight):
             yield sympy.Float(sign) * sympy.exp(inside)
 
+    def _logarithms(self, samples: Samples, dictionary: Dictionary, grammar: Grammar):
+        """y = ln(sum) and y = ln(P/Q)."""
+        y, error = samples.values, samples.error
+        if "log" not in grammar.functions or np.abs(y).max() > _LARGEST_EXPONENT:
+            return
+        raised = np.exp(y)
+        other = Samples(samples.names, samples.points, raised, raised * error)
+        for inside in self._transformed(samples, dictionary, raised, 1.0 / other.error):
+            yield sympy.log(inside)
+        for inside in self._rational(other, grammar):
+            yield sympy.log(inside)
+
     def _products(
         self, samples: Samples, dictionary: Dictionary, grammar: Grammar
     ) -> Iterator[sympy.Expr]:
@@ -152,42 +185,37 @@ class EnumerationEngine:
             self.width,
             self.independent,
             2.5,
-            2 * self.per_size,
+            self.per_size,
             base=ones[:, None],
         )
         at = {int(p): k for k, p in enumerate(places)}
         for subset in subsets:
             rows = [logs[at[p]] for p in subset.positions]
-            powers = combine([np.ones(len(logarithm)), *rows], logarithm, weight)
-            expression = sympy.Integer(1)
-            size = np.ones(len(y))
-            for power, position in zip(powers[1:], subset.positions, strict=True):
-                nearest = round(2 * power) / 2
-                close = nearest and abs(power - nearest) < _POWER_TOLERANCE
-                feature = _feature(dictionary, sums, position)
-                exponent = sympy.Rational(round(2 * power), 2) if close else sympy.Float(power)
-                used = nearest if close else float(power)
-                column = values[at[position]]
-                if not float(used).is_integer() and column.min() <= 0:
-                    break
-                expression *= feature**exponent
-                with np.errstate(all="ignore"):
-                    size = size * np.power(column, used)
-            else:
-                with np.errstate(all="ignore"):
-                    coefficient = float(size @ y / (size @ size))
-                if np.isfinite(coefficient):
-                    yield sympy.Float(coefficient) * expression
+            powers = combine([np.ones(len(logarithm)), *rows], logarithm, weight)[1:]
+            nearest = np.round(2 * powers) / 2
+            close = (nearest != 0) & (np.abs(powers - nearest) < _POWER_TOLERANCE)
+            rounded = np.where(close, nearest, powers)
+            features = [_feature(dictionary, sums, p) for p in subset.positions]
+            own = [values[at[p]] for p in subset.positions]
+            free = np.abs(powers - rounded).max() > _POWER_ERROR
+            for used in (rounded, powers) if free else (rounded,):
+                product = _power_product(features, own, used, y)
+                if product is not None:
+                    yield product
 
     def _factors(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
-        """y = c times a product of functions, alone and beside a constant."""
+        """y = c times a product of functions, alone, beside a constant and beside a short polynomial."""
         dictionary = single_functions(samples, grammar)
         search = ProductSearch(dictionary.columns(), 4 * self.width, self.independent)
         target, weight = samples.values, 1.0 / samples.error
         one = (sympy.Integer(1), np.ones(len(target)))
         for base in ([], [one]):
             columns = [column for _, column in base]
-            products = search.best(target, weight, columns, self.largest, self.per_size)
+            products = search.best(target, weight, columns, 3, self.per_size)
+            yield from product_sums(dictionary, products, target, weight, base)
+        for base in _short_polynomials(samples, one):
+            columns = [column for _, column in base]
+            products = search.best(target, weight, columns, 2, _BESIDE)
             yield from product_sums(dictionary, products, target, weight, base)
 
     def _rational(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
@@ -218,6 +246,35 @@ class EnumerationEngine:
                     below += sympy.Float(float(c)) * monomials[p - count + 1]
             if above != 0:
                 yield above / below
+
+
+def _power_product(
+    features: list[sympy.Expr], columns: list[np.ndarray], powers: np.ndarray, y: np.ndarray
+) -> sympy.Expr | None:
+    """Powers of features with the best coefficient; None where they are not real."""
+    expression, size = sympy.Integer(1), np.ones(len(y))
+    for feature, column, power in zip(features, columns, map(float, powers), strict=True):
+        if not power.is_integer() and column.min() <= 0:
+            return None
+        half = float(2 * power).is_integer()
+        expression *= feature ** (sympy.Rational(round(2 * power), 2) if half else power)
+        with np.errstate(all="ignore"):
+            size = size * np.power(column, power)
+    with np.errstate(all="ignore"):
+        coefficient = float(size @ y / (size @ size))
+    return sympy.Float(coefficient) * expression if np.isfinite(coefficient) else None
+
+
+def _short_polynomials(
+    samples: Samples, one: tuple[sympy.Expr, np.ndarray]
+) -> Iterator[list[tuple[sympy.Expr, np.ndarray]]]:
+    """All inputs, and all of degree two with a constant, with their values at the samples."""
+    inputs = [(symbol, values) for symbol, values in samples.columns.items() if varies(values)]
+    pairs = itertools.combinations_with_replacement(inputs, 2)
+    squares = [(a * b, v * w) for (a, v), (b, w) in pairs]
+    yield inputs
+    if len(inputs) <= 3:
+        yield [one, *inputs, *squares]
 
 
 def _combination(dictionary, positions, target, weight) -> sympy.Expr:

@@ -56,6 +56,10 @@ def _forms(expression: sympy.Expr) -> Iterator[Skeleton | None]:
         yield _with_tanh(expression)
     if expression.has(sympy.sin) and expression.has(sympy.cos):
         yield _with_phase(expression)
+    if expression.has(sympy.log) and expression.is_Add:
+        yield from _in_logarithms(expression)
+    for part in parts_of(expression, sympy.log):
+        yield _of_ratio(expression, part)
     yield from _in_linear_range(expression)
 
 
@@ -165,6 +169,49 @@ def _one_wave(first: sympy.Expr, other: sympy.Expr) -> sympy.Expr | None:
         1j * (phases[1] + shift)
     )
     return sympy.Float(abs(whole)) * rest * sympy.sin(one.args[0] + sympy.Float(np.angle(whole)))
+
+
+# How far from one a number is set to one.
+_NEAR_ONE = 0.3
+
+
+def _in_logarithms(expression: sympy.Expr) -> Iterator[Skeleton]:
+    """a m log(x + c) + d m as a m log(1 + b x), where d is nearly -a log(c): a constant less."""
+    terms = expression.args
+    for logarithm in terms:
+        for part in parts_of(logarithm, sympy.log):
+            inside = part.args[0]
+            coefficient, multiple = (logarithm / part).as_coeff_Mul()
+            beside = [t for t in terms if t.as_coeff_Mul()[1] == multiple]
+            if not (inside.is_Add and len(beside) == 1 and coefficient.is_number):
+                continue
+            offset = float(beside[0].as_coeff_Mul()[0] / coefficient)
+            shift, rest = inside.as_coeff_Add()
+            scale = float(np.exp(np.clip(offset, -30.0, 30.0)))
+            if abs(scale * float(shift) - 1) < _NEAR_ONE:
+                grown = sympy.Add(*(sympy.Float(scale) * t for t in sympy.Add.make_args(rest)))
+                whole = coefficient * multiple * sympy.log(1 + grown, evaluate=False)
+                others = [t for t in terms if t not in (logarithm, beside[0])]
+                yield as_written(sympy.Add(*others, whole))
+
+
+def _of_ratio(expression: sympy.Expr, part: sympy.Expr) -> Skeleton | None:
+    """log(a (x + b)/(y + c)) as log(x + b) - log(y + c), where a is nearly one."""
+    scale, found = 1.0, []
+    for factor in sympy.Mul.make_args(part.args[0]):
+        base, power = factor.as_base_exp()
+        lead, rest = (base, None) if base.is_number else (sympy.Integer(1), base)
+        if base.is_Add:
+            first = next(t for t in base.args if t.free_symbols)
+            lead, rest = first.as_coeff_Mul()
+            rest += sympy.Add(*(t / lead for t in base.args if t is not first))
+        if not (power.is_number and lead > 0):
+            return None
+        scale *= float(lead) ** float(power)
+        found += [power * sympy.log(rest)] if rest is not None else []
+    if len(found) < 2 or abs(np.log(scale)) > _NEAR_ONE:
+        return None
+    return as_written(expression.xreplace({part: sympy.Add(*found)}))
 
 
 _LINEAR = {

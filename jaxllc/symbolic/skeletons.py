@@ -67,11 +67,6 @@ class Skeleton:
         return renumbered(expression, self.by_constant)
 
 
-@lru_cache(maxsize=64)
-def _mark(position: int) -> sympy.Symbol:
-    return sympy.Symbol(f"${position}'")
-
-
 def rebuilt(expression: sympy.Expr, changes: Mapping[sympy.Expr, sympy.Expr]) -> sympy.Expr:
     """xreplace without sympy's search for special values of functions, which takes most of its time."""
     memo: dict[sympy.Expr, sympy.Expr] = {}
@@ -131,9 +126,7 @@ def renumbered(expression: sympy.Expr, values: Mapping[sympy.Symbol, float]) -> 
     neither their names nor their values."""
     order = [c for c in dict.fromkeys(_symbols_in_order(expression)) if c in values]
     if any(c != constant(k) for k, c in enumerate(order)):
-        # Two steps, since old and new names overlap; then the order of the parts may be another.
-        expression = rebuilt(expression, {c: _mark(k) for k, c in enumerate(order)})
-        expression = rebuilt(expression, {_mark(k): constant(k) for k in range(len(order))})
+        expression = rebuilt(expression, {c: constant(k) for k, c in enumerate(order)})
     return Skeleton(expression, tuple(float(values[c]) for c in order))
 
 

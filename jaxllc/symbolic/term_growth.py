@@ -14,7 +14,7 @@ import numpy as np
 import sympy
 
 from jaxllc.expression_calculus import derivative, evaluate
-from jaxllc.symbolic.dictionary import Dictionary, build_dictionary, single_functions
+from jaxllc.symbolic.dictionary import Dictionary, Features, build_dictionary, single_functions
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.product_beam import ProductSearch, product_sums
 from jaxllc.symbolic.search_work import work_is_over
@@ -35,11 +35,15 @@ from jaxllc.terms import sigmoid
 PARENTS = 6
 ROUNDS = 4
 EXTENSIONS = 90
+# Parents whose terms are found anew, which is dear.
+FOUND_ANEW = 4
 # Mean square in units of the error below which nothing is missing.
 ENOUGH = 1.15
 # Constants from which on an expression that explains all may imitate a plainer one.
 IMITATES = 3
 _START = 1e-3
+# Samples that features are compared at; the judge refits on all.
+_POINTS = 160
 
 
 def grown(
@@ -62,11 +66,11 @@ def grown(
         polished = explained
         plain = explained and best[0].num_constants < IMITATES
         if columns is None and not plain:
-            columns = _Residuals(judge)
+            columns = judge.features = judge.features or Residuals(judge)
         extensions: list[tuple[Skeleton, str]] = []
-        for parent in _parents(best, 4 if explained else parents):
+        for place, parent in enumerate(_parents(best, 4 if explained else parents)):
             options = list(exchanged(parent.skeleton, judge.grammar))
-            if columns is not None:
+            if columns is not None and place < FOUND_ANEW:
                 options += columns.factors(parent)
             if columns is not None and not explained:
                 options += columns.terms(parent)
@@ -98,14 +102,15 @@ def _parents(best: list[Judged], count: int) -> list[Judged]:
     return list({id(j): j for j in [*best[: count - 2], *simple[: count - 2]]}.values())
 
 
-class _Residuals:
+class Residuals:
     """Features of the dictionary most like what a candidate leaves, whatever its constants."""
 
     def __init__(self, judge: TermJudge) -> None:
         self.judge = judge
-        self.samples = judge.samples.thinned(256, 1)
+        self.samples = judge.samples.thinned(_POINTS, 1)
         self.functions = single_functions(self.samples, judge.grammar)
-        self.search = ProductSearch(self.functions.columns(), 24, judge.independent)
+        every_other = _every_other(self.functions.columns())
+        self.search = ProductSearch(every_other, 24, judge.independent)
         self._done: set[tuple[sympy.Expr, frozenset[sympy.Expr], bool]] = set()
 
     @cached_property
@@ -141,7 +146,7 @@ class _Residuals:
             feature = self.dictionary.expression(subset.positions[0])
             yield _with_term(skeleton, feature)
 
-    def factors(self, parent: Judged, count: int = 4) -> Iterator[Skeleton]:
+    def factors(self, parent: Judged, count: int = 3) -> Iterator[Skeleton]:
         """Each term of the candidate, or of the denominator that is all of it, found anew but for one factor,
         or for all but one: what is kept times at most two functions."""
         expression = parent.skeleton.numeric()
@@ -199,6 +204,15 @@ class _Residuals:
 
 
 _MOST_TERMS = 4
+
+
+def _every_other(features: Features) -> Features:
+    """Every other point of each family's grid: constants are refitted, and all pairs are looked at."""
+    order = np.argsort(features.family, kind="stable")
+    _, first, counts = np.unique(features.family[order], return_index=True, return_counts=True)
+    rank = np.arange(len(order)) - np.repeat(first, counts)
+    kept = np.sort(order[rank % 2 == 0])
+    return Features(*(part[kept] for part in features))
 
 
 def _kept_factors(term: sympy.Expr) -> Iterator[sympy.Expr]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import sympy
@@ -77,6 +78,8 @@ class TermJudge:
         self.calibrate = independent is None
         self.set_independent(independent or _SMOOTH)
         self.closest: list[Judged] = []
+        # Features of the samples that growth looks at, made once for all of its rounds.
+        self.features: Any = None
         # Where the order of the samples means something, thinning must not follow it.
         shuffled = np.random.default_rng(0).permutation(count)
         weights = 1.0 / samples.error
@@ -335,9 +338,14 @@ def independent_samples(points: np.ndarray, rest: np.ndarray, neighbours: int = 
 
 
 def _may_be_complex(expression: sympy.Expr) -> bool:
-    """Whether it takes roots or logarithms, or has exponents that are fitted."""
-    powers = (e.exp for e in parts_of(expression, sympy.Pow))
-    return expression.has(sympy.log) or not all(p.is_Integer for p in powers)
+    """Whether it takes roots or logarithms of constants, or raises them to exponents that are fitted."""
+    for part in parts_of(expression, sympy.log, sympy.Pow):
+        whole = part.is_Pow and part.exp.is_Integer
+        inside = part.base if part.is_Pow else part.args[0]
+        factors = sympy.Mul.make_args(inside)
+        if not whole and any(all(s.name.startswith("$") for s in f.free_symbols) for f in factors):
+            return True
+    return False
 
 
 def _by_score(judged: Judged) -> float:

@@ -16,7 +16,7 @@ from jaxllc.symbolic.input_reduction import reduced
 from jaxllc.symbolic.refit import prepare
 from jaxllc.symbolic.search_names import DEFAULT_ENGINES, check_engine
 from jaxllc.symbolic.search_work import SearchWork
-from jaxllc.symbolic.term_growth import grown
+from jaxllc.symbolic.term_growth import ROUNDS, grown
 from jaxllc.symbolic.term_judge import Judged, TermJudge
 from jaxllc.symbolic.term_samples import Samples
 from jaxllc.time_limit import check_time
@@ -198,11 +198,15 @@ def _found(
     the best, unless that has grown before and explains them.
     """
     best, plain = list(best), np.inf
-    for proposer in [term_engine(name) for name in engines]:
+    proposers = [term_engine(name) for name in engines]
+    for place, proposer in enumerate(proposers):
         explained = bool(best) and _explained(judge, best) and best[0].num_constants <= plain
         if best and (explained or work.over):
             break
         plain = getattr(proposer, "plain", np.inf)
+        if best and _explained(judge, best) and hasattr(proposer, "below"):
+            # Only something plainer can be better.
+            proposer = proposer.below(best[0].num_constants)
         check_time()
         with work.apart(), stage_clock(spent, _PREPARATION):
             getattr(proposer, "prepare", lambda: None)()
@@ -214,7 +218,9 @@ def _found(
             best = judge.merged(judge.rescored([*best, *found]))
         if best and (best[0].engine == proposer.name or not _explained(judge, best)):
             with stage_clock(spent, "growth"):
-                best = grown(judge, best)
+                # One round tells whether it is worth it, where another engine may know better.
+                more = place + 1 < len(proposers) and not _explained(judge, best)
+                best = grown(judge, best, rounds=1 if more else ROUNDS)
     return best
 
 
