@@ -31,6 +31,8 @@ Progress = Callable[[str, str], None]
 PLAIN = 8
 # Seconds that the compilation of a stage may take.
 _COMPILATION = 8.0
+# Share of the time that the search for one expression of the second look may take.
+_TEACHING = 0.02
 
 
 def discover(
@@ -180,6 +182,8 @@ class _Discovery:
             better = self._with_neural_terms(judge, best)
             with self.clock("refinement"):
                 best = best if better is best else self._moved(judge, better)
+        if explained(judge, best) and not (self.search.clean or judge.at_floor(best)):
+            best = self._looked_at_again(judge, best)
         with self.clock("refinement"):
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
@@ -268,6 +272,21 @@ class _Discovery:
         plain = [t for t in self.search.library if not t.inner]
         simpler = moves.simplified(judge, best, plain)
         return best if simpler is best else moves.dropped(judge, simpler)
+
+    def _looked_at_again(self, judge, best):
+        """Shorter and better laws near one that explains the samples; see `second_look`."""
+        from jaxllc.symbolic.second_look import second_look
+
+        with self.clock("second look"):
+            return second_look(
+                self.search,
+                self.engine,
+                judge,
+                best,
+                self.settings.engines,
+                _TEACHING * self.settings.search_seconds,
+                say=lambda what: self.say("second look", what),
+            )
 
     def _problem(self, law):
         """The trajectory problem on the coarsest grid that the flow of a first law allows."""

@@ -138,10 +138,13 @@ def linearise(
     mode: str,
     extra: Sequence[tuple[int, Term]] = (),
     defects: np.ndarray | None = None,
+    mutual: bool = False,
+    nodes: np.ndarray | None = None,
 ) -> Linearisation:
     """Condense the problem around a law and states; `extra` terms enter with coefficient zero.
 
-    Of the products between two extra terms only those of a term with itself are formed.
+    mutual: whether all products between extra terms are formed, not only those of a term with itself. nodes:
+    those whose samples count, all by default; others by mode `OWN` only.
     """
     partials = problem.partials(law, states, extra)
     if defects is None:
@@ -152,15 +155,16 @@ def linearise(
     jacobians.scale(spans)
     forcing = Forcing(partials.by_constant, partials.equation_of, spans, len(problem.variables))
     gap = defects.reshape(len(parts), -1)
+    apart = 0 if mutual else len(extra)
     normal: tuple[Any, ...]  # the first six fields of the result
     if mode == FULL:
-        normal = _condense_full(problem, jacobians, parts, forcing, gap, states, len(extra))
+        normal = _condense_full(problem, jacobians, parts, forcing, gap, states, apart)
     elif mode == KNOWN:
-        normal = _condense_known(problem, jacobians, parts, forcing, gap, states, len(extra))
+        normal = _condense_known(problem, jacobians, parts, forcing, gap, states, apart)
     else:
         own = problem.jacobians(partials, with_edges=False)
         own.scale(spans)
-        normal = _condense_own(problem, jacobians, own, parts, forcing, gap, states, len(extra))
+        normal = _condense_own(problem, jacobians, own, parts, forcing, gap, states, apart, nodes)
     return Linearisation(*(*normal, jacobians, forcing, gap, parts))
 
 
@@ -285,8 +289,13 @@ def _condense_full(problem, jacobians, parts, forcing, gap, states, num_extra):
     )
 
 
-def _condense_own(problem, jacobians, own_jacobians, parts, forcing, gap, states, num_extra):
+def _condense_own(
+    problem, jacobians, own_jacobians, parts, forcing, gap, states, num_extra, nodes=None
+):
     runs, n, variables = problem.num_runs, problem.num_nodes, len(problem.variables)
+    nodes = np.arange(n) if nodes is None else nodes
+    # (run, variable, node) as the rows of the sensitivities have them.
+    kept = np.arange(runs * variables * n).reshape(runs * variables, n)[:, nodes].ravel()
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     own = np.zeros((runs, variables, n, variables))
     for v in range(variables):
@@ -297,19 +306,19 @@ def _condense_own(problem, jacobians, own_jacobians, parts, forcing, gap, states
     for k in range(problem.grid_length):
         if problem.sampled[k]:
             scale = weight[k].reshape(-1, 1)
-            own_all.append(own * scale)
-            weighted = shared * scale
-            weighted[:, -1] = rest[k].reshape(-1) - weighted[:, -1]
+            own_all.append(own[kept] * scale[kept])
+            weighted = shared[kept] * scale[kept]
+            weighted[:, -1] = rest[k].reshape(-1)[kept] - weighted[:, -1]
             shared_all.append(weighted)
         if k < problem.grid_length - 1:
             _advance(own_jacobians, parts, k, own)
             _advance(jacobians, parts, k, shared, forcing, gap)
-    by_node = (len(own_all), runs, variables, n, -1)
+    by_node = (len(own_all), runs, variables, len(nodes), -1)
     initial = np.stack(own_all).reshape(by_node).transpose(1, 3, 4, 0, 2)
-    initial = initial.reshape(runs * n, variables, -1)
+    initial = initial.reshape(runs * len(nodes), variables, -1)
     everything = np.stack(shared_all)
     others = everything.reshape(by_node).transpose(1, 3, 0, 2, 4)
-    others = others.reshape(runs * n, initial.shape[2], -1)
+    others = others.reshape(runs * len(nodes), initial.shape[2], -1)
     mixed = initial @ others
     flat = everything.reshape(-1, everything.shape[-1])
     normal = np.zeros((flat.shape[1], flat.shape[1]))

@@ -54,7 +54,8 @@ class TrajectoryFit:
         return bool(np.all(np.isfinite(self.squared_residual)))
 
 
-def _mode(problem: TrajectoryProblem, exact: bool) -> str:
+def mode_of(problem: TrajectoryProblem, exact: bool = False) -> str:
+    """How the initial states are condensed: see `condensing`."""
     if problem.initial_known and not exact:
         return KNOWN
     return FULL if problem.dimension <= (_LARGEST_FULL_EXACT if exact else _LARGEST_FULL) else OWN
@@ -67,7 +68,7 @@ def screen(
     check_time()
     states = problem.smoothed if states is None else states
     with np.errstate(all="ignore"):
-        line = linearise(problem, law, states, _mode(problem, False))
+        line = linearise(problem, law, states, mode_of(problem))
         if not np.isfinite(line.merit) or not np.all(np.isfinite(line.constants)):
             return np.inf
         try:
@@ -91,7 +92,7 @@ def fit_trajectories(
         time of a search is over no further iteration is begun.
     """
     states = problem.smoothed if states is None else states
-    mode = _mode(problem, exact)
+    mode = mode_of(problem, exact)
     samples = float(problem.counts.sum())
     damping, converged, iteration = 1e-6, False, 0
     with np.errstate(all="ignore"):
@@ -191,7 +192,7 @@ def information(problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarra
     """Fisher information of `law.vector()`, initial states eliminated, (constant, constant)."""
     check_time()
     with np.errstate(all="ignore"):
-        return linearise(problem, law, states, _mode(problem, False)).reduced()[1]
+        return linearise(problem, law, states, mode_of(problem)).reduced()[1]
 
 
 def score_test(
@@ -216,7 +217,7 @@ def score_test(
         check_time()
         part = extra[start : start + chunk]
         with np.errstate(all="ignore"):
-            line = linearise(problem, law, states, _mode(problem, False), part)
+            line = linearise(problem, law, states, mode_of(problem), part)
             _, reduced, gradient = line.reduced()
         rest, slope, scale = _projected(reduced, gradient, own)
         for (o, term), d, g, s in zip(part, rest, slope, scale, strict=True):

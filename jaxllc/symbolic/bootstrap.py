@@ -32,6 +32,7 @@ from jaxllc.fitting.trajectory_fit import TrajectoryFit
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.metrics import skeleton
 from jaxllc.symbolic.judge import Judge, Judged
+from jaxllc.symbolic.price import price
 from jaxllc.terms import Term
 
 REPLICATES = 1000
@@ -77,7 +78,7 @@ def chosen_laws(
     problem = judge.problem
     shape = problem.samples.shape
     samples = weights @ parts.sums(problem.mask)
-    constants = np.array([j.law.num_constants for j in laws])
+    costs = np.array([j.law.num_constants * judge.penalty + price(j.law) for j in laws])
     with np.errstate(all="ignore"):  # states that have run away, which no replicate chooses
         rest = np.stack(
             [
@@ -86,7 +87,7 @@ def chosen_laws(
             ]
         )
         variance = (weights @ rest.T) / samples[:, None] + judge.floor_ratio
-        criterion = judge.num_samples * np.log(variance) + constants * judge.penalty
+        criterion = judge.num_samples * np.log(variance) + costs
     return np.argmin(np.where(np.isnan(criterion), np.inf, criterion), axis=1)
 
 

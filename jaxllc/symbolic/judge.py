@@ -20,6 +20,7 @@ from jaxllc.fitting.trajectory_fit import (
 )
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.symbolic.engines import ProposedEquation
+from jaxllc.symbolic.price import price
 from jaxllc.terms import TermFamily
 from jaxllc.time_limit import clock, current_limit, time_is_over
 
@@ -82,6 +83,10 @@ class Judge:
             n * np.log(max(merit, 0.0) / n + self.floor_ratio) + num_constants * self.penalty
         )
 
+    def criterion_of(self, law: CandidateLaw, merit: float) -> float:
+        """The criterion of a law that leaves a chi-squared, what its terms cost included."""
+        return self.criterion(merit, law.num_constants) + price(law)
+
     def merit(self, fit: TrajectoryFit) -> float:
         return float((fit.squared_residual / self.problem.noise**2).sum())
 
@@ -91,7 +96,7 @@ class Judge:
         fit = fit_trajectories(self.problem, law, states, iterations)
         if limit is not None:
             limit.fitted(clock() - begun)
-        judged = Judged(fit, self.criterion(self.merit(fit), fit.law.num_constants))
+        judged = Judged(fit, self.criterion_of(fit.law, self.merit(fit)))
         if self.accepts is not None and not self.accepts(fit.law):
             judged.criterion = np.inf
         key = fit.law.key()
@@ -150,7 +155,7 @@ class Judge:
         try:
             return self.fitted(best.law, best.fit.states)
         except BaseException:  # an interrupt, or the end of the time: the law stays known
-            criterion = self.criterion(self.merit(best.fit), best.law.num_constants)
+            criterion = self.criterion_of(best.law, self.merit(best.fit))
             self.seen[best.law.key()] = Judged(best.fit, criterion)
             raise
 
@@ -199,9 +204,7 @@ class Judge:
             law = best.law.replaced(equation, option.terms, option.coefficients)
             if law.key() not in self.seen:
                 merit = screen(self.problem, law, states)
-                screened.append(
-                    (self.criterion(merit, law.num_constants), option.num_constants, law)
-                )
+                screened.append((self.criterion_of(law, merit), option.num_constants, law))
         screened.sort(key=lambda s: s[0])
         tries = screened[:num_fits]
         if self.floor_ratio > 0.5:

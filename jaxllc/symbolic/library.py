@@ -48,13 +48,17 @@ class Scale:
         )
 
 
-def _families(
+def families(
     side: str,
     expression: sympy.Expr,
     grid: Sequence[tuple[float, ...]],
     positive: tuple[bool, ...],
     reach: float = 1.6,
 ) -> list[Term]:
+    """A term for each point of a grid of inner constants, which are kept in a range a little wider.
+
+    reach: by what the range of a positive constant goes beyond the grid, as a factor.
+    """
     # Just beyond the grid: outside it these functions are straight lines, powers or steps on the data.
     bounds = []
     for k, logarithmic in enumerate(positive):
@@ -66,7 +70,7 @@ def _families(
     return [Term(family, tuple(float(w) for w in inner)) for inner in grid]
 
 
-def _geometric(low: float, high: float, ratio: float) -> np.ndarray:
+def geometric(low: float, high: float, ratio: float) -> np.ndarray:
     """Values from low to at least high with about a ratio between neighbours."""
     count = max(2, 1 + int(np.ceil(np.log(max(high / low, 1.001)) / np.log(ratio))))
     return np.geomspace(low, high, count)
@@ -94,33 +98,34 @@ class _Atom:
     reach: float = 1.6
 
     def terms(self, side: str, factor: sympy.Expr = _ONE) -> list[Term]:
-        return _families(side, factor * self.expression, self.grid, self.positive, self.reach)
+        return families(side, factor * self.expression, self.grid, self.positive, self.reach)
 
 
-def _atoms(
+def function_atoms(
     symbol: sympy.Symbol, scale: Scale, hill_powers: Sequence[int], rich: bool
 ) -> list[_Atom]:
+    """The parametric functions of one variable; rich: also sigmoids, and finer grids."""
     atoms: list[_Atom] = []
-    turns = _geometric(2.0, 22.0, 1.5) if rich else np.array([3.0, 6.0, 12.0])
+    turns = geometric(2.0, 22.0, 1.5) if rich else np.array([3.0, 6.0, 12.0])
     atoms.append(_Atom(sympy.sin(_W0 * symbol), [(t / scale.width,) for t in turns], (True,)))
-    rates = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
+    rates = geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
     atoms.append(_Atom(sympy.exp(-_W0 * symbol), [(r,) for r in rates], (True,)))
     if scale.noisy and scale.low < -0.1 * scale.size and scale.high > 0.1 * scale.size:
         # A sigmoid imitates it with two constants more; in clean data these are told apart, and what is
         # steep between zero and linear stands before the truth in searches of many variables.
-        slopes = _geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.2)
+        slopes = geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.2)
         atoms.append(_Atom(sympy.tanh(_W0 * symbol), [(r,) for r in slopes], (True,)))
     if rich:
         # Steeper is a step, and beyond 250 / size its exponent would overflow.
         steepest = max(min(40.0 / scale.middle_width, 250.0 / scale.size), 6.0 / scale.width)
-        steep = _geometric(3.0 / scale.width, steepest, 2.2)
+        steep = geometric(3.0 / scale.width, steepest, 2.2)
         linear = scale.low + scale.width * np.array([0.05, 0.5, 0.9])
         middles = _distinct(np.concatenate([scale.quantiles, linear]), 0.08 * scale.middle_width)
         grid = [(t, m) for t in steep for m in middles]
         atoms.append(_Atom(sigmoid(_W0 * symbol - _W0 * _W1), grid, (True, False)))
     if scale.positive:
         lowest = np.clip(0.4 * scale.quantiles[0], 0.005 * scale.high, 0.1 * scale.high)
-        halves = _geometric(float(max(lowest, 3 * scale.dip)), scale.high, 1.9)
+        halves = geometric(float(max(lowest, 3 * scale.dip)), scale.high, 1.9)
         for power in hill_powers:
             raised = symbol**power
             powers = [(float(k**power),) for k in halves]
@@ -161,7 +166,7 @@ def candidate_terms(
         for monomial in _monomials(list(own.values()), 2):
             terms += _plain(SELF, feature * monomial)
     for v in variables:
-        for atom in _atoms(own[v], scales[v], (1, 2), rich=False):
+        for atom in function_atoms(own[v], scales[v], (1, 2), rich=False):
             terms += atom.terms(SELF)
     for v in variables:
         terms += _interactions(
@@ -201,28 +206,28 @@ def _interactions(
     polynomial += [own[u] * own[w] * x_j for u, w in itertools.combinations(variables, 2)]
     for expression in polynomial:
         terms += _plain(INTERACTION, expression)
-    turns = [(t / gap.width,) for t in _geometric(2.4, 20.0, 1.6)]
+    turns = [(t / gap.width,) for t in geometric(2.4, 20.0, 1.6)]
     sine = sympy.sin(_W0 * x_j - _W0 * x_i)
-    terms += _families(INTERACTION, sine, turns, (True,))
-    terms += _families(INTERACTION, sympy.cos(_W0 * x_j - _W0 * x_i), turns, (True,))
-    steep = [(t,) for t in _geometric(2.0 / gap.width, 10.0 / gap.middle_width, 2.0)]
-    terms += _families(INTERACTION, sympy.tanh(_W0 * difference), steep, (True,))
+    terms += families(INTERACTION, sine, turns, (True,))
+    terms += families(INTERACTION, sympy.cos(_W0 * x_j - _W0 * x_i), turns, (True,))
+    steep = [(t,) for t in geometric(2.0 / gap.width, 10.0 / gap.middle_width, 2.0)]
+    terms += families(INTERACTION, sympy.tanh(_W0 * difference), steep, (True,))
     # sigmoid(u) = 1/2 + tanh(u/2)/2, so on a regular network it is not told from a tanh.
     if not regular_network:
-        terms += _families(INTERACTION, sigmoid(_W0 * difference), steep, (True,))
-    for atom in _atoms(x_j, scale, (1, 2, 3, 4), rich=True):
+        terms += families(INTERACTION, sigmoid(_W0 * difference), steep, (True,))
+    for atom in function_atoms(x_j, scale, (1, 2, 3, 4), rich=True):
         terms += atom.terms(INTERACTION)
         terms += atom.terms(INTERACTION, x_i)
     if scale.positive:
-        sizes = _geometric(0.15, 6.0, 3.5) / scale.high
+        sizes = geometric(0.15, 6.0, 3.5) / scale.high
         both = [(e, h) for e in sizes for h in sizes]
         saturating = x_i * x_j / (1 + _W0 * x_i + _W1 * x_j)
-        terms += _families(INTERACTION, saturating, both, (True, True))
-        terms += _families(INTERACTION, x_i * x_j / (1 + _W0 * x_i), [(e,) for e in sizes], (True,))
+        terms += families(INTERACTION, saturating, both, (True, True))
+        terms += families(INTERACTION, x_i * x_j / (1 + _W0 * x_i), [(e,) for e in sizes], (True,))
     if normalised:
         terms += _plain(INTERACTION, sympy.expand(difference / degree))
         terms += _plain(INTERACTION, x_i * x_j / degree)
-        terms += _families(INTERACTION, sine / degree, turns[1::2], (True,))
+        terms += families(INTERACTION, sine / degree, turns[1::2], (True,))
     return terms
 
 
@@ -260,18 +265,18 @@ def sum_terms(
             # A sum ranges far where hubs are: most nodes know only its small values.
             both = [
                 (a / scales[v].high, b / inputs[x_s].high)
-                for a in _geometric(0.15, 6.0, 4.0)
-                for b in _geometric(0.3, 60.0, 4.0)
+                for a in geometric(0.15, 6.0, 4.0)
+                for b in geometric(0.3, 60.0, 4.0)
             ]
             for above in (x_s, x_i * x_s):
                 shared = above / (1 + _W0 * x_i + _W1 * x_s)
-                terms += _families(SELF, shared, both, (True, True))
+                terms += families(SELF, shared, both, (True, True))
     if normalised:
         degree = sympy.Symbol("k_i")
         for v in variables:
             x_j = sympy.Symbol(f"{v}_j")
             terms += _plain(INTERACTION, x_j / degree)
-            for atom in _atoms(x_j, scales[v], (1, 2), rich=True):
+            for atom in function_atoms(x_j, scales[v], (1, 2), rich=True):
                 terms += atom.terms(INTERACTION, 1 / degree)
     return terms
 
@@ -304,7 +309,7 @@ def saturating_activation(z: sympy.Expr) -> sympy.Expr:
 
 def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
     """Functions of one input, on grids coarser than those of `_atoms`; fewer where it holds a feature."""
-    rates = [(t,) for t in _geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.5)]
+    rates = [(t,) for t in geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.5)]
     atoms = [_Atom(sympy.tanh(_W0 * z), rates, (True,))]
     atoms.append(_Atom(saturating_activation(z), [()], ()))
     span = scale.low + scale.width * np.array([0.1, 0.3, 0.5, 0.7, 0.9])
@@ -312,16 +317,16 @@ def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
     atoms.append(_Atom(sympy.Max(z, sympy.Integer(0)), [()], ()))
     atoms.append(_Atom(sympy.Max(z - _W0, sympy.Integer(0)), [(m,) for m in middles], (False,)))
     steepest = max(min(30.0 / scale.middle_width, 250.0 / scale.size), 6.0 / scale.width)
-    steep = _geometric(2.0 / scale.width, steepest, 3.0)
+    steep = geometric(2.0 / scale.width, steepest, 3.0)
     grid = [(t, m) for t in steep for m in middles]
     atoms.append(_Atom(sigmoid(_W0 * z - _W0 * _W1), grid, (True, False)))
     if scale.positive:
         lowest = np.clip(0.4 * scale.quantiles[0], 0.005 * scale.high, 0.1 * scale.high)
-        halves = _geometric(float(max(lowest, 3 * scale.dip)), scale.high, 2.4)
+        halves = geometric(float(max(lowest, 3 * scale.dip)), scale.high, 2.4)
         for power in (1, 2, 3, 4) if plain else (1, 2):
             powers = [(float(h**power),) for h in halves]
             atoms.append(_Atom(z**power / (z**power + _W0), powers, (True,), 2.0**power))
-    decays = _geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
+    decays = geometric(1.0 / scale.width, 4.0 / scale.middle_width, 2.5)
     atoms.append(_Atom(sympy.exp(-_W0 * z), [(r,) for r in decays], (True,)))
     if not plain:
         return atoms
@@ -331,6 +336,6 @@ def _input_atoms(z: sympy.Expr, scale: Scale, plain: bool) -> list[_Atom]:
     if scale.low > 0.01 * scale.high:
         atoms.append(_Atom(sympy.sqrt(z), [()], ()))
     if scale.strictly_positive:
-        growths = [(r,) for r in _geometric(0.3 / scale.high, 30.0 / scale.high, 3.0)]
+        growths = [(r,) for r in geometric(0.3 / scale.high, 30.0 / scale.high, 3.0)]
         atoms.append(_Atom(sympy.log(1 + _W0 * z), growths, (True,)))
     return atoms

@@ -10,6 +10,7 @@ from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_fit import information, score_test
 from jaxllc.known_terms import same_skeleton
 from jaxllc.symbolic.judge import Judge, Judged
+from jaxllc.symbolic.price import price_of_terms
 from jaxllc.terms import Term, TermFamily
 
 
@@ -54,6 +55,7 @@ def _elimination_path(
     """Sets of terms to drop with the criterion each is predicted to reach, best first."""
     law = best.law
     variance = judge.variance(best)
+    prices = [price_of_terms([t]) for equation in law.terms for t in equation]
     values = law.vector()
     owner, linear = law.owners()
     known = law.known()
@@ -76,7 +78,8 @@ def _elimination_path(
         constants = int(free.sum())
         # The quadratic model exaggerates what lies beyond the floor.
         n = judge.num_samples
-        score = n * np.log(variance + added / n) + constants * judge.penalty
+        left = sum(prices[term] for term in alive)
+        score = n * np.log(variance + added / n) + constants * judge.penalty + left
         path.append((dropped, float(score)))
     return sorted(path, key=lambda item: item[1])
 
@@ -91,6 +94,8 @@ def added(judge: Judge, best: Judged, candidates: Sequence[Term], num_tries: int
     for gain, coefficient, equation, term in scores:
         if gain / variance < judge.penalty * term.num_constants or len(tries) >= num_tries:
             break
+        if gain / variance < judge.penalty * term.num_constants + price_of_terms([term]):
+            continue
         if (equation, term.family) in families:
             continue
         if sum(not t.family.known for t in law.terms[equation]) >= judge.max_terms:

@@ -62,10 +62,7 @@ def misfit_notes(
             ]
             law = freed.law.replaced(equation, beside, freed.law.coefficients[equation])
             given = replace(other, seen={}).fitted(law, freed.fit.states)
-            costs = [
-                judge.criterion(judge.merit(j.fit), j.law.num_constants)
-                for j in (best, given, freed)
-            ]
+            costs = [judge.criterion_of(j.law, judge.merit(j.fit)) for j in (best, given, freed)]
             gain = min(costs[:2]) - costs[2]
             if not gain > _AGAINST:
                 continue

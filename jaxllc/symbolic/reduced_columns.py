@@ -60,6 +60,16 @@ class Reduced:
             self.num_rows,
         )
 
+    def compact(self) -> Reduced:
+        """The same with as many rows as there are columns; what else the targets hold counts as outside."""
+        if len(self.columns) <= self.columns.shape[1]:
+            return self
+        basis, upper = np.linalg.qr(self.columns)
+        inside = basis.T @ self.targets
+        beyond = (self.targets**2).sum(axis=0) - (inside**2).sum(axis=0)
+        outside = self.outside + np.maximum(beyond, 0.0)
+        return Reduced(self.terms, upper, self.first, self.width, inside, outside, self.num_rows)
+
     def span(self, positions: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Orthonormal basis of some candidates' columns, (row, k), and all shares in it, (k, column)."""
         key = tuple(int(p) for p in positions)

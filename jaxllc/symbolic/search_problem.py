@@ -143,7 +143,7 @@ class SearchProblem:
             more = demanded_terms(self.prior.demand, self.variables, self.scales, self.differences)
             listed = {t.family for t in terms}
             terms += [t for t in more if t.family not in listed]
-        return self._allowed(terms)
+        return self.allowed(terms)
 
     @cached_property
     def sum_library(self) -> list[Term]:
@@ -155,7 +155,7 @@ class SearchProblem:
             # Nodes without a sender all have the input zero.
             if scale.std > 1e-9 * scale.size:
                 inputs[argument] = scale
-        return self._allowed(
+        return self.allowed(
             sum_terms(self.variables, tuple(self.features), inputs, self.scales, self._normalised)
         )
 
@@ -171,7 +171,8 @@ class SearchProblem:
         named = {name: states[v] for v, name in enumerate(self.variables)}
         return Stage(self.network, named, self.features)
 
-    def _allowed(self, terms: list[Term]) -> list[Term]:
+    def allowed(self, terms: list[Term]) -> list[Term]:
+        """Those of some terms that the grammar, the units and the bounds of the user admit."""
         terms = self.prior.bounded(terms)
         if self.grammar == Grammar() and self.prior.units is None:
             return terms

@@ -231,22 +231,23 @@ def all_parts(expression: sympy.Expr) -> Iterator[sympy.Expr]:
 
 def description_length(skeleton: Skeleton, per_constant: float) -> float:
     """Nats to write a skeleton down: its constants, symbols, operations and functions."""
-    return per_constant * len(skeleton.values) + _structure(skeleton.expression)
+    return per_constant * len(skeleton.values) + structure_cost(skeleton.expression)
 
 
 @lru_cache(maxsize=20000)
-def _structure(e: sympy.Expr) -> float:
+def structure_cost(e: sympy.Expr) -> float:
+    """What it takes to write an expression down, but for its constants: one for each symbol and operation."""
     if e.is_Symbol:
         return 0.0 if e.name.startswith("$") else 1.0
     if e.is_number:
         return 0.0 if e in (1, -1) else 1.0
-    inside = sum(_structure(a) for a in e.args)
+    inside = sum(structure_cost(a) for a in e.args)
     if e.is_Add or e.is_Mul:
         return inside + len(e.args) - 1
     if e.is_Pow:
         exponent = e.exp
         if exponent.is_number:
-            return _structure(e.base) + (
+            return structure_cost(e.base) + (
                 1.0 if exponent == -1 else 1.5 if exponent.is_Integer else 2.5
             )
         return inside + 2.0

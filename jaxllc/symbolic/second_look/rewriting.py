@@ -1,0 +1,96 @@
+"""The same law with fewer constants: written in another form, or with constants left out or tied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import sympy
+
+from jaxllc.errors import InputError
+from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.fitting.trajectory_fit import screen
+from jaxllc.functions import NOT_REAL
+from jaxllc.symbolic.judge import Judge, Judged
+from jaxllc.symbolic.second_look.set_search import SLACK
+from jaxllc.symbolic.second_look.sides import free_terms, side_expression, with_side
+from jaxllc.symbolic.skeleton_forms import forms
+from jaxllc.symbolic.skeletons import Skeleton, as_written, constant
+from jaxllc.terms import INTERACTION, SELF
+
+# How far two constants may be apart, relative to them, to be tried as one.
+_ALIKE = 0.15
+# Laws that are fitted at most before another start is made.
+_MOST_FITS = 6
+_SIDES = (SELF, INTERACTION)
+
+
+def rewritten(judge: Judge, best: Judged, equation: int) -> Judged:
+    """Either side in its other forms: tanh for sigmoids, products, phases, small arguments expanded."""
+    return _while_better(judge, best, equation, _written_anew, 0)
+
+
+def shortened(judge: Judge, best: Judged, equation: int) -> Judged:
+    """Constants inside the terms set to nought, or tied to each other."""
+    return _while_better(judge, best, equation, _with_fewer_constants, 1)
+
+
+Writings = Callable[[CandidateLaw, int, str], Iterable[Skeleton | None]]
+
+
+def _while_better(
+    judge: Judge, best: Judged, equation: int, writings: Writings, fewer: int
+) -> Judged:
+    """The best law among the writings of a side with so many constants fewer; again while it improves."""
+    improved = True
+    while improved and not judge.late:
+        improved = False
+        for side in _SIDES:
+            if not any(t.inner for t, _ in free_terms(best.law, equation, side)):
+                continue
+            options: list[tuple[float, int, CandidateLaw]] = []
+            for law in _laws(best, equation, side, writings, fewer):
+                if law.key() in judge.seen or judge.late:
+                    continue
+                merit = screen(judge.problem, law, best.fit.states)
+                options.append((judge.criterion_of(law, merit), len(options), law))
+            for score, _, law in sorted(options, key=lambda o: o[:2])[:_MOST_FITS]:
+                if score > best.criterion + SLACK or judge.late:
+                    break
+                candidate = judge.fitted(law, best.fit.states)
+                if candidate.criterion < best.criterion - 1e-6:
+                    best, improved = candidate, True
+                    break
+    return best
+
+
+def _laws(
+    best: Judged, equation: int, side: str, writings: Writings, fewer: int
+) -> Iterator[CandidateLaw]:
+    most = best.law.num_constants - fewer
+    for skeleton in writings(best.law, equation, side):
+        if skeleton is None:
+            continue
+        expression = skeleton.numeric()
+        if expression == 0 or expression.has(*NOT_REAL):
+            continue
+        try:
+            law = with_side(best.law, equation, side, expression)
+        except InputError:
+            continue
+        if law is not None and law.num_constants <= most:
+            yield law
+
+
+def _written_anew(law: CandidateLaw, equation: int, side: str) -> Iterator[Skeleton]:
+    return forms(side_expression(law, equation, side))
+
+
+def _with_fewer_constants(law: CandidateLaw, equation: int, side: str) -> Iterator[Skeleton | None]:
+    skeleton = as_written(side_expression(law, equation, side))
+    values = skeleton.values
+    for k, value in enumerate(values):
+        yield skeleton.replaced({constant(k): sympy.Integer(0)})
+        for m in range(k):
+            for sign in (1, -1):
+                if abs(value - sign * values[m]) < _ALIKE * abs(value):
+                    yield skeleton.replaced({constant(k): sign * constant(m)})
