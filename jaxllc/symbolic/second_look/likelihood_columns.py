@@ -26,6 +26,8 @@ from jaxllc.time_limit import check_time
 
 # Multiplications that the products of the columns may cost; beyond them a part of the nodes has to do.
 _LARGEST_WORK = 1.5e10
+# Numbers in the columns over the whole grid, at most.
+_LARGEST_SIZE = 4e7
 # Nodes that are kept at least.
 _FEWEST_NODES = 8
 # Squared length that is left of a column of unit length when it counts as in the span of others.
@@ -60,6 +62,32 @@ def likelihood_columns(
     share = _counted_share(judge, nodes)
     gram, aim, total = gram / share, aim / share, total / share
     return _regression(judge, best, equation, candidates, width, gram, aim, total)
+
+
+def affordable(judge: Judge, candidates: Sequence[Term], own: int) -> list[Term]:
+    """The candidates, with coarser grids of their inner constants where all would be too many.
+
+    own: how many of the first, those of the law, stay in any case. Without terms with inner constants, or
+    empty, where not even one of each family can be afforded.
+    """
+    problem = judge.problem
+    largest = _LARGEST_SIZE / (problem.num_runs * problem.dimension * problem.grid_length)
+    grids: dict[TermFamily, list[Term]] = {}
+    for term in candidates[own:]:
+        grids.setdefault(term.family, []).append(term)
+    longest = max((len(g) for g in grids.values()), default=0)
+    for step in range(1, longest + 1):
+        kept = [*candidates[:own], *(t for g in grids.values() for t in g[(step - 1) // 2 :: step])]
+        # A grid shorter than the step keeps its middle.
+        short = [g[len(g) // 2] for g in grids.values() if len(g) <= (step - 1) // 2]
+        if _num_columns([*kept, *short]) <= largest:
+            return [*kept, *short]
+    plain = [*candidates[:own], *(t for t in candidates[own:] if not t.inner)]
+    return plain if _num_columns(plain) <= largest else []
+
+
+def _num_columns(terms: Sequence[Term]) -> int:
+    return sum(1 + t.family.num_inner for t in terms)
 
 
 def _with_slopes(

@@ -20,7 +20,11 @@ from jaxllc.symbolic.price import price_of_terms
 from jaxllc.symbolic.reduced_columns import Reduced
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.search_sparse import Proposal, beam_search, best_start, propose
-from jaxllc.symbolic.second_look.likelihood_columns import Regression, likelihood_columns
+from jaxllc.symbolic.second_look.likelihood_columns import (
+    Regression,
+    affordable,
+    likelihood_columns,
+)
 from jaxllc.terms import Term, TermFamily
 
 # Sets that are fitted at most, beside the plain ones of each size; terms of a set at most.
@@ -45,6 +49,7 @@ def searched_again(
     own = [t for t in best.law.terms[equation] if not t.family.held]
     listed = {t.family for t in candidates}
     candidates = [*(t for t in own if t.family not in listed or t.inner), *candidates]
+    candidates = affordable(judge, candidates, len(own))
     if not candidates:
         return best
     regression = likelihood_columns(judge, best, equation, candidates, search.seed)
