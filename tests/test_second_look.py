@@ -20,6 +20,7 @@ from jaxllc.symbolic.second_look.rewriting import rewritten, shortened
 from jaxllc.symbolic.second_look.set_search import nested_sets
 from jaxllc.symbolic.second_look.sides import side_expression, with_side
 from jaxllc.symbolic.second_look.teaching import taught_samples
+from jaxllc.symbolic.second_look.ties import tied, tied_laws
 from jaxllc.symbolic.second_look.wide_terms import wide_terms
 from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
 
@@ -206,3 +207,38 @@ def test_a_short_law_is_found_behind_a_long_imitation():
     law = jaxllc.discover(runs, network, seed=0, neural="never", sums=False, engines=("sparse",))
     truth = Equation(-0.8 * x_i, 1.2 * x_j * sympy.exp(-0.9 * x_j))
     assert jaxllc.metrics.skeleton_equal(law.equations, {"x": truth})
+
+
+@pytest.mark.parametrize(("share", "alike"), [(-0.5, True), (-0.45, False)])
+def test_coefficients_are_tied_where_the_data_do_not_object(share, alike):
+    """dx_i/dt = -0.3 x_i + sum_j (0.5 x_j + share x_i x_j)."""
+    network = jaxllc.generators.erdos_renyi(12, 3, seed=1)
+    A, random, times = (
+        network.to_adjacency().toarray(),
+        np.random.default_rng(0),
+        np.linspace(0, 3, 30),
+    )
+    rate = lambda t, x: -0.3 * x + 0.5 * A @ x + share * x * (A @ x)  # noqa: E731
+    states = solve_ivp(rate, (0, 3), random.uniform(0, 1, 12), t_eval=times, rtol=1e-9).y.T
+    run = jaxllc.Trajectories(times, states[..., None]).with_noise(35, seed=0)
+    smoothed = smooth([run], refine=2)
+    noise = np.full(1, float(smoothed.noise[0]))
+    problem = TrajectoryProblem([run], network, {}, smoothed.grid_times, smoothed.states, noise, 2)
+    both = Term(TermFamily(INTERACTION, x_i * x_j))
+    law = CandidateLaw(((LINEAR, SPREAD, both),), ((-0.3, 0.5, share),))
+    judge = Judge(problem, 1e-6 * noise)
+    best = judge.fitted(law, iterations=12)
+    assert (tied(judge, best, 0).law.num_constants == 2) == alike
+
+
+def test_a_tie_is_one_term_with_the_inner_constants_of_both(judge):
+    half = BENT.with_inner([1.2])
+    waves = Term(TermFamily(INTERACTION, sympy.sin(w0 * x_j), (True,)), (0.4,))
+    law = CandidateLaw(((LINEAR, half, waves),), ((-1.0, 0.7, -0.65),))
+    (one,) = tied_laws(law, 0)
+    (_, both), (_, share) = one.terms[0], one.coefficients[0]
+    assert both.inner == (1.2, 0.4)
+    assert share == pytest.approx(0.675)
+    values = {w0: 1.2, w1: 0.4}
+    assert both.family.expression.subs(values) == sympy.tanh(1.2 * x_j) - sympy.sin(0.4 * x_j)
+    assert one.num_constants == law.num_constants - 1

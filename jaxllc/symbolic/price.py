@@ -4,8 +4,8 @@ The best of hundreds of candidate terms gains a few units of the information cri
 and whole numbers that an engine writes cost no constant. A term therefore pays for the symbols, operations
 and functions that it takes to write it down, about one unit each: the richer a term, the more such
 terms there are.
-Source: extended information criteria weigh models by the size of the library (Chen and Chen 2008); description
-lengths by what has to be written (Rissanen 1978).
+Source: extended information criteria weigh models by the size of the library (Chen and Chen 2008);
+description lengths by what has to be written (Rissanen 1978).
 """
 
 from __future__ import annotations

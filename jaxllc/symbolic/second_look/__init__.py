@@ -16,6 +16,7 @@ from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.second_look.rewriting import rewritten, shortened
 from jaxllc.symbolic.second_look.set_search import searched_again
 from jaxllc.symbolic.second_look.teaching import taught
+from jaxllc.symbolic.second_look.ties import tied
 from jaxllc.symbolic.second_look.wide_terms import wide_terms
 
 __all__ = ["second_look"]
@@ -58,6 +59,7 @@ def second_look(
         best = _cleared(judge, best, taught_law)
         if best is not first:
             best = _cleared(judge, best, shortened(judge, best, equation))
+        best = tied(judge, best, equation)
     return best
 
 

@@ -1,0 +1,71 @@
+"""Terms of one side with equal or opposite coefficients as one term: a x_j - a x_i x_j has one constant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sympy
+
+from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.fitting.trajectory_fit import screen
+from jaxllc.symbolic.judge import Judge, Judged
+from jaxllc.symbolic.second_look.set_search import SLACK
+from jaxllc.symbolic.second_look.sides import is_on
+from jaxllc.terms import Term, TermFamily, inner_symbol
+
+# How far two coefficients may be apart, relative to the larger, to be tried as one.
+_ALIKE = 0.2
+
+
+def tied(judge: Judge, best: Judged, equation: int) -> Judged:
+    """The best law with coefficients of an equation tied in pairs, one pair after the other."""
+    improved = True
+    while improved and not judge.late:
+        improved = False
+        options: list[tuple[float, int, CandidateLaw]] = []
+        for law in tied_laws(best.law, equation):
+            if law.key() in judge.seen or judge.late:
+                continue
+            merit = screen(judge.problem, law, best.fit.states)
+            options.append((judge.criterion_of(law, merit), len(options), law))
+        for score, _, law in sorted(options, key=lambda o: o[:2]):
+            if score > best.criterion + SLACK or judge.late:
+                break
+            candidate = judge.fitted(law, best.fit.states)
+            if candidate.criterion < best.criterion - 1e-6:
+                best, improved = candidate, True
+                break
+    return best
+
+
+def tied_laws(law: CandidateLaw, equation: int) -> Iterator[CandidateLaw]:
+    """The law with each pair of nearly equal or opposite coefficients as one."""
+    pairs = list(zip(law.terms[equation], law.coefficients[equation], strict=True))
+    for second, (term, c) in enumerate(pairs):
+        for first, (other, d) in enumerate(pairs[:second]):
+            side = term.family.side
+            if not (is_on(term, side) and is_on(other, side)):
+                continue
+            if abs(abs(c) - abs(d)) > _ALIKE * max(abs(c), abs(d)):
+                continue
+            sign = 1 if c * d > 0 else -1
+            both = _sum(other, term, sign)
+            kept = [p for k, p in enumerate(pairs) if k not in (first, second)]
+            yield law.replaced(
+                equation,
+                [*(t for t, _ in kept), both],
+                [*(n for _, n in kept), 0.5 * (d + sign * c)],
+            )
+
+
+def _sum(first: Term, second: Term, sign: int) -> Term:
+    """One term out of two of a side: first + sign * second, with the inner constants of both."""
+    one, two = first.family, second.family
+    moved = {inner_symbol(k): inner_symbol(one.num_inner + k) for k in range(two.num_inner)}
+    expression = sympy.Add(one.expression, sign * two.expression.xreplace(moved))
+    positive = (*one.positive, *two.positive)
+    bounds: tuple[tuple[float, float], ...] = ()
+    if len(one.bounds) == one.num_inner and len(two.bounds) == two.num_inner:
+        bounds = (*one.bounds, *two.bounds)
+    family = TermFamily(one.side, expression, positive, bounds)
+    return Term(family, (*first.inner, *second.inner))
