@@ -244,6 +244,7 @@ class _Discovery:
             max_terms=self.settings.max_terms,
             restart=partial(self.engine.start_for, search),
             replacements=partial(self.engine.replacements, search),
+            largest=search.largest_constant,
         )
         self.limit.simulation = problem.seconds_of_simulation(law)
         best = judge.choose(proposals, law, self.settings.num_fits)

@@ -130,3 +130,12 @@ def test_time_that_is_over_ends_the_moves(judge):
     smaller = judge.fitted(TRUTH.without(frozenset([2])))
     assert moves.added(judge, smaller, [BOTH]) is smaller
     assert moves.swapped(judge, smaller, [BOTH]) is smaller
+
+
+def test_constants_out_of_all_range_make_no_law(search, judge):
+    assert search.largest_constant > 1e6
+    judge.largest = 0.4
+    assert judge.fitted(TRUTH).criterion == np.inf
+    judge.seen.clear()
+    judge.largest = search.largest_constant
+    assert np.isfinite(judge.fitted(TRUTH).criterion)

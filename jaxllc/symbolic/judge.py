@@ -46,7 +46,8 @@ class Judge:
         further candidate is tried, beside the `TimeLimit` of a search.
     restart: gives constants for an equation's families from the integral form, where a law met by a move
         may have got stuck with those of the law it came from.
-    accepts: whether a law is one at all; others get an infinite criterion.
+    accepts: whether a law is one at all; others get an infinite criterion. largest: a constant beyond it
+        comes of functions that cancel, and makes no law either.
     """
 
     problem: TrajectoryProblem
@@ -58,6 +59,7 @@ class Judge:
     seen: dict[tuple, Judged] = field(default_factory=dict)
     replacements: Callable[[int, list[TermFamily], str], list[ProposedEquation]] | None = None
     accepts: Callable[[CandidateLaw], bool] | None = None
+    largest: float = np.inf
     _restarted: dict = field(default_factory=dict)
 
     @property
@@ -97,7 +99,7 @@ class Judge:
         if limit is not None:
             limit.fitted(clock() - begun)
         judged = Judged(fit, self.criterion_of(fit.law, self.merit(fit)))
-        if self.accepts is not None and not self.accepts(fit.law):
+        if not self._is_law(fit.law):
             judged.criterion = np.inf
         key = fit.law.key()
         if key not in self.seen or judged.criterion < self.seen[key].criterion:
@@ -105,6 +107,11 @@ class Judge:
         if self.progress:
             self.progress(f"fitted {len(self.seen)} candidate laws")
         return self.seen[key]
+
+    def _is_law(self, law: CandidateLaw) -> bool:
+        values = law.values()
+        beyond = len(values) > 0 and not np.abs(values).max() <= self.largest
+        return not beyond and (self.accepts is None or self.accepts(law))
 
     def moved(self, law: CandidateLaw, states: np.ndarray, iterations: int = 6) -> Judged:
         """Fit a law met by a move, from its own constants or from new ones, whichever promise more."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Share of a signal's standard deviation that is not held against a law: grid, solver, rounding.
 FLOOR = 1e-5
+# Logarithm of the largest constant of a law of variables of about one, in a time of about one.
+_LARGEST = 9.0
 # Share of the time of a discovery after which engines come to an end.
 _SHARE = 0.5
 # Rows of the regression at most; noise calls for more of them.
@@ -98,6 +100,15 @@ class SearchProblem:
     def std(self) -> np.ndarray:
         """(variable,) standard deviation of the smoothed states."""
         return np.array([self.scales[v].std for v in self.variables])
+
+    @cached_property
+    def largest_constant(self) -> float:
+        """Beyond what a constant of a law can be in the units of these samples, cubic terms included."""
+        spans = [float(np.ptp(run.times)) for run in self.runs]
+        sizes = [scale.size for scale in self.scales.values()]
+        apart = [max(v, 1 / v) for v in (*spans, *sizes) if v > 0]
+        # Logarithms: states of 1e150 are understood, too.
+        return 10.0 ** min(300.0, _LARGEST + 4 * np.log10(max(apart, default=1.0)))
 
     @property
     def floor(self) -> np.ndarray:

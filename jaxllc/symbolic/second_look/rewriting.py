@@ -77,7 +77,7 @@ def _laws(
             law = with_side(best.law, equation, side, expression)
         except InputError:
             continue
-        if law is not None and law.num_constants <= most:
+        if law.num_constants <= most:
             yield law
 
 

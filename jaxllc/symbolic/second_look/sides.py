@@ -10,9 +10,6 @@ from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.symbolic.expression_terms import terms_of
 from jaxllc.terms import SELF, Term, inner_symbol
 
-# Constants beyond it, in the units of the discovery, come of functions that cancel.
-_LARGEST = 1e9
-
 
 def is_on(term: Term, side: str) -> bool:
     """Whether a term stands on a side ("self" or "interaction") and is not known beforehand."""
@@ -34,14 +31,9 @@ def side_expression(law: CandidateLaw, equation: int, side: str) -> sympy.Expr:
     return total
 
 
-def with_side(
-    law: CandidateLaw, equation: int, side: str, expression: sympy.Expr
-) -> CandidateLaw | None:
-    """The law with an expression for the free terms of a side; None where a constant is out of all range."""
+def with_side(law: CandidateLaw, equation: int, side: str, expression: sympy.Expr) -> CandidateLaw:
+    """The law with an expression for the free terms of a side."""
     terms, coefficients = terms_of(expression, side)
-    numbers = [*coefficients, *(w for t in terms for w in t.inner)]
-    if not all(abs(number) < _LARGEST for number in numbers):
-        return None
     pairs = zip(law.terms[equation], law.coefficients[equation], strict=True)
     kept = [(t, c) for t, c in pairs if not is_on(t, side)]
     return law.replaced(

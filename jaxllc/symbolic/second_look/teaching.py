@@ -64,7 +64,7 @@ def _fitted(
     options: list[tuple[float, int, CandidateLaw]] = []
     for expression in expressions:
         law = with_side(best.law, equation, side, expression)
-        if law is None or law.key() in judge.seen or judge.late:
+        if law.key() in judge.seen or judge.late:
             continue
         longer = law.num_constants > best.law.num_constants + 1
         if longer or len(law.terms[equation]) > judge.max_terms:
