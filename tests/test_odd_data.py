@@ -113,9 +113,8 @@ def test_no_replicate_chooses_a_law_whose_states_have_run_away():
     far = np.where(np.arange(4) < 2, 1e200, 1.0) * samples
 
     def judged(states, constants):
-        return SimpleNamespace(
-            fit=SimpleNamespace(states=states), law=SimpleNamespace(num_constants=constants)
-        )
+        law = SimpleNamespace(num_constants=constants, terms=())
+        return SimpleNamespace(fit=SimpleNamespace(states=states), law=law)
 
     problem = SimpleNamespace(samples=samples, weight=np.ones_like(samples), mask=samples)
     judge = SimpleNamespace(problem=problem, floor_ratio=1e-6, num_samples=12, penalty=2.0)
