@@ -18,6 +18,7 @@ from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.second_look.likelihood_columns import affordable, likelihood_columns
 from jaxllc.symbolic.second_look.rewriting import rewritten, shortened
 from jaxllc.symbolic.second_look.set_search import nested_sets
+from jaxllc.symbolic.second_look.shortest import shortest
 from jaxllc.symbolic.second_look.sides import side_expression, with_side
 from jaxllc.symbolic.second_look.teaching import taught_samples
 from jaxllc.symbolic.second_look.ties import tied, tied_laws
@@ -228,6 +229,17 @@ def test_coefficients_are_tied_where_the_data_do_not_object(share, alike):
     judge = Judge(problem, 1e-6 * noise)
     best = judge.fitted(law, iterations=12)
     assert (tied(judge, best, 0).law.num_constants == 2) == alike
+
+
+def test_what_was_added_to_a_law_has_to_earn_more_than_another_law(judge):
+    best = judge.fitted(CandidateLaw(((LINEAR, BENT, CUBE),), ((-1.0, 0.8, 0.01),)))
+    part = judge.fitted(TRUTH, best.fit.states)
+    other = judge.fitted(CandidateLaw(((LINEAR, SPREAD),), ((-1.0, 0.8),)), best.fit.states)
+    for gain, chosen in ((2.9, part), (3.1, best)):
+        part.criterion, other.criterion = best.criterion + gain, best.criterion + 0.6
+        assert shortest(judge, best) is chosen
+    other.criterion = best.criterion + 0.4
+    assert shortest(judge, best) is other
 
 
 def test_a_tie_is_one_term_with_the_inner_constants_of_both(judge):

@@ -15,6 +15,7 @@ from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.second_look.rewriting import rewritten, shortened
 from jaxllc.symbolic.second_look.set_search import searched_again
+from jaxllc.symbolic.second_look.shortest import shortest
 from jaxllc.symbolic.second_look.teaching import taught
 from jaxllc.symbolic.second_look.ties import tied
 from jaxllc.symbolic.second_look.wide_terms import wide_terms
@@ -60,7 +61,7 @@ def second_look(
         if best is not first:
             best = _cleared(judge, best, shortened(judge, best, equation))
         best = tied(judge, best, equation)
-    return best
+    return shortest(judge, best)
 
 
 def _cleared(judge: Judge, before: Judged, after: Judged) -> Judged:

@@ -1,0 +1,30 @@
+"""Of laws that the data hardly tell from the best one, the shortest.
+
+The best of hundreds of laws with one more term gains a few units by chance, whatever the price of a term:
+what was added to a law has to earn more than a law of another kind.
+"""
+
+from __future__ import annotations
+
+from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.symbolic.judge import Judge, Judged
+
+# Units of the criterion that a law with terms left out may be worse, and any other one of fewer constants.
+_PART_OF_IT, _ANOTHER = 3.0, 0.5
+
+
+def shortest(judge: Judge, best: Judged) -> Judged:
+    """The law of fewest constants among the laws about as good as the best that were fitted."""
+    good = [
+        j
+        for j in judge.seen.values()
+        if j.fit.finite
+        and j.law.num_constants < best.law.num_constants
+        and j.criterion <= best.criterion + (_PART_OF_IT if is_part(j.law, best.law) else _ANOTHER)
+    ]
+    return min([best, *good], key=lambda j: (j.law.num_constants, j.criterion))
+
+
+def is_part(smaller: CandidateLaw, larger: CandidateLaw) -> bool:
+    """Whether each equation of a law holds no other terms than that of another law."""
+    return all(one <= other for one, other in zip(smaller.key(), larger.key(), strict=True))
