@@ -45,8 +45,9 @@ def taught(
     seconds: of the search for one expression, at most.
     """
     for side in (INTERACTION, SELF):
-        current = sum(t.num_constants for t, _ in free_terms(best.law, equation, side))
-        if current < _FEWEST or judge.late:
+        own = [term for term, _ in free_terms(best.law, equation, side)]
+        # One term of the library says what it is; several may imitate a form that it does not list.
+        if len(own) < 2 or sum(t.num_constants for t in own) < _FEWEST or judge.late:
             continue
         say(f"{search.variables[equation]}: {side} term")
         try:
