@@ -29,6 +29,8 @@ _SMALLEST_ERROR = 1e-3
 # Constants of a side below which nothing shorter is likely; expressions that are fitted at most.
 _FEWEST, _MOST_FITS = 3, 10
 _ITERATIONS = 8
+# Independent samples that the values count for, for each constant of the side.
+_INDEPENDENT = 2.0
 
 
 def taught(
@@ -46,13 +48,22 @@ def taught(
     """
     for side in (INTERACTION, SELF):
         own = [term for term, _ in free_terms(best.law, equation, side)]
+        constants = sum(t.num_constants for t in own)
         # One term of the library says what it is; several may imitate a form that it does not list.
-        if len(own) < 2 or sum(t.num_constants for t in own) < _FEWEST or judge.late:
+        if len(own) < 2 or constants < _FEWEST or judge.late:
             continue
         say(f"{search.variables[equation]}: {side} term")
         try:
             samples = taught_samples(search, judge, best, equation, side)
-            found = search_term(samples, engines, seconds, search.seed, search.grammar)
+            # The values err with the constants, of which there are few.
+            found = search_term(
+                samples,
+                engines,
+                seconds,
+                search.seed,
+                search.grammar,
+                independent=_INDEPENDENT * constants,
+            )
         except (NothingFoundError, InputError):
             continue
         best = _fitted(judge, best, equation, side, [c.expression for c in found.candidates])
