@@ -14,6 +14,7 @@ from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.functions import sigmoid
 from jaxllc.symbolic.judge import Judge
 from jaxllc.symbolic.price import price
+from jaxllc.symbolic.price import price_of_terms as price_of
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.second_look.likelihood_columns import affordable, likelihood_columns
 from jaxllc.symbolic.second_look.rewriting import rewritten, shortened
@@ -82,6 +83,44 @@ def test_the_regression_says_what_sets_of_terms_leave_when_they_are_fitted(judge
         gain = judge.merit(best.fit) - judge.merit(fitted.fit)
         predicted = judge.merit(best.fit) - left_by(regression, [0, 1, more])
         assert predicted == pytest.approx(gain, abs=0.2 + 0.1 * gain)
+
+
+def test_constants_of_other_equations_stay_free_in_the_regression():
+    """Two variables: dx/dt = x - x^3/3 - y + 0.2 sum (x_j - x_i), dy/dt = 0.3 x - 0.2 y + 0.1."""
+    network = jaxllc.generators.erdos_renyi(8, 3, seed=2)
+    A, random, times = (
+        network.to_adjacency().toarray(),
+        np.random.default_rng(0),
+        np.linspace(0, 6, 40),
+    )
+
+    def rate(t, state):
+        x, y = state.reshape(2, -1)
+        spread = A @ x - A.sum(axis=1) * x
+        return np.concatenate([x - x**3 / 3 - y + 0.2 * spread, 0.3 * x - 0.2 * y + 0.1])
+
+    states = solve_ivp(rate, (0, 6), random.uniform(-1, 1, 16), t_eval=times, rtol=1e-9).y.T
+    values = states.reshape(40, 2, 8).transpose(0, 2, 1)
+    run = jaxllc.Trajectories(times, values, variables=["x", "y"]).with_noise(30, seed=0)
+    smoothed = smooth([run], refine=2)
+    problem = TrajectoryProblem(
+        [run], network, {}, smoothed.grid_times, smoothed.states, smoothed.noise, 2
+    )
+    judge = Judge(problem, 1e-6 * smoothed.noise)
+    y_i = sympy.Symbol("y_i")
+    other, one = Term(TermFamily(SELF, y_i)), Term(TermFamily(SELF, sympy.Integer(1)))
+    gap = Term(TermFamily(INTERACTION, x_j - x_i))
+    terms = ((LINEAR, CUBE, other, gap), (LINEAR, other, one))
+    law = CandidateLaw(terms, ((1.0, -1 / 3, -1.0, 0.2), (0.3, -0.2, 0.1)))
+    best = judge.fitted(law, iterations=20)
+    regression = likelihood_columns(judge, best, 0, [*terms[0], SQUARE])
+    assert left_by(regression, [0, 1, 2, 3]) == pytest.approx(judge.merit(best.fit), rel=1e-3)
+    assert regression.others == pytest.approx(3 * judge.penalty + price(law) - price_of(terms[0]))
+    longer = law.replaced(0, (*terms[0], SQUARE), (*best.law.coefficients[0], 0.0))
+    fitted = judge.fitted(longer, best.fit.states, iterations=20)
+    gain = judge.merit(best.fit) - judge.merit(fitted.fit)
+    predicted = judge.merit(best.fit) - left_by(regression, [0, 1, 2, 3, 4])
+    assert predicted == pytest.approx(gain, abs=0.2 + 0.1 * gain)
 
 
 def test_products_of_all_extra_terms_do_not_depend_on_the_way_initial_states_are_condensed(judge):
