@@ -226,6 +226,8 @@ class _Discovery:
         from jaxllc.fitting.candidate_law import CandidateLaw
         from jaxllc.symbolic.engines import first_guess
         from jaxllc.symbolic.judge import Judge
+        from jaxllc.symbolic.price import Prices
+        from jaxllc.symbolic.second_look.wide_terms import listed_terms
 
         search = self.search
         starts = []
@@ -245,6 +247,7 @@ class _Discovery:
             restart=partial(self.engine.start_for, search),
             replacements=partial(self.engine.replacements, search),
             largest=search.largest_constant,
+            prices=Prices(t for v in range(len(proposals)) for t in listed_terms(search, v)),
         )
         self.limit.simulation = problem.seconds_of_simulation(law)
         best = judge.choose(proposals, law, self.settings.num_fits)
@@ -278,15 +281,11 @@ class _Discovery:
         """Shorter and better laws near one that explains the samples; see `second_look`."""
         from jaxllc.symbolic.second_look import second_look
 
+        seconds = _TEACHING * self.settings.search_seconds
+        say = partial(self.say, "second look")
         with self.clock("second look"):
             return second_look(
-                self.search,
-                self.engine,
-                judge,
-                best,
-                self.settings.engines,
-                _TEACHING * self.settings.search_seconds,
-                say=lambda what: self.say("second look", what),
+                self.search, self.engine, judge, best, self.settings.engines, seconds, say
             )
 
     def _problem(self, law):

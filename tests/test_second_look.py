@@ -13,8 +13,7 @@ from jaxllc.fitting.smoothing import smooth
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.functions import sigmoid
 from jaxllc.symbolic.judge import Judge
-from jaxllc.symbolic.price import price
-from jaxllc.symbolic.price import price_of_terms as price_of
+from jaxllc.symbolic.price import Prices
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.second_look.likelihood_columns import affordable, likelihood_columns
 from jaxllc.symbolic.second_look.rewriting import rewritten, shortened
@@ -34,6 +33,7 @@ SPREAD = Term(TermFamily(INTERACTION, x_j))
 BENT = Term(TermFamily(INTERACTION, sympy.tanh(w0 * x_j), (True,)), (1.3,))
 STEP = Term(TermFamily(INTERACTION, sigmoid(w0 * x_j - w0 * w1), (True, False)), (2.6, 0.0))
 ALONE = Term(TermFamily(INTERACTION, sympy.Integer(1)))
+PRICES = Prices()
 TRUTH = CandidateLaw(((LINEAR, BENT),), ((-1.0, 0.8),))
 
 
@@ -115,7 +115,7 @@ def test_constants_of_other_equations_stay_free_in_the_regression():
     best = judge.fitted(law, iterations=20)
     regression = likelihood_columns(judge, best, 0, [*terms[0], SQUARE])
     assert left_by(regression, [0, 1, 2, 3]) == pytest.approx(judge.merit(best.fit), rel=1e-3)
-    assert regression.others == pytest.approx(3 * judge.penalty + price(law) - price_of(terms[0]))
+    assert regression.others == pytest.approx(3 * judge.penalty + Prices().of_terms(terms[1]))
     longer = law.replaced(0, (*terms[0], SQUARE), (*best.law.coefficients[0], 0.0))
     fitted = judge.fitted(longer, best.fit.states, iterations=20)
     gain = judge.merit(best.fit) - judge.merit(fitted.fit)
@@ -222,12 +222,26 @@ def test_wide_terms_are_new_and_let_a_law_hold_two_of_a_kind(search):
 
 
 def test_terms_pay_for_what_is_written_and_not_for_their_constants():
-    assert price(TRUTH) == price(TRUTH.with_vector(TRUTH.vector() + 0.3))
+    assert PRICES.of(TRUTH) == PRICES.of(TRUTH.with_vector(TRUTH.vector() + 0.3))
     richer = Term(TermFamily(INTERACTION, sympy.tanh(w0 * x_j) * x_i, (True,)), (1.0,))
-    assert price(CandidateLaw(((LINEAR, richer),), ((1.0, 1.0),))) > price(TRUTH)
+    assert PRICES.of(CandidateLaw(((LINEAR, richer),), ((1.0, 1.0),))) > PRICES.of(TRUTH)
     free = Term(TermFamily(INTERACTION, sympy.tanh(2 * x_j)), ())
     # A whole number is a choice, too.
-    assert price(CandidateLaw(((free,),), ((1.0,),))) > price(CandidateLaw(((BENT,),), ((1.0,),)))
+    assert PRICES.of(CandidateLaw(((free,),), ((1.0,),))) > PRICES.of(
+        CandidateLaw(((BENT,),), ((1.0,),))
+    )
+
+
+def test_a_term_that_is_not_listed_pays_for_the_longer_list_it_is_from():
+    falling = TermFamily(SELF, x_i * sympy.exp(-w0 * x_i), (True,), ((0.1, 5.0),))
+    listed = [LINEAR, SQUARE, Term(falling, (1.0,))]
+    rising = TermFamily(SELF, 3 * x_i * sympy.exp(w0 * x_i), (False,))
+    tie = Term(TermFamily(SELF, x_i - x_i**2))
+    other = Term(TermFamily(SELF, x_i * sympy.tanh(w0 * x_i), (False,)), (1.0,))
+    sides = Term(TermFamily(INTERACTION, x_i))
+    prices, free = Prices(listed), Prices()
+    for term, extra in ((LINEAR, 0), (Term(rising, (-1.0,)), 0), (tie, 0), (other, 6), (sides, 6)):
+        assert prices.of_terms([term]) - free.of_terms([term]) == extra
 
 
 def test_a_short_law_is_found_behind_a_long_imitation():

@@ -32,7 +32,6 @@ from jaxllc.fitting.trajectory_fit import TrajectoryFit
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.metrics import skeleton
 from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.symbolic.price import price
 from jaxllc.terms import Term
 
 REPLICATES = 1000
@@ -78,7 +77,7 @@ def chosen_laws(
     problem = judge.problem
     shape = problem.samples.shape
     samples = weights @ parts.sums(problem.mask)
-    costs = np.array([j.law.num_constants * judge.penalty + price(j.law) for j in laws])
+    costs = np.array([j.law.num_constants * judge.penalty + judge.prices.of(j.law) for j in laws])
     with np.errstate(all="ignore"):  # states that have run away, which no replicate chooses
         rest = np.stack(
             [

@@ -20,7 +20,7 @@ from jaxllc.fitting.trajectory_fit import (
 )
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.symbolic.engines import ProposedEquation
-from jaxllc.symbolic.price import price
+from jaxllc.symbolic.price import Prices
 from jaxllc.terms import TermFamily
 from jaxllc.time_limit import clock, current_limit, time_is_over
 
@@ -47,7 +47,7 @@ class Judge:
     restart: gives constants for an equation's families from the integral form, where a law met by a move
         may have got stuck with those of the law it came from.
     accepts: whether a law is one at all; others get an infinite criterion. largest: a constant beyond it
-        comes of functions that cancel, and makes no law either.
+        comes of functions that cancel, and makes no law either. prices: of the terms of a law.
     """
 
     problem: TrajectoryProblem
@@ -60,6 +60,7 @@ class Judge:
     replacements: Callable[[int, list[TermFamily], str], list[ProposedEquation]] | None = None
     accepts: Callable[[CandidateLaw], bool] | None = None
     largest: float = np.inf
+    prices: Prices = field(default_factory=Prices)
     _restarted: dict = field(default_factory=dict)
 
     @property
@@ -87,7 +88,7 @@ class Judge:
 
     def criterion_of(self, law: CandidateLaw, merit: float) -> float:
         """The criterion of a law that leaves a chi-squared, what its terms cost included."""
-        return self.criterion(merit, law.num_constants) + price(law)
+        return self.criterion(merit, law.num_constants) + self.prices.of(law)
 
     def merit(self, fit: TrajectoryFit) -> float:
         return float((fit.squared_residual / self.problem.noise**2).sum())

@@ -10,7 +10,6 @@ from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_fit import information, score_test
 from jaxllc.known_terms import same_skeleton
 from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.symbolic.price import price_of_terms
 from jaxllc.terms import Term, TermFamily
 
 
@@ -55,7 +54,7 @@ def _elimination_path(
     """Sets of terms to drop with the criterion each is predicted to reach, best first."""
     law = best.law
     variance = judge.variance(best)
-    prices = [price_of_terms([t]) for equation in law.terms for t in equation]
+    prices = [judge.prices.of_terms([t]) for equation in law.terms for t in equation]
     values = law.vector()
     owner, linear = law.owners()
     known = law.known()
@@ -94,7 +93,7 @@ def added(judge: Judge, best: Judged, candidates: Sequence[Term], num_tries: int
     for gain, coefficient, equation, term in scores:
         if gain / variance < judge.penalty * term.num_constants or len(tries) >= num_tries:
             break
-        if gain / variance < judge.penalty * term.num_constants + price_of_terms([term]):
+        if gain / variance < judge.penalty * term.num_constants + judge.prices.of_terms([term]):
             continue
         if (equation, term.family) in families:
             continue

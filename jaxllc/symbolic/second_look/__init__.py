@@ -18,7 +18,7 @@ from jaxllc.symbolic.second_look.set_search import searched_again
 from jaxllc.symbolic.second_look.shortest import shortest
 from jaxllc.symbolic.second_look.teaching import taught
 from jaxllc.symbolic.second_look.ties import tied
-from jaxllc.symbolic.second_look.wide_terms import wide_terms
+from jaxllc.symbolic.second_look.wide_terms import listed_terms
 
 __all__ = ["second_look"]
 
@@ -40,7 +40,7 @@ def second_look(
     engines: of expressions; seconds: of the search for one expression, at most.
     """
     for equation, name in enumerate(search.variables):
-        candidates = [*search.candidates(equation), *wide_terms(search, equation)]
+        candidates = listed_terms(search, equation)
         first = best
         for _ in range(_ROUNDS):
             if judge.late:

@@ -19,7 +19,6 @@ from jaxllc.expression_calculus import derivative
 from jaxllc.fitting.condensing import OWN, Linearisation, linearise
 from jaxllc.fitting.trajectory_fit import mode_of
 from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.symbolic.price import price_of_terms
 from jaxllc.symbolic.reduced_columns import Reduced
 from jaxllc.terms import Term, TermFamily, inner_symbol
 from jaxllc.time_limit import check_time
@@ -201,7 +200,7 @@ def _regression(
     widths = width[good]
     rest = [terms for e, terms in enumerate(best.law.terms) if e != equation]
     others = sum(
-        judge.penalty * sum(t.num_constants for t in terms) + price_of_terms(terms)
+        judge.penalty * sum(t.num_constants for t in terms) + judge.prices.of_terms(terms)
         for terms in rest
     )
     return Regression(

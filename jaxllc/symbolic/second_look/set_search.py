@@ -7,28 +7,29 @@ common list; in a library of its own it cannot be drowned.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-
-import numpy as np
+from typing import NamedTuple
 
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_fit import screen
 from jaxllc.symbolic.engines import SparseEngine
 from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.symbolic.price import price_of_terms
 from jaxllc.symbolic.reduced_columns import Reduced
 from jaxllc.symbolic.search_problem import SearchProblem
-from jaxllc.symbolic.search_sparse import Proposal, beam_search, best_start, propose
+from jaxllc.symbolic.search_sparse import Proposal, beam_search, propose
 from jaxllc.symbolic.second_look.likelihood_columns import (
     Regression,
     affordable,
     likelihood_columns,
 )
+from jaxllc.symbolic.second_look.set_refinement import RefinedSet, refined_set
 from jaxllc.terms import Term, TermFamily
+from jaxllc.time_limit import check_time
 
-# Sets that are fitted at most, beside the plain ones of each size; terms of a set at most.
-_TRIES, _MAX_TERMS = 8, 6
+# Sets that are fitted at most, beside the plain ones of each size; terms of a set at most; sets whose inner
+# constants are refined in the regression at most.
+_TRIES, _MAX_TERMS, _MOST_REFINED = 8, 6, 250
 # Predicted criterion above that of the best law up to which a set of fewer constants is fitted.
 SLACK = 12.0
 # Terms of the plain sets that are always fitted, and how many of them; the linearisation says little of laws
@@ -80,25 +81,20 @@ def _fitted(
     regression: Regression,
     proposals: Iterable[Proposal],
 ) -> Judged:
-    reduced = regression.reduced
-    once: dict[frozenset, Proposal] = {}
-    for proposal in sorted(proposals, key=lambda p: p.score):
-        once.setdefault(frozenset(reduced.terms[p].family for p in proposal.positions), proposal)
-    ranked = sorted((_priced(reduced, p) for p in once.values()), key=lambda p: p.score)
-    plain = _best_plain(reduced, ranked)
+    ranked = _ranked(judge, regression, proposals)
+    plain = _best_plain(ranked)
     limit = best.criterion + _PLAIN_SLACK * judge.num_samples
     states, count = best.fit.states, 0
-    for proposal in [*plain, *(p for p in ranked if p not in plain)]:
-        predicted = proposal.score + regression.others
-        always = proposal in plain and predicted < limit
+    for option in [*plain, *(o for o in ranked if o not in plain)]:
+        always = option in plain and option.predicted < limit
         if judge.late or (not always and count >= _TRIES):
             break
         # A longer law must promise to be better; a shorter one only not to be much worse.
-        here = sum(int(reduced.width[p]) for p in proposal.positions)
+        here = sum(t.num_constants for t in option.found.terms)
         shorter = here < sum(t.num_constants for t in best.law.terms[equation])
-        if not always and predicted > best.criterion + (SLACK if shorter else -1.0):
+        if not always and option.predicted > best.criterion + (SLACK if shorter else -1.0):
             continue
-        law = _law(search, engine, judge, best, equation, regression, proposal)
+        law = _law(search, engine, judge, best, equation, option.found)
         if law is None:
             continue
         count += not always
@@ -108,20 +104,47 @@ def _fitted(
     return best
 
 
-def _priced(reduced: Reduced, proposal: Proposal) -> Proposal:
-    """A set with what its terms cost in its score."""
-    cost = price_of_terms(reduced.terms[p] for p in proposal.positions)
-    return replace(proposal, score=proposal.score + cost)
+class _Option(NamedTuple):
+    """A set with the criterion that it is predicted to have."""
+
+    predicted: float
+    found: RefinedSet
 
 
-def _best_plain(reduced: Reduced, ranked: Sequence[Proposal]) -> list[Proposal]:
+def _ranked(judge: Judge, regression: Regression, proposals: Iterable[Proposal]) -> list[_Option]:
+    """The most promising sets, each form once, with their inner constants near points of the grids."""
+    reduced = regression.reduced
+    scored = []
+    for number, proposal in enumerate(proposals):
+        families = [reduced.terms[p].family for p in proposal.positions]
+        cost = judge.prices.of_terms(reduced.terms[p] for p in proposal.positions)
+        form = frozenset(Counter((f.side, f.expression) for f in families).items())
+        scored.append((proposal.score + cost, number, form, proposal))
+    options: dict[frozenset, _Option] = {}
+    tried: set[frozenset] = set()
+    for _, _, form, proposal in sorted(scored, key=lambda s: s[:2]):
+        key = frozenset(reduced.terms[p].family for p in proposal.positions)
+        if key in tried or len(tried) >= _MOST_REFINED:
+            continue
+        tried.add(key)
+        check_time()
+        found = refined_set(regression, proposal.positions)
+        constants = sum(t.num_constants for t in found.terms)
+        predicted = judge.criterion(found.residual, constants)
+        predicted += judge.prices.of_terms(found.terms) + regression.others
+        if form not in options or predicted < options[form].predicted:
+            options[form] = _Option(predicted, found)
+    return sorted(options.values(), key=lambda o: o.predicted)
+
+
+def _best_plain(ranked: Sequence[_Option]) -> list[_Option]:
     """The best set of each small size out of the terms without inner constants."""
-    best: dict[int, Proposal] = {}
-    for proposal in ranked:
-        size = len(proposal.positions)
-        if size <= _PLAIN_TERMS and all(not reduced.terms[p].inner for p in proposal.positions):
-            best.setdefault(size, proposal)
-    return sorted(best.values(), key=lambda p: p.score)[:_PLAIN_SETS]
+    best: dict[int, _Option] = {}
+    for option in ranked:
+        terms = option.found.terms
+        if len(terms) <= _PLAIN_TERMS and not any(t.inner for t in terms):
+            best.setdefault(len(terms), option)
+    return list(best.values())[:_PLAIN_SETS]
 
 
 def _law(
@@ -130,22 +153,17 @@ def _law(
     judge: Judge,
     best: Judged,
     equation: int,
-    regression: Regression,
-    proposal: Proposal,
+    found: RefinedSet,
 ) -> CandidateLaw | None:
     """A set with constants to start from; None where it was fitted before."""
-    reduced = regression.reduced
     held = [t for t in best.law.terms[equation] if t.family.held]
-    positions = best_start(reduced, 0, proposal.positions)
-    columns = reduced.first[positions]
-    numbers = np.linalg.lstsq(reduced.columns[:, columns], reduced.targets[:, 0], rcond=1e-10)[0]
-    terms = [*held, *(reduced.terms[p] for p in positions)]
-    coefficients = [*(1.0 for _ in held), *(numbers / regression.scale[columns])]
-    law = best.law.replaced(equation, terms, coefficients)
+    coefficients = [*(1.0 for _ in held), *found.coefficients]
+    law = best.law.replaced(equation, [*held, *found.terms], coefficients)
     if law.key() in judge.seen:
         return None
-    if any(t.inner for t in terms):
-        start = engine.start_for(search, equation, [t.family for t in terms])
+    if any(t.inner for t in found.terms):
+        families = [t.family for t in (*held, *found.terms)]
+        start = engine.start_for(search, equation, families)
         if start is not None:
             other = best.law.replaced(equation, start.terms, start.coefficients)
             states = best.fit.states

@@ -18,6 +18,11 @@ from jaxllc.terms import INTERACTION, SELF, Term, inner_symbol
 _W0 = inner_symbol(0)
 
 
+def listed_terms(search: SearchProblem, equation: int) -> list[Term]:
+    """All terms that libraries list for an equation, without functions of sums if these are not searched."""
+    return [*search.candidates(equation), *wide_terms(search, equation)]
+
+
 def wide_terms(search: SearchProblem, equation: int) -> list[Term]:
     """Terms beyond the library that an equation may hold."""
     terms: list[Term] = []
