@@ -32,7 +32,7 @@ PLAIN = 8
 # Seconds that the compilation of a stage may take.
 _COMPILATION = 8.0
 # Share of the time that the search for one expression of the second look may take.
-_TEACHING = 0.02
+_TEACHING = 0.01
 
 
 def discover(

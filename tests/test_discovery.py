@@ -173,7 +173,7 @@ def test_under_noise_the_law_is_exact_and_its_standard_errors_are_honest(
     noisy = [run.with_noise(30.0, 10 * seed + k) for k, run in enumerate(epidemic_data)]
     law = jaxllc.discover(noisy, network, seed=0)
     assert metrics.skeleton_equal(law, known_laws.get("epidemic")), str(law)
-    assert_within_standard_errors(law, {"x_i": -0.5, "x_j": 0.5, "x_i*x_j": -0.5})
+    assert_within_standard_errors(law, {"x_i": -0.5, "-x_i*x_j + x_j": 0.5})
     level = np.std(epidemic_data[0].states) * 10 ** (-30 / 20)
     assert law.noise["x"] == pytest.approx(level, rel=0.15)
 
@@ -187,7 +187,7 @@ def test_a_fifth_of_the_entries_may_be_missing(epidemic_data, network):
         gapped.append(Trajectories(run.times, states, names=run.names))
     law = jaxllc.discover(gapped, network, seed=0)
     assert metrics.skeleton_equal(law, known_laws.get("epidemic")), str(law)
-    assert_within_standard_errors(law, {"x_i": -0.5, "x_j": 0.5, "x_i*x_j": -0.5})
+    assert_within_standard_errors(law, {"x_i": -0.5, "-x_i*x_j + x_j": 0.5})
 
 
 def test_a_node_that_was_never_observed_is_no_obstacle(epidemic_data, network):

@@ -65,7 +65,7 @@ def test_the_text_shows_every_equation_and_constant(found_law):
     assert str(found_law).startswith("dx_i/dt = -0.")
     assert "sum_j A_ij" in str(found_law)
     assert str(found_law) in found_law.summary()
-    assert found_law.summary().count("+-") == len(found_law.constants) == 3
+    assert found_law.summary().count("+-") == len(found_law.constants) == 2
 
 
 def test_latex_has_a_balanced_equation_for_each_variable(found_law):
@@ -80,7 +80,7 @@ def test_the_pareto_table_trades_constants_for_misfit(found_law):
     assert table["num_constants"].is_monotonic_increasing
     assert table["chosen"].sum() == 1
     chosen = table[table["chosen"]].iloc[0]
-    assert chosen["num_constants"] == 3
+    assert chosen["num_constants"] == 2
     assert chosen["chi_squared"] == pytest.approx(1.0, abs=0.2)
     assert set(table.columns) >= {"chi_squared", "held_out_error", "law"}
 
@@ -90,7 +90,8 @@ def test_the_constants_table_holds_the_numbers_of_the_equation(found_law):
 
     table = found_law.constants_table()
     in_equation = [c for term in found_law.equations["x"] for c in constants(term)]
-    np.testing.assert_array_equal(sorted(table["value"]), sorted(in_equation))
+    # One that stands twice, as in b (1 - x_i) x_j, is one constant.
+    assert set(map(abs, table["value"])) == set(map(abs, in_equation))
     assert (table["standard_error"] > 0).all()
 
 

@@ -56,7 +56,7 @@ def test_a_forecast_on_another_network_lies_on_the_diagonal(found_law):
 def test_the_front_marks_the_chosen_law(found_law):
     axes = plotting.plot_pareto(found_law).axes[0]
     (mark,) = [line for line in axes.get_lines() if line.get_label() == "the law chosen"]
-    assert list(mark.get_xdata()) == [3]
+    assert list(mark.get_xdata()) == [2]
     assert axes.get_yscale() == "log"
     with pytest.raises(InputError, match="no Pareto front"):
         plotting.plot_pareto(replace(found_law, front=()))

@@ -20,7 +20,7 @@ from jaxllc.symbolic.second_look.rewriting import rewritten, shortened
 from jaxllc.symbolic.second_look.set_search import nested_sets
 from jaxllc.symbolic.second_look.shortest import shortest
 from jaxllc.symbolic.second_look.sides import side_expression, with_side
-from jaxllc.symbolic.second_look.teaching import taught_samples
+from jaxllc.symbolic.second_look.teaching import may_imitate, taught_samples
 from jaxllc.symbolic.second_look.ties import tied, tied_laws
 from jaxllc.symbolic.second_look.wide_terms import wide_terms
 from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
@@ -204,6 +204,15 @@ def test_what_is_taught_is_the_law_with_the_error_of_its_constants(search, judge
     spread = (drawn[:, 1, None] * np.tanh(np.exp(drawn[:, 2, None]) * x)).std(axis=0)
     smallest = 1e-3 * samples.values.std()
     np.testing.assert_allclose(samples.error, np.hypot(spread, smallest), rtol=0.1)
+
+
+def test_a_side_is_taught_where_it_may_imitate_another_form():
+    y_i = sympy.Symbol("y_i")
+    plain = [Term(TermFamily(SELF, e)) for e in (sympy.Integer(1), x_i, x_i**3, y_i, x_i * y_i)]
+    assert not may_imitate([BENT])
+    assert may_imitate([BENT, SPREAD])
+    assert not may_imitate(plain)
+    assert may_imitate([*plain, SQUARE])
 
 
 def test_a_side_is_replaced_and_the_other_kept():

@@ -6,6 +6,7 @@ themselves; engines that know no list of terms then find forms that no library h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -21,7 +22,7 @@ from jaxllc.symbolic.second_look.set_search import SLACK
 from jaxllc.symbolic.second_look.sides import free_terms, is_on, with_side
 from jaxllc.symbolic.term_samples import Samples
 from jaxllc.symbolic.term_search import NothingFoundError, search_term
-from jaxllc.terms import INTERACTION, SELF, Stage, inner_symbol
+from jaxllc.terms import INTERACTION, SELF, Stage, Term, inner_symbol
 
 _POINTS = 600
 # Error of a value that is always allowed for, relative to the spread of the values.
@@ -49,8 +50,7 @@ def taught(
     for side in (INTERACTION, SELF):
         own = [term for term, _ in free_terms(best.law, equation, side)]
         constants = sum(t.num_constants for t in own)
-        # One term of the library says what it is; several may imitate a form that it does not list.
-        if len(own) < 2 or constants < _FEWEST or judge.late:
+        if constants < _FEWEST or not may_imitate(own) or judge.late:
             continue
         say(f"{search.variables[equation]}: {side} term")
         try:
@@ -68,6 +68,21 @@ def taught(
             continue
         best = _fitted(judge, best, equation, side, [c.expression for c in found.candidates])
     return best
+
+
+def may_imitate(terms: Sequence[Term]) -> bool:
+    """Whether terms of a side may stand for a form that no library lists.
+
+    One term says what it is; a function beside others, and three powers of one variable, may imitate.
+    """
+    if len(terms) < 2 or any(t.inner for t in terms):
+        return len(terms) > 1
+    powers = Counter(
+        next(iter(e.free_symbols))
+        for e in (t.family.expression for t in terms)
+        if len(e.free_symbols) == 1
+    )
+    return max(powers.values(), default=0) > 2
 
 
 def _fitted(
