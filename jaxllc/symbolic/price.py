@@ -24,8 +24,8 @@ from jaxllc.terms import Term, TermFamily, inner_symbol
 
 # Of a symbol or an operation. More would often outweigh the half unit by which a law counts as better.
 _UNIT = 0.5
-# Of a term that is not listed: what counts as strong evidence (Kass and Raftery 1995).
-_UNLISTED = 6.0
+# Of a term that is not listed: from there on evidence counts as very strong (Kass and Raftery 1995).
+_UNLISTED = 10.0
 
 
 class Prices:

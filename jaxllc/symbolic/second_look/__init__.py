@@ -60,7 +60,7 @@ def second_look(
         best = _cleared(judge, best, taught_law)
         if best is not first:
             best = _cleared(judge, best, shortened(judge, best, equation))
-        best = tied(judge, best, equation)
+        best = _cleared(judge, best, tied(judge, best, equation))
     return shortest(judge, best)
 
 
