@@ -61,7 +61,7 @@ def second_look(
         if best is not first:
             best = _cleared(judge, best, shortened(judge, best, equation))
         best = _cleared(judge, best, tied(judge, best, equation))
-    return shortest(judge, best)
+    return _cleared(judge, best, shortest(judge, best))
 
 
 def _cleared(judge: Judge, before: Judged, after: Judged) -> Judged:
