@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 Progress = Callable[[str, str], None]
 # Constants in an equation up to which a law that explains the samples is taken as it is.
 PLAIN = 8
-# Seconds that the compilation of a stage may take.
-_COMPILATION = 8.0
 # Share of the time that the search for one expression of the second look may take.
 _TEACHING = 0.01
 
@@ -316,11 +314,7 @@ class _Discovery:
         if self.settings.neural == "never":
             return False
         wanted = self.settings.neural == "always" or self._unexplained(judge, best)
-        return wanted and self._may_compile()
-
-    def _may_compile(self) -> bool:
-        """Whether there is time for a stage that begins with a compilation, which cannot be given up."""
-        return not self.limit.over(self.limit.closing + _COMPILATION)
+        return wanted and self.limit.may_compile()
 
     def _unexplained(self, judge, best) -> bool:
         """Whether the best law leaves something, or may imitate another form."""
@@ -338,7 +332,7 @@ class _Discovery:
         with self.clock("sums over neighbours"):
             more = sum_proposals(self.search, self.engine)
         best = self._improved(judge, best, more)
-        if self._unexplained(judge, best) and self._may_compile():
+        if self._unexplained(judge, best) and self.limit.may_compile():
             self.search.known_now = best.law.known_terms()
             with self.clock("sums over neighbours"):
                 more = searched_sum_proposals(

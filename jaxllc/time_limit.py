@@ -14,6 +14,9 @@ from contextvars import ContextVar
 
 clock = time.perf_counter
 
+# Seconds that the compilation of a stage may take.
+_COMPILATION = 8.0
+
 # Shares of the time that are kept at most for what follows the search: all of it, and all but forecasts.
 _LARGEST_CLOSING, _LARGEST_LAST = 0.4, 0.3
 # How many times the longest fit of a law they take.
@@ -97,6 +100,10 @@ class TimeLimit:
         over = self.left(kept) <= 0
         self.reached |= over and not self.ended
         return over
+
+    def may_compile(self) -> bool:
+        """Whether there is time for a stage that begins with a compilation, which cannot be given up."""
+        return not self.over(self.closing + _COMPILATION)
 
     def share_over(self, share: float) -> bool:
         """Whether a share of the time from its start has passed."""

@@ -23,6 +23,7 @@ from jaxllc.symbolic.second_look.sides import free_terms, is_on, with_side
 from jaxllc.symbolic.term_samples import Samples
 from jaxllc.symbolic.term_search import NothingFoundError, search_term
 from jaxllc.terms import INTERACTION, SELF, Stage, Term, inner_symbol
+from jaxllc.time_limit import current_limit
 
 _POINTS = 600
 # Error of a value that is always allowed for, relative to the spread of the values.
@@ -52,6 +53,9 @@ def taught(
         constants = sum(t.num_constants for t in own)
         if constants < _FEWEST or not may_imitate(own) or judge.late:
             continue
+        limit = current_limit()
+        if limit is not None and not limit.may_compile():
+            break
         say(f"{search.variables[equation]}: {side} term")
         try:
             samples = taught_samples(search, judge, best, equation, side)
