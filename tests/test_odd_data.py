@@ -11,6 +11,7 @@ from jaxllc.data_sizes import check_sizes
 from jaxllc.errors import InputError
 from jaxllc.symbolic.bootstrap import chosen_laws
 from jaxllc.symbolic.moves import _weakest
+from jaxllc.symbolic.price import Prices
 
 NETWORK = generators.erdos_renyi(8, 3.0, seed=0)
 QUICK = {"neural": "never", "sums": False, "max_terms": 2, "moves": 1}
@@ -117,7 +118,9 @@ def test_no_replicate_chooses_a_law_whose_states_have_run_away():
         return SimpleNamespace(fit=SimpleNamespace(states=states), law=law)
 
     problem = SimpleNamespace(samples=samples, weight=np.ones_like(samples), mask=samples)
-    judge = SimpleNamespace(problem=problem, floor_ratio=1e-6, num_samples=12, penalty=2.0)
+    judge = SimpleNamespace(
+        problem=problem, floor_ratio=1e-6, num_samples=12, penalty=2.0, prices=Prices()
+    )
     parts = SimpleNamespace(sums=lambda values: values.sum(axis=(0, 1, 2)))
     weights = np.array([[1.0, 1, 1, 1], [0, 0, 2, 2], [2, 2, 0, 0]])
     laws = [judged(far, 1), judged(1.1 * samples, 3)]

@@ -68,7 +68,7 @@ def strict_process() -> Iterator[None]:
 def judged(reader: Reader, case: Case, folder: Path) -> Verdict:
     """Read one case, within `strict_process`."""
     given = written(case, folder)
-    failure, accepted = None, False
+    failure, accepted, peak = None, False, peak_megabytes()
     start, own = time.process_time(), time.thread_time()
     _WATCHED.append(reader.name)
     try:
@@ -93,7 +93,8 @@ def judged(reader: Reader, case: Case, folder: Path) -> Verdict:
     seconds = max(time.process_time() - start, time.thread_time() - own)
     if failure is None and seconds > MOST_SECONDS:
         failure = Failure(f"more than {MOST_SECONDS:g} s", reader.name, f"{seconds:.1f} s")
-    if failure is None and peak_megabytes() > MOST_MEGABYTES:
+    # What ran before in this process may have taken more.
+    if failure is None and peak_megabytes() - peak > MOST_MEGABYTES:
         failure = Failure(f"more than {MOST_MEGABYTES} MB", reader.name, "")
     return Verdict(accepted, seconds, failure)
 

@@ -54,13 +54,13 @@ def second_look(
             if before.criterion - best.criterion < _MOVED:
                 break
         say(f"{name}: other forms")
-        best = _cleared(judge, best, rewritten(judge, best, equation))
-        best = _cleared(judge, best, shortened(judge, best, equation))
+        best = _cleared(judge, best, rewritten(judge, best, equation, search.prior))
+        best = _cleared(judge, best, shortened(judge, best, equation, search.prior))
         taught_law = taught(search, judge, best, equation, engines, seconds, say)
         best = _cleared(judge, best, taught_law)
         if best is not first:
-            best = _cleared(judge, best, shortened(judge, best, equation))
-        best = _cleared(judge, best, tied(judge, best, equation))
+            best = _cleared(judge, best, shortened(judge, best, equation, search.prior))
+        best = _cleared(judge, best, tied(judge, best, equation, search.prior))
     return _cleared(judge, best, shortest(judge, best))
 
 

@@ -10,9 +10,15 @@ from jaxllc.errors import InputError
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_fit import screen
 from jaxllc.functions import NOT_REAL
+from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.second_look.set_search import SLACK
-from jaxllc.symbolic.second_look.sides import free_terms, side_expression, with_side
+from jaxllc.symbolic.second_look.sides import (
+    NOTHING_KNOWN,
+    free_terms,
+    side_expression,
+    with_side,
+)
 from jaxllc.symbolic.skeleton_forms import forms
 from jaxllc.symbolic.skeletons import Skeleton, as_written, constant
 from jaxllc.terms import INTERACTION, SELF
@@ -24,21 +30,30 @@ _MOST_FITS = 6
 _SIDES = (SELF, INTERACTION)
 
 
-def rewritten(judge: Judge, best: Judged, equation: int) -> Judged:
+def rewritten(
+    judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Judged:
     """Either side in its other forms: tanh for sigmoids, products, phases, small arguments expanded."""
-    return _while_better(judge, best, equation, _written_anew, 0)
+    return _while_better(judge, best, equation, prior, _written_anew, 0)
 
 
-def shortened(judge: Judge, best: Judged, equation: int) -> Judged:
+def shortened(
+    judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Judged:
     """Constants inside the terms set to nought, or tied to each other."""
-    return _while_better(judge, best, equation, _with_fewer_constants, 1)
+    return _while_better(judge, best, equation, prior, _with_fewer_constants, 1)
 
 
 Writings = Callable[[CandidateLaw, int, str], Iterable[Skeleton | None]]
 
 
 def _while_better(
-    judge: Judge, best: Judged, equation: int, writings: Writings, fewer: int
+    judge: Judge,
+    best: Judged,
+    equation: int,
+    prior: PriorKnowledge,
+    writings: Writings,
+    fewer: int,
 ) -> Judged:
     """The best law among the writings of a side with so many constants fewer; again while it improves."""
     improved = True
@@ -48,7 +63,7 @@ def _while_better(
             if not any(t.inner for t, _ in free_terms(best.law, equation, side)):
                 continue
             options: list[tuple[float, int, CandidateLaw]] = []
-            for law in _laws(best, equation, side, writings, fewer):
+            for law in _laws(best, equation, side, prior, writings, fewer):
                 if law.key() in judge.seen or judge.late:
                     continue
                 merit = screen(judge.problem, law, best.fit.states)
@@ -64,7 +79,12 @@ def _while_better(
 
 
 def _laws(
-    best: Judged, equation: int, side: str, writings: Writings, fewer: int
+    best: Judged,
+    equation: int,
+    side: str,
+    prior: PriorKnowledge,
+    writings: Writings,
+    fewer: int,
 ) -> Iterator[CandidateLaw]:
     most = best.law.num_constants - fewer
     for skeleton in writings(best.law, equation, side):
@@ -74,10 +94,10 @@ def _laws(
         if expression == 0 or expression.has(*NOT_REAL):
             continue
         try:
-            law = with_side(best.law, equation, side, expression)
+            law = with_side(best.law, equation, side, expression, prior)
         except InputError:
             continue
-        if law.num_constants <= most:
+        if law is not None and law.num_constants <= most:
             yield law
 
 

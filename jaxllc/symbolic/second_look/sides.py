@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import sympy
 
 from jaxllc.fitting.candidate_law import CandidateLaw
+from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.expression_terms import terms_of
 from jaxllc.terms import SELF, Term, inner_symbol
+
+NOTHING_KNOWN = PriorKnowledge()
 
 
 def is_on(term: Term, side: str) -> bool:
@@ -31,9 +34,18 @@ def side_expression(law: CandidateLaw, equation: int, side: str) -> sympy.Expr:
     return total
 
 
-def with_side(law: CandidateLaw, equation: int, side: str, expression: sympy.Expr) -> CandidateLaw:
-    """The law with an expression for the free terms of a side."""
+def with_side(
+    law: CandidateLaw,
+    equation: int,
+    side: str,
+    expression: sympy.Expr,
+    prior: PriorKnowledge = NOTHING_KNOWN,
+) -> CandidateLaw | None:
+    """The law with an expression for the free terms of a side; None where what is known forbids a term."""
     terms, coefficients = terms_of(expression, side)
+    terms = prior.beside_known(equation, terms)
+    if len(terms) < len(coefficients):
+        return None
     pairs = zip(law.terms[equation], law.coefficients[equation], strict=True)
     kept = [(t, c) for t, c in pairs if not is_on(t, side)]
     return law.replaced(

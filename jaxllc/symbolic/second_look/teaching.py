@@ -16,6 +16,7 @@ from jaxllc.errors import InputError
 from jaxllc.expression_calculus import derivative, evaluate
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_fit import information, screen
+from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.second_look.set_search import SLACK
@@ -70,7 +71,8 @@ def taught(
             )
         except (NothingFoundError, InputError):
             continue
-        best = _fitted(judge, best, equation, side, [c.expression for c in found.candidates])
+        expressions = [c.expression for c in found.candidates]
+        best = _fitted(judge, best, equation, side, search.prior, expressions)
     return best
 
 
@@ -90,12 +92,17 @@ def may_imitate(terms: Sequence[Term]) -> bool:
 
 
 def _fitted(
-    judge: Judge, best: Judged, equation: int, side: str, expressions: Sequence[sympy.Expr]
+    judge: Judge,
+    best: Judged,
+    equation: int,
+    side: str,
+    prior: PriorKnowledge,
+    expressions: Sequence[sympy.Expr],
 ) -> Judged:
     options: list[tuple[float, int, CandidateLaw]] = []
     for expression in expressions:
-        law = with_side(best.law, equation, side, expression)
-        if law.key() in judge.seen or judge.late:
+        law = with_side(best.law, equation, side, expression, prior)
+        if law is None or law.key() in judge.seen or judge.late:
             continue
         longer = law.num_constants > best.law.num_constants + 1
         if longer or len(law.terms[equation]) > judge.max_terms:

@@ -8,22 +8,25 @@ import sympy
 
 from jaxllc.fitting.candidate_law import CandidateLaw
 from jaxllc.fitting.trajectory_fit import screen
+from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.second_look.set_search import SLACK
-from jaxllc.symbolic.second_look.sides import is_on
+from jaxllc.symbolic.second_look.sides import NOTHING_KNOWN, is_on
 from jaxllc.terms import Term, TermFamily, inner_symbol
 
 # How far two coefficients may be apart, relative to the larger, to be tried as one.
 _ALIKE = 0.2
 
 
-def tied(judge: Judge, best: Judged, equation: int) -> Judged:
+def tied(
+    judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Judged:
     """The best law with coefficients of an equation tied in pairs, one pair after the other."""
     improved = True
     while improved and not judge.late:
         improved = False
         options: list[tuple[float, int, CandidateLaw]] = []
-        for law in tied_laws(best.law, equation):
+        for law in tied_laws(best.law, equation, prior):
             if law.key() in judge.seen or judge.late:
                 continue
             merit = screen(judge.problem, law, best.fit.states)
@@ -38,7 +41,9 @@ def tied(judge: Judge, best: Judged, equation: int) -> Judged:
     return best
 
 
-def tied_laws(law: CandidateLaw, equation: int) -> Iterator[CandidateLaw]:
+def tied_laws(
+    law: CandidateLaw, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Iterator[CandidateLaw]:
     """The law with each pair of nearly equal or opposite coefficients as one."""
     pairs = list(zip(law.terms[equation], law.coefficients[equation], strict=True))
     for second, (term, c) in enumerate(pairs):
@@ -50,6 +55,8 @@ def tied_laws(law: CandidateLaw, equation: int) -> Iterator[CandidateLaw]:
                 continue
             sign = 1 if c * d > 0 else -1
             both = _sum(other, term, sign)
+            if not prior.beside_known(equation, [both]):
+                continue
             kept = [p for k, p in enumerate(pairs) if k not in (first, second)]
             yield law.replaced(
                 equation,
