@@ -9,6 +9,7 @@ import pytest
 
 import jaxllc
 from jaxllc.command_line import main
+from jaxllc.commands.demo import _constants_beside_truth
 
 
 def run(*words):
@@ -51,6 +52,14 @@ def test_an_interrupted_discovery_writes_the_law_it_has(interrupted, tables, tmp
     assert settings["max_terms"] == 3
     assert settings["arguments"]["hold_out"] == 0.2
     assert [name for name in os.listdir(out) if name.startswith(".")] == []
+
+
+def test_the_demo_shows_the_true_value_of_a_constant_that_stands_twice(found_law):
+    text = _constants_beside_truth(found_law, jaxllc.known_laws.get("epidemic"))
+    lines = text.splitlines()[1:]
+    assert [line.split()[-1] for line in lines] == ["-0.5", "0.5"]
+    assert "sum_j A_ij (-x_i*x_j + x_j)" in lines[1]
+    assert len({len(line) for line in text.splitlines()}) == 1
 
 
 SIMULATE = ["simulate", "gene", "--times", "0:1:3", "--quiet"]

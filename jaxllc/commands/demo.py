@@ -162,13 +162,21 @@ def _constants_beside_truth(law: Law, known: KnownLaw) -> str:
     from jaxllc.expressions import parse
     from jaxllc.law_text import digits_for
 
-    lines = [f"{'term':<22}{'found':>11}    {'std. error':<12}{'true':>8}"]
+    rows = []
     for c in law.constants:
         side = known.equations[c.variable][0 if c.side == "self" else 1]
-        true = sympy.expand(side).as_coefficients_dict()[parse(c.term)]
-        label = c.term if c.side == "self" else f"sum_j A_ij {c.term}"
+        true = sympy.expand(side).as_coefficients_dict()
+        # A term of several summands has one constant for all of them.
+        parts = sympy.expand(parse(c.term)).as_coefficients_dict()
+        values = {float(true[part] / share) for part, share in parts.items()}
+        term = f"({c.term})" if len(parts) > 1 else c.term
+        label = c.term if c.side == "self" else f"sum_j A_ij {term}"
         role = "" if c.role == "coefficient" else f" {c.role}"
         value = f"{c.value:.{digits_for(c.value, c.standard_error)}g}"
-        shown = f"{float(true):.6g}" if c.role == "coefficient" else ""
-        lines.append(f"{label + role:<22}{value:>11} +- {c.standard_error:<12.2g}{shown:>8}")
+        known_value = c.role == "coefficient" and len(values) == 1
+        shown = f"{values.pop():.6g}" if known_value else ""
+        rows.append((label + role, value, c.standard_error, shown))
+    width = max(22, *(len(row[0]) + 1 for row in rows))
+    lines = [f"{'term':<{width}}{'found':>11}    {'std. error':<12}{'true':>8}"]
+    lines += [f"{a:<{width}}{b:>11} +- {e:<12.2g}{d:>8}" for a, b, e, d in rows]
     return "\n".join(lines)
