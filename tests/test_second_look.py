@@ -37,20 +37,25 @@ PRICES = Prices()
 TRUTH = CandidateLaw(((LINEAR, BENT),), ((-1.0, 0.8),))
 
 
+def noisy_runs(rate, network, start, end, db, count=3, seed=0):
+    """Runs of dx/dt = rate(x, A) from uniform initial states at thirty times, with noise."""
+    A, random = network.to_adjacency().toarray(), np.random.default_rng(seed)
+    times, nodes = np.linspace(0, end, 30), network.num_nodes
+    runs = []
+    for k in range(count):
+        first = random.uniform(*start, nodes)
+        flow = lambda t, x: rate(x, A)  # noqa: E731
+        states = solve_ivp(flow, (0, end), first, t_eval=times, rtol=1e-9).y.T
+        runs.append(jaxllc.Trajectories(times, states[..., None]).with_noise(db, seed=k))
+    return runs
+
+
 @pytest.fixture(scope="module")
 def search():
     """dx_i/dt = -x_i + 0.8 sum_j tanh(1.3 x_j), three runs of twelve nodes."""
     network = jaxllc.generators.erdos_renyi(12, 3, seed=1)
-    A, random, times = (
-        network.to_adjacency().toarray(),
-        np.random.default_rng(0),
-        np.linspace(0, 4, 30),
-    )
-    rate = lambda t, x: -x + 0.8 * A @ np.tanh(1.3 * x)  # noqa: E731
-    runs = []
-    for k in range(3):
-        states = solve_ivp(rate, (0, 4), random.uniform(-2, 2, 12), t_eval=times, rtol=1e-9).y.T
-        runs.append(jaxllc.Trajectories(times, states[..., None]).with_noise(25, seed=k))
+    rate = lambda x, A: -x + 0.8 * A @ np.tanh(1.3 * x)  # noqa: E731
+    runs = noisy_runs(rate, network, (-2, 2), 4, 25)
     return SearchProblem(runs, network, {}, smooth(runs, refine=2), False, 0)
 
 
@@ -262,16 +267,8 @@ def test_a_term_that_is_not_listed_pays_for_the_longer_list_it_is_from():
 def test_a_short_law_is_found_behind_a_long_imitation():
     """x_j exp(-w x_j), which two saturating terms imitate in the first search."""
     network = jaxllc.generators.erdos_renyi(12, 3, seed=0)
-    A, random, times = (
-        network.to_adjacency().toarray(),
-        np.random.default_rng(1),
-        np.linspace(0, 4, 30),
-    )
-    rate = lambda t, x: -0.8 * x + 1.2 * A @ (x * np.exp(-0.9 * x))  # noqa: E731
-    runs = []
-    for k in range(3):
-        states = solve_ivp(rate, (0, 4), random.uniform(0.2, 2.5, 12), t_eval=times, rtol=1e-9).y.T
-        runs.append(jaxllc.Trajectories(times, states[..., None]).with_noise(30, seed=k))
+    rate = lambda x, A: -0.8 * x + 1.2 * A @ (x * np.exp(-0.9 * x))  # noqa: E731
+    runs = noisy_runs(rate, network, (0.2, 2.5), 4, 30, seed=1)
     law = jaxllc.discover(runs, network, seed=0, neural="never", sums=False, engines=("sparse",))
     truth = Equation(-0.8 * x_i, 1.2 * x_j * sympy.exp(-0.9 * x_j))
     assert jaxllc.metrics.skeleton_equal(law.equations, {"x": truth})
@@ -281,14 +278,8 @@ def test_a_short_law_is_found_behind_a_long_imitation():
 def test_coefficients_are_tied_where_the_data_do_not_object(share, alike):
     """dx_i/dt = -0.3 x_i + sum_j (0.5 x_j + share x_i x_j)."""
     network = jaxllc.generators.erdos_renyi(12, 3, seed=1)
-    A, random, times = (
-        network.to_adjacency().toarray(),
-        np.random.default_rng(0),
-        np.linspace(0, 3, 30),
-    )
-    rate = lambda t, x: -0.3 * x + 0.5 * A @ x + share * x * (A @ x)  # noqa: E731
-    states = solve_ivp(rate, (0, 3), random.uniform(0, 1, 12), t_eval=times, rtol=1e-9).y.T
-    run = jaxllc.Trajectories(times, states[..., None]).with_noise(35, seed=0)
+    rate = lambda x, A: -0.3 * x + 0.5 * A @ x + share * x * (A @ x)  # noqa: E731
+    (run,) = noisy_runs(rate, network, (0, 1), 3, 35, count=1)
     smoothed = smooth([run], refine=2)
     noise = np.full(1, float(smoothed.noise[0]))
     problem = TrajectoryProblem([run], network, {}, smoothed.grid_times, smoothed.states, noise, 2)

@@ -293,9 +293,11 @@ def _condense_own(
     problem, jacobians, own_jacobians, parts, forcing, gap, states, num_extra, nodes=None
 ):
     runs, n, variables = problem.num_runs, problem.num_nodes, len(problem.variables)
-    nodes = np.arange(n) if nodes is None else nodes
-    # (run, variable, node) as the rows of the sensitivities have them.
-    kept = np.arange(runs * variables * n).reshape(runs * variables, n)[:, nodes].ravel()
+    count, kept = n, slice(None)
+    if nodes is not None:
+        # (run, variable, node) as the rows of the sensitivities have them.
+        count = len(nodes)
+        kept = np.arange(runs * variables * n).reshape(runs * variables, n)[:, nodes].ravel()
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     own = np.zeros((runs, variables, n, variables))
     for v in range(variables):
@@ -313,12 +315,12 @@ def _condense_own(
         if k < problem.grid_length - 1:
             _advance(own_jacobians, parts, k, own)
             _advance(jacobians, parts, k, shared, forcing, gap)
-    by_node = (len(own_all), runs, variables, len(nodes), -1)
+    by_node = (len(own_all), runs, variables, count, -1)
     initial = np.stack(own_all).reshape(by_node).transpose(1, 3, 4, 0, 2)
-    initial = initial.reshape(runs * len(nodes), variables, -1)
+    initial = initial.reshape(runs * count, variables, -1)
     everything = np.stack(shared_all)
     others = everything.reshape(by_node).transpose(1, 3, 0, 2, 4)
-    others = others.reshape(runs * len(nodes), initial.shape[2], -1)
+    others = others.reshape(runs * count, initial.shape[2], -1)
     mixed = initial @ others
     flat = everything.reshape(-1, everything.shape[-1])
     normal = np.zeros((flat.shape[1], flat.shape[1]))

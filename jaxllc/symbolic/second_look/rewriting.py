@@ -8,11 +8,10 @@ import sympy
 
 from jaxllc.errors import InputError
 from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.trajectory_fit import screen
 from jaxllc.functions import NOT_REAL
 from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.symbolic.second_look.set_search import SLACK
+from jaxllc.symbolic.second_look.screening import first_better
 from jaxllc.symbolic.second_look.sides import (
     NOTHING_KNOWN,
     free_terms,
@@ -62,19 +61,10 @@ def _while_better(
         for side in _SIDES:
             if not any(t.inner for t, _ in free_terms(best.law, equation, side)):
                 continue
-            options: list[tuple[float, int, CandidateLaw]] = []
-            for law in _laws(best, equation, side, prior, writings, fewer):
-                if law.key() in judge.seen or judge.late:
-                    continue
-                merit = screen(judge.problem, law, best.fit.states)
-                options.append((judge.criterion_of(law, merit), len(options), law))
-            for score, _, law in sorted(options, key=lambda o: o[:2])[:_MOST_FITS]:
-                if score > best.criterion + SLACK or judge.late:
-                    break
-                candidate = judge.fitted(law, best.fit.states)
-                if candidate.criterion < best.criterion - 1e-6:
-                    best, improved = candidate, True
-                    break
+            laws = _laws(best, equation, side, prior, writings, fewer)
+            better = first_better(judge, best, laws, _MOST_FITS)
+            improved |= better is not best
+            best = better
     return best
 
 

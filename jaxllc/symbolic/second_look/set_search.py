@@ -23,6 +23,7 @@ from jaxllc.symbolic.second_look.likelihood_columns import (
     affordable,
     likelihood_columns,
 )
+from jaxllc.symbolic.second_look.screening import SLACK
 from jaxllc.symbolic.second_look.set_refinement import RefinedSet, refined_set
 from jaxllc.terms import Term, TermFamily
 from jaxllc.time_limit import check_time
@@ -30,8 +31,6 @@ from jaxllc.time_limit import check_time
 # Sets that are fitted at most, beside the plain ones of each size; terms of a set at most; sets whose inner
 # constants are refined in the regression at most.
 _TRIES, _MAX_TERMS, _MOST_REFINED = 8, 6, 250
-# Predicted criterion above that of the best law up to which a set of fewer constants is fitted.
-SLACK = 12.0
 # Terms of the plain sets that are always fitted, and how many of them; the linearisation says little of laws
 # far off. Their chi-squared may be predicted to be worse by so much of a unit for each sample.
 _PLAIN_TERMS, _PLAIN_SETS, _PLAIN_SLACK = 5, 3, 0.02
@@ -47,10 +46,10 @@ def searched_again(
     candidates: Sequence[Term],
 ) -> Judged:
     """The best law with another set of terms in an equation."""
-    own = [t for t in best.law.terms[equation] if not t.family.held]
     listed = {t.family for t in candidates}
-    candidates = [*(t for t in own if t.family not in listed or t.inner), *candidates]
-    candidates = affordable(judge, candidates, len(own))
+    free = (t for t in best.law.terms[equation] if not t.family.held)
+    own = [t for t in free if t.family not in listed or t.inner]
+    candidates = affordable(judge, [*own, *candidates], len(own))
     if not candidates:
         return best
     regression = likelihood_columns(judge, best, equation, candidates, search.seed)

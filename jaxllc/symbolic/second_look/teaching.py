@@ -7,7 +7,7 @@ themselves; engines that know no list of terms then find forms that no library h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import sympy
@@ -15,11 +15,11 @@ import sympy
 from jaxllc.errors import InputError
 from jaxllc.expression_calculus import derivative, evaluate
 from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.trajectory_fit import information, screen
+from jaxllc.fitting.trajectory_fit import information
 from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.search_problem import SearchProblem
-from jaxllc.symbolic.second_look.set_search import SLACK
+from jaxllc.symbolic.second_look.screening import SLACK, screened
 from jaxllc.symbolic.second_look.sides import free_terms, is_on, with_side
 from jaxllc.symbolic.term_samples import Samples
 from jaxllc.symbolic.term_search import NothingFoundError, search_term
@@ -99,24 +99,31 @@ def _fitted(
     prior: PriorKnowledge,
     expressions: Sequence[sympy.Expr],
 ) -> Judged:
-    options: list[tuple[float, int, CandidateLaw]] = []
-    for expression in expressions:
-        law = with_side(best.law, equation, side, expression, prior)
-        if law is None or law.key() in judge.seen or judge.late:
-            continue
-        longer = law.num_constants > best.law.num_constants + 1
-        if longer or len(law.terms[equation]) > judge.max_terms:
-            continue
-        merit = screen(judge.problem, law, best.fit.states)
-        options.append((judge.criterion_of(law, merit), len(options), law))
     states = best.fit.states
-    for score, _, law in sorted(options, key=lambda o: o[:2])[:_MOST_FITS]:
+    laws = _laws(judge, best, equation, side, prior, expressions)
+    for score, law in screened(judge, best, laws)[:_MOST_FITS]:
         if score > best.criterion + SLACK or judge.late:
             break
         candidate = judge.fitted(law, states, iterations=_ITERATIONS)
         if candidate.criterion < best.criterion - 1e-6:
             best = candidate
     return best
+
+
+def _laws(
+    judge: Judge,
+    best: Judged,
+    equation: int,
+    side: str,
+    prior: PriorKnowledge,
+    expressions: Sequence[sympy.Expr],
+) -> Iterator[CandidateLaw]:
+    for expression in expressions:
+        law = with_side(best.law, equation, side, expression, prior)
+        if law is None or len(law.terms[equation]) > judge.max_terms:
+            continue
+        if law.num_constants <= best.law.num_constants + 1:
+            yield law
 
 
 def taught_samples(

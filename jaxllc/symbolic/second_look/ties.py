@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import sympy
 
 from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.trajectory_fit import screen
 from jaxllc.prior_knowledge import PriorKnowledge
 from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.symbolic.second_look.set_search import SLACK
+from jaxllc.symbolic.second_look.screening import first_better
 from jaxllc.symbolic.second_look.sides import NOTHING_KNOWN, is_on
 from jaxllc.terms import Term, TermFamily, inner_symbol
 
@@ -22,22 +21,10 @@ def tied(
     judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
 ) -> Judged:
     """The best law with coefficients of an equation tied in pairs, one pair after the other."""
-    improved = True
-    while improved and not judge.late:
-        improved = False
-        options: list[tuple[float, int, CandidateLaw]] = []
-        for law in tied_laws(best.law, equation, prior):
-            if law.key() in judge.seen or judge.late:
-                continue
-            merit = screen(judge.problem, law, best.fit.states)
-            options.append((judge.criterion_of(law, merit), len(options), law))
-        for score, _, law in sorted(options, key=lambda o: o[:2]):
-            if score > best.criterion + SLACK or judge.late:
-                break
-            candidate = judge.fitted(law, best.fit.states)
-            if candidate.criterion < best.criterion - 1e-6:
-                best, improved = candidate, True
-                break
+    before = None
+    while before is not best and not judge.late:
+        before = best
+        best = first_better(judge, best, tied_laws(best.law, equation, prior))
     return best
 
 
