@@ -142,14 +142,15 @@ class _Discovery:
         from jaxllc.symbolic.search_problem import SearchProblem
 
         self.prior = PriorKnowledge.of(self.settings, self.runs[0].variables, tuple(self.features))
-        self.runs, coarse = without_unresolved_start(self.runs)
+        self.whole = self.runs
+        self.runs, self.coarse = without_unresolved_start(self.runs)
         self.measured = self.runs
         with self.clock("smoothing"):
             self.runs, self.cut = without_cuts(self.measured, self.seed)
             longest = max(len(r.times) for r in self.runs)
             refine = 4 if longest <= 60 else 2 if longest <= 250 else 1
             smoothed = within_samples(smooth(self.runs, refine=refine), self.runs)
-        notes = coarse + self.cut + identifiability_notes(self.runs, self.network, smoothed)
+        notes = self.cut + identifiability_notes(self.runs, self.network, smoothed)
         self.search = SearchProblem(
             self.runs,
             self.network,
@@ -181,6 +182,7 @@ class _Discovery:
             with self.clock("refinement"):
                 best = best if better is best else self._moved(judge, better)
         if explained(judge, best) and not (self.search.clean or judge.at_floor(best)):
+            judge, best = self._with_starts(judge, best)
             best = self._looked_at_again(judge, best)
         with self.clock("refinement"):
             if not explained(judge, best):
@@ -201,12 +203,12 @@ class _Discovery:
         self.limit.close()
         with self.clock("refinement"):
             try:
-                return self._law(judge, best, notes)
+                return self._law(judge, best, [*self.coarse, *notes])
             except KeyboardInterrupt:
                 if self.limit.ended:
                     raise
                 self.limit.interrupt(self.stage)
-                return self._law(judge, best, notes)
+                return self._law(judge, best, [*self.coarse, *notes])
 
     # -- stages ----------------------------------------------------------------------------------
 
@@ -223,6 +225,7 @@ class _Discovery:
     def _judged(self, proposals):
         from jaxllc.fitting.candidate_law import CandidateLaw
         from jaxllc.symbolic.engines import first_guess
+        from jaxllc.symbolic.first_problem import first_problem
         from jaxllc.symbolic.judge import Judge
         from jaxllc.symbolic.price import Prices
         from jaxllc.symbolic.second_look.wide_terms import listed_terms
@@ -236,7 +239,7 @@ class _Discovery:
         law = CandidateLaw(
             tuple(s.terms for s in starts), tuple(s.coefficients for s in starts), self.prior.bounds
         ).within_bounds()
-        problem = self._problem(law)
+        problem = first_problem(search, law)
         self.judge = judge = Judge(
             problem,
             search.floor,
@@ -275,6 +278,19 @@ class _Discovery:
         simpler = moves.simplified(judge, best, plain)
         return best if simpler is best else moves.dropped(judge, simpler)
 
+    def _with_starts(self, judge, best):
+        """The judge and the best law with the samples that were left out, where the law explains them."""
+        from jaxllc.symbolic.restored_starts import with_starts
+
+        if self.coarse and not (self.cut or judge.late):
+            with self.clock("refinement"):
+                found = with_starts(judge, best, self.whole)
+            if found is not None:
+                judge, best = found
+                self.runs = self.measured = self.whole
+                self.judge, self.coarse = judge, []
+        return judge, best
+
     def _looked_at_again(self, judge, best):
         """Shorter and better laws near one that explains the samples; see `second_look`."""
         from jaxllc.symbolic.second_look import second_look
@@ -285,30 +301,6 @@ class _Discovery:
             return second_look(
                 self.search, self.engine, judge, best, self.settings.engines, seconds, say
             )
-
-    def _problem(self, law):
-        """The trajectory problem on the coarsest grid that the flow of a first law allows."""
-        from jaxllc.fitting.trajectory_problem import TrajectoryProblem
-
-        search = self.search
-        smoothed = search.smoothed
-        refine = round((len(smoothed.grid_times[0]) - 1) / (len(self.runs[0].times) - 1))
-        noise = search.noise
-        for parts in (p for p in (1, 2, 4) if refine % p == 0):
-            stride = refine // parts
-            problem = TrajectoryProblem(
-                self.runs,
-                self.network,
-                self.features,
-                [g[::stride] for g in smoothed.grid_times],
-                [s[::stride] for s in smoothed.states],
-                noise,
-                initial_known=search.clean,
-            )
-            if np.all(problem.step_error(law, 1) < 1e-2 * search.std):
-                break
-        problem.set_substeps(law)
-        return problem
 
     def _needs_neural(self, judge, best) -> bool:
         if self.settings.neural == "never":

@@ -294,11 +294,17 @@ def test_what_was_added_to_a_law_has_to_earn_more_than_another_law(judge):
     best = judge.fitted(CandidateLaw(((LINEAR, BENT, CUBE),), ((-1.0, 0.8, 0.01),)))
     part = judge.fitted(TRUTH, best.fit.states)
     other = judge.fitted(CandidateLaw(((LINEAR, SPREAD),), ((-1.0, 0.8),)), best.fit.states)
-    for gain, chosen in ((2.9, part), (3.1, best)):
-        part.criterion, other.criterion = best.criterion + gain, best.criterion + 0.6
+    # A part of the law may be worse by three units, another law by half a unit.
+    for of_part, of_other, chosen in (
+        (2.9, 20.0, part),
+        (3.1, 20.0, best),
+        (3.1, 0.6, best),
+        (3.1, 0.4, other),
+        # What a part stands for is compared with other laws by the part.
+        (2.9, 0.6, other),
+    ):
+        part.criterion, other.criterion = best.criterion + of_part, best.criterion + of_other
         assert shortest(judge, best) is chosen
-    other.criterion = best.criterion + 0.4
-    assert shortest(judge, best) is other
 
 
 def test_a_tie_is_one_term_with_the_inner_constants_of_both(judge):

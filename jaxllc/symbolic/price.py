@@ -1,7 +1,7 @@
 """What a law pays, beside its constants, for having been picked out of many.
 
 The best of hundreds of candidate terms gains a few units of the information criterion by chance alone, and
-whole numbers that an engine writes cost no constant. A term therefore pays half a unit for each symbol,
+whole numbers that an engine writes cost no constant. A term therefore pays a fifth of a unit for each symbol,
 operation and whole number that it takes to write it down, and a little more for a function: the richer a
 term, the more such terms there are. A term that no library lists was picked out of all expressions of its
 length, and pays for that. Terms that are known beforehand pay as well, so that laws found with and without
@@ -22,8 +22,8 @@ from jaxllc.sum_symbols import sums_in
 from jaxllc.symbolic.skeletons import as_written, constant, structure_cost
 from jaxllc.terms import Term, TermFamily, inner_symbol
 
-# Of a symbol or an operation. More would often outweigh the half unit by which a law counts as better.
-_UNIT = 0.5
+# Of a symbol or an operation. Half a unit let a law win over a true one that the samples prefer by two units.
+_UNIT = 0.2
 # Of a term that is not listed: from there on evidence counts as very strong (Kass and Raftery 1995).
 _UNLISTED = 10.0
 

@@ -41,26 +41,30 @@ def second_look(
     """
     for equation, name in enumerate(search.variables):
         candidates = listed_terms(search, equation)
-        first = best
         for _ in range(_ROUNDS):
-            if judge.late:
-                return best
             say(f"{name}: sets of terms")
-            before = best
-            best = _cleared(
-                judge, best, searched_again(search, engine, judge, best, equation, candidates)
-            )
-            # Where the law hardly moved, neither did the regression.
-            if before.criterion - best.criterion < _MOVED:
-                break
-        say(f"{name}: other forms")
-        best = _cleared(judge, best, rewritten(judge, best, equation, search.prior))
-        best = _cleared(judge, best, shortened(judge, best, equation, search.prior))
-        taught_law = taught(search, judge, best, equation, engines, seconds, say)
-        best = _cleared(judge, best, taught_law)
-        if best is not first:
+            around = best
+            for _ in range(_ROUNDS):
+                if judge.late:
+                    return best
+                before = best
+                sets = searched_again(search, engine, judge, best, equation, candidates)
+                best = _cleared(judge, best, sets)
+                # Where the law hardly moved, neither did the regression.
+                if before.criterion - best.criterion < _MOVED:
+                    break
+            say(f"{name}: other forms")
+            searched = best
+            best = _cleared(judge, best, rewritten(judge, best, equation, search.prior))
             best = _cleared(judge, best, shortened(judge, best, equation, search.prior))
-        best = _cleared(judge, best, tied(judge, best, equation, search.prior))
+            taught_law = taught(search, judge, best, equation, engines, seconds, say)
+            best = _cleared(judge, best, taught_law)
+            if best is not around:
+                best = _cleared(judge, best, shortened(judge, best, equation, search.prior))
+            best = _cleared(judge, best, tied(judge, best, equation, search.prior))
+            # Sets are searched again around a law of another form.
+            if best is searched:
+                break
     return _cleared(judge, best, shortest(judge, best))
 
 

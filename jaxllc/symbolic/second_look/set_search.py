@@ -25,6 +25,7 @@ from jaxllc.symbolic.second_look.likelihood_columns import (
 )
 from jaxllc.symbolic.second_look.screening import SLACK
 from jaxllc.symbolic.second_look.set_refinement import RefinedSet, refined_set
+from jaxllc.symbolic.second_look.small_sets import small_sets
 from jaxllc.terms import Term, TermFamily
 from jaxllc.time_limit import check_time
 
@@ -59,7 +60,9 @@ def searched_again(
     late = lambda: judge.late  # noqa: E731
     wide = propose(reduced, 0, judge.floor_ratio, max_terms=largest, base=base, late=late)
     nested = nested_sets(reduced, judge.floor_ratio, largest, base)
-    return _fitted(search, engine, judge, best, equation, regression, [*wide, *nested])
+    small = small_sets(reduced, judge.floor_ratio, largest, base)
+    ranked = _ranked(judge, regression, [*wide, *nested], small)
+    return _fitted(search, engine, judge, best, equation, ranked)
 
 
 def _known_positions(reduced: Reduced) -> list[int]:
@@ -77,10 +80,8 @@ def _fitted(
     judge: Judge,
     best: Judged,
     equation: int,
-    regression: Regression,
-    proposals: Iterable[Proposal],
+    ranked: Sequence[_Option],
 ) -> Judged:
-    ranked = _ranked(judge, regression, proposals)
     plain = _best_plain(ranked)
     limit = best.criterion + _PLAIN_SLACK * judge.num_samples
     states, count = best.fit.states, 0
@@ -90,8 +91,8 @@ def _fitted(
             break
         # A longer law must promise to be better; a shorter one only not to be much worse.
         here = sum(t.num_constants for t in option.found.terms)
-        shorter = here < sum(t.num_constants for t in best.law.terms[equation])
-        if not always and option.predicted > best.criterion + (SLACK if shorter else -1.0):
+        longer = here > sum(t.num_constants for t in best.law.terms[equation])
+        if not always and option.predicted > best.criterion + (-1.0 if longer else SLACK):
             continue
         law = _law(search, engine, judge, best, equation, option.found)
         if law is None:
@@ -110,27 +111,39 @@ class _Option(NamedTuple):
     found: RefinedSet
 
 
-def _ranked(judge: Judge, regression: Regression, proposals: Iterable[Proposal]) -> list[_Option]:
-    """The most promising sets, each form once, with their inner constants near points of the grids."""
+def _ranked(
+    judge: Judge,
+    regression: Regression,
+    proposals: Iterable[Proposal],
+    small: Iterable[Proposal] = (),
+) -> list[_Option]:
+    """The most promising sets, each form once, with their inner constants near points of the grids.
+
+    small: sets that are all looked at.
+    """
     reduced = regression.reduced
-    scored = []
-    for number, proposal in enumerate(proposals):
-        families = [reduced.terms[p].family for p in proposal.positions]
-        cost = judge.prices.of_terms(reduced.terms[p] for p in proposal.positions)
-        form = frozenset(Counter((f.side, f.expression) for f in families).items())
-        scored.append((proposal.score + cost, number, form, proposal))
+
+    def families(proposal: Proposal) -> frozenset[TermFamily]:
+        return frozenset(reduced.terms[p].family for p in proposal.positions)
+
+    def promise(proposal: Proposal) -> float:
+        return proposal.score + judge.prices.of_terms(reduced.terms[p] for p in proposal.positions)
+
+    chosen: dict[frozenset[TermFamily], Proposal] = {}
+    for proposal in sorted(proposals, key=promise):
+        if len(chosen) == _MOST_REFINED:
+            break
+        chosen.setdefault(families(proposal), proposal)
+    for proposal in small:
+        chosen.setdefault(families(proposal), proposal)
     options: dict[frozenset, _Option] = {}
-    tried: set[frozenset] = set()
-    for _, _, form, proposal in sorted(scored, key=lambda s: s[:2]):
-        key = frozenset(reduced.terms[p].family for p in proposal.positions)
-        if key in tried or len(tried) >= _MOST_REFINED:
-            continue
-        tried.add(key)
+    for proposal in chosen.values():
         check_time()
         found = refined_set(regression, proposal.positions)
         constants = sum(t.num_constants for t in found.terms)
         predicted = judge.criterion(found.residual, constants)
         predicted += judge.prices.of_terms(found.terms) + regression.others
+        form = frozenset(Counter((t.family.side, t.family.expression) for t in found.terms).items())
         if form not in options or predicted < options[form].predicted:
             options[form] = _Option(predicted, found)
     return sorted(options.values(), key=lambda o: o.predicted)
