@@ -1,5 +1,7 @@
 """The second look: the regression around a law, other forms of it, and the law as a teacher."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import sympy
@@ -12,7 +14,9 @@ from jaxllc.fitting.condensing import FULL, OWN, linearise
 from jaxllc.fitting.smoothing import smooth
 from jaxllc.fitting.trajectory_problem import TrajectoryProblem
 from jaxllc.functions import sigmoid
+from jaxllc.symbolic.assemble import _constants, _last_fit
 from jaxllc.symbolic.judge import Judge
+from jaxllc.symbolic.number_choice import by_numbers
 from jaxllc.symbolic.price import Prices
 from jaxllc.symbolic.search_problem import SearchProblem
 from jaxllc.symbolic.second_look.likelihood_columns import affordable, likelihood_columns
@@ -318,3 +322,16 @@ def test_a_tie_is_one_term_with_the_inner_constants_of_both(judge):
     values = {w0: 1.2, w1: 0.4}
     assert both.family.expression.subs(values) == sympy.tanh(1.2 * x_j) - sympy.sin(0.4 * x_j)
     assert one.num_constants == law.num_constants - 1
+
+
+@pytest.mark.parametrize(("worse_by", "nice"), [(1.0, True), (4.0, False)])
+def test_of_laws_alike_the_one_with_numbers_that_people_write_is_chosen(judge, worse_by, nice):
+    """The constants of the truth are -1, 0.8 and 1.3, two of which the samples let be set: 12 units."""
+    truth = judge.fitted(TRUTH, iterations=12)
+    other = judge.fitted(CandidateLaw(((LINEAR, BENT, SPREAD),), ((-1.0, 0.8, 0.01),)))
+    rows = partial(_constants, variables=("x",), units=None)
+    truth.criterion = other.criterion + worse_by
+    assert (by_numbers(judge, other, _last_fit, rows) is truth) == nice
+    # Nothing speaks for a worse law whose constants nobody would write.
+    other.criterion = truth.criterion + worse_by
+    assert by_numbers(judge, truth, _last_fit, rows) is truth

@@ -25,6 +25,7 @@ from jaxllc.skill import skill
 from jaxllc.symbolic.bootstrap import bootstrapped
 from jaxllc.symbolic.judge import Judge, Judged
 from jaxllc.symbolic.number_check import checked_numbers
+from jaxllc.symbolic.number_choice import by_numbers
 from jaxllc.symbolic.pareto import FrontMember, choice, explained, pareto_front
 from jaxllc.symbolic.prior_checks import bound_notes, misfit_notes
 from jaxllc.symbolic.standard_errors import reported_covariance, standard_errors
@@ -194,8 +195,12 @@ class _Chosen(NamedTuple):
     doubt: str
 
 
-def _chosen(judge: Judge, best: Judged, std: np.ndarray, twins: Callable, slack: float) -> _Chosen:
+def _chosen(
+    judge: Judge, best: Judged, std: np.ndarray, twins: Callable, slack: float, rows: Callable
+) -> _Chosen:
     """The law to report: the best one, or where that does not stand on its own samples another that does."""
+    if explained(judge, best):
+        best = by_numbers(judge, best, _last_fit, rows)
     members = pareto_front(judge, best, std, twins=twins)
     best = choice(judge, best, members, slack)
     fit = _last_fit(judge, best)
@@ -225,7 +230,8 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
     twins = partial(are_twins, judge, same_form=same_form)
     # What stands for samples that were cut off agrees with the law a little too well.
     slack = AS_GOOD if discovery.cut else 0.0
-    judge, best, fit, members, doubt = _chosen(judge, best, search.std, twins, slack)
+    rows = partial(_constants, variables=variables, units=search.prior.units)
+    judge, best, fit, members, doubt = _chosen(judge, best, search.std, twins, slack, rows)
     law = fit.law
     confidence, rivals = None, []
     if not doubt:
@@ -234,7 +240,7 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         )
         rivals = _rivals(best, compared, variables)
     errors = standard_errors(fit)
-    constants = _constants(law, errors, variables, search.prior.units)
+    constants = rows(law, errors)
     notes = [doubt] * bool(doubt) + [*notes, *bound_notes(law, constants)]
     if not (judge.late or doubt):
         settings = discovery.settings
