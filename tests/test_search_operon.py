@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sympy
 
+import jaxllc
 from jaxllc.errors import InputError
 from jaxllc.symbolic.grammar import Grammar, operators_in
 from jaxllc.symbolic.search_operon import OperonEngine, expression_of
@@ -156,3 +157,11 @@ def test_missing_package_is_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyoperon", None)
     with pytest.raises(InputError, match=r"pip install 'jaxllc\[operon\]'"):
         OperonEngine().propose(samples_of(lambda x, y: x), Grammar(), 0, np.inf)
+
+
+def test_a_missing_package_is_named_before_anything_is_searched(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyoperon", None)
+    runs = jaxllc.Trajectories(np.arange(9.0), np.ones((9, 3)))
+    network = jaxllc.Network.from_edges([0, 1], [1, 2])
+    with pytest.raises(InputError, match=r"pip install 'jaxllc\[operon\]'"):
+        jaxllc.discover(runs, network, engines=("sparse", "operon"))

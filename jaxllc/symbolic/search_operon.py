@@ -18,9 +18,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import sympy
 
-from jaxllc.errors import InputError
 from jaxllc.functions import extreme, sigmoid
 from jaxllc.symbolic.grammar import Grammar, is_real_function
+from jaxllc.symbolic.search_names import check_installed
 from jaxllc.symbolic.term_samples import Samples, scale_of
 
 # Sets of functions searched together, besides + * and division; "square" stands for whole powers.
@@ -358,11 +358,7 @@ def _size(expression: sympy.Expr) -> int:
 
 
 def _load() -> Any:
-    try:
-        import pyoperon
-    except ImportError as error:
-        raise InputError(
-            "the engine 'operon' needs the package pyoperon: pip install 'jaxllc[operon]' "
-            "(wheels exist for Linux x86_64 and macOS arm64)"
-        ) from error
+    check_installed("operon")
+    import pyoperon
+
     return pyoperon

@@ -20,6 +20,7 @@ import sympy
 from jaxllc.errors import InputError
 from jaxllc.functions import sigmoid
 from jaxllc.symbolic.grammar import Grammar, is_real_function
+from jaxllc.symbolic.search_names import check_installed
 from jaxllc.symbolic.term_samples import Samples, scale_of
 
 _UNARY = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs")
@@ -121,13 +122,9 @@ def _rebuilt(expression: sympy.Expr, inputs: Mapping[str, sympy.Expr]) -> sympy.
 
 
 def _load() -> Any:
+    check_installed("pysr")
     try:
         from pysr import PySRRegressor
-    except ImportError as error:
-        raise InputError(
-            "the engine 'pysr' needs the package PySR: pip install 'jaxllc[pysr]', which downloads "
-            "Julia when it is first used"
-        ) from error
     except Exception as error:  # juliapkg and juliacall raise bare Exceptions
         raise InputError(
             f"the engine 'pysr' could not start Julia ({error}): install Julia 1.10 or newer, or allow "
