@@ -16,7 +16,7 @@ from math import floor
 import numpy as np
 import sympy
 
-from jaxllc.functions import sigmoid
+from jaxllc.equations.functions import sigmoid
 from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KIND, LENGTH, Alphabet
 from jaxllc.pretrained.normal_form import (
     MOST_CONSTANTS,

@@ -130,7 +130,7 @@ def write_json(path: str | os.PathLike, record: Any) -> None:
 @contextmanager
 def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path that takes the place of `path`, whose folder is made, when the block ends well."""
-    from jaxllc.output_file import output_file
+    from jaxllc.files.output_file import output_file
 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with output_file(path) as temporary:

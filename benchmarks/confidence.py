@@ -23,15 +23,15 @@ import sympy
 from common import environment, print_environment, write_json
 
 from jaxllc import generators
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.contributions import data_parts
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.fitting.trajectory_fit import fit_trajectories
-from jaxllc.fitting.trajectory_problem import TrajectoryProblem
-from jaxllc.simulate import simulate
-from jaxllc.snapping import snap_constants
-from jaxllc.symbolic.bootstrap import draw_weights, intervals
-from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.dynamics.integrate import simulate
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.contributions import data_parts
+from jaxllc.fit.trajectory_fit import fit_trajectories
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.judge.bootstrap import draw_weights, intervals
+from jaxllc.law.snapping import snap_constants
+from jaxllc.smoothing.smooth import smooth
 
 X_I, X_J, W0 = sympy.symbols("x_i x_j w0")
 
@@ -71,8 +71,8 @@ CASES = (
 
 
 def clean_runs(law: CandidateLaw, network, initial, end: float, runs: int, times: int):
-    from jaxllc.symbolic.assemble import equations_of
-    from jaxllc.vector_field import from_equations
+    from jaxllc.discovery.assemble import equations_of
+    from jaxllc.dynamics.vector_field import from_equations
 
     field = from_equations(equations_of(law, ("x",)))
     generator = np.random.default_rng(7)

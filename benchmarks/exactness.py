@@ -27,7 +27,7 @@ from scipy.optimize import least_squares
 from symbolic_targets import Target, values_at
 
 from jaxllc.errors import InputError
-from jaxllc.symbolic.term_samples import scale_of
+from jaxllc.search.forms.term_samples import scale_of
 
 WITHIN = 0.05  # relative error of a constant
 EXPONENT_WITHIN = 0.02  # of an exponent that is not whole: x**2 is another law than x**2.1

@@ -4,7 +4,7 @@ A tree of so many nodes is drawn with the probability of the product of its node
 generators of pre-trained symbolic regressors do that know nothing of laws (Lample and Charton 2020;
 Biggio et al. 2021): operators weigh most, functions stand inside functions, constants are put in
 afterwards, beside arguments and terms. The corpus draws sums of a polynomial and of groups instead
-(`jaxllc.pretrained.corpus_structures`), and knows what laws look like.
+(`jaxllc.pretrained.training.corpus_structures`), and knows what laws look like.
 """
 
 from __future__ import annotations

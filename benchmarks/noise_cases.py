@@ -18,7 +18,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 import jaxllc
-from jaxllc.expressions import evaluate
+from jaxllc.equations.expressions import evaluate
 from jaxllc.known_laws.law import KnownLaw, Range
 
 NODES = (12, 30)

@@ -17,15 +17,15 @@ from noise_cases import LAWS, Case
 from standard_errors import largest_standardised_error, terms_of_constants, truth_in_form_of
 
 import jaxllc
+from jaxllc.dynamics.terms import Term, TermFamily
 from jaxllc.errors import InputError
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.smoothing import refine_times
-from jaxllc.fitting.trajectory_fit import TrajectoryFit, fit_trajectories, information
-from jaxllc.fitting.trajectory_problem import TrajectoryProblem
-from jaxllc.known_terms import known_families
-from jaxllc.symbolic.judge import Judge
-from jaxllc.symbolic.search_problem import FLOOR
-from jaxllc.terms import Term, TermFamily
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_fit import TrajectoryFit, fit_trajectories, information
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.judge.judge import Judge
+from jaxllc.knowledge.known_terms import known_families
+from jaxllc.search.laws.search_problem import FLOOR
+from jaxllc.smoothing.smooth import refine_times
 
 BEATEN_BY = 0.5  # units of the criterion
 READABLE = 3.0  # standard errors of a constant that it must be away from nought

@@ -17,7 +17,7 @@ from exactness import fitted, skeleton_of
 from peer_pysindy_term import PeerTerm
 
 from jaxllc.errors import InputError
-from jaxllc.symbolic.term_samples import Samples, scale_of
+from jaxllc.search.forms.term_samples import Samples, scale_of
 
 POPULATION = 1000
 PARSIMONY = 0.001  # of an error in standard deviations, for each node of a tree

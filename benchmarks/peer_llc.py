@@ -9,16 +9,16 @@ from __future__ import annotations
 import numpy as np
 from peer_pysindy_term import PeerTerm
 
-from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.term_samples import Samples, scale_of
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.term_samples import Samples, scale_of
 
 
 def search_with_llc(samples: Samples, seconds: float, seed: int) -> PeerTerm:
     """The best formula of the beam; it takes what time it takes."""
+    from jaxllc.baselines.llc.formulas import NET_ERROR, best_formula
     from jaxllc.pretrained.engine import PretrainedEngine
     from jaxllc.pretrained.shipped import shipped_model
-    from jaxllc.published_road.formulas import NET_ERROR, best_formula
-    from jaxllc.published_road.settings import RoadSettings
+    from jaxllc.settings.llc_settings import RoadSettings
 
     road = RoadSettings()
     engine = PretrainedEngine(shipped_model()[0], width=road.beam)

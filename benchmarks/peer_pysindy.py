@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 import jaxllc
-from jaxllc.equations import Equation
-from jaxllc.expressions import evaluate, parse
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import evaluate, parse
 
 # (side, term): monomials to degree 3 and the sine of the difference.
 LIBRARY = (
@@ -141,7 +141,7 @@ def _equations(coefficients: np.ndarray) -> dict[str, Equation]:
 
 def _validation_error(equations: Any, run: Any, network: Any, stop: int) -> float:
     """Mean absolute error of the last part of the trajectory, simulated from its start."""
-    from jaxllc.vector_field import from_equations
+    from jaxllc.dynamics.vector_field import from_equations
 
     every = max(1, (run.num_times - stop) // MOST_POINTS)
     times, states = run.times[stop::every], run.states[stop::every]

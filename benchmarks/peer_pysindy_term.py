@@ -14,8 +14,8 @@ from itertools import combinations, combinations_with_replacement
 import numpy as np
 import sympy
 
-from jaxllc.expressions import evaluate
-from jaxllc.symbolic.term_samples import Samples, scale_of
+from jaxllc.equations.expressions import evaluate
+from jaxllc.search.forms.term_samples import Samples, scale_of
 
 DEGREE = 3
 THRESHOLDS = (3e-4, 1e-3, 3e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.4, 0.8, 1.6)

@@ -39,12 +39,12 @@ from symbolic_tables import summary, summary_text
 from symbolic_targets import Target, targets, targets_of_file
 
 from jaxllc.errors import InputError
-from jaxllc.pretrained.corpus import SPLITS, CorpusSettings
 from jaxllc.pretrained.engine import PretrainedEngine
-from jaxllc.pretrained.recall import TOP, recall, recall_sets
+from jaxllc.pretrained.training.corpus import SPLITS, CorpusSettings
+from jaxllc.pretrained.training.recall import TOP, recall, recall_sets
 from jaxllc.pretrained.weights import load_model
-from jaxllc.symbolic import term_search
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.term import term_search
 
 SETS, QUICK_SETS = 500, 60
 SPARSE_SETS, QUICK_SPARSE_SETS = 40, 6

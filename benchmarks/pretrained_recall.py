@@ -28,16 +28,16 @@ from symbolic_targets import Target, values_at
 
 from jaxllc.errors import InputError
 from jaxllc.pretrained.alphabet import Alphabet
-from jaxllc.pretrained.corpus_structures import draw_structures, held_out
 from jaxllc.pretrained.engine import PretrainedEngine
 from jaxllc.pretrained.normal_form import identity
-from jaxllc.pretrained.recall import TOP, RecallSet, best_fits, score
-from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.search_enumerate import EnumerationEngine
-from jaxllc.symbolic.skeletons import Skeleton, as_written
-from jaxllc.symbolic.tapes import MAX_CONSTANTS
-from jaxllc.symbolic.term_judge import TermJudge
-from jaxllc.symbolic.term_samples import Samples, scale_of
+from jaxllc.pretrained.training.corpus_structures import draw_structures, held_out
+from jaxllc.pretrained.training.recall import TOP, RecallSet, best_fits, score
+from jaxllc.search.engines.enumeration import EnumerationEngine
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.skeletons import Skeleton, as_written
+from jaxllc.search.forms.tapes import MAX_CONSTANTS
+from jaxllc.search.forms.term_samples import Samples, scale_of
+from jaxllc.search.term.term_judge import TermJudge
 
 CLEAN, NOISY = CONDITIONS["clean"], Condition("white 1%", white=0.01)
 _NEAR = 0.2  # a fit that is farther off the truth, in its spreads, is another function

@@ -19,7 +19,7 @@ from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
 from jaxllc.pretrained.model import num_parameters
 from jaxllc.pretrained.starts import fitted
 from jaxllc.pretrained.weights import load_model
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.search.forms.term_samples import Samples
 
 # All terms of a law of two variables; those between nodes have four inputs.
 LAW = """

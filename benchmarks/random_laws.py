@@ -30,7 +30,7 @@ from fair_targets import operators
 from random_parts import VARIABLES, boxed, constant
 from symbolic_targets import Target
 
-from jaxllc.expressions import parse
+from jaxllc.equations.expressions import parse
 
 PRODUCTS = (0.50, 0.35, 0.15)  # chances of 1, 2 and 3 of them in a term
 FACTORS = (0.45, 0.40, 0.15)  # in a product

@@ -52,12 +52,12 @@ from scipy.integrate import solve_ivp
 from symbolic_targets import Target, values_at
 
 import jaxllc
-from jaxllc.discovery import DiscoverSettings
-from jaxllc.equations import Equation
+from jaxllc.discovery.entry import DiscoverSettings
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import parse, to_text
 from jaxllc.errors import InputError
-from jaxllc.expressions import parse, to_text
-from jaxllc.published_road.settings import PRESETS
-from jaxllc.symbolic.search_names import ENGINES
+from jaxllc.settings.llc_settings import PRESETS
+from jaxllc.settings.names import ENGINES
 
 NUM_NODES, ATTACHMENTS, SAMPLES = 30, 2, 200
 SIZES = (1, 2, 3, 4)  # operators of g, in turn

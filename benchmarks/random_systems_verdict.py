@@ -13,9 +13,9 @@ from exactness import exact
 from symbolic_targets import Target
 
 import jaxllc
-from jaxllc.equations import Equation
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import to_text
 from jaxllc.errors import InputError
-from jaxllc.expressions import to_text
 
 if TYPE_CHECKING:
     from random_systems import System

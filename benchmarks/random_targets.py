@@ -32,8 +32,8 @@ from nested_trees import nested
 from random_laws import law
 from symbolic_targets import Target, targets_of_file
 
+from jaxllc.equations.expressions import to_text
 from jaxllc.errors import InputError
-from jaxllc.expressions import to_text
 
 SIZES = (1, 2, 3, 4, 5)  # operators
 PER_SIZE = 12

@@ -16,16 +16,16 @@ import numpy as np
 
 import jaxllc
 from jaxllc import generators, known_laws
-from jaxllc.expressions import evaluate
-from jaxllc.forecast import start_state
+from jaxllc.equations.expressions import evaluate
+from jaxllc.law.forecast import start_state
 from jaxllc.plotting import COLOURS, INK, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from jaxllc.law import Law
-    from jaxllc.network import Network
+    from jaxllc.data.network import Network
+    from jaxllc.law.law import Law
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 LAW, NODES, TIMES, NOISE_DB, DECIMALS = "gene", 30, 61, 30.0, 4

@@ -26,9 +26,9 @@ from epidemic_tables import EPIDEMICS, Epidemic, write_tables
 from tpsindy_form import refit
 
 import jaxllc
-from jaxllc.equations import Equation
-from jaxllc.law_text import equation_line
-from jaxllc.vector_field import from_equations
+from jaxllc.dynamics.vector_field import from_equations
+from jaxllc.equations.equation import Equation
+from jaxllc.law.law_text import equation_line
 
 FITTED_PART = 0.8
 HERE = Path(__file__).resolve().parent

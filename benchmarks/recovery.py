@@ -34,7 +34,7 @@ from common import (
 from standard_errors import largest_standardised_error
 
 import jaxllc
-from jaxllc.published_road.settings import PRESETS
+from jaxllc.settings.llc_settings import PRESETS
 
 
 @dataclass(frozen=True)

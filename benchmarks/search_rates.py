@@ -20,8 +20,8 @@ from scipy.optimize import nnls
 from symbolic_conditions import samples
 from symbolic_targets import targets
 
-from jaxllc.symbolic import term_search
-from jaxllc.symbolic.search_work import RATES, SearchWork
+from jaxllc.search.forms.search_work import RATES, SearchWork
+from jaxllc.search.term import term_search
 
 _ENGINES = ("pretrained", "sparse")
 # A search that never stops by its work; seconds that are not held against a stage, and their share.

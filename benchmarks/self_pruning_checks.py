@@ -140,7 +140,8 @@ def _double(
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from jaxllc.signaling import add_spurious_edges, train, training
+    from jaxllc.signaling import add_spurious_edges, train
+    from jaxllc.signaling.training import train as training
 
     initial_state = training.initial_state
 

@@ -283,7 +283,7 @@ def scaling(edges: int, conditions: int, extent: Extent) -> dict[str, Any]:
 def random_problem(edges: int, num_conditions: int) -> tuple[Any, Any]:
     """A random network and conditions of it; one of 20 nodes is a ligand, one of 10 a TF."""
     use("cpu")
-    from jaxllc.signaling.synthetic import simulate_conditions, synthetic_problem
+    from jaxllc.signaling.model.synthetic import simulate_conditions, synthetic_problem
 
     nodes = edges // 5
     truth = synthetic_problem(nodes, edges, nodes // 20, nodes // 10)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxllc.expressions import evaluate, parse
+from jaxllc.equations.expressions import evaluate, parse
 
 NUM_POINTS = 2000
 EQUAL_BELOW = 1e-6  # misfit, of the standard deviation of the true rates of change

@@ -37,9 +37,9 @@ from symbolic_conditions import CONDITIONS, samples
 from symbolic_tables import failures_text, summary, summary_text
 from symbolic_targets import Target, read_targets, targets, targets_of_file
 
+from jaxllc.equations.expressions import to_text
 from jaxllc.errors import InputError
-from jaxllc.expressions import to_text
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.search.forms.term_samples import Samples
 
 DEFAULT_ENGINE = "pretrained+sparse"
 OWN_ENGINES = ("sparse", "operon", "pysr", "pretrained")
@@ -186,7 +186,7 @@ def engine(name: str) -> Search:
         return ask
 
     def search(given: Samples, seconds: float, seed: int) -> dict[str, Any]:
-        from jaxllc.symbolic.term_search import search_term
+        from jaxllc.search.term.term_search import search_term
 
         result = search_term(given, engines=tuple(name.split("+")), seconds=seconds, seed=seed)
         return {

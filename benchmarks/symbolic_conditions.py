@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 from symbolic_targets import Target
 
-from jaxllc.symbolic.term_samples import Samples, scale_of
+from jaxllc.search.forms.term_samples import Samples, scale_of
 
 NUM_POINTS = 500
 WIDTH = 24  # of each of the two hidden layers

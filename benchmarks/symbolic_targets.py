@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import sympy
 
+from jaxllc.equations.expressions import evaluate, parse, symbol_names
 from jaxllc.errors import InputError
-from jaxllc.expressions import evaluate, parse, symbol_names
 
 CORE_SELF = """
 biochemical self; x_i; 1 - 0.1*x_i; 0:8

@@ -23,8 +23,8 @@ class Loop:
         import jax
         import jax.numpy as jnp
 
-        from jaxllc.signaling.training import advance, dtype, initial_state, prepare
-        from jaxllc.signaling.training_state import Rates, Shape
+        from jaxllc.signaling.training.train import advance, dtype, initial_state, prepare
+        from jaxllc.signaling.training.training_state import Rates, Shape
 
         self.conditions, structure, data = prepare(prior, conditions, settings)
         states = [initial_state(structure, data, settings, seed) for seed in range(seeds)]

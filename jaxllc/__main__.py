@@ -2,7 +2,7 @@
 
 import sys
 
-from jaxllc.command_line import console
+from jaxllc.commands.command_line import console
 
 if __name__ == "__main__":
     sys.exit(console())

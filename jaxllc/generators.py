@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxllc.data.network import Network
 from jaxllc.errors import InputError, check_integer, check_number, listing
-from jaxllc.network import Network
 
 if TYPE_CHECKING:
     import networkx

@@ -18,12 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxllc.equations import Equation
-from jaxllc.errors import InputError, check_integer
-from jaxllc.normal_form import add, combined, multiply, normal_form
-from jaxllc.real_numbers import real_numbers
-from jaxllc.sum_symbols import SUM_SIDE
-from jaxllc.term_shape import (
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.normal_form import add, combined, multiply, normal_form
+from jaxllc.equations.sum_symbols import SUM_SIDE
+from jaxllc.equations.term_shape import (
     Monomial,
     Sum,
     inner_constants,
@@ -32,6 +30,8 @@ from jaxllc.term_shape import (
     sorted_monomial,
     symbols_in,
 )
+from jaxllc.errors import InputError, check_integer
+from jaxllc.tables.real_numbers import real_numbers
 
 # --- predicted states ---------------------------------------------------------------------------
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.trajectories import Trajectories
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from jaxllc.law import Law
-    from jaxllc.network import Network
+    from jaxllc.data.network import Network
+    from jaxllc.law.law import Law
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK, SOFT = "#1b1f24", "#8a929b"
@@ -45,7 +45,7 @@ def plot_fit(
         states = np.asarray(law.fitted_states[run])
         predicted = replace(observed, states=np.where(np.isfinite(states), states, np.nan))
     else:
-        from jaxllc.forecast import start_state
+        from jaxllc.law.forecast import start_state
 
         features = observed.node_features or None
         predicted = law.simulate(start_state(observed), observed.times, node_features=features)
@@ -66,7 +66,7 @@ def plot_forecast(
     predicted: the forecast, by default the law started from the first observed state. before: the
     samples that the law was fitted to, drawn pale in front of the forecast.
     """
-    from jaxllc.forecast import start_state
+    from jaxllc.law.forecast import start_state
 
     network = law.network if network is None else network
     if predicted is None:
@@ -115,7 +115,7 @@ def plot_terms(law: Law, known: Any = None, time_unit: str = "") -> Figure:
     known: a law to draw beside it, dashed, such as the one that made the data; anything with
     `.equations`.
     """
-    from jaxllc.plotting_terms import draw_terms
+    from jaxllc.law.plotting_terms import draw_terms
 
     return draw_terms(law, known, time_unit)
 

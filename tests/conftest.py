@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxllc import generators
-from jaxllc.network import Network
+from jaxllc.data.network import Network
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -119,7 +119,7 @@ def reference_arrays(shared_folder):
 @pytest.fixture
 def bad(tmp_path, capsys):
     """Runs a command that must fail for bad input, and returns the one sentence."""
-    from jaxllc.command_line import main
+    from jaxllc.commands.command_line import main
 
     def sentence(words):
         assert main([str(word) for word in words]) == 2

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from jaxllc.network import Network
-from jaxllc.trajectories import Trajectories
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
 
 NODES = 16
 TIMES = np.linspace(0.0, 6.0, 61)

@@ -4,12 +4,12 @@ import numpy as np
 import sympy
 from scipy.integrate import solve_ivp
 
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.fitting.trajectory_problem import TrajectoryProblem
-from jaxllc.network import Network
-from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
-from jaxllc.trajectories import Trajectories
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.smoothing.smooth import smooth
 
 X_I, X_J, Y_I, Z_I, W0, OMEGA_I = sympy.symbols("x_i x_j y_i z_i w0 omega_i")
 

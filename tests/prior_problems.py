@@ -3,8 +3,8 @@
 import numpy as np
 
 from jaxllc import generators
-from jaxllc.known_terms import known_families
-from jaxllc.trajectories import Trajectories
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.knowledge.known_terms import known_families
 from tests.fit_problems import solved
 
 NUM_NODES = 20

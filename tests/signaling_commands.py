@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pandas as pd
 
-from jaxllc.command_line import main
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.commands.command_line import main
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.network.prior_network import PriorNetwork
 
 EDGES = [
     ("L1", "A", 1), ("L2", "B", 1), ("A", "C", 1), ("B", "C", -1), ("C", "D", None), ("D", "A", -1),

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxllc.signaling.steady_state import Wiring, steady_state, wiring
+from jaxllc.signaling.model.steady_state import Wiring, steady_state, wiring
 
 ACTIVATIONS = ("mml", "leaky_relu", "sigmoid")
 PUBLISHED_NAMES = {"mml": "MML", "leaky_relu": "leakyRelu", "sigmoid": "sigmoid"}

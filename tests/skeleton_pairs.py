@@ -2,7 +2,7 @@
 
 import math
 
-from jaxllc.expressions import parse
+from jaxllc.equations.expressions import parse
 from jaxllc.metrics import skeleton_equal, term_recall, worst_coefficient_error
 
 

@@ -4,9 +4,9 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from jaxllc import generators
-from jaxllc.equations import Equation
-from jaxllc.network import Network
-from jaxllc.trajectories import Trajectories
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.equations.equation import Equation
 
 NUM_NODES = 24
 

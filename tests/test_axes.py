@@ -6,13 +6,13 @@ import sympy
 
 import jaxllc
 from jaxllc import generators, known_laws
-from jaxllc.axes import Axes, axes_of
-from jaxllc.discovery_settings import DiscoverSettings
-from jaxllc.equations import Equation
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.discovery.origin_choice import chosen_axes
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import evaluate, parse
 from jaxllc.errors import InputError
-from jaxllc.expressions import evaluate, parse
-from jaxllc.symbolic.origin_choice import chosen_axes
-from jaxllc.trajectories import Trajectories
+from jaxllc.law.axes import Axes, axes_of
+from jaxllc.settings.discover_settings import DiscoverSettings
 
 NETWORK = generators.erdos_renyi(12, 3.0, seed=1)
 SETTINGS = DiscoverSettings()

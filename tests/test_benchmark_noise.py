@@ -10,9 +10,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import jaxllc
-from jaxllc.equations import Equation
-from jaxllc.expressions import parse
-from jaxllc.law import Constant
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import parse
+from jaxllc.law.law import Constant
 from tests.benchmark_modules import benchmark_module
 
 cases = benchmark_module("noise_cases")

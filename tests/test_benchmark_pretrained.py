@@ -8,18 +8,18 @@ import pytest
 import sympy
 from flax import nnx
 
-from jaxllc.expressions import parse
+from jaxllc.equations.expressions import parse
 from jaxllc.pretrained.alphabet import KIND, alphabet
-from jaxllc.pretrained.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.model import ModelSettings, SkeletonModel
 from jaxllc.pretrained.normal_form import identity
-from jaxllc.pretrained.recall import recall_sets
 from jaxllc.pretrained.starts import fitted
 from jaxllc.pretrained.strings import text
+from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
+from jaxllc.pretrained.training.recall import recall_sets
 from jaxllc.pretrained.weights import save_model
-from jaxllc.symbolic.skeletons import as_written
-from jaxllc.symbolic.term_samples import Samples
-from jaxllc.symbolic.term_search import search_term
+from jaxllc.search.forms.skeletons import as_written
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.term.term_search import search_term
 from tests.benchmark_modules import benchmark_module
 
 alphabet_form = benchmark_module("alphabet_form").alphabet_form

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxllc
-from jaxllc.equations import Equation
+from jaxllc.equations.equation import Equation
 from tests.benchmark_modules import benchmark_module
 
 random_systems = benchmark_module("random_systems")

@@ -12,8 +12,8 @@ import sympy
 from scipy.optimize import check_grad
 from scipy.spatial import cKDTree
 
+from jaxllc.equations.expressions import parse
 from jaxllc.errors import InputError
-from jaxllc.expressions import parse
 from tests.benchmark_modules import benchmark_module
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,10 +5,10 @@ import pytest
 import sympy
 
 from jaxllc import known_laws, metrics
-from jaxllc.equations import Equation
-from jaxllc.sum_symbols import sums_in
-from jaxllc.symbolic.library import Scale, candidate_terms
-from jaxllc.terms import INTERACTION, SELF
+from jaxllc.dynamics.terms import INTERACTION, SELF
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.sum_symbols import sums_in
+from jaxllc.search.laws.library import Scale, candidate_terms
 
 X_I, X_J, W0 = sympy.symbols("x_i x_j w0")
 

@@ -5,9 +5,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import jaxllc
-from jaxllc.equations import Equation
-from jaxllc.fitting.clipped_samples import cuts, without_cuts
+from jaxllc.equations.equation import Equation
 from jaxllc.metrics import skeleton_equal
+from jaxllc.smoothing.clipped_samples import cuts, without_cuts
 
 TIMES = np.linspace(0.0, 10.0, 60)
 NOISE = 0.01

@@ -17,8 +17,8 @@ import pytest
 from jaxllc.errors import InputError
 from jaxllc.signaling import self_pruning_study
 from jaxllc.sweeps import grid, read_records, read_snapshots, sweep, train_sweep
-from jaxllc.sweeps.cluster import add_cluster_option
-from jaxllc.sweeps.vmapped import advance_program
+from jaxllc.sweeps.devices.cluster import add_cluster_option
+from jaxllc.sweeps.devices.vmapped import advance_program
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -301,7 +301,7 @@ def test_a_cluster_that_is_none_is_refused(value):
 @needs_distributed
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nothing://host:8786", "tcp://host"])
 def test_a_scheduler_that_does_not_answer_is_refused(address, monkeypatch):
-    monkeypatch.setattr("jaxllc.sweeps.cluster._CONNECT", 1.0)
+    monkeypatch.setattr("jaxllc.sweeps.devices.cluster._CONNECT", 1.0)
     with pytest.raises(InputError, match=f"cluster is '{address}', where no Dask scheduler answ"):
         sweep(squares, GRID, cluster=address)
 

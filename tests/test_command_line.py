@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import jaxllc
-from jaxllc import command_line
-from jaxllc.command_line import main
+from jaxllc.commands import command_line
+from jaxllc.commands.command_line import main
 
 WORDS = ["--max-terms", "3"]
 
@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_written_stops_before_the_work(
         raise AssertionError("the long work began")
 
     monkeypatch.setattr("jaxllc.commands.discover.discover", unreachable)
-    monkeypatch.setattr("jaxllc.discovery.discover", unreachable)
+    monkeypatch.setattr("jaxllc.discovery.entry.discover", unreachable)
     files = [tables / "states.csv", tables / "edges.csv"] if command == "discover" else []
     assert "file" in bad([command, *files, "--out", tmp_path / "file" / "out"])
     if os.geteuid() != 0:  # no folder is closed to root
@@ -215,7 +215,7 @@ def test_an_interrupted_search_leaves_no_folder(tables, tmp_path, monkeypatch, c
 def test_an_interrupted_report_leaves_only_whole_files(
     quick, tables, tmp_path, monkeypatch, discovered
 ):
-    from jaxllc.report import LawFigure
+    from jaxllc.law.report import LawFigure
 
     def interrupted(figure):
         raise KeyboardInterrupt

@@ -13,8 +13,8 @@ import pytest
 
 import jaxllc
 from jaxllc import commands
-from jaxllc.command_line import main
 from jaxllc.commands import elapsed
+from jaxllc.commands.command_line import main
 from jaxllc.commands.progress import _FLAGS
 
 _PACKAGE = Path(jaxllc.__file__).parent
@@ -24,7 +24,7 @@ _ELSEWHERE = {"pretrained", "published_road", "cluster.py", "page.py"}
 
 def _parsers(modules=None):
     """{file of a command: its options}, of every command."""
-    from jaxllc.command_line import _add_common_arguments
+    from jaxllc.commands.command_line import _add_common_arguments
 
     found = {}
     for _, module in modules or commands.modules():
@@ -78,7 +78,9 @@ def test_arguments_of_python_are_named_as_options_of_the_commands_that_have_them
 @pytest.fixture
 def stiff(tmp_path):
     """A law with a rate of 1e6, its network and where the states go."""
-    law = jaxllc.Law(equations={"x": jaxllc.equations.Equation.from_text("1 - 1e6*x_i", "0")})
+    law = jaxllc.Law(
+        equations={"x": jaxllc.equations.equation.Equation.from_text("1 - 1e6*x_i", "0")}
+    )
     law.save(tmp_path / "law.json")
     (tmp_path / "edges.csv").write_text("sender,receiver\na,b\nb,a\n")
     return [str(tmp_path / "law.json"), "--network", str(tmp_path / "edges.csv")]
@@ -101,7 +103,7 @@ def test_a_run_that_stalls_says_so_once_and_the_options_it_names_help(stiff, tmp
 
 
 def test_of_several_runs_that_end_early_one_sentence_is_said(tmp_path, capsys):
-    law = jaxllc.Law(equations={"x": jaxllc.equations.Equation.from_text("x_i**2", "0")})
+    law = jaxllc.Law(equations={"x": jaxllc.equations.equation.Equation.from_text("x_i**2", "0")})
     law.save(tmp_path / "law.json")
     (tmp_path / "edges.csv").write_text("sender,receiver\na,b\nb,a\n")
     words = [tmp_path / "law.json", "--network", tmp_path / "edges.csv", "--times", "0:4:9"]

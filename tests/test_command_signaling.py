@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxllc.command_line import main
-from jaxllc.signaling.conditions import Conditions
+from jaxllc.commands.command_line import main
+from jaxllc.signaling.data.conditions import Conditions
 from tests.signaling_commands import printed_json, signaling, tables, unreachable
 
 EPOCHS = 1000  # two calls of the compiled loop, between which an interrupt is heard
@@ -39,7 +39,7 @@ def test_a_training_leaves_its_files_and_says_which(trained):
 
 
 def test_the_record_says_what_the_saved_model_says(trained, toy_tables):
-    from jaxllc.signaling.model import SignalingModel
+    from jaxllc.signaling.model.signaling_model import SignalingModel
 
     record, out = trained
     model = SignalingModel.load(out / "model.npz")
@@ -97,7 +97,7 @@ def test_settings_are_flags_on_top_of_a_file_or_a_preset(
         given.append((settings, seed))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxllc.signaling.training.train", stop)
+    monkeypatch.setattr("jaxllc.signaling.training.train.train", stop)
     words = [*tables(toy_tables), "--out", tmp_path / "out"]
     flags = ["--l2", "1e-5", "--no-warm-start", "--batch-size", 2, "--activation", "sigmoid"]
     assert signaling("train", *words, "--preset", "ligand", *flags, "--seed", 7) == 130
@@ -140,12 +140,12 @@ class _Interrupted:
 def test_an_interrupted_training_writes_what_it_has_and_goes_on_to_the_same_model(
     toy_tables, tmp_path, trained, monkeypatch, capsys
 ):
-    from jaxllc.signaling.model import SignalingModel
+    from jaxllc.signaling.model.signaling_model import SignalingModel
 
     out = tmp_path / "out"
     words = [*tables(toy_tables), "--out", out, "--epochs", EPOCHS]
     with monkeypatch.context() as patch:
-        patch.setattr("jaxllc.commands.signaling_train.ProgressBar", _Interrupted)
+        patch.setattr("jaxllc.commands.signaling.train.ProgressBar", _Interrupted)
         assert signaling("train", *words) == 130
     names = {path.name for path in out.iterdir()}
     assert names - {"checkpoint.npz"} == FILES - {"predictions.csv"}
@@ -223,7 +223,7 @@ def test_ligands_without_a_node_matter_only_where_they_are_given(
 def test_a_state_that_is_not_steady_is_written_with_exit_code_three(
     trained, toy_tables, tmp_path, monkeypatch, capsys
 ):
-    from jaxllc.signaling.model import SignalingModel
+    from jaxllc.signaling.model.signaling_model import SignalingModel
 
     patient = SignalingModel.predict
 
@@ -258,7 +258,7 @@ def test_a_state_that_is_not_steady_is_written_with_exit_code_three(
     ids=str,
 )
 def test_bad_arguments_get_one_sentence(bad, toy_tables, tmp_path, monkeypatch, words, named):
-    monkeypatch.setattr("jaxllc.signaling.training.train", unreachable)
+    monkeypatch.setattr("jaxllc.signaling.training.train.train", unreachable)
     out = tmp_path / "out"
     assert named in bad(["signaling", "train", *tables(toy_tables), "--out", out, *words])
     assert not out.exists()
@@ -302,8 +302,8 @@ def test_a_network_without_a_path_is_refused(bad, toy_tables, tmp_path, command)
 def test_a_folder_that_cannot_be_written_stops_before_the_work(
     bad, toy_tables, tmp_path, monkeypatch, command
 ):
-    monkeypatch.setattr("jaxllc.signaling.training.train", unreachable)
-    monkeypatch.setattr("jaxllc.signaling.cross_validation.cross_validate", unreachable)
+    monkeypatch.setattr("jaxllc.signaling.training.train.train", unreachable)
+    monkeypatch.setattr("jaxllc.signaling.training.cross_validation.cross_validate", unreachable)
     (tmp_path / "file").write_text("in the way")
     assert "file" in bad(
         ["signaling", command, *tables(toy_tables), "--out", tmp_path / "file" / "out"]

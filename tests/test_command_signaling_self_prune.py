@@ -262,7 +262,7 @@ def test_pruned_networks_are_trained_on_the_cluster_too(pruned, toy_tables, tmp_
         asked.update(more, fractions=fractions)
         raise ConnectionError("the scheduler of the cluster is gone")
 
-    monkeypatch.setattr("jaxllc.sweeps.cluster.check_cluster", lambda cluster: None)
+    monkeypatch.setattr("jaxllc.sweeps.devices.cluster.check_cluster", lambda cluster: None)
     monkeypatch.setattr("jaxllc.self_pruning.pruned_models.retrained_curves", gone)
     words = [*WORDS, "--retrain", 0.2, "--cluster", "local:2"]
     # All models are done, so that no worker is started.

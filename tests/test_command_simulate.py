@@ -7,7 +7,7 @@ import pytest
 
 import jaxllc
 from jaxllc import known_laws
-from jaxllc.command_line import main
+from jaxllc.commands.command_line import main
 
 
 def simulate(law, tables, out, *words):
@@ -66,7 +66,7 @@ def test_several_runs_and_drawn_features_can_be_read_back(tables, tmp_path):
 
 
 def test_a_diverging_law_writes_what_it_reached_and_exits_with_three(tables, tmp_path, capsys):
-    law = jaxllc.Law(equations={"x": jaxllc.equations.Equation.from_text("x_i**2", "0")})
+    law = jaxllc.Law(equations={"x": jaxllc.equations.equation.Equation.from_text("x_i**2", "0")})
     law.save(tmp_path / "law.json")
     out = tmp_path / "states.csv"
     words = ["--initial-range", "1:1", "--times", "0:2:21"]

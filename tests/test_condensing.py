@@ -3,11 +3,11 @@
 import numpy as np
 import sympy
 
-from jaxllc.fitting import trajectory_problem
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.condensing import FULL, OWN, close, linearise, propagate
-from jaxllc.fitting.trajectory_fit import fit_trajectories
-from jaxllc.trajectories import Trajectories
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.fit import trajectory_problem
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.condensing import FULL, OWN, close, linearise, propagate
+from jaxllc.fit.trajectory_fit import fit_trajectories
 from tests.fit_problems import (
     W0,
     X_I,

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.network.prior_network import PriorNetwork
 
 LIGANDS = "\tL1\tL2\nCON\t0\t0\nA\t1\t0\nA+B\t1\t0.5\n"
 TFS = "\tT1\tT2\nCON\t0.25\t0.5\nA\t\t1\nA+B\t0\tNA\n"

@@ -9,13 +9,13 @@ import pytest
 import sympy
 
 import jaxllc
-from jaxllc.confidence import Confidence, TermFrequency, percent
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.condensing import OWN, linearise
-from jaxllc.fitting.contributions import contributions, data_parts
-from jaxllc.fitting.trajectory_fit import fit_trajectories
-from jaxllc.symbolic.bootstrap import (
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.condensing import OWN, linearise
+from jaxllc.fit.contributions import contributions, data_parts
+from jaxllc.fit.trajectory_fit import fit_trajectories
+from jaxllc.judge.bootstrap import (
     bootstrapped,
     chosen_laws,
     compared,
@@ -23,8 +23,8 @@ from jaxllc.symbolic.bootstrap import (
     intervals,
     replicated,
 )
-from jaxllc.symbolic.judge import Judge
-from jaxllc.trajectories import Trajectories
+from jaxllc.judge.judge import Judge
+from jaxllc.law.confidence import Confidence, TermFrequency, percent
 from tests.fit_problems import (
     X_I,
     X_J,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import jaxllc
-from jaxllc.fitting.bounded_step import bounded_minimum, on_bound
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.trajectory_fit import fit_trajectories
-from jaxllc.terms import Term
+from jaxllc.dynamics.terms import Term
+from jaxllc.fit.bounded_step import bounded_minimum, on_bound
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_fit import fit_trajectories
 from tests.fit_problems import X_I, X_J, epidemic_problem, pair
 from tests.prior_problems import by_role, epidemic, families, noisy, runs_of, small_network
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxllc.date_cells import compact_dates, instants
+from jaxllc.data.readers import read_states
 from jaxllc.errors import InputError
-from jaxllc.tables import read_states
+from jaxllc.tables.date_cells import compact_dates, instants
 
 WEEKS = [datetime.date(2020, 1, 6) + datetime.timedelta(days=7 * n) for n in range(8)]
 

@@ -6,8 +6,8 @@ import sympy
 
 import jaxllc
 from jaxllc import metrics
-from jaxllc.equations import Equation
-from jaxllc.terms import INTERACTION, SELF
+from jaxllc.dynamics.terms import INTERACTION, SELF
+from jaxllc.equations.equation import Equation
 from tests.prior_problems import epidemic, noisy, runs_of, small_network
 
 
@@ -64,9 +64,9 @@ def test_a_demand_that_no_candidate_meets_is_said(network):
 
 @pytest.mark.parametrize("name", ["log", "sqrt", "power", "abs", "min", "max", "cos", "tanh"])
 def test_terms_of_a_demanded_function_hold_it_on_either_side(name):
-    from jaxllc.symbolic.demanded_terms import demanded_terms
-    from jaxllc.symbolic.grammar import operators_in
-    from jaxllc.symbolic.library import Scale
+    from jaxllc.search.forms.grammar import operators_in
+    from jaxllc.search.laws.demanded_terms import demanded_terms
+    from jaxllc.search.laws.library import Scale
 
     scale = Scale(np.random.default_rng(0).uniform(0.2, 3.0, 500))
     terms = demanded_terms((name,), ("x",), {"x": scale}, {"x": scale})

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import jaxllc
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.diagnosis import data_notes, law_notes
 from jaxllc.diagnosis.constant_states import held_nodes, likely_inputs
 from jaxllc.diagnosis.differences import differences
 from jaxllc.diagnosis.directions import compared_directions
 from jaxllc.diagnosis.window_rates import WindowRates, plain_columns
 from jaxllc.diagnosis.wrapped_phases import wrapped_phases
-from jaxllc.network import Network
-from jaxllc.trajectories import Trajectories
 from tests.diagnosis_problems import LAWS, TIMES, directed, epidemic, phases, simulated
 
 OMEGA = np.random.default_rng(5).uniform(0.5, 2.5, 16)

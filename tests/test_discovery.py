@@ -6,9 +6,9 @@ from scipy.integrate import solve_ivp
 
 import jaxllc
 from jaxllc import generators, known_laws, metrics
-from jaxllc.discovery_data import checked_data
+from jaxllc.data.inputs import checked_data
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.trajectories import Trajectories
 
 NUM_NODES = 20
 

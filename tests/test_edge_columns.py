@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.sign_words import BOTH, sign_of_word
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.sign_words import BOTH, sign_of_word
 
 
 def conditions(ligands=("EGF",), tfs=("STAT1",)):

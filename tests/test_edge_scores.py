@@ -11,9 +11,9 @@ from jaxllc.self_pruning import scoring
 from jaxllc.self_pruning.score_figures import plot_scores
 from jaxllc.self_pruning.separation import auroc
 from jaxllc.self_pruning.study import StudyModel
-from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.spurious_edges import add_spurious_edges, is_spurious
-from jaxllc.signaling.synthetic import synthetic_problem
+from jaxllc.signaling.model.synthetic import synthetic_problem
+from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.spurious_edges import add_spurious_edges, is_spurious
 
 TRUTH = synthetic_problem(num_nodes=120, num_edges=900, num_ligands=8, num_tfs=20, seed=0)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxllc.data.network import Network
+from jaxllc.data.readers import match, read_edges
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.network import Network
-from jaxllc.tables import match, read_edges
-from jaxllc.trajectories import Trajectories
 
 
 @pytest.fixture

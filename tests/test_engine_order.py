@@ -3,9 +3,9 @@
 import numpy as np
 import sympy
 
-from jaxllc.symbolic import term_search
-from jaxllc.symbolic.term_samples import Samples
-from jaxllc.symbolic.term_search import search_term
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.term import term_search
+from jaxllc.search.term.term_search import search_term
 
 
 def test_what_an_engine_explains_with_many_constants_does_not_end_the_search(monkeypatch):

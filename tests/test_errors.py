@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from jaxllc.command_line import main
-from jaxllc.discovery_settings import checked_settings
+from jaxllc.commands.command_line import main
+from jaxllc.equations.expressions import parse, to_text
 from jaxllc.errors import InputError, as_finite
-from jaxllc.expressions import parse, to_text
+from jaxllc.settings.discover_settings import checked_settings
 from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.sweeps.grids import Integers, Uniform
 

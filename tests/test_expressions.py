@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import sympy
 
-from jaxllc.errors import InputError
-from jaxllc.expressions import (
+from jaxllc.equations.expressions import (
     FUNCTIONS,
     constants,
     evaluate,
@@ -18,7 +17,8 @@ from jaxllc.expressions import (
     symbol_names,
     to_text,
 )
-from jaxllc.programs import compile_expression
+from jaxllc.equations.programs import compile_expression
+from jaxllc.errors import InputError
 
 x, y = sympy.symbols("x_i x_j")
 

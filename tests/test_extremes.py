@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from jaxllc.equations.expressions import evaluate, parse
+from jaxllc.equations.normal_form import combined, normal_form
+from jaxllc.equations.term_shape import inner_constants, number_of_constants, symbols_in
 from jaxllc.errors import InputError
-from jaxllc.expressions import evaluate, parse
 from jaxllc.metrics import skeleton, skeleton_equal, worst_coefficient_error
-from jaxllc.normal_form import combined, normal_form
-from jaxllc.term_shape import inner_constants, number_of_constants, symbols_in
 from tests.skeleton_pairs import assert_one_skeleton, assert_two_skeletons
 
 SAME = [

@@ -13,9 +13,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxllc import file_text
+from jaxllc.data.readers import read_edges, read_features, read_states
 from jaxllc.errors import InputError
-from jaxllc.tables import read_edges, read_features, read_states
+from jaxllc.files import file_text
 
 # Longer than the buffer of a pipe, so that a file read in two parts would lose its head.
 TABLE = "time,a,b\n" + "".join(f"{t},{t * 0.1!r},{t**0.5!r}\n" for t in range(3000))
@@ -183,7 +183,7 @@ def test_a_file_without_end_is_refused(tmp_path, monkeypatch):
     ["graph ", "<!-- -->" * 400, "#" * 3000 + "\n", "creator x\n" * 300, "digraph a b " * 300],
 )
 def test_no_text_makes_the_look_at_it_slow(start):
-    from jaxllc.file_kinds import kind_of_text
+    from jaxllc.files.file_kinds import kind_of_text
 
     kind_of_text(start * 3)
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxllc.signaling.fixed_point import accelerate_to, iterate, iterate_to, relative_change
+from jaxllc.signaling.model.fixed_point import accelerate_to, iterate, iterate_to, relative_change
 from tests.signaling_problems import in_float64
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.folds import check_folds, leave_out_folds, published_folds, read_folds
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.data.folds import check_folds, leave_out_folds, published_folds, read_folds
 
 
 def conditions_of(**ligands_of: str) -> Conditions:

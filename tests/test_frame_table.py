@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxllc.data.readers import read_edges, read_features, read_states
 from jaxllc.errors import InputError
-from jaxllc.tables import read_edges, read_features, read_states
 
 TIMES = np.arange(6.0)
 WIDE = pd.DataFrame({"time": TIMES, "a": TIMES**2, "b": 1 - TIMES})

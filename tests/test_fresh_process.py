@@ -13,8 +13,8 @@ import pytest
 
 import jaxllc
 from jaxllc.errors import InputError
-from jaxllc.sweeps.fresh_process import fresh_process
-from jaxllc.sweeps.packed_work import packed, unpacked
+from jaxllc.sweeps.devices.fresh_process import fresh_process
+from jaxllc.sweeps.devices.packed_work import packed, unpacked
 from jaxllc.sweeps.runner import Outcome, Work
 
 
@@ -45,7 +45,7 @@ def test_one_that_ends_before_it_has_the_work_is_a_failure_that_is_said(monkeypa
         process.wait()
         return process
 
-    monkeypatch.setattr("jaxllc.sweeps.fresh_process._started", ended)
+    monkeypatch.setattr("jaxllc.sweeps.devices.fresh_process._started", ended)
     # More than a pipe holds.
     large = bytes(2**20)
     with (

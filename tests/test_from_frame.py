@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxllc.discovery_data import checked_data
+from jaxllc.data.inputs import checked_data
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.network import Network
-from jaxllc.trajectories import Trajectories
 
 TIMES = np.arange(8.0)
 STATES = np.random.default_rng(0).random((8, 3))

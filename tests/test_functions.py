@@ -10,15 +10,15 @@ import pytest
 import sympy
 
 import jaxllc
-from jaxllc.equations import Equation
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expression_calculus import derivative
+from jaxllc.equations.expression_calculus import evaluate as evaluate_term
+from jaxllc.equations.expressions import constants, evaluate, parse, to_text
+from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.normal_form import normal_form
+from jaxllc.equations.programs import compile_expression
 from jaxllc.errors import InputError
-from jaxllc.expression_calculus import derivative
-from jaxllc.expression_calculus import evaluate as evaluate_term
-from jaxllc.expressions import constants, evaluate, parse, to_text
-from jaxllc.functions import sigmoid
-from jaxllc.law import Law
-from jaxllc.normal_form import normal_form
-from jaxllc.programs import compile_expression
+from jaxllc.law.law import Law
 
 x, y = sympy.symbols("x_i x_j")
 RANDOM = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]

@@ -6,15 +6,15 @@ import sympy
 from scipy.integrate import solve_ivp
 
 from jaxllc import generators
-from jaxllc.fitting.gauge import (
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.dynamics.terms import Stage
+from jaxllc.smoothing.gauge import (
     has_equal_input_weights,
     identifiability_notes,
     undetermined_constants,
 )
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.network import Network
-from jaxllc.terms import Stage
-from jaxllc.trajectories import Trajectories
+from jaxllc.smoothing.smooth import smooth
 
 NUM_NODES = 12
 X_I, X_J = sympy.symbols("x_i x_j")

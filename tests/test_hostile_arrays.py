@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxllc.array_file import TEXT, ArrayOf, read_arrays, write_arrays
 from jaxllc.errors import InputError
+from jaxllc.files.array_file import TEXT, ArrayOf, read_arrays, write_arrays
 from jaxllc.pretrained.tensors import read_tensors, write_tensors
 from jaxllc.signaling import PriorNetwork, SignalingModel
-from jaxllc.signaling.structure import Parameters
+from jaxllc.signaling.network.structure import Parameters
 from tests.refusals import MEND, sentence
 
 # --- arrays -----------------------------------------------------------------------------------------

@@ -72,6 +72,6 @@ def test_a_full_disk_leaves_no_half_row(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("jaxllc.json_lines.os.write", half)
+        patched.setattr("jaxllc.files.json_lines.os.write", half)
         assert "No space left" in sentence(lambda: sweep(counted, grid(seed=[0, 1]), records=path))
     assert path.read_bytes() == whole

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import sympy
 
-from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.input_reduction import reduced
-from jaxllc.symbolic.term_samples import Samples
-from jaxllc.symbolic.term_search import search_term
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.term.input_reduction import reduced
+from jaxllc.search.term.term_search import search_term
 
 X, Y, Z = sympy.symbols("x_i x_j y_i")
 

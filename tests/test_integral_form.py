@@ -5,11 +5,11 @@ import pytest
 import sympy
 from scipy.integrate import solve_ivp
 
-from jaxllc.fitting.integral_form import IntegralForm, integration_matrix
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.network import Network
-from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
-from jaxllc.trajectories import Trajectories
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.fit.integral_form import IntegralForm, integration_matrix
+from jaxllc.smoothing.smooth import smooth
 
 X_I, X_J = sympy.symbols("x_i x_j")
 # dx_i/dt = -x_i/2 + sum_j A_ij (1 - x_i) x_j / 2

@@ -5,15 +5,15 @@ import pytest
 import sympy
 
 import jaxllc
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.fitting.trajectory_problem import TrajectoryProblem
-from jaxllc.symbolic import moves
-from jaxllc.symbolic.engines import SparseEngine
-from jaxllc.symbolic.judge import Judge
-from jaxllc.symbolic.pareto import choice, explained, held_out_error, pareto_front
-from jaxllc.symbolic.search_problem import SearchProblem
-from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.judge import moves
+from jaxllc.judge.judge import Judge
+from jaxllc.judge.pareto import choice, explained, held_out_error, pareto_front
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import SparseEngine
+from jaxllc.smoothing.smooth import smooth
 
 x_i, x_j, w0 = sympy.symbols("x_i x_j w0")
 OWN = Term(TermFamily(SELF, x_i))

@@ -5,8 +5,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from jaxllc import generators, known_laws
+from jaxllc.data.network import Network
 from jaxllc.errors import InputError
-from jaxllc.network import Network
 
 N = 12
 

@@ -8,14 +8,14 @@ import sympy
 
 import jaxllc
 from jaxllc import known_laws, metrics
-from jaxllc.command_line import main
-from jaxllc.constant_bounds import ConstantBounds
-from jaxllc.equations import Equation
+from jaxllc.commands.command_line import main
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.known_terms import known_families, same_skeleton, starts
-from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
-from jaxllc.trajectories import Trajectories
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.knowledge.known_terms import known_families, same_skeleton, starts
+from jaxllc.settings.constant_bounds import ConstantBounds
 from tests.fit_problems import X_I, X_J, adjacency, own, pair, problem_of
 from tests.prior_problems import by_role, epidemic, families, noisy, runs_of, small_network
 
@@ -128,8 +128,8 @@ def test_neural_terms_propose_what_is_beside_a_known_term(epidemic_data, network
 def test_what_a_known_term_explains_is_taken_off_the_neural_terms():
     from types import SimpleNamespace
 
-    from jaxllc.fitting.neural_fit import TermSamples
-    from jaxllc.symbolic.neural_proposals import without_known
+    from jaxllc.neural.neural_fit import TermSamples
+    from jaxllc.search.laws.neural_proposals import without_known
 
     (term,) = families("-delta*x_i**2")
     known_now = (((Term(term), 0.7), (pair(X_J), 1.0)), ())
@@ -267,7 +267,7 @@ def test_summands_are_terms_and_names_their_constants():
 )
 def test_the_library_term_of_a_known_one_is_recognised(known, library, same):
     (family,) = families(known)
-    expression = jaxllc.expressions.parse(library)
+    expression = jaxllc.equations.expressions.parse(library)
     assert same_skeleton(family, TermFamily(SELF, expression)) is same
     assert not same_skeleton(family, TermFamily(INTERACTION, expression))
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.network import Network
-from jaxllc.trajectories import Trajectories
 
 NAMES = ["a", "b", "c", "d"]
 

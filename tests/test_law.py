@@ -9,7 +9,7 @@ import pytest
 import jaxllc
 from jaxllc import generators, known_laws, metrics
 from jaxllc.errors import InputError
-from jaxllc.law import Law
+from jaxllc.law.law import Law
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_the_pareto_table_trades_constants_for_misfit(found_law):
 
 
 def test_the_constants_table_holds_the_numbers_of_the_equation(found_law):
-    from jaxllc.expressions import constants
+    from jaxllc.equations.expressions import constants
 
     table = found_law.constants_table()
     in_equation = [c for term in found_law.equations["x"] for c in constants(term)]

@@ -9,7 +9,7 @@ from jaxllc.self_pruning import leverage
 from jaxllc.self_pruning.separation import auroc
 from jaxllc.self_pruning.study import StudyModel
 from jaxllc.signaling import SignalingSettings, add_spurious_edges, is_spurious, simulate_conditions
-from jaxllc.signaling.synthetic import synthetic_problem
+from jaxllc.signaling.model.synthetic import synthetic_problem
 from jaxllc.sweeps.members import Problem
 from tests.test_edge_scores import TRUTH, Study, edge_scores
 

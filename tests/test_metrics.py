@@ -7,9 +7,12 @@ import pytest
 import sympy
 
 from jaxllc import known_laws
-from jaxllc.equations import Equation
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import parse
+from jaxllc.equations.normal_form import combined, normal_form
+from jaxllc.equations.term_shape import inner_constants
 from jaxllc.errors import InputError
-from jaxllc.expressions import parse
 from jaxllc.metrics import (
     adjusted_r2,
     coefficient_error,
@@ -19,9 +22,6 @@ from jaxllc.metrics import (
     term_recall,
     worst_coefficient_error,
 )
-from jaxllc.normal_form import combined, normal_form
-from jaxllc.term_shape import inner_constants
-from jaxllc.trajectories import Trajectories
 from tests.skeleton_pairs import assert_one_skeleton, assert_two_skeletons
 
 SAME = [

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxllc.signaling.neighbour_sums import (
+from jaxllc.signaling.model.neighbour_sums import (
     _lengths,
     neighbour_lists,
     padded_weights,
     sum_neighbours,
     take,
 )
-from jaxllc.signaling.steady_state import product, transposed_product, wiring
+from jaxllc.signaling.model.steady_state import product, transposed_product, wiring
 from tests.signaling_problems import dense, hub_problem, in_float64, quickly_compiled
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from jaxllc import aggregation
+from jaxllc.data import message_passing as aggregation
+from jaxllc.data.network import Network
 from jaxllc.errors import InputError
-from jaxllc.network import Network
 
 NAMES = ("a", "b", "c", "d")
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from jaxllc.aggregation import graph_of, sum_into_receivers
+from jaxllc.data.message_passing import graph_of, sum_into_receivers
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.fitting.neural_fit import fit_neural_terms
-from jaxllc.fitting.neural_rows import RowMaker, integration_weights, thin_grid
-from jaxllc.fitting.neural_terms import NeuralVectorField
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.fitting.variable_projection import moments, project
-from jaxllc.network import Network
-from jaxllc.trajectories import Trajectories
+from jaxllc.neural.neural_fit import fit_neural_terms
+from jaxllc.neural.neural_rows import RowMaker, integration_weights, thin_grid
+from jaxllc.neural.neural_terms import NeuralVectorField
+from jaxllc.neural.variable_projection import moments, project
+from jaxllc.smoothing.smooth import smooth
 
 
 def epidemic_runs(network, num_runs=2, num_times=40, seed=0):
@@ -222,7 +222,7 @@ def test_unobserved_senders_leave_no_rows(small_network):
 
 
 def test_gradient_through_the_solver():
-    from jaxllc.fitting.solver_fit import chi_square_sum, observations
+    from jaxllc.neural.through_solver import chi_square_sum, observations
 
     network = Network.from_edges([0, 1, 2, 0], [1, 2, 0, 2])
     runs = epidemic_runs(network, num_runs=2, num_times=8)

@@ -9,20 +9,20 @@ import pytest
 import sympy
 
 import jaxllc
-from jaxllc.constant_dimensions import dimensions
-from jaxllc.equations import Equation
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.discovery.assemble import _constants
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import parse
 from jaxllc.errors import InputError
-from jaxllc.expressions import parse
-from jaxllc.fitting.trajectory_fit import fit_trajectories
-from jaxllc.law import Constant, Law
-from jaxllc.nice_numbers import at_decade, leading_digits, nice_numbers
-from jaxllc.snapping import snap_constants, unobjected
-from jaxllc.symbolic.assemble import _constants
-from jaxllc.symbolic.judge import Judge
-from jaxllc.symbolic.number_check import checked_numbers
-from jaxllc.symbolic.standard_errors import reported_covariance, standard_errors
-from jaxllc.trajectories import Trajectories
-from jaxllc.units import Unit
+from jaxllc.fit.trajectory_fit import fit_trajectories
+from jaxllc.judge.judge import Judge
+from jaxllc.judge.number_check import checked_numbers
+from jaxllc.judge.standard_errors import reported_covariance, standard_errors
+from jaxllc.knowledge.constant_dimensions import dimensions
+from jaxllc.knowledge.nice_numbers import at_decade, leading_digits, nice_numbers
+from jaxllc.knowledge.units import Unit
+from jaxllc.law.law import Constant, Law
+from jaxllc.law.snapping import snap_constants, unobjected
 from tests.fit_problems import adjacency, epidemic_law, epidemic_rate, problem_of, solved
 
 RATE = Unit.of({"t": Fraction(-1)})

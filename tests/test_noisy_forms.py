@@ -6,7 +6,7 @@ from scipy.integrate import solve_ivp
 
 import jaxllc
 from jaxllc import metrics
-from jaxllc.equations import Equation
+from jaxllc.equations.equation import Equation
 
 
 def runs_of(rate, start, times, noise, seed) -> list[jaxllc.Trajectories]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxllc.command_line import main
+from jaxllc.commands.command_line import main
 from jaxllc.self_pruning import edge_scores, self_pruning_study
 from jaxllc.signaling import Conditions, PriorNetwork, SignalingModel, cross_validate, train
 from jaxllc.sweeps import grid, train_sweep

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from jaxllc.data.readers import read_edges, read_states
 from jaxllc.errors import InputError
-from jaxllc.number_cells import floats, has_decimal_commas, number
-from jaxllc.tables import read_edges, read_states
+from jaxllc.tables.number_cells import floats, has_decimal_commas, number
 
 
 @pytest.fixture

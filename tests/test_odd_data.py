@@ -7,11 +7,11 @@ import pytest
 
 import jaxllc
 from jaxllc import Network, Trajectories, generators, known_laws
-from jaxllc.data_sizes import check_sizes
+from jaxllc.discovery.data_sizes import check_sizes
 from jaxllc.errors import InputError
-from jaxllc.symbolic.bootstrap import chosen_laws
-from jaxllc.symbolic.moves import _weakest
-from jaxllc.symbolic.price import Prices
+from jaxllc.judge.bootstrap import chosen_laws
+from jaxllc.judge.moves import _weakest
+from jaxllc.judge.price import Prices
 
 NETWORK = generators.erdos_renyi(8, 3.0, seed=0)
 QUICK = {"neural": "never", "sums": False, "max_terms": 2, "moves": 1}

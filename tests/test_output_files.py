@@ -9,11 +9,11 @@ import threading
 
 import pytest
 
-from jaxllc import output_file as module
 from jaxllc.commands.output import check_output_file
 from jaxllc.errors import InputError
-from jaxllc.output_file import output_file, remove_leftovers
-from jaxllc.process_mark import ProcessMark, own_mark
+from jaxllc.files import output_file as module
+from jaxllc.files.output_file import output_file, remove_leftovers
+from jaxllc.running.process_mark import ProcessMark, own_mark
 
 OLD, NEW = "what was there\n", "what is new\n"
 
@@ -132,7 +132,7 @@ def test_folders_sockets_and_disks_are_refused(tmp_path):
 @pytest.mark.parametrize("redirected", [True, False])
 def test_standard_output_is_written_into(tmp_path, redirected):
     script = (
-        "from jaxllc.output_file import output_file\nprint('before')\n"
+        "from jaxllc.files.output_file import output_file\nprint('before')\n"
         "with output_file('/dev/stdout') as p: p.write_text('new\\n')\nprint('after')"
     )
     command = [sys.executable, "-c", script]
@@ -192,7 +192,7 @@ def test_a_file_that_cannot_be_replaced_is_filled_anew(tmp_path, monkeypatch):
 
 def ended_mark():
     """That of a process of this machine that has ended."""
-    script = "from jaxllc.process_mark import own_mark; print(own_mark().text)"
+    script = "from jaxllc.running.process_mark import own_mark; print(own_mark().text)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     return done.stdout.strip()
 
@@ -219,7 +219,7 @@ def test_a_run_that_is_killed_leaves_the_old_file_and_the_next_one_tidies(tmp_pa
     path = tmp_path / "a.csv"
     path.write_text(OLD)
     script = (
-        "import os, sys\nfrom jaxllc.output_file import output_file\n"
+        "import os, sys\nfrom jaxllc.files.output_file import output_file\n"
         "with output_file(sys.argv[1]) as p:\n p.write_text('half'); os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", script, str(path)]).returncode == -9

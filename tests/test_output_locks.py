@@ -10,8 +10,8 @@ import pytest
 
 from jaxllc.commands.output import output_folder
 from jaxllc.errors import InputError
-from jaxllc.output_lock import LOCK, lock_of, locked
-from jaxllc.process_mark import own_mark
+from jaxllc.files.output_lock import LOCK, lock_of, locked
+from jaxllc.running.process_mark import own_mark
 from jaxllc.sweeps import grid, sweep
 
 HOLD = (

@@ -8,7 +8,7 @@ import pytest
 
 from jaxllc import generators, known_laws, plotting
 from jaxllc.errors import InputError
-from jaxllc.law import Law
+from jaxllc.law.law import Law
 
 
 def drawn_lines(axes):

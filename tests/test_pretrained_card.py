@@ -5,8 +5,8 @@ import json
 import pytest
 
 from jaxllc.pretrained.model import ModelSettings, new_model, num_parameters
-from jaxllc.pretrained.model_card import main
 from jaxllc.pretrained.tensors import read_tensors
+from jaxllc.pretrained.training.model_card import main
 from jaxllc.pretrained.weights import save_model
 
 CORPUS = {

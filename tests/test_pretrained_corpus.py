@@ -5,12 +5,12 @@ import pytest
 
 from jaxllc.errors import InputError
 from jaxllc.pretrained.alphabet import KIND, LENGTH, alphabet
-from jaxllc.pretrained.corpus import Corpus, CorpusSettings
-from jaxllc.pretrained.corpus_structures import draw_structures, held_out
-from jaxllc.pretrained.corpus_values import monomials_at
 from jaxllc.pretrained.descriptors import describe
 from jaxllc.pretrained.normal_form import Structures, canonical, empty, family, identity, renamed
 from jaxllc.pretrained.strings import lengths, strings, structures_of, text
+from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
+from jaxllc.pretrained.training.corpus_structures import draw_structures, held_out
+from jaxllc.pretrained.training.corpus_values import monomials_at
 
 
 @pytest.fixture(scope="module", params=[1, 3, 5])

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import sympy
 
+from jaxllc.dynamics.terms import evaluate
 from jaxllc.errors import InputError
 from jaxllc.pretrained.alphabet import KIND, alphabet
-from jaxllc.pretrained.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
 from jaxllc.pretrained.model import ModelSettings, new_model
 from jaxllc.pretrained.normal_form import canonical, empty, identity, renamed
-from jaxllc.pretrained.recall import recall
 from jaxllc.pretrained.starts import fitted
-from jaxllc.symbolic.grammar import Grammar, operators_in
-from jaxllc.symbolic.term_judge import TermJudge
-from jaxllc.symbolic.term_samples import Samples
-from jaxllc.terms import evaluate
+from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
+from jaxllc.pretrained.training.recall import recall
+from jaxllc.search.forms.grammar import Grammar, operators_in
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.term.term_judge import TermJudge
 
 TINY = ModelSettings(width=16, blocks=1, decoder_width=16, layers=1, heads=2)
 SYMBOLS = alphabet(3)

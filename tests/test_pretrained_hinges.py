@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import sympy
 
+from jaxllc.dynamics.terms import evaluate
 from jaxllc.pretrained.hinges import with_extremes
-from jaxllc.terms import evaluate
 
 X, Y = sympy.symbols("x y", real=True)
 

@@ -14,14 +14,14 @@ import pytest
 from flax import nnx
 
 from jaxllc.errors import InputError
-from jaxllc.pretrained.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.decoding import allowed_symbols, decode
 from jaxllc.pretrained.descriptors import describe
 from jaxllc.pretrained.model import ModelSettings, new_model, states_of
 from jaxllc.pretrained.strings import structures_of, text
 from jaxllc.pretrained.tensors import read_tensors, write_tensors
-from jaxllc.pretrained.train import Budget, main, train
-from jaxllc.pretrained.training_state import TrainingSettings, prepared
+from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
+from jaxllc.pretrained.training.train import Budget, main, train
+from jaxllc.pretrained.training.training_state import TrainingSettings, prepared
 from jaxllc.pretrained.weights import digest, load_model, named_arrays, save_model
 
 TINY = {"width": 16, "blocks": 1, "decoder_width": 16, "layers": 1, "heads": 2, "memory": 2}
@@ -369,6 +369,6 @@ def test_tensors_are_laid_out_as_the_format_says(tmp_path):
 
 
 def test_importing_jaxllc_leaves_the_package_out():
-    code = "import jaxllc.symbolic.term_search, sys; print([m for m in sys.modules if 'pretrained' in m])"
+    code = "import jaxllc.search.term.term_search, sys; print([m for m in sys.modules if 'pretrained' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

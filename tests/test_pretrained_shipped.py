@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import sympy
 
+from jaxllc.dynamics.terms import evaluate
 from jaxllc.errors import InputError
 from jaxllc.pretrained import decoding, shipped
-from jaxllc.pretrained.corpus import CorpusSettings
 from jaxllc.pretrained.engine import PretrainedEngine
 from jaxllc.pretrained.normal_form import identity
 from jaxllc.pretrained.tensors import read_tensors
+from jaxllc.pretrained.training.corpus import CorpusSettings
 from jaxllc.pretrained.weights import VERSION, digest, load_model
-from jaxllc.symbolic import term_search
-from jaxllc.symbolic.grammar import Grammar, operators_in
-from jaxllc.symbolic.search_enumerate import EnumerationEngine
-from jaxllc.symbolic.term_samples import Samples
-from jaxllc.symbolic.term_search import search_term, term_engine
-from jaxllc.terms import evaluate
+from jaxllc.search.engines.enumeration import EnumerationEngine
+from jaxllc.search.forms.grammar import Grammar, operators_in
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.term import term_search
+from jaxllc.search.term.term_search import search_term, term_engine
 
 FILE = resources.files("jaxllc.pretrained") / shipped.WEIGHTS
 
@@ -72,7 +72,7 @@ def test_missing_weights_are_a_sentence(monkeypatch):
 
 def test_nothing_is_loaded_before_the_engine_is_asked():
     code = (
-        "import sys; from jaxllc.symbolic.term_search import term_engine; "
+        "import sys; from jaxllc.search.term.term_search import term_engine; "
         "print([term_engine(name).name for name in ('sparse', 'pretrained')], "
         "[m for m in sys.modules if m.startswith('jaxllc.pretrained') or m == 'flax'])"
     )

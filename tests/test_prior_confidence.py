@@ -7,17 +7,17 @@ import pytest
 import sympy
 
 import jaxllc
-from jaxllc.equations import Equation
-from jaxllc.fitting.bounded_step import on_bound
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.contributions import data_parts
-from jaxllc.fitting.trajectory_fit import fit_trajectories
-from jaxllc.law import Constant, Law
-from jaxllc.snapping import snap_constants
-from jaxllc.symbolic.bootstrap import bootstrapped, compared, draw_weights, intervals
-from jaxllc.symbolic.judge import Judge
-from jaxllc.symbolic.pareto import pareto_front
-from jaxllc.terms import Term
+from jaxllc.dynamics.terms import Term
+from jaxllc.equations.equation import Equation
+from jaxllc.fit.bounded_step import on_bound
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.contributions import data_parts
+from jaxllc.fit.trajectory_fit import fit_trajectories
+from jaxllc.judge.bootstrap import bootstrapped, compared, draw_weights, intervals
+from jaxllc.judge.judge import Judge
+from jaxllc.judge.pareto import pareto_front
+from jaxllc.law.law import Constant, Law
+from jaxllc.law.snapping import snap_constants
 from tests.fit_problems import X_I, X_J, epidemic_law, epidemic_problem, own, pair
 from tests.prior_problems import by_role, epidemic, families, noisy, runs_of, small_network
 from tests.test_known_terms import known_law
@@ -227,8 +227,8 @@ def test_constants_of_known_terms_are_set_by_their_names():
         (pair_term, 2 * X_J / (3 + X_J) + X_J**2 / (sympy.Rational(1, 4) + X_J**2)),
     ):
         np.testing.assert_allclose(
-            jaxllc.expressions.evaluate(found, points),
-            jaxllc.expressions.evaluate(true, points),
+            jaxllc.equations.expressions.evaluate(found, points),
+            jaxllc.equations.expressions.evaluate(true, points),
             rtol=1e-12,
         )
     assert sympy.Float(-0.37) in own_term.atoms(sympy.Float)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.network.prior_network import PriorNetwork
 
 # Stimulation, inhibition, unknown sign.
 EDGES = [("L", "R", 1), ("R", "T", -1), ("S", "T", None)]

@@ -6,23 +6,23 @@ import sympy
 
 import jaxllc
 from jaxllc import metrics
-from jaxllc.discovery_settings import DiscoverSettings
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.discovery.prior_checks import misfit_notes
+from jaxllc.dynamics.terms import Term
 from jaxllc.errors import InputError
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.gauge import has_equal_input_weights
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.known_terms import known_families
-from jaxllc.network import Network
-from jaxllc.prior_knowledge import PriorKnowledge
-from jaxllc.symbolic.constants import refine_inner_constants
-from jaxllc.symbolic.engines import SparseEngine
-from jaxllc.symbolic.judge import Judge
-from jaxllc.symbolic.pareto import explained
-from jaxllc.symbolic.prior_checks import misfit_notes
-from jaxllc.symbolic.search_problem import SearchProblem
-from jaxllc.symbolic.sum_proposals import Rates
-from jaxllc.terms import Term
-from jaxllc.trajectories import Trajectories
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.judge.judge import Judge
+from jaxllc.judge.pareto import explained
+from jaxllc.knowledge.known_terms import known_families
+from jaxllc.knowledge.prior_knowledge import PriorKnowledge
+from jaxllc.search.forms.constants import refine_inner_constants
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import SparseEngine
+from jaxllc.search.laws.sum_proposals import Rates
+from jaxllc.settings.discover_settings import DiscoverSettings
+from jaxllc.smoothing.gauge import has_equal_input_weights
+from jaxllc.smoothing.smooth import smooth
 from tests.fit_problems import X_I, X_J, Y_I, adjacency, own, pair, solved
 from tests.fit_problems import problem_of as trajectory_problem
 from tests.prior_problems import by_role, noisy, small_network

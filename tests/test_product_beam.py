@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxllc.symbolic import product_beam
-from jaxllc.symbolic.dictionary import Features
-from jaxllc.symbolic.product_beam import ProductSearch
+from jaxllc.search.engines import product_beam
+from jaxllc.search.engines.dictionary import Features
+from jaxllc.search.engines.product_beam import ProductSearch
 
 
 def _features(count=14, points=60, families=7, seed=0):

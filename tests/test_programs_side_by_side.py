@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import pytest
 
 from jaxllc.self_pruning import leverage
-from jaxllc.signaling import cross_validation
-from jaxllc.signaling.training import advance, dtype, initial_state, prepare
-from jaxllc.signaling.training_state import Rates, Shape
-from jaxllc.sweeps.devices import member_mesh
-from jaxllc.sweeps.vmapped import COARSE, WHOLE, advance_program, judge_program
+from jaxllc.signaling.training import cross_validation
+from jaxllc.signaling.training.train import advance, dtype, initial_state, prepare
+from jaxllc.signaling.training.training_state import Rates, Shape
+from jaxllc.sweeps.devices.devices import member_mesh
+from jaxllc.sweeps.devices.vmapped import COARSE, WHOLE, advance_program, judge_program
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +40,7 @@ import numpy as np
 from jaxllc.self_pruning import edge_scores, self_pruning_study
 from jaxllc.self_pruning.pruned_models import removal_curves
 from jaxllc.signaling import cross_validate, preset, simulate_conditions, train
-from jaxllc.signaling.synthetic import synthetic_problem
+from jaxllc.signaling.model.synthetic import synthetic_problem
 assert len(jax.local_devices()) == 2
 truth = synthetic_problem(200, 800, 20, 20, seed=0)
 conditions = simulate_conditions(truth, 400)
@@ -62,9 +62,9 @@ print("ended")
 LAWS = """
 import numpy as np, jaxllc
 from jaxllc import generators, known_laws
-from jaxllc.fitting.neural_fit import fit_neural_terms
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.published_road import RoadSettings, published_law
+from jaxllc.neural.neural_fit import fit_neural_terms
+from jaxllc.smoothing.smooth import smooth
+from jaxllc.baselines.llc import RoadSettings, published_law
 network = generators.barabasi_albert(12, 2, seed=1)
 known = known_laws.get("gene")
 times = np.linspace(0, known.horizon / 2, 30)

@@ -12,21 +12,21 @@ from scipy.signal import savgol_filter
 
 import jaxllc
 from jaxllc import generators, known_laws
-from jaxllc.equations import Equation
+from jaxllc.baselines.llc import RoadSettings, published_law
+from jaxllc.baselines.llc.bfgs import minimised
+from jaxllc.baselines.llc.derivatives import local_polynomial, rates_of
+from jaxllc.baselines.llc.formulas import best_formula, listed_constants
+from jaxllc.baselines.llc.nets import trained_nets
+from jaxllc.baselines.llc.road import _failure_note, _fit_of, sampled
+from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError
-from jaxllc.law import Law
+from jaxllc.law.law import Law
 from jaxllc.pretrained.engine import PretrainedEngine
 from jaxllc.pretrained.model import ModelSettings, SkeletonModel
-from jaxllc.published_road import RoadSettings, published_law
-from jaxllc.published_road.bfgs import minimised
-from jaxllc.published_road.derivatives import local_polynomial, rates_of
-from jaxllc.published_road.discovery import _failure_note, _fit_of, sampled
-from jaxllc.published_road.formulas import best_formula, listed_constants
-from jaxllc.published_road.nets import trained_nets
-from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.skeletons import constant
-from jaxllc.symbolic.tapes import write_tape
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.skeletons import constant
+from jaxllc.search.forms.tapes import write_tape
+from jaxllc.search.forms.term_samples import Samples
 
 QUICK = RoadSettings(steps=300, width=16, beam=4, restarts=2)
 needs_weights = pytest.mark.skipif(
@@ -162,8 +162,8 @@ def test_the_nets_explain_the_rates_of_a_known_law(nets, runs, network):
 def test_node_sums_are_those_of_the_terms_edge_by_edge(nets, runs, network):
     import jax.numpy as jnp
 
-    from jaxllc.aggregation import graph_of
-    from jaxllc.vector_field import VectorField
+    from jaxllc.data.message_passing import graph_of
+    from jaxllc.dynamics.vector_field import VectorField
 
     state = jnp.asarray(runs[0].states[4], jnp.float32)
     graph = graph_of(network)
@@ -190,7 +190,7 @@ def test_the_variance_penalty_evens_out_the_error_over_nodes(network):
 
 
 def tape_of(text, names, count):
-    from jaxllc.expressions import parse
+    from jaxllc.equations.expressions import parse
 
     symbols = {sympy.Symbol(f"c{k}"): constant(k) for k in range(count)}
     return write_tape(parse(text).xreplace(symbols), names, tuple(symbols.values()))
@@ -252,7 +252,7 @@ def test_a_term_below_the_error_of_a_net_is_nought():
 
 
 def test_constants_are_listed_by_term():
-    from jaxllc.expressions import parse
+    from jaxllc.equations.expressions import parse
 
     listed = list(listed_constants(parse("-0.5*x_i + 2.5*x_j/(0.75 + x_j) + 3.5")))
     assert sorted(listed) == sorted(

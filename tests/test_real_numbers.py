@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.real_numbers import real_numbers
+from jaxllc.tables.real_numbers import real_numbers
 
 
 @pytest.mark.parametrize(

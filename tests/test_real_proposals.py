@@ -5,13 +5,13 @@ import pytest
 import sympy
 
 from jaxllc import metrics
+from jaxllc.equations.expression_building import is_real, real_value
+from jaxllc.equations.normal_form import normal_form
 from jaxllc.errors import InputError
-from jaxllc.expression_building import is_real, real_value
-from jaxllc.normal_form import normal_form
-from jaxllc.symbolic.skeleton_forms import forms
-from jaxllc.symbolic.skeletons import Skeleton, as_written, constant
-from jaxllc.symbolic.term_judge import TermJudge
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.search.forms.skeleton_forms import forms
+from jaxllc.search.forms.skeletons import Skeleton, as_written, constant
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.term.term_judge import TermJudge
 
 x = sympy.Symbol("x_i")
 a, b = constant(0), constant(1)

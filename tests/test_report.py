@@ -9,9 +9,9 @@ import pytest
 
 import jaxllc
 from jaxllc.errors import InputError
-from jaxllc.forecast import forecast, hold_out
-from jaxllc.law import Constant
-from jaxllc.report import FIGURE_NAMES, figures_of, write_report
+from jaxllc.law.forecast import forecast, hold_out
+from jaxllc.law.law import Constant
+from jaxllc.law.report import FIGURE_NAMES, figures_of, write_report
 
 _VOID = {"meta", "img", "br", "hr", "link"}
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxllc.fitting.resolution import without_unresolved_start
-from jaxllc.trajectories import Trajectories
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.smoothing.resolution import without_unresolved_start
 
 TIMES = np.linspace(0.0, 4.0, 41)
 

@@ -6,13 +6,13 @@ import sympy
 from scipy.integrate import solve_ivp
 
 import jaxllc
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.resolution import without_unresolved_start
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.fitting.trajectory_problem import TrajectoryProblem
-from jaxllc.symbolic.judge import Judge
-from jaxllc.symbolic.restored_starts import with_starts
-from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.discovery.restored_starts import with_starts
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.judge.judge import Judge
+from jaxllc.smoothing.resolution import without_unresolved_start
+from jaxllc.smoothing.smooth import smooth
 
 x_i, x_j = sympy.symbols("x_i x_j")
 TERMS = tuple(

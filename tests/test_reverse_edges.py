@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from jaxllc import generators
+from jaxllc.data.network import Network
+from jaxllc.data.reverse_edges import listed_once, listed_once_sentence
 from jaxllc.errors import InputError
-from jaxllc.network import Network
-from jaxllc.reverse_edges import listed_once, listed_once_sentence
 
 
 def once(graph: nx.Graph) -> tuple[list, list]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.sample_times import sample_times
-from jaxllc.trajectories import Trajectories
+from jaxllc.tables.sample_times import sample_times
 
 WEEKS = pd.date_range("2020-01-06", periods=4, freq="7D")
 

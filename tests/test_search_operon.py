@@ -8,9 +8,9 @@ import sympy
 
 import jaxllc
 from jaxllc.errors import InputError
-from jaxllc.symbolic.grammar import Grammar, operators_in
-from jaxllc.symbolic.search_operon import OperonEngine, expression_of
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.search.engines.operon import OperonEngine, expression_of
+from jaxllc.search.forms.grammar import Grammar, operators_in
+from jaxllc.search.forms.term_samples import Samples
 
 QUICK = OperonEngine(population_size=250, generations=12)
 

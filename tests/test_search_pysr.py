@@ -14,9 +14,9 @@ import pytest
 import sympy
 
 from jaxllc.errors import InputError
-from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.search_pysr import PySREngine
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.search.engines.pysr import PySREngine
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.term_samples import Samples
 
 X_I, X_J = sympy.symbols("x_i x_j")
 

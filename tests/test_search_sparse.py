@@ -8,27 +8,27 @@ import sympy
 from scipy.integrate import solve_ivp
 
 from jaxllc import known_laws, metrics
-from jaxllc.constant_bounds import ConstantBounds
-from jaxllc.equations import Equation
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError
-from jaxllc.fitting.gauge import has_equal_input_weights
-from jaxllc.fitting.integral_form import IntegralForm
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.network import Network
-from jaxllc.symbolic.constants import ColumnCache, refine_inner_constants
-from jaxllc.symbolic.engines import SparseEngine, first_guess
-from jaxllc.symbolic.reduced_columns import Reduced, reduce_columns, reduce_forms
-from jaxllc.symbolic.search_names import check_engine
-from jaxllc.symbolic.search_problem import SearchProblem
-from jaxllc.symbolic.search_sparse import (
+from jaxllc.fit.integral_form import IntegralForm
+from jaxllc.search.forms.constants import ColumnCache, refine_inner_constants
+from jaxllc.search.laws.reduced_columns import Reduced, reduce_columns, reduce_forms
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
+from jaxllc.search.laws.sparse_sets import (
     Proposal,
     beam_search,
     best_start,
     eliminate,
     information_criterion,
 )
-from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
-from jaxllc.trajectories import Trajectories
+from jaxllc.settings.constant_bounds import ConstantBounds
+from jaxllc.settings.names import check_engine
+from jaxllc.smoothing.gauge import has_equal_input_weights
+from jaxllc.smoothing.smooth import smooth
 
 X_I, X_J, W0, W1 = sympy.symbols("x_i x_j w0 w1")
 NUM_NODES = 14

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jaxllc.fitting.neural_fit import TermSamples
-from jaxllc.symbolic import neural_proposals
-from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.search_work import SearchWork, spend, work_is_over
-from jaxllc.symbolic.term_samples import Samples
-from jaxllc.symbolic.term_search import search_term
-from jaxllc.time_limit import TimeLimit
+from jaxllc.neural.neural_fit import TermSamples
+from jaxllc.running.time_limit import TimeLimit
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.search_work import SearchWork, spend, work_is_over
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.laws import neural_proposals
+from jaxllc.search.term.term_search import search_term
 
 GRAMMAR = Grammar(("exp", "tanh"), division=False)
 
@@ -39,7 +39,7 @@ def samples():
 
 
 def searched(monkeypatch, clock, seconds):
-    monkeypatch.setattr("jaxllc.symbolic.search_work.clock", clock)
+    monkeypatch.setattr("jaxllc.search.forms.search_work.clock", clock)
     return search_term(samples(), ("sparse",), seconds, 0, GRAMMAR)
 
 
@@ -75,7 +75,7 @@ def test_a_clock_beyond_all_patience_ends_a_search_that_says_so(monkeypatch):
 
 @pytest.mark.parametrize(("step", "noted"), [(0.0, False), (1000.0, True)])
 def test_discover_says_where_a_clock_ended_a_search_of_terms(monkeypatch, step, noted):
-    monkeypatch.setattr("jaxllc.symbolic.search_work.clock", Clock(step))
+    monkeypatch.setattr("jaxllc.search.forms.search_work.clock", Clock(step))
     given = TermSamples(
         ("x_i", "x_j"), samples().points, {"x": samples().values}, {"x": samples().error}
     )
@@ -88,7 +88,7 @@ def test_discover_says_where_a_clock_ended_a_search_of_terms(monkeypatch, step, 
 
 def test_work_is_counted_by_its_rates_and_only_within_a_search(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("jaxllc.symbolic.search_work.clock", clock)
+    monkeypatch.setattr("jaxllc.search.forms.search_work.clock", clock)
     spend("tapes", 10)
     assert not work_is_over()
     work = SearchWork(1.0)
@@ -108,8 +108,8 @@ def test_work_is_counted_by_its_rates_and_only_within_a_search(monkeypatch):
 
 def test_what_is_prepared_is_no_part_of_the_time_and_a_discovery_cuts_all(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("jaxllc.symbolic.search_work.clock", clock)
-    monkeypatch.setattr("jaxllc.time_limit.clock", clock)
+    monkeypatch.setattr("jaxllc.search.forms.search_work.clock", clock)
+    monkeypatch.setattr("jaxllc.running.time_limit.clock", clock)
     work = SearchWork(1.0)
     with work.apart():
         clock.now = 1e6

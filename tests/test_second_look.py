@@ -8,26 +8,26 @@ import sympy
 from scipy.integrate import solve_ivp
 
 import jaxllc
-from jaxllc.equations import Equation
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.condensing import FULL, OWN, linearise
-from jaxllc.fitting.smoothing import smooth
-from jaxllc.fitting.trajectory_problem import TrajectoryProblem
-from jaxllc.functions import sigmoid
-from jaxllc.symbolic.assemble import _constants, _last_fit
-from jaxllc.symbolic.judge import Judge
-from jaxllc.symbolic.number_choice import by_numbers
-from jaxllc.symbolic.price import Prices
-from jaxllc.symbolic.search_problem import SearchProblem
-from jaxllc.symbolic.second_look.likelihood_columns import affordable, likelihood_columns
-from jaxllc.symbolic.second_look.rewriting import rewritten, shortened
-from jaxllc.symbolic.second_look.set_search import nested_sets
-from jaxllc.symbolic.second_look.shortest import shortest
-from jaxllc.symbolic.second_look.sides import side_expression, with_side
-from jaxllc.symbolic.second_look.teaching import may_imitate, taught_samples
-from jaxllc.symbolic.second_look.ties import tied, tied_laws
-from jaxllc.symbolic.second_look.wide_terms import wide_terms
-from jaxllc.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.discovery.assemble import _constants, _last_fit
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.functions import sigmoid
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.condensing import FULL, OWN, linearise
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.judge.judge import Judge
+from jaxllc.judge.number_choice import by_numbers
+from jaxllc.judge.price import Prices
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.second_look.likelihood_columns import affordable, likelihood_columns
+from jaxllc.search.second_look.rewriting import rewritten, shortened
+from jaxllc.search.second_look.set_search import nested_sets
+from jaxllc.search.second_look.shortest import shortest
+from jaxllc.search.second_look.sides import side_expression, with_side
+from jaxllc.search.second_look.teaching import may_imitate, taught_samples
+from jaxllc.search.second_look.ties import tied, tied_laws
+from jaxllc.search.second_look.wide_terms import wide_terms
+from jaxllc.smoothing.smooth import smooth
 
 x_i, x_j, w0, w1 = sympy.symbols("x_i x_j w0 w1")
 LINEAR = Term(TermFamily(SELF, x_i))
@@ -155,7 +155,7 @@ def test_what_cannot_be_afforded_loses_grid_points_before_families(judge):
     assert affordable(judge, candidates, 1) == candidates
     size = judge.problem.num_runs * judge.problem.dimension * judge.problem.grid_length
     with pytest.MonkeyPatch.context() as patch:
-        module = "jaxllc.symbolic.second_look.likelihood_columns._LARGEST_SIZE"
+        module = "jaxllc.search.second_look.likelihood_columns._LARGEST_SIZE"
         for columns, left in ((8, 3), (5, 1), (3, 0), (1, None)):
             patch.setattr(module, columns * size)
             kept = affordable(judge, candidates, 1)

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import eigs
 
-from jaxllc.signaling.penalties import mean_squared_error, uniform_penalty, wrong_signs
-from jaxllc.signaling.spectral_radius import spectral_radius
-from jaxllc.signaling.steady_state import Solver, steady_state, wiring
-from jaxllc.signaling.structure import Data, Parameters, Structure, drive_of, outputs_of
+from jaxllc.signaling.model.penalties import mean_squared_error, uniform_penalty, wrong_signs
+from jaxllc.signaling.model.spectral_radius import spectral_radius
+from jaxllc.signaling.model.steady_state import Solver, steady_state, wiring
+from jaxllc.signaling.network.structure import Data, Parameters, Structure, drive_of, outputs_of
 from tests.signaling_problems import (
     PUBLISHED_NAMES,
     REFERENCES,

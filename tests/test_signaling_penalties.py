@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxllc.signaling.penalties import (
+from jaxllc.signaling.model.penalties import (
     mean_squared_error,
     sign_penalty,
     spectral_penalty,

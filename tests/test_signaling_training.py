@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.signaling import cross_validation, training
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.model import SignalingModel
-from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.model.signaling_model import SignalingModel
+from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset, seeds_in
-from jaxllc.signaling.training import correlation, prepare, train
-from jaxllc.signaling.training_state import Rates, Shape, learning_rate
-from jaxllc.signaling.training_step import training_step
+from jaxllc.signaling.training import cross_validation
+from jaxllc.signaling.training import train as training
+from jaxllc.signaling.training.train import correlation, prepare, train
+from jaxllc.signaling.training.training_state import Rates, Shape, learning_rate
+from jaxllc.signaling.training.training_step import training_step
 
 EDGES = [
     ("L1", "R1", 1), ("L2", "R2", 1), ("R1", "S1", 1), ("R2", "S2", 1), ("S1", "S2", -1),

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from jaxllc.aggregation import graph_of
-from jaxllc.equations import Equation
+from jaxllc.data.message_passing import graph_of
+from jaxllc.data.network import Network
+from jaxllc.dynamics.integrate import simulate, solve
+from jaxllc.dynamics.vector_field import from_equations
+from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError
-from jaxllc.network import Network
-from jaxllc.simulate import simulate, solve
-from jaxllc.vector_field import from_equations
 
 TIMES = np.linspace(0.0, 2.0, 9)
 PAIR = Network.from_edges([0, 1], [1, 0], [0.5, 2.0])

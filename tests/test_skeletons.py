@@ -9,9 +9,9 @@ import pytest
 import sympy
 from scipy.special import expit
 
-from jaxllc.functions import sigmoid
-from jaxllc.symbolic.skeleton_forms import forms
-from jaxllc.symbolic.skeletons import (
+from jaxllc.equations.functions import sigmoid
+from jaxllc.search.forms.skeleton_forms import forms
+from jaxllc.search.forms.skeletons import (
     Skeleton,
     as_written,
     constant,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from jaxllc.small_matrices import eigenvalues, eigenvector, orthonormal, solve
+from jaxllc.dynamics.small_matrices import eigenvalues, eigenvector, orthonormal, solve
 from tests.signaling_problems import in_float64, quickly_compiled
 
 quick_basis = quickly_compiled(orthonormal)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import sympy
 
-from jaxllc.symbolic.reduced_columns import Reduced
-from jaxllc.symbolic.search_sparse import information_criterion
-from jaxllc.symbolic.second_look import small_sets as module
-from jaxllc.symbolic.second_look.small_sets import small_sets
-from jaxllc.terms import SELF, Term, TermFamily
+from jaxllc.dynamics.terms import SELF, Term, TermFamily
+from jaxllc.search.laws.reduced_columns import Reduced
+from jaxllc.search.laws.sparse_sets import information_criterion
+from jaxllc.search.second_look import small_sets as module
+from jaxllc.search.second_look.small_sets import small_sets
 
 x_i, w0 = sympy.symbols("x_i w0")
 ROWS, FLOOR = 50, 1e-3

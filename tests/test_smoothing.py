@@ -7,9 +7,9 @@ import pytest
 from scipy.integrate import solve_ivp
 from threadpoolctl import threadpool_limits
 
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.fitting.smoothing import noise_by_differences, refine_times, smooth
-from jaxllc.trajectories import Trajectories
+from jaxllc.smoothing.smooth import noise_by_differences, refine_times, smooth
 
 
 def ring_with_chords(num_nodes, seed):

@@ -9,14 +9,14 @@ import sympy
 from scipy.stats import chi2
 
 import jaxllc
-from jaxllc.equations import Equation
+from jaxllc.dynamics.terms import INTERACTION, sigmoid
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import evaluate
 from jaxllc.errors import InputError
-from jaxllc.expressions import evaluate
-from jaxllc.law import Constant, Law
-from jaxllc.nice_numbers import free_bits, misfit_bits, nice_numbers
-from jaxllc.snapping import snap_constants, unobjected
-from jaxllc.symbolic.library import Scale, candidate_terms
-from jaxllc.terms import INTERACTION, sigmoid
+from jaxllc.knowledge.nice_numbers import free_bits, misfit_bits, nice_numbers
+from jaxllc.law.law import Constant, Law
+from jaxllc.law.snapping import snap_constants, unobjected
+from jaxllc.search.laws.library import Scale, candidate_terms
 
 x_i, x_j = sympy.symbols("x_i x_j")
 

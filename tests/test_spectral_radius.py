@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg
 
-from jaxllc.signaling.spectral_radius import (
+from jaxllc.signaling.model.spectral_radius import (
     Eigenspace,
     _orthonormal_bases,
     differentiable_radius,
@@ -16,8 +16,8 @@ from jaxllc.signaling.spectral_radius import (
     random_eigenspace,
     spectral_radius,
 )
-from jaxllc.signaling.steady_state import wiring
-from jaxllc.signaling.synthetic import synthetic_problem
+from jaxllc.signaling.model.steady_state import wiring
+from jaxllc.signaling.model.synthetic import synthetic_problem
 from tests.signaling_problems import (
     dense,
     differences,
@@ -142,7 +142,7 @@ def test_the_radius_of_a_large_random_network_is_good_to_a_percent(monkeypatch, 
         ones = np.ones((2_000, 1))
         assert exact == spectral_radius(truth.structure.wires, weights, ones).radius[0]
         with monkeypatch.context() as patch:
-            patch.setattr("jaxllc.signaling.spectral_radius._LARGE", 0)
+            patch.setattr("jaxllc.signaling.model.spectral_radius._LARGE", 0)
             rough = radius_of_weights(truth.structure.wires, weights)
         assert rough != exact
         assert rough == pytest.approx(exact, rel=0.01)

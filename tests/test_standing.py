@@ -9,18 +9,18 @@ import pytest
 import sympy
 
 import jaxllc
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.trajectory_fit import TrajectoryFit, fit_trajectories
-from jaxllc.law import Constant, Law
-from jaxllc.skill import skill
-from jaxllc.symbolic import assemble
-from jaxllc.symbolic.bootstrap import bootstrapped
-from jaxllc.symbolic.judge import Judge, Judged
-from jaxllc.symbolic.pareto import pareto_front
-from jaxllc.symbolic.standard_errors import reported_covariance, standard_errors
-from jaxllc.symbolic.standing import fault, standing_laws
-from jaxllc.symbolic.twins import are_twins, same_form_of
-from jaxllc.trajectories import Trajectories
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.discovery import assemble
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_fit import TrajectoryFit, fit_trajectories
+from jaxllc.judge.bootstrap import bootstrapped
+from jaxllc.judge.judge import Judge, Judged
+from jaxllc.judge.pareto import pareto_front
+from jaxllc.judge.standard_errors import reported_covariance, standard_errors
+from jaxllc.judge.standing import fault, standing_laws
+from jaxllc.judge.twins import are_twins, same_form_of
+from jaxllc.law.law import Constant, Law
+from jaxllc.law.skill import skill
 from tests.fit_problems import (
     W0,
     X_I,
@@ -114,7 +114,7 @@ def doubtful(epidemic_runs, small_network):
 
     patch = pytest.MonkeyPatch()
     patch.setattr(assemble, "fault", refuse)
-    patch.setattr("jaxllc.symbolic.standing.fault", refuse)
+    patch.setattr("jaxllc.judge.standing.fault", refuse)
     law = jaxllc.discover(epidemic_runs, small_network, max_terms=3, neural="never")
     patch.undo()
     return law
@@ -173,7 +173,7 @@ def test_constants_that_the_data_leave_open_have_no_error_rather_than_none(probl
 
 def test_an_error_that_is_not_known_is_not_shown_as_zero():
     constant = Constant("x", "self", "x_i", "coefficient", 2.0, math.nan)
-    law = Law({"x": jaxllc.equations.Equation(2.0 * X_I, sympy.Integer(0))}, (constant,))
+    law = Law({"x": jaxllc.equations.equation.Equation(2.0 * X_I, sympy.Integer(0))}, (constant,))
     open_one = replace(law, covariance=np.full((1, 1), math.nan))
     assert "2  (not determined)" in open_one.summary().replace("2 (", "2  (")
     assert "+-" not in open_one.summary() + law.summary()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from jaxllc.data.readers import read_edges, read_features, read_states
 from jaxllc.errors import InputError
-from jaxllc.tables import read_edges, read_features, read_states
 
 
 @pytest.fixture

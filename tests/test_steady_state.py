@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.signaling.activations import ACTIVATIONS as FUNCTIONS
-from jaxllc.signaling.activations import activation
-from jaxllc.signaling.steady_state import Solver, adjoint_state, bent, steady_state
+from jaxllc.signaling.model.activations import ACTIVATIONS as FUNCTIONS
+from jaxllc.signaling.model.activations import activation
+from jaxllc.signaling.model.steady_state import Solver, adjoint_state, bent, steady_state
 from tests.signaling_problems import (
     ACTIVATIONS,
     arrays,

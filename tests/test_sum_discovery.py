@@ -5,10 +5,10 @@ import pytest
 
 import jaxllc
 from jaxllc import known_laws, metrics
+from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.errors import InputError
-from jaxllc.law import Law
+from jaxllc.law.law import Law
 from jaxllc.plotting import plot_terms
-from jaxllc.sum_symbols import sums_in
 from tests.sum_laws import NUM_NODES, hub_network, law_of, runs_of, signed_network
 
 

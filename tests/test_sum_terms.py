@@ -6,22 +6,24 @@ import pytest
 import sympy
 
 import jaxllc
-from jaxllc import aggregation, expressions, known_laws, metrics
-from jaxllc.command_line import main
-from jaxllc.equations import Equation
+from jaxllc import known_laws, metrics
+from jaxllc.commands.command_line import main
+from jaxllc.data import message_passing as aggregation
+from jaxllc.dynamics.terms import INTERACTION, SELF, Stage, Term, TermFamily
+from jaxllc.dynamics.vector_field import from_equations
+from jaxllc.equations import expressions
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import parse
+from jaxllc.equations.sum_symbols import sums_in, with_sums_written_out
 from jaxllc.errors import InputError
-from jaxllc.expressions import parse
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.trajectory_fit import fit_trajectories
-from jaxllc.fitting.trajectory_problem import TrajectoryProblem
-from jaxllc.law import Law
-from jaxllc.law_text import equation_line
-from jaxllc.sum_symbols import sums_in, with_sums_written_out
-from jaxllc.symbolic.expression_terms import terms_of
-from jaxllc.symbolic.library import Scale, candidate_terms, input_arguments, sum_terms
-from jaxllc.symbolic.sum_proposals import as_interaction
-from jaxllc.terms import INTERACTION, SELF, Stage, Term, TermFamily
-from jaxllc.vector_field import from_equations
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_fit import fit_trajectories
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.law.law import Law
+from jaxllc.law.law_text import equation_line
+from jaxllc.search.forms.expression_terms import terms_of
+from jaxllc.search.laws.library import Scale, candidate_terms, input_arguments, sum_terms
+from jaxllc.search.laws.sum_proposals import as_interaction
 from tests.sum_laws import NUM_NODES, hub_network, law_of, runs_of, signed_network
 
 # --- values and derivatives ---------------------------------------------------------------------

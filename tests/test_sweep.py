@@ -13,7 +13,7 @@ import pytest
 import jaxllc
 from jaxllc.errors import InputError
 from jaxllc.sweeps import Outcome, grid, points, read_records, sweep
-from jaxllc.sweeps.devices import members_within
+from jaxllc.sweeps.devices.devices import members_within
 from tests.sweep_problem import killed_at
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.signaling.continuous_time import simulate_signaling
-from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.structure import Parameters
-from jaxllc.signaling.synthetic import GroundTruth, simulate_conditions, synthetic_problem
+from jaxllc.signaling.model.continuous_time import simulate_signaling
+from jaxllc.signaling.model.synthetic import GroundTruth, simulate_conditions, synthetic_problem
+from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.structure import Parameters
 from tests.signaling_problems import published
 
 TOY = (

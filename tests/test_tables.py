@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from jaxllc.data.network import Network
+from jaxllc.data.readers import match, read_edges, read_features, read_states
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.network import Network
-from jaxllc.tables import match, read_edges, read_features, read_states
-from jaxllc.trajectories import Trajectories
 
 WIDE = "time,a,b\n0,1,4\n1,2,5\n2,3,\n3,4,7\n4,6,8\n"
 

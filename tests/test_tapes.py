@@ -6,12 +6,12 @@ import pytest
 import sympy
 from scipy.special import expit
 
+from jaxllc.equations.functions import sigmoid
 from jaxllc.errors import InputError
-from jaxllc.functions import sigmoid
-from jaxllc.symbolic import refit as refits
-from jaxllc.symbolic.refit import BLOCK, MAX_BLOCKS, in_blocks, refit
-from jaxllc.symbolic.skeletons import constant
-from jaxllc.symbolic.tapes import (
+from jaxllc.search.forms import refit as refits
+from jaxllc.search.forms.refit import BLOCK, MAX_BLOCKS, in_blocks, refit
+from jaxllc.search.forms.skeletons import constant
+from jaxllc.search.forms.tapes import (
     MAX_CONSTANTS,
     MAX_INPUTS,
     OPERATIONS,

@@ -5,15 +5,11 @@ import pytest
 import sympy
 from scipy.special import expit
 
-from jaxllc.symbolic.dictionary import (
-    build_dictionary,
-    factor_features,
-    monomial_columns,
-)
-from jaxllc.symbolic.function_atoms import GROUPS
-from jaxllc.symbolic.grammar import FUNCTION_NAMES, Grammar, operators_in
-from jaxllc.symbolic.subset_beam import Columns, beam, combine
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.search.engines.dictionary import build_dictionary, factor_features, monomial_columns
+from jaxllc.search.engines.subset_beam import Columns, beam, combine
+from jaxllc.search.forms.function_atoms import GROUPS
+from jaxllc.search.forms.grammar import FUNCTION_NAMES, Grammar, operators_in
+from jaxllc.search.forms.term_samples import Samples
 
 NAMES = ("x_i", "x_j", "z_i")
 NUM = 60

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import sympy
 
-from jaxllc.expression_calculus import evaluate
-from jaxllc.functions import sigmoid
-from jaxllc.symbolic.grammar import Grammar, operators_in
-from jaxllc.symbolic.search_work import SearchWork
-from jaxllc.symbolic.skeletons import as_written
-from jaxllc.symbolic.term_growth import exchanged, extended, grown
-from jaxllc.symbolic.term_judge import TermJudge, independent_samples
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.equations.expression_calculus import evaluate
+from jaxllc.equations.functions import sigmoid
+from jaxllc.search.forms.grammar import Grammar, operators_in
+from jaxllc.search.forms.search_work import SearchWork
+from jaxllc.search.forms.skeletons import as_written
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.term.term_growth import exchanged, extended, grown
+from jaxllc.search.term.term_judge import TermJudge, independent_samples
 
 X, Y = SYMBOLS = sympy.symbols("x_i x_j")
 

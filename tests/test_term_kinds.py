@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from jaxllc.symbolic.dictionary import build_dictionary, single_functions
-from jaxllc.symbolic.function_atoms import Argument, atoms_of
-from jaxllc.symbolic.grammar import Grammar, operators_in
-from jaxllc.symbolic.search_enumerate import EnumerationEngine
-from jaxllc.symbolic.subset_beam import Columns, beam
-from jaxllc.symbolic.term_judge import TermJudge
+from jaxllc.search.engines.dictionary import build_dictionary, single_functions
+from jaxllc.search.engines.enumeration import EnumerationEngine
+from jaxllc.search.engines.subset_beam import Columns, beam
+from jaxllc.search.forms.function_atoms import Argument, atoms_of
+from jaxllc.search.forms.grammar import Grammar, operators_in
+from jaxllc.search.term.term_judge import TermJudge
 from tests.test_term_search import samples_of, values_of
 
 # Function of both inputs, and the functions that a search may use: few, so that it is quick.

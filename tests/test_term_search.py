@@ -10,13 +10,13 @@ import sympy
 from scipy.special import expit
 
 from jaxllc.errors import InputError
-from jaxllc.fitting.neural_fit import TermSamples
-from jaxllc.symbolic import neural_proposals
-from jaxllc.symbolic.grammar import FUNCTION_NAMES, Grammar, operators_in
-from jaxllc.symbolic.search_enumerate import EnumerationEngine
-from jaxllc.symbolic.skeletons import as_written
-from jaxllc.symbolic.term_samples import Samples
-from jaxllc.symbolic.term_search import search_term, term_engine
+from jaxllc.neural.neural_fit import TermSamples
+from jaxllc.search.engines.enumeration import EnumerationEngine
+from jaxllc.search.forms.grammar import FUNCTION_NAMES, Grammar, operators_in
+from jaxllc.search.forms.skeletons import as_written
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.laws import neural_proposals
+from jaxllc.search.term.term_search import search_term, term_engine
 
 BOTH = ("x_i", "x_j")
 

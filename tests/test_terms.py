@@ -7,9 +7,9 @@ import pytest
 import sympy
 from numpy import cos, exp, sin, tanh
 
-from jaxllc.expression_calculus import evaluate
-from jaxllc.network import Network
-from jaxllc.terms import INTERACTION, SELF, Stage, Term, TermFamily, inner_symbol, sigmoid
+from jaxllc.data.network import Network
+from jaxllc.dynamics.terms import INTERACTION, SELF, Stage, Term, TermFamily, inner_symbol, sigmoid
+from jaxllc.equations.expression_calculus import evaluate
 
 NUM_NODES, NUM_TIMES = 9, 5
 W0, W1 = inner_symbol(0), inner_symbol(1)

@@ -7,10 +7,16 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import jaxllc
-from jaxllc import time_limit
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.time_limit import TimeLimit, TimeOverError, check_time, seconds_left, time_is_over
-from jaxllc.trajectories import Trajectories
+from jaxllc.running import time_limit
+from jaxllc.running.time_limit import (
+    TimeLimit,
+    TimeOverError,
+    check_time,
+    seconds_left,
+    time_is_over,
+)
 
 
 class Clock:
@@ -30,7 +36,7 @@ def clock(monkeypatch):
     ours = Clock()
     for module in ("time_limit", "symbolic.judge", "symbolic.standing"):
         monkeypatch.setattr(f"jaxllc.{module}.clock", ours)
-    monkeypatch.setattr("jaxllc.fitting.trajectory_problem.clock", ours)
+    monkeypatch.setattr("jaxllc.fit.trajectory_problem.clock", ours)
     return ours
 
 
@@ -202,7 +208,7 @@ def test_an_interrupt_before_the_first_law_is_an_interrupt(small_runs, small_net
 def test_an_interrupt_while_the_law_is_finished_finishes_it_at_once(
     monkeypatch, small_runs, small_network
 ):
-    from jaxllc.symbolic import assemble
+    from jaxllc.discovery import assemble
 
     calls = []
     front = assemble.pareto_front

@@ -9,17 +9,23 @@ import pytest
 
 from jaxllc.errors import InputError
 from jaxllc.signaling import PriorNetwork, train
-from jaxllc.signaling.neighbour_sums import padded_weights, sum_neighbours
-from jaxllc.signaling.spectral_radius import edges_on_loops
-from jaxllc.signaling.steady_state import product, transposed_product
-from jaxllc.signaling.structure import structure_of
-from jaxllc.signaling.training import advance, correlation, initial_state, most_epochs, prepare
-from jaxllc.signaling.training_state import Rates, Shape
+from jaxllc.signaling.model.neighbour_sums import padded_weights, sum_neighbours
+from jaxllc.signaling.model.spectral_radius import edges_on_loops
+from jaxllc.signaling.model.steady_state import product, transposed_product
+from jaxllc.signaling.network.structure import structure_of
+from jaxllc.signaling.training.train import (
+    advance,
+    correlation,
+    initial_state,
+    most_epochs,
+    prepare,
+)
+from jaxllc.signaling.training.training_state import Rates, Shape
 from jaxllc.sweeps import Grid, grid, read_records, read_snapshots, train_sweep, training, zipped
+from jaxllc.sweeps.devices.padding import of_one_shape
+from jaxllc.sweeps.devices.vmapped import advance_program
 from jaxllc.sweeps.figures import divergence
 from jaxllc.sweeps.members import Problem, members_of
-from jaxllc.sweeps.padding import of_one_shape
-from jaxllc.sweeps.vmapped import advance_program
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
 
 GRID = grid(l2=[1e-6, 1e-2], seed=range(2)) + grid(learning_rate=[3e-3], seed=[5])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxllc.signaling import SignalingSettings, train
-from jaxllc.signaling.training_outcome import best_epoch, failure, untrained_note
-from jaxllc.signaling.training_state import HISTORY
+from jaxllc.signaling.training.training_outcome import best_epoch, failure, untrained_note
+from jaxllc.signaling.training.training_state import HISTORY
 from jaxllc.sweeps import grid, train_sweep
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from jaxllc.data.readers import read_states
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
-from jaxllc.tables import read_states
-from jaxllc.trajectories import Trajectories
 
 
 def two_variables() -> Trajectories:

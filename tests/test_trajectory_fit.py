@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import sympy
 
-from jaxllc.fitting.candidate_law import CandidateLaw
-from jaxllc.fitting.smoothing import refine_times
-from jaxllc.fitting.trajectory_fit import fit_trajectories, information, score_test, screen
-from jaxllc.fitting.trajectory_problem import TrajectoryProblem
-from jaxllc.network import Network
-from jaxllc.trajectories import Trajectories
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_fit import fit_trajectories, information, score_test, screen
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.smoothing.smooth import refine_times
 from tests.fit_problems import (
     W0,
     X_I,

@@ -9,8 +9,8 @@ import pytest
 from jaxllc.errors import InputError
 from jaxllc.signaling import Conditions, SignalingModel, SignalingSettings, preset, train
 from jaxllc.signaling.arguments import conditions_of, folds_of, prior_of
+from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.settings import settings_of
-from jaxllc.signaling.structure import Parameters
 from jaxllc.sweeps import grid, points, sweep
 from jaxllc.sweeps.grids import grid_of
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS

@@ -8,12 +8,12 @@ import sympy
 
 import jaxllc
 from jaxllc import generators
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.dynamics.terms import INTERACTION, SELF, TermFamily
+from jaxllc.equations.expressions import parse
 from jaxllc.errors import InputError
-from jaxllc.expressions import parse
-from jaxllc.known_terms import known_families
-from jaxllc.terms import INTERACTION, SELF, TermFamily
-from jaxllc.trajectories import Trajectories
-from jaxllc.units import Unit, Units
+from jaxllc.knowledge.known_terms import known_families
+from jaxllc.knowledge.units import Unit, Units
 from tests.fit_problems import solved
 
 # --- reading --------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxllc.aggregation import graph_of
-from jaxllc.equations import Equation
+from jaxllc.data.message_passing import graph_of
+from jaxllc.data.network import Network
+from jaxllc.dynamics.vector_field import from_equations
+from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError
-from jaxllc.network import Network
-from jaxllc.vector_field import from_equations
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxllc import waiting
+from jaxllc.running import waiting
+from jaxllc.running.waiting import Pace, StalledError, aside, computed, finished
 from jaxllc.sweeps import Outcome, grid, sweep, train_sweep, training
-from jaxllc.waiting import Pace, StalledError, aside, computed, finished
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +67,7 @@ def test_what_work_aside_raises_comes_back():
 INTERRUPTED = """
 import os, signal, threading
 import jax, jax.numpy as jnp
-from jaxllc.waiting import aside, computed, finished
+from jaxllc.running.waiting import aside, computed, finished
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore it
 # XLA runs a program whose steps are next to nothing before the call returns, so they are products.
 program = jax.jit(lambda x, n: jax.lax.fori_loop(0, n, lambda _, y: jnp.cos(y @ y), x))

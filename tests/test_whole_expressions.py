@@ -8,14 +8,14 @@ import pytest
 import sympy
 
 import jaxllc
-from jaxllc.equations import Equation
+from jaxllc.dynamics.terms import SELF, Term, TermFamily, inner_symbol
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expression_building import representable, sum_of
+from jaxllc.equations.expressions import evaluate, parse, to_text
+from jaxllc.equations.functions import sigmoid
 from jaxllc.errors import InputError
-from jaxllc.expression_building import representable, sum_of
-from jaxllc.expressions import evaluate, parse, to_text
-from jaxllc.functions import sigmoid
-from jaxllc.law import Law
-from jaxllc.law_text import equation_line, rounded
-from jaxllc.terms import SELF, Term, TermFamily, inner_symbol
+from jaxllc.law.law import Law
+from jaxllc.law.law_text import equation_line, rounded
 
 x, y = sympy.symbols("x_i x_j")
 

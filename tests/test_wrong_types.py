@@ -13,8 +13,12 @@ import pytest
 
 from jaxllc import self_pruning, signaling, sweeps
 from jaxllc.errors import InputError
-from jaxllc.signaling import cross_validation, figures, model, synthetic, training
-from jaxllc.signaling.structure import Parameters
+from jaxllc.signaling import figures
+from jaxllc.signaling.model import signaling_model as model
+from jaxllc.signaling.model import synthetic
+from jaxllc.signaling.network.structure import Parameters
+from jaxllc.signaling.training import cross_validation
+from jaxllc.signaling.training import train as training
 from jaxllc.sweeps import training as sweep_training
 from tests.planted_study import random_study
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
@@ -308,7 +312,7 @@ def nothing_is_trained(monkeypatch, tmp_path):
     monkeypatch.setattr(sweep_training._Trainer, "_per_device", lambda *_: 1)
     monkeypatch.setattr(model, "settle", reached)
     monkeypatch.setattr(synthetic, "_steady_activities", reached)
-    monkeypatch.setattr("jaxllc.signaling.continuous_time._run", reached)
+    monkeypatch.setattr("jaxllc.signaling.model.continuous_time._run", reached)
 
 
 def arguments_of(function, given, fixed):

@@ -10,14 +10,14 @@ import pytest
 
 import jaxllc
 from jaxllc import generators, known_laws, metrics
-from jaxllc.discovery_settings import checked_settings
-from jaxllc.equations import Equation
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError
-from jaxllc.forecast import hold_out
-from jaxllc.law import Law
-from jaxllc.network import Network
+from jaxllc.law.forecast import hold_out
+from jaxllc.law.law import Law
+from jaxllc.settings.discover_settings import checked_settings
 from jaxllc.symbolic import Grammar, Samples, search_term
-from jaxllc.trajectories import Trajectories
 
 TIMES = np.linspace(0, 1, 6)
 NETWORK = generators.erdos_renyi(6, 2.0, seed=0)
@@ -255,7 +255,7 @@ def test_pairs_become_a_network_as_the_sentence_says():
 
 def test_labels_set_the_order_of_an_initial_state():
     names, variables = NETWORK.names, ("x", "y")
-    from jaxllc.simulation_input import state_values
+    from jaxllc.dynamics.simulation_input import state_values
 
     state = np.random.default_rng(0).random((6, 2))
     frame = pd.DataFrame(state, index=list(names), columns=list(variables))
@@ -269,7 +269,7 @@ def test_labels_set_the_order_of_an_initial_state():
 
 
 def test_a_law_may_stand_where_its_field_is_wanted():
-    from jaxllc.simulation_input import field_of
+    from jaxllc.dynamics.simulation_input import field_of
 
     assert field_of(LAW).variables == ("x",)
     with pytest.raises(InputError, match="vector field"):

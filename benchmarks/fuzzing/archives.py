@@ -43,8 +43,8 @@ def _problem() -> Any:
 
 @cache
 def _model() -> _Arrays:
-    from jaxllc.signaling.model import SignalingModel
-    from jaxllc.signaling.structure import Parameters
+    from jaxllc.signaling.model.signaling_model import SignalingModel
+    from jaxllc.signaling.network.structure import Parameters
 
     prior, conditions = _problem()
     r = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def _model() -> _Arrays:
 
 @READERS.add(lambda r: {"model.npz": npz_bytes(r, _model()), "use": r.random()})
 def model(given: Any) -> str | None:
-    from jaxllc.signaling.model import SignalingModel
+    from jaxllc.signaling.model.signaling_model import SignalingModel
 
     found = SignalingModel.load(given["model.npz"])
     repr(found)
@@ -70,9 +70,9 @@ def model(given: Any) -> str | None:
 
 @cache
 def _training() -> Any:
-    from jaxllc.signaling import checkpoint
     from jaxllc.signaling.settings import SignalingSettings
-    from jaxllc.signaling.training import HISTORY, initial_state, prepare
+    from jaxllc.signaling.training import checkpoint
+    from jaxllc.signaling.training.train import HISTORY, initial_state, prepare
 
     prior, conditions = _problem()
     settings = SignalingSettings()
@@ -88,8 +88,8 @@ def _training() -> Any:
 def checkpoint(given: Any) -> str | None:
     import jax
 
-    from jaxllc.signaling import checkpoint
-    from jaxllc.signaling.training import history_of
+    from jaxllc.signaling.training import checkpoint
+    from jaxllc.signaling.training.train import history_of
 
     template, mark, _ = _training()
     state, history = checkpoint.read_checkpoint(given["checkpoint.npz"], template, mark)
@@ -102,8 +102,8 @@ def checkpoint(given: Any) -> str | None:
 
 @cache
 def _snapshots() -> _Arrays:
-    from jaxllc.signaling.structure import Parameters
-    from jaxllc.signaling.training import HISTORY, history_of
+    from jaxllc.signaling.network.structure import Parameters
+    from jaxllc.signaling.training.train import HISTORY, history_of
     from jaxllc.sweeps.snapshots import Snapshots, write_snapshots
 
     ones = np.ones(3)

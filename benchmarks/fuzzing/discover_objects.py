@@ -38,8 +38,8 @@ def _number_or_text(cell: str) -> Any:
 
 
 def _data(r: Random) -> Case:
-    from jaxllc.network import Network
-    from jaxllc.trajectories import Trajectories
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
 
     names = [f"n{k}" for k in range(3)]
     times, states = (
@@ -62,8 +62,8 @@ def _data(r: Random) -> Case:
 
 @READERS.add(_data, DEAR)
 def discover_data(given: Any) -> str | None:
+    from jaxllc.data.inputs import checked_data
     from jaxllc.diagnosis import data_notes
-    from jaxllc.discovery_data import checked_data
 
     runs, network = checked_data(given["data"], given["network"])
     data_notes(runs, network)
@@ -94,8 +94,8 @@ def _discover(r: Random) -> Case:
 
 @READERS.add(_discover, DEAR)
 def discover_choices(given: Any) -> None:
-    from jaxllc.discovery_settings import checked_settings
-    from jaxllc.prior_knowledge import PriorKnowledge
+    from jaxllc.knowledge.prior_knowledge import PriorKnowledge
+    from jaxllc.settings.discover_settings import checked_settings
 
     settings = checked_settings(None, given)
     PriorKnowledge.of(settings, ("x", "y"), ("w",))

@@ -68,7 +68,7 @@ def _table(r: Random) -> Case:
 
 @READERS.add(_table, _FEW)
 def large_tables(given: Any) -> None:
-    from jaxllc import tables
+    from jaxllc.data import readers as tables
     from jaxllc.signaling import Conditions, PriorNetwork
 
     path, reader = given["table.csv"], given["reader"]
@@ -101,7 +101,7 @@ def _bomb(r: Random) -> Case:
 
 @READERS.add(_bomb, 10)
 def large_archives(given: Any) -> None:
-    from jaxllc.signaling.model import SignalingModel
+    from jaxllc.signaling.model.signaling_model import SignalingModel
     from jaxllc.sweeps.snapshots import read_snapshots
 
     if given["reader"] == "model":
@@ -141,7 +141,7 @@ def _text(r: Random) -> Case:
 
 @READERS.add(_text, _FEW)
 def large_expressions(given: Any) -> str | None:
-    from jaxllc.expressions import parse, to_text
+    from jaxllc.equations.expressions import parse, to_text
 
     found = parse(given["text"])
     return None if parse(to_text(found)) == found else "its text is read as another expression"
@@ -169,7 +169,7 @@ def _json(r: Random) -> Case:
 
 @READERS.add(_json, _FEW)
 def large_json(given: Any) -> None:
-    from jaxllc.law import load_law
+    from jaxllc.law.law import load_law
     from jaxllc.signaling.settings import SignalingSettings
     from jaxllc.sweeps.records import read_records
 

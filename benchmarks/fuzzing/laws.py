@@ -69,7 +69,7 @@ def _text(r: Random) -> str:
 
 @READERS.add(lambda r: {"text": _text(r)})
 def expressions(given: Any) -> str | None:
-    from jaxllc.expressions import parse, to_text
+    from jaxllc.equations.expressions import parse, to_text
 
     found = parse(given["text"])
     text = to_text(found)
@@ -83,7 +83,7 @@ _MARKS = ["m", "/", "*", "^", "**", "(", ")", "1", "2", "-", "kg", "99", "100", 
 
 @READERS.add(lambda r: {"text": "".join(r.choices(_MARKS, k=r.choice([1, 3, 6, 12, 60, 400])))})
 def units(given: Any) -> str | None:
-    from jaxllc.units import Unit
+    from jaxllc.knowledge.units import Unit
 
     found = Unit.read(given["text"])
     return None if Unit.read(str(found)) == found else f"its text is read as another unit: {found}"
@@ -114,8 +114,8 @@ def _prior_texts(r: Random) -> Case:
 @READERS.add(_prior_texts, DEAR)
 def known_terms(given: Any) -> None:
     from jaxllc.commands.prior_arguments import prior_of
-    from jaxllc.discovery_settings import checked_settings
-    from jaxllc.prior_knowledge import PriorKnowledge
+    from jaxllc.knowledge.prior_knowledge import PriorKnowledge
+    from jaxllc.settings.discover_settings import checked_settings
 
     choices = prior_of(argparse.Namespace(**given))
     PriorKnowledge.of(checked_settings(None, choices), ("x", "y"), ("w",))
@@ -160,9 +160,9 @@ def _times_text(r: Random) -> str:
 @cache
 def law_trees() -> list[Any]:
     """Laws as the JSON trees of their files: with and without confidence, of one and of two variables."""
-    from jaxllc.confidence import Confidence, Rival, TermFrequency
-    from jaxllc.equations import Equation
-    from jaxllc.law import Constant, FrontRow, Law
+    from jaxllc.equations.equation import Equation
+    from jaxllc.law.confidence import Confidence, Rival, TermFrequency
+    from jaxllc.law.law import Constant, FrontRow, Law
 
     gene = ("-1.01*x_i", "x_j**2/(1 + x_j**2)")
     constant = Constant("x", "self", "-x_i", "coefficient", 1.01, 0.02, "1/s")
@@ -212,7 +212,7 @@ def _law_file(r: Random) -> Case:
 
 @READERS.add(_law_file)
 def law(given: Any) -> str | None:
-    from jaxllc.law import load_law
+    from jaxllc.law.law import load_law
 
     path, use = given["law.json"], given["use"]
     found = load_law(path)

@@ -96,7 +96,7 @@ def _trajectories(r: Random) -> Case:
 
 @READERS.add(_trajectories)
 def trajectories(given: Any) -> str | None:
-    from jaxllc.trajectories import Trajectories
+    from jaxllc.data.trajectories import Trajectories
 
     if given["variables"] is None:
         given = {name: value for name, value in given.items() if name != "variables"}
@@ -156,7 +156,7 @@ def _network(r: Random) -> Case:
 
 @READERS.add(_network)
 def network_objects(given: Any) -> str | None:
-    from jaxllc.network import Network
+    from jaxllc.data.network import Network
 
     how, signed = given["how"], given["signed"]
     if how == "edges":

@@ -132,7 +132,7 @@ def conditions(given: Any) -> str | None:
 
 @READERS.add(lambda r: {"parameters.tsv": table_bytes(r, PARAMETERS)})
 def parameters(given: Any) -> str | None:
-    from jaxllc.signaling.synthetic import GroundTruth
+    from jaxllc.signaling.model.synthetic import GroundTruth
 
     found = GroundTruth.read(given["parameters.tsv"])
     good = all(np.isfinite(values).all() for values in found.parameters)
@@ -152,7 +152,7 @@ def _three_conditions() -> Any:
 
 @READERS.add(lambda r: {"folds.csv": table_bytes(r, FOLDS)})
 def folds(given: Any) -> None:
-    from jaxllc.signaling.folds import read_folds
+    from jaxllc.signaling.data.folds import read_folds
 
     read_folds(given["folds.csv"], _three_conditions())
 

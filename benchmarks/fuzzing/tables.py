@@ -74,7 +74,7 @@ def _states(bases: list[Rows]) -> Any:
 
 
 def _runs_of(path: Path) -> tuple[Any, str | None]:
-    from jaxllc.tables import read_states
+    from jaxllc.data.readers import read_states
 
     runs = read_states(path)
     for run in runs:
@@ -128,7 +128,7 @@ def states_long(given: Any) -> str | None:
 
 @READERS.add(lambda r: {"edges.csv": table_bytes(r, r.choice(EDGES)), "signed": r.random() < 0.5})
 def edges(given: Any) -> str | None:
-    from jaxllc.tables import read_edges
+    from jaxllc.data.readers import read_edges
 
     network = read_edges(given["edges.csv"], signed=given["signed"])
     if not np.isfinite(network.weights).all() or (network.weights == 0).any():
@@ -152,7 +152,7 @@ def edges(given: Any) -> str | None:
 
 @READERS.add(lambda r: {"features.csv": table_bytes(r, r.choice(FEATURES))})
 def features(given: Any) -> str | None:
-    from jaxllc.tables import read_features
+    from jaxllc.data.readers import read_features
 
     found = read_features(given["features.csv"])
     return None if len(found) else "no feature, and no word"
@@ -175,7 +175,7 @@ def _matched(r: Random) -> Case:
 
 @READERS.add(_matched, DEAR)
 def tables_together(given: Any) -> None:
-    from jaxllc.tables import match, read_edges, read_features, read_states
+    from jaxllc.data.readers import match, read_edges, read_features, read_states
 
     runs = read_states(given["states.csv"])
     runs, network = match(runs, read_edges(given["edges.csv"]), allow_isolated=given["alone"])

@@ -50,15 +50,15 @@ def import_everything() -> None:
     import scipy.optimize  # noqa: F401
 
     import jaxllc.commands.discover
-    import jaxllc.commands.signaling_cross_validate
-    import jaxllc.commands.signaling_self_prune
-    import jaxllc.commands.signaling_train
+    import jaxllc.commands.signaling.cross_validate
+    import jaxllc.commands.signaling.self_prune
+    import jaxllc.commands.signaling.train
     import jaxllc.commands.simulate
-    import jaxllc.discovery
-    import jaxllc.forecast
-    import jaxllc.report
+    import jaxllc.discovery.entry
+    import jaxllc.law.forecast
+    import jaxllc.law.report
     import jaxllc.self_pruning
-    import jaxllc.signaling.training
+    import jaxllc.signaling.training.train
     import jaxllc.sweeps.training  # noqa: F401
 
 
@@ -105,7 +105,7 @@ class Command:
             sys.argv = ["jaxllc", *words]
             if before is not None:
                 before()
-            from jaxllc.command_line import console
+            from jaxllc.commands.command_line import console
 
             code = console()
         except SystemExit as done:

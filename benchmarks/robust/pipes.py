@@ -25,7 +25,7 @@ def rows(folder: Path, seed: int) -> Iterator[Row]:
 
 def _inputs(folder: Path, problem: Problem) -> Iterator[Row]:
     """A long table must be read whole, whatever it comes through."""
-    from jaxllc.tables import read_states
+    from jaxllc.data.readers import read_states
 
     header = problem.states.read_text().splitlines()[0]
     columns = header.count(",")

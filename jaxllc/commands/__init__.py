@@ -11,7 +11,8 @@ from types import ModuleType
 
 def modules() -> list[tuple[str, ModuleType]]:
     """Name and module of every command, in the order of the help."""
-    from jaxllc.commands import demo, discover, signaling, simulate
+    from jaxllc.commands import demo, discover, simulate
+    from jaxllc.commands.signaling import group as signaling
 
     return [
         ("demo", demo),

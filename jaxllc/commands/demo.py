@@ -17,13 +17,13 @@ from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
 from jaxllc.commands.progress import StageProgress
 from jaxllc.errors import InputError
-from jaxllc.stage_clock import stage_clock
+from jaxllc.running.stage_clock import stage_clock
 
 if TYPE_CHECKING:
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
     from jaxllc.known_laws import KnownLaw
-    from jaxllc.law import Law
-    from jaxllc.network import Network
-    from jaxllc.trajectories import Trajectories
+    from jaxllc.law.law import Law
 
 LAW = "epidemic"
 NODES, ATTACHMENTS, TIMES, NOISE_DB = 100, 3, 101, 40.0
@@ -47,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Simulate, write, read back, discover, compare."""
     from jaxllc import generators, known_laws, plotting
-    from jaxllc.discovery import discover
-    from jaxllc.report import LawFigure
-    from jaxllc.tables import match, read_edges, read_states
+    from jaxllc.data.readers import match, read_edges, read_states
+    from jaxllc.discovery.entry import discover
+    from jaxllc.law.report import LawFigure
 
     if options.nodes < _FEWEST_NODES:
         raise InputError(f"--nodes is {options.nodes}, but the demo needs at least {_FEWEST_NODES}")
@@ -97,7 +97,7 @@ def _comparison(
     law: Law, known: KnownLaw, observed: Trajectories, predicted: Trajectories
 ) -> dict[str, Any]:
     """Found against true: form, constants, and states that the discovery has not seen."""
-    from jaxllc.forecast import relative_error
+    from jaxllc.law.forecast import relative_error
     from jaxllc.metrics import adjusted_r2, skeleton_equal, worst_coefficient_error
 
     (error,) = relative_error([predicted.states], [observed]).values()
@@ -122,8 +122,8 @@ def _print(
 ) -> None:
     import sympy
 
-    from jaxllc.equations import Equation
-    from jaxllc.law_text import equation_line
+    from jaxllc.equations.equation import Equation
+    from jaxllc.law.law_text import equation_line
 
     unseen = comparison["unseen_network"]
     print(
@@ -159,8 +159,8 @@ def _constants_beside_truth(law: Law, known: KnownLaw) -> str:
     """A line for each constant: its term, value with standard error, and the true value."""
     import sympy
 
-    from jaxllc.expressions import parse
-    from jaxllc.law_text import digits_for
+    from jaxllc.equations.expressions import parse
+    from jaxllc.law.law_text import digits_for
 
     rows = []
     for c in law.constants:

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxllc.command_line import INTERRUPTED
+from jaxllc.commands.command_line import INTERRUPTED
 from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.output import (
     law_record,
@@ -24,15 +24,15 @@ from jaxllc.commands.output import (
 )
 from jaxllc.commands.prior_arguments import PRIOR, add_prior_arguments, prior_of
 from jaxllc.commands.progress import StageProgress, say, with_flags
-from jaxllc.discovery import discover
-from jaxllc.discovery_settings import DiscoverSettings
-from jaxllc.stage_clock import stage_clock
+from jaxllc.discovery.entry import discover
+from jaxllc.running.stage_clock import stage_clock
+from jaxllc.settings.discover_settings import DiscoverSettings
 
 if TYPE_CHECKING:
-    from jaxllc.forecast import Forecast
-    from jaxllc.law import Law
-    from jaxllc.network import Network
-    from jaxllc.trajectories import Trajectories
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
+    from jaxllc.law.forecast import Forecast
+    from jaxllc.law.law import Law
 
 _HELP = {
     "engines": "search engines, separated by commas, asked in this order: pretrained, sparse, operon, pysr",
@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
         runs, network = read_tables(options)
         fitted, late = runs, None
         if options.hold_out is not None:
-            from jaxllc.forecast import hold_out
+            from jaxllc.law.forecast import hold_out
 
             fitted, late = hold_out(runs, options.hold_out)
         seconds: dict[str, float] = {}
@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
                 )
             forecast = None
             if late is not None and law.finished:
-                from jaxllc.forecast import forecast as run_on
+                from jaxllc.law.forecast import forecast as run_on
 
                 progress("forecast")
                 with stage_clock(seconds, "forecast"):
@@ -163,7 +163,7 @@ def _settings_record(options: argparse.Namespace, law: Law) -> dict[str, Any]:
 
 def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network]:
     """The runs with their node features, and the network in the same order of nodes."""
-    from jaxllc.tables import match, read_edges, read_features, read_states
+    from jaxllc.data.readers import match, read_edges, read_features, read_states
 
     runs = read_states(options.states)
     network = read_edges(options.edges, signed=options.signed)

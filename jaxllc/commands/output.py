@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import InputError
-from jaxllc.file_values import plain
-from jaxllc.output_file import (
+from jaxllc.files.file_values import plain
+from jaxllc.files.output_file import (
     is_standard_output,
     is_stream,
     made_folder,
     output_file,
     remove_leftovers,
 )
-from jaxllc.output_lock import LOCK, locked
+from jaxllc.files.output_lock import LOCK, locked
 
 if TYPE_CHECKING:
-    from jaxllc.forecast import Forecast
-    from jaxllc.law import Law
-    from jaxllc.report import LawFigure
-    from jaxllc.trajectories import Trajectories
+    from jaxllc.data.trajectories import Trajectories
+    from jaxllc.law.forecast import Forecast
+    from jaxllc.law.law import Law
+    from jaxllc.law.report import LawFigure
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def write_law_files(
     more: figures that stand before the law's own. A law of an interrupted search goes without report and
     figures, which would keep the user waiting; those of a law that was here before are removed.
     """
-    from jaxllc.report import FIGURE_NAMES, figures_of, write_report
+    from jaxllc.law.report import FIGURE_NAMES, figures_of, write_report
 
     written = [folder / "law.json", folder / "constants.csv", folder / "pareto.csv"]
     law.save(written[0])
@@ -148,7 +148,7 @@ def write_states(runs: Sequence[Trajectories], path: Path) -> None:
 
 def law_record(law: Law) -> dict[str, Any]:
     """A law as plain data for `--json`; equations are text that `jaxllc.load_law` files also hold."""
-    from jaxllc.snapping import unobjected
+    from jaxllc.law.snapping import unobjected
 
     equations = {}
     for variable, equation in law.equations.items():

@@ -17,12 +17,12 @@ import numpy as np
 from jaxllc.commands.output import check_output_file, print_json, print_of, write_states
 from jaxllc.commands.progress import say
 from jaxllc.errors import InputError, nearest_match
-from jaxllc.output_file import is_stream
+from jaxllc.files.output_file import is_stream
 
 if TYPE_CHECKING:
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
     from jaxllc.known_laws import KnownLaw
-    from jaxllc.network import Network
-    from jaxllc.trajectories import Trajectories
 
 _DEFAULT_TIMES = (0.0, 10.0, 101)
 _MOST_TIMES = 1_000_000
@@ -127,9 +127,9 @@ def _range(text: str) -> tuple[float, float]:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate and write; 3 if a run diverged or stalled, which is said once."""
-    from jaxllc.reverse_edges import listed_once, listed_once_sentence
-    from jaxllc.simulate import simulate
-    from jaxllc.tables import read_edges
+    from jaxllc.data.readers import read_edges
+    from jaxllc.data.reverse_edges import listed_once, listed_once_sentence
+    from jaxllc.dynamics.integrate import simulate
 
     target = check_output_file(options.out, options.json)
     law = _find_law(options.law)
@@ -219,7 +219,7 @@ class _SimulatedLaw:
 
 def _find_law(name: str) -> _SimulatedLaw:
     from jaxllc import known_laws
-    from jaxllc.law import load_law
+    from jaxllc.law.law import load_law
 
     if name in known_laws.names():
         known = known_laws.get(name)
@@ -235,7 +235,7 @@ def _find_law(name: str) -> _SimulatedLaw:
 def _features(
     options: argparse.Namespace, law: _SimulatedLaw, network: Network
 ) -> dict[str, np.ndarray]:
-    from jaxllc.tables import read_features
+    from jaxllc.data.readers import read_features
 
     if options.features is not None:
         return read_features(options.features, names=network.names)
@@ -259,7 +259,7 @@ def _initial_states(
     if options.initial is not None:
         if options.initial_range is not None or options.runs > 1:
             raise InputError("give either --initial or random initial states, not both")
-        from jaxllc.tables import read_features
+        from jaxllc.data.readers import read_features
 
         columns = read_features(options.initial, names=network.names)
         for name in variables:
@@ -283,7 +283,7 @@ def _write_features(features: dict[str, np.ndarray], network: Network, target: P
     """The drawn node features beside the states: a discovery from these states needs them."""
     import pandas as pd
 
-    from jaxllc.output_file import output_file
+    from jaxllc.files.output_file import output_file
 
     path = target.with_name(f"{target.stem}-features.csv")
     with output_file(path) as temporary:

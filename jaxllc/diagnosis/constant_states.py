@@ -11,7 +11,7 @@ import numpy as np
 from jaxllc.errors import listed
 
 if TYPE_CHECKING:
-    from jaxllc.trajectories import Trajectories
+    from jaxllc.data.trajectories import Trajectories
 
 # Spread between nodes, relative to the spread of all values, below which a variable is common to all.
 _COMMON = 1e-3

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxllc.data.reverse_edges import listed_once, listed_once_sentence
 from jaxllc.diagnosis.window_rates import WindowRates, plain_columns, rest
 from jaxllc.errors import InputError
-from jaxllc.reverse_edges import listed_once, listed_once_sentence
 
 if TYPE_CHECKING:
-    from jaxllc.network import Network
+    from jaxllc.data.network import Network
 
 # What plain terms leave, relative to the network as given, below which another reading is better.
 _BETTER = 0.5
@@ -101,7 +101,7 @@ def _both_ways(network: Network) -> Network | None:
 
 
 def _turned(network: Network) -> Network:
-    from jaxllc.network import build_network
+    from jaxllc.data.network import build_network
 
     return build_network(
         network.receivers, network.senders, network.weights, network.names, signed=True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxllc.data.reverse_edges import has_reverse, listed_once
 from jaxllc.diagnosis.constant_states import (
     held_nodes,
     held_sentence,
@@ -15,12 +16,11 @@ from jaxllc.diagnosis.constant_states import (
 )
 from jaxllc.diagnosis.wrapped_phases import wrapped_phases, wrapped_sentence
 from jaxllc.errors import InputError
-from jaxllc.reverse_edges import has_reverse, listed_once
 
 if TYPE_CHECKING:
-    from jaxllc.law import Law
-    from jaxllc.network import Network
-    from jaxllc.trajectories import Trajectories
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
+    from jaxllc.law.law import Law
 
 # Chi-squared per sample above which a law does not explain the samples; adjusted R2 below which, where no
 # noise is known.

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxllc.fitting.smoothing import smooth
+from jaxllc.smoothing.smooth import smooth
 
 if TYPE_CHECKING:
     import scipy.sparse
 
-    from jaxllc.network import Network
-    from jaxllc.trajectories import Trajectories
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
 
 # Windows that a run is cut into at most.
 _WINDOWS = 40

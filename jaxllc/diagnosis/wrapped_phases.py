@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxllc.trajectories import Trajectories
+    from jaxllc.data.trajectories import Trajectories
 
 # Periods of angles in use, and how they are written.
 _PERIODS = ((2 * math.pi, "2 pi"), (360.0, "360"), (1.0, "1"))

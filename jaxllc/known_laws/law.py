@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.equations import Equation
+from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError, check_integer, check_number, nearest_match
 
 if TYPE_CHECKING:
     import sympy
 
-    from jaxllc.network import Network
-    from jaxllc.trajectories import Trajectories
-    from jaxllc.vector_field import VectorField
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
+    from jaxllc.dynamics.vector_field import VectorField
 
 Range = tuple[float, float]
 _MOST = 100_000_000  # nodes and times that are drawn
@@ -75,7 +75,7 @@ class KnownLaw:
 
     def vector_field(self) -> VectorField:
         """The field of this law, made from `equations`."""
-        from jaxllc.vector_field import from_equations
+        from jaxllc.dynamics.vector_field import from_equations
 
         return from_equations(self.equations, self.feature_names)
 
@@ -117,8 +117,8 @@ class KnownLaw:
         and is nan from there. solver_options go to `jaxllc.simulate.simulate`, which also lists
         what is raised.
         """
-        from jaxllc.simulate import simulate
-        from jaxllc.trajectory_input import feature_arrays
+        from jaxllc.data.trajectory_input import feature_arrays
+        from jaxllc.dynamics.integrate import simulate
 
         if not hasattr(network, "num_nodes"):
             raise InputError(
@@ -147,8 +147,8 @@ class KnownLaw:
         return result.trajectories
 
     def __str__(self) -> str:
-        from jaxllc.expressions import to_text
-        from jaxllc.sum_symbols import with_sums_written_out
+        from jaxllc.equations.expressions import to_text
+        from jaxllc.equations.sum_symbols import with_sums_written_out
 
         lines = []
         for variable, (self_term, interaction_term) in self.equations.items():
@@ -162,7 +162,7 @@ class KnownLaw:
 def _with_numbers(text: str, values: Mapping[str, float]) -> sympy.Expr:
     import sympy
 
-    from jaxllc.expressions import parse
+    from jaxllc.equations.expressions import parse
 
     numbers = {sympy.Symbol(name): parse(repr(value)) for name, value in values.items()}
     return parse(text).subs(numbers, simultaneous=True)

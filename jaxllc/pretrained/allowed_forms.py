@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import sympy
 
-from jaxllc.functions import sigmoid
+from jaxllc.equations.functions import sigmoid
 from jaxllc.pretrained.alphabet import KINDS
-from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.skeletons import made
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.skeletons import made
 
 _QUARTER = sympy.Float(0.5 * np.pi)
 # What else the functions of skeletons can be written with, each by itself.

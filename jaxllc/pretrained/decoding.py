@@ -16,7 +16,7 @@ from flax import nnx
 from jaxllc.errors import InputError, check_integer
 from jaxllc.pretrained.alphabet import LENGTH, Alphabet
 from jaxllc.pretrained.model import NEVER, SkeletonModel
-from jaxllc.waiting import computed
+from jaxllc.running.waiting import computed
 
 
 class Decoded(NamedTuple):

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from jaxllc.pretrained.alphabet import Alphabet
-from jaxllc.pretrained.corpus_values import monomials_at
+from jaxllc.pretrained.training.corpus_values import monomials_at
 
 _CHUNK = 256  # sets at a time, so that their columns stay in the cache
 _LOWEST = 1e-5  # residual, relative to the spread of the values, below which all are alike

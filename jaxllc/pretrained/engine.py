@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import sympy
 
-from jaxllc.expression_building import is_real
+from jaxllc.equations.expression_building import is_real
 from jaxllc.pretrained.allowed_forms import allowed_form, allowed_kinds
 from jaxllc.pretrained.alphabet import Alphabet
 from jaxllc.pretrained.decoding import allowed_symbols, decode
@@ -20,9 +20,9 @@ from jaxllc.pretrained.model import NEVER, SkeletonModel
 from jaxllc.pretrained.normal_form import Structures, canonical, empty, identity, joined, renamed
 from jaxllc.pretrained.starts import fitted
 from jaxllc.pretrained.strings import structures_of
-from jaxllc.symbolic.grammar import Grammar
-from jaxllc.symbolic.search_work import spend, work_is_over
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.search_work import spend, work_is_over
+from jaxllc.search.forms.term_samples import Samples
 
 _MOST_POINTS = 256  # that are described
 # Targets whose strings are written at a time; on the CPU more of them take as much longer.

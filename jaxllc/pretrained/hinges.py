@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import sympy
 
-from jaxllc.functions import extreme
+from jaxllc.equations.functions import extreme
 
 # What is left of a coefficient in a branch, relative to that in c u, when it counts as cancelled.
 _CANCELLED = 0.15

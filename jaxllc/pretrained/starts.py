@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
+from jaxllc.equations.functions import sigmoid
 from jaxllc.errors import InputError
-from jaxllc.functions import sigmoid
 from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KINDS, Alphabet
-from jaxllc.pretrained.corpus_inputs import log_uniform, signs
-from jaxllc.pretrained.corpus_values import function_values, monomials_at
 from jaxllc.pretrained.normal_form import Structures
-from jaxllc.symbolic.refit import in_blocks, refit
-from jaxllc.symbolic.skeletons import Skeleton, constant
-from jaxllc.symbolic.tapes import Tape, write_tape
-from jaxllc.symbolic.term_samples import Samples, scale_of
+from jaxllc.pretrained.training.corpus_inputs import log_uniform, signs
+from jaxllc.pretrained.training.corpus_values import function_values, monomials_at
+from jaxllc.search.forms.refit import in_blocks, refit
+from jaxllc.search.forms.skeletons import Skeleton, constant
+from jaxllc.search.forms.tapes import Tape, write_tape
+from jaxllc.search.forms.term_samples import Samples, scale_of
 
 _MOST_POINTS = 256
 _SYMPY = {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxllc.errors import InputError
-from jaxllc.output_file import output_file
+from jaxllc.files.output_file import output_file
 
 _TYPES = ("f8", "f4", "f2", "i8", "i4", "u4", "u1", "b1")
 

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from jaxllc.errors import InputError
-from jaxllc.json_text import parse_json
+from jaxllc.files.json_text import parse_json
 from jaxllc.pretrained.model import ModelSettings, SkeletonModel, blank_model
 from jaxllc.pretrained.tensors import read_tensors, write_tensors
 

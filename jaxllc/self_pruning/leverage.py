@@ -14,13 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.signaling.model import TOLERANCE, reachable
-from jaxllc.signaling.neighbour_sums import take
-from jaxllc.signaling.steady_state import steady_state
-from jaxllc.signaling.structure import Parameters, Structure, drive_of, outputs_of
-from jaxllc.signaling.training import dtype
-from jaxllc.sweeps.vmapped import COARSE
-from jaxllc.waiting import computed
+from jaxllc.running.waiting import computed
+from jaxllc.signaling.model.neighbour_sums import take
+from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
+from jaxllc.signaling.model.steady_state import steady_state
+from jaxllc.signaling.network.structure import Parameters, Structure, drive_of, outputs_of
+from jaxllc.signaling.training.train import dtype
+from jaxllc.sweeps.devices.vmapped import COARSE
 
 if TYPE_CHECKING:
     from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel

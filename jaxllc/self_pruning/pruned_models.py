@@ -27,21 +27,21 @@ from jaxllc.errors import (
     nearest_match,
     quoted,
 )
-from jaxllc.output_file import made_folder
+from jaxllc.files.output_file import made_folder
+from jaxllc.running.waiting import computed
 from jaxllc.self_pruning.curves import FIGURES, curve_table
 from jaxllc.self_pruning.separation import check_study
 from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
 from jaxllc.signaling.arguments import seeds_of
-from jaxllc.signaling.model import TOLERANCE, reachable
-from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.structure import settle
-from jaxllc.signaling.training import correlation, dtype, mean_squared_error
+from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
+from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.structure import settle
+from jaxllc.signaling.training.train import correlation, dtype, mean_squared_error
+from jaxllc.sweeps.devices.vmapped import COARSE
 from jaxllc.sweeps.grids import Grid, Point
 from jaxllc.sweeps.records import DONE
 from jaxllc.sweeps.runner import Progress
 from jaxllc.sweeps.training import train_sweep
-from jaxllc.sweeps.vmapped import COARSE
-from jaxllc.waiting import computed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxllc.errors import InputError
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.prior_network import PriorNetwork
-from jaxllc.signaling.spurious_edges import is_spurious
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.spurious_edges import is_spurious
 
 FEWEST = 10  # edges that a class or a fold is judged by
 

@@ -29,17 +29,17 @@ from jaxllc.errors import (
     check_path,
     quoted,
 )
-from jaxllc.output_file import made_folder
+from jaxllc.files.output_file import made_folder
 from jaxllc.self_pruning.scorable import unscored_note
 from jaxllc.self_pruning.study_arguments import check_part, checked_penalties, checked_seeds
 from jaxllc.signaling.arguments import conditions_of, prior_of
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.spurious_edges import KINDS, SIGNS, add_spurious_edges, is_spurious
+from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
-from jaxllc.signaling.spurious_edges import KINDS, SIGNS, add_spurious_edges, is_spurious
-from jaxllc.signaling.structure import Parameters
-from jaxllc.signaling.training import dtype
-from jaxllc.sweeps.cluster import check_cluster, is_local
+from jaxllc.signaling.training.train import dtype
+from jaxllc.sweeps.devices.cluster import check_cluster, is_local
 from jaxllc.sweeps.grids import Grid, grid, zipped
 from jaxllc.sweeps.members import Problem
 from jaxllc.sweeps.runner import INTERRUPTED, Progress

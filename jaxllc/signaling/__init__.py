@@ -3,26 +3,26 @@
 from jaxllc.lazy_names import lazy_names
 
 _HOMES = {
-    "Conditions": "conditions",
-    "CrossValidation": "cross_validation",
-    "GroundTruth": "synthetic",
+    "Conditions": "data.conditions",
+    "CrossValidation": "training.cross_validation",
+    "GroundTruth": "model.synthetic",
     "PRESETS": "settings",
-    "Prediction": "model",
-    "PriorNetwork": "prior_network",
-    "SignalingFit": "training",
-    "SignalingModel": "model",
+    "Prediction": "model.signaling_model",
+    "PriorNetwork": "network.prior_network",
+    "SignalingFit": "training.train",
+    "SignalingModel": "model.signaling_model",
     "SignalingSettings": "settings",
-    "cross_validate": "cross_validation",
-    "leave_out_folds": "folds",
+    "cross_validate": "training.cross_validation",
+    "leave_out_folds": "data.folds",
     "preset": "settings",
-    "published_folds": "folds",
-    "add_spurious_edges": "spurious_edges",
-    "is_spurious": "spurious_edges",
-    "read_folds": "folds",
+    "published_folds": "data.folds",
+    "add_spurious_edges": "network.spurious_edges",
+    "is_spurious": "network.spurious_edges",
+    "read_folds": "data.folds",
     "self_pruning_study": "jaxllc.self_pruning.study",  # it stands on the sweeps, and they on this package
-    "simulate_conditions": "synthetic",
-    "simulate_signaling": "continuous_time",
-    "train": "training",
+    "simulate_conditions": "model.synthetic",
+    "simulate_signaling": "model.continuous_time",
+    "train": "training.train",
 }
 
 __all__ = sorted(_HOMES)

@@ -14,16 +14,16 @@ import numpy as np
 from jaxllc.errors import InputError, check_seed, listing, quoted
 
 if TYPE_CHECKING:
-    from jaxllc.signaling.conditions import Conditions
-    from jaxllc.signaling.folds import Folds
-    from jaxllc.signaling.prior_network import PriorNetwork
+    from jaxllc.signaling.data.conditions import Conditions
+    from jaxllc.signaling.data.folds import Folds
+    from jaxllc.signaling.network.prior_network import PriorNetwork
 
 
 def prior_of(
     value: Any, conditions: Conditions | None = None, argument: str = "prior"
 ) -> PriorNetwork:
     """A prior network as it is, or in a file or DataFrame of edges, whose ends fit the conditions."""
-    from jaxllc.signaling.prior_network import PriorNetwork
+    from jaxllc.signaling.network.prior_network import PriorNetwork
 
     if isinstance(value, PriorNetwork):
         return value
@@ -39,7 +39,7 @@ def prior_of(
 
 def conditions_of(value: Any, argument: str = "conditions") -> Conditions:
     """Conditions as they are, or in two paths or two DataFrames: ligand levels and TF activities."""
-    from jaxllc.signaling.conditions import Conditions
+    from jaxllc.signaling.data.conditions import Conditions
 
     if isinstance(value, Conditions):
         return value
@@ -71,7 +71,7 @@ def seeds_of(value: Any, argument: str = "seeds") -> tuple[int, ...]:
 
 def folds_of(value: Any, conditions: Conditions) -> Folds:
     """Folds as tuples of names; from a list of lists, a mapping of lists, or the path of a table."""
-    from jaxllc.signaling.folds import check_folds, read_folds
+    from jaxllc.signaling.data.folds import check_folds, read_folds
 
     if isinstance(value, str | os.PathLike):
         return read_folds(value, conditions)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from jaxllc.signaling.model import Prediction
+    from jaxllc.signaling.model.signaling_model import Prediction
 
 _SHOWN_TFS = 20
 _SHOWN_CONDITIONS = 40
@@ -38,7 +38,7 @@ def plot_fit(
     held_out: conditions that the model was not fitted to, drawn on top in another colour. Raises
     InputError where a condition or TF that was measured has no prediction.
     """
-    from jaxllc.signaling.training import correlation
+    from jaxllc.signaling.training.train import correlation
 
     measured, predicted = _table("measured", measured), _table("predicted", predicted)
     predicted = _aligned(measured, predicted)
@@ -90,7 +90,7 @@ def plot_conditions(
 
     Arguments as in `plot_fit`. A condition in which nothing varies has no r, and says so.
     """
-    from jaxllc.signaling.training import correlation
+    from jaxllc.signaling.training.train import correlation
 
     measured, predicted = _table("measured", measured), _table("predicted", predicted)
     predicted = _aligned(measured, predicted)

@@ -22,7 +22,7 @@ from jaxllc.errors import (
     nearest_match,
     quoted,
 )
-from jaxllc.json_text import read_json
+from jaxllc.files.json_text import read_json
 
 # What a settings.json holds beside the settings: what else its run was told.
 RUN = ("seed", "seeds", "study")
@@ -79,7 +79,7 @@ class SignalingSettings:
     spectral_steepness: float = 21.0
 
     def __post_init__(self) -> None:
-        from jaxllc.signaling.activations import activation
+        from jaxllc.signaling.model.activations import activation
 
         activation(self.activation)
         for field in fields(self):

@@ -9,21 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.model import TOLERANCE, SignalingModel
-from jaxllc.signaling.penalties import wrong_signs
-from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.model.penalties import wrong_signs
+from jaxllc.signaling.model.signaling_model import TOLERANCE, SignalingModel
+from jaxllc.signaling.model.spectral_radius import spectral_radius
+from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.structure import Parameters, Structure
 from jaxllc.signaling.settings import SignalingSettings
-from jaxllc.signaling.spectral_radius import spectral_radius
-from jaxllc.signaling.structure import Parameters, Structure
-from jaxllc.signaling.training import (
-    correlation,
-    history_of,
-    mean_squared_error,
-    model_of,
-)
-from jaxllc.signaling.training_outcome import MEND, best_epoch, failure, untrained_note
-from jaxllc.signaling.training_state import Shape
+from jaxllc.signaling.training.train import correlation, history_of, mean_squared_error, model_of
+from jaxllc.signaling.training.training_outcome import MEND, best_epoch, failure, untrained_note
+from jaxllc.signaling.training.training_state import Shape
 from jaxllc.sweeps.grids import Point
 from jaxllc.sweeps.records import DIVERGED, DONE
 from jaxllc.sweeps.runner import Outcome

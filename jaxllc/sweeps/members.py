@@ -19,17 +19,17 @@ from jaxllc.errors import (
     nearest_match,
 )
 from jaxllc.signaling.arguments import check_kind, folds_of
-from jaxllc.signaling.checkpoint import fingerprint
-from jaxllc.signaling.condition_notes import once
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.data.condition_notes import once
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.structure import Data, Structure
 from jaxllc.signaling.settings import SignalingSettings
-from jaxllc.signaling.structure import Data, Structure
-from jaxllc.signaling.training import dtype, initial_state, prepare
-from jaxllc.signaling.training_state import Rates, Shape
+from jaxllc.signaling.training.checkpoint import fingerprint
+from jaxllc.signaling.training.train import dtype, initial_state, prepare
+from jaxllc.signaling.training.training_state import Rates, Shape
+from jaxllc.sweeps.devices.padding import of_one_shape, padded_state
+from jaxllc.sweeps.devices.vmapped import Members
 from jaxllc.sweeps.grids import Grid, Point, key_of
-from jaxllc.sweeps.padding import of_one_shape, padded_state
-from jaxllc.sweeps.vmapped import Members
 
 _OWN = ("seed", "fold", "network")  # fields of a point beside those of the settings
 

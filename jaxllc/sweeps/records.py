@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.errors import InputError, check_path
-from jaxllc.file_values import number, plain, text
-from jaxllc.json_lines import append_lines, read_rows
-from jaxllc.json_text import parse_json
+from jaxllc.files.file_values import number, plain, text
+from jaxllc.files.json_lines import append_lines, read_rows
+from jaxllc.files.json_text import parse_json
 from jaxllc.sweeps.grids import Grid, GridLike, grid_of, key_of
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from jaxllc.errors import (
     check_path,
     quoted,
 )
-from jaxllc.json_lines import locked_rows
-from jaxllc.sweeps.devices import device_name, members_within
-from jaxllc.sweeps.fresh_process import FreshProcess, fresh_process
+from jaxllc.files.json_lines import locked_rows
+from jaxllc.running.waiting import StalledError
+from jaxllc.sweeps.devices.devices import device_name, members_within
+from jaxllc.sweeps.devices.fresh_process import FreshProcess, fresh_process
 from jaxllc.sweeps.grids import Grid, GridLike, Point, grid_of, key_of
 from jaxllc.sweeps.records import (
     DIVERGED,
@@ -32,12 +33,11 @@ from jaxllc.sweeps.records import (
     fingerprint_of,
     versions,
 )
-from jaxllc.waiting import StalledError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jaxllc.sweeps.cluster import Workers
+    from jaxllc.sweeps.devices.cluster import Workers
 
 Progress = Callable[[int, int, str], None]
 INTERRUPTED = "interrupted with"  # the begin of a note
@@ -124,7 +124,7 @@ def sweep(
     values stand for, such as a hash of the network that it names; a record of other data is refused.
     cluster: "local" for a process on each core, "local:4" for four, the address of a Dask scheduler such as
     "tcp://host:8786", or a distributed.Client: the same chunks are run by its workers, and those of a worker
-    that dies by others; see `jaxllc.sweeps.cluster`. A function `together` is asked on a worker.
+    that dies by others; see `jaxllc.sweeps.devices.cluster`. A function `together` is asked on a worker.
     progress: called with runs done, runs in all and what was done.
 
     An interrupt ends early: the rows so far are returned, with `finished` False.
@@ -152,7 +152,7 @@ def sweep(
     if records is not None:
         check_path("records", records)
     if cluster is not None:
-        from jaxllc.sweeps.cluster import check_cluster, workers_on
+        from jaxllc.sweeps.devices.cluster import check_cluster, workers_on
 
         check_cluster(cluster)
     size = _chunk_size(together, memory, bytes_per_member)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxllc.errors import InputError, check_integer, check_path, listing
-from jaxllc.output_file import made_folder
+from jaxllc.files.output_file import made_folder
 from jaxllc.sweeps.members import Member
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.array_file import TEXT, ArrayOf, read_arrays, write_arrays
 from jaxllc.errors import InputError, check_path
-from jaxllc.json_text import parse_json
-from jaxllc.output_file import output_file
-from jaxllc.signaling.structure import Parameters
-from jaxllc.signaling.training import history_of
-from jaxllc.signaling.training_state import HISTORY
+from jaxllc.files.array_file import TEXT, ArrayOf, read_arrays, write_arrays
+from jaxllc.files.json_text import parse_json
+from jaxllc.files.output_file import output_file
+from jaxllc.signaling.network.structure import Parameters
+from jaxllc.signaling.training.train import history_of
+from jaxllc.signaling.training.training_state import HISTORY
 from jaxllc.sweeps.grids import Point, key_of
 
 if TYPE_CHECKING:

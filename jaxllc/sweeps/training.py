@@ -20,25 +20,20 @@ from jaxllc.errors import (
     check_integer,
     check_number,
 )
-from jaxllc.output_file import remove_leftovers
+from jaxllc.files.output_file import remove_leftovers
+from jaxllc.running.waiting import Pace, computed
 from jaxllc.signaling.arguments import conditions_of, prior_of
-from jaxllc.signaling.condition_notes import once
-from jaxllc.signaling.conditions import Conditions
-from jaxllc.signaling.model import TOLERANCE, reachable
-from jaxllc.signaling.prior_network import PriorNetwork
+from jaxllc.signaling.data.condition_notes import once
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
+from jaxllc.signaling.model.steady_state import Solver
+from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.settings import SettingsLike, settings_of
-from jaxllc.signaling.steady_state import Solver
-from jaxllc.signaling.structure import Parameters
-from jaxllc.signaling.training import dtype, history_rows, most_epochs
-from jaxllc.signaling.training_state import Record
-from jaxllc.sweeps.devices import member_mesh, members_per_device, padded_to
-from jaxllc.sweeps.figures import TrainedMember, error_of, outcome_of
-from jaxllc.sweeps.grids import GridLike, Point, grid_of, key_of
-from jaxllc.sweeps.members import Member, Problem, members_of, number_format
-from jaxllc.sweeps.runner import Outcome, Progress, SweepResult, name_of, sweep
-from jaxllc.sweeps.snapshot_epochs import checked_snapshots
-from jaxllc.sweeps.snapshots import Snapshots, snapshot_name, write_snapshots
-from jaxllc.sweeps.vmapped import (
+from jaxllc.signaling.training.train import dtype, history_rows, most_epochs
+from jaxllc.signaling.training.training_state import Record
+from jaxllc.sweeps.devices.devices import member_mesh, members_per_device, padded_to
+from jaxllc.sweeps.devices.vmapped import (
     COARSE,
     WHOLE,
     Members,
@@ -47,7 +42,12 @@ from jaxllc.sweeps.vmapped import (
     judge_program,
     stacked,
 )
-from jaxllc.waiting import Pace, computed
+from jaxllc.sweeps.figures import TrainedMember, error_of, outcome_of
+from jaxllc.sweeps.grids import GridLike, Point, grid_of, key_of
+from jaxllc.sweeps.members import Member, Problem, members_of, number_format
+from jaxllc.sweeps.runner import Outcome, Progress, SweepResult, name_of, sweep
+from jaxllc.sweeps.snapshot_epochs import checked_snapshots
+from jaxllc.sweeps.snapshots import Snapshots, snapshot_name, write_snapshots
 
 
 def train_sweep(

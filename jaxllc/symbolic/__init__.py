@@ -6,11 +6,11 @@
 from jaxllc.lazy_names import lazy_names
 
 _HOMES = {
-    "Candidate": "term_search",
-    "Grammar": "grammar",
-    "Samples": "term_samples",
-    "TermSearch": "term_search",
-    "search_term": "term_search",
+    "Candidate": "jaxllc.search.term.term_search",
+    "Grammar": "jaxllc.search.forms.grammar",
+    "Samples": "jaxllc.search.forms.term_samples",
+    "TermSearch": "jaxllc.search.term.term_search",
+    "search_term": "jaxllc.search.term.term_search",
 }
 
 __all__ = sorted(_HOMES)

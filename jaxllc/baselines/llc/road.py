@@ -1,0 +1,288 @@
+"""From trajectories to a Law by the published road."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxllc.law.law import Constant, Law
+from jaxllc.law.skill import CONSTANT, Skill, skill
+from jaxllc.running.stage_clock import stage_clock
+from jaxllc.settings.llc_settings import RoadSettings
+
+if TYPE_CHECKING:
+    from jaxllc.baselines.llc.derivatives import Rates
+    from jaxllc.baselines.llc.nets import TrainedNets
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
+    from jaxllc.pretrained.model import SkeletonModel
+    from jaxllc.search.forms.grammar import Grammar
+    from jaxllc.search.forms.term_samples import Samples
+    from jaxllc.settings.discover_settings import DiscoverSettings
+
+# Samples of each net.
+POINTS = 1000
+# Of the simulation of the found law. Nothing was fitted to trajectories, so that a law may well have a pole
+# that they run into; it shall not take long to find out.
+MAX_STEPS = 2000
+RTOL, ATOL = 1e-6, 1e-8
+
+
+def preset_law(
+    runs: Sequence[Trajectories],
+    network: Network,
+    seed: int,
+    settings: DiscoverSettings,
+    progress: Callable[[str, str], None] | None = None,
+) -> Law:
+    """As `published_law`, with what the preset "llc" reads of the settings of `discover`."""
+    from jaxllc.search.forms.grammar import Grammar
+
+    return published_law(
+        runs,
+        network,
+        seed,
+        grammar=Grammar(tuple(settings.functions), settings.division),
+        record=asdict(settings),
+        progress=progress,
+    )
+
+
+def published_law(
+    runs: Sequence[Trajectories],
+    network: Network,
+    seed: int = 0,
+    settings: RoadSettings | None = None,
+    grammar: Grammar | None = None,
+    record: Mapping[str, Any] | None = None,
+    progress: Callable[[str, str], None] | None = None,
+    model: SkeletonModel | None = None,
+) -> Law:
+    """The law of trajectories by the published road.
+
+    runs: checked as `discover` checks them. grammar: what formulas may hold. record: settings that the law
+    keeps, beside those of the road. model: what proposes skeletons, by default that of the package.
+    Raises InputError where a node was never observed, or the package holds no weights.
+    """
+    from jaxllc.baselines.llc.derivatives import rates_of
+    from jaxllc.baselines.llc.nets import trained_nets
+    from jaxllc.pretrained.engine import PretrainedEngine
+    from jaxllc.pretrained.shipped import shipped_model
+    from jaxllc.search.forms.grammar import Grammar
+
+    settings = settings or RoadSettings()
+    seconds: dict[str, float] = {}
+
+    def say(stage: str, what: str = "") -> None:
+        if progress is not None:
+            progress(stage, what)
+
+    @contextmanager
+    def clock(stage: str) -> Iterator[None]:
+        say(stage)
+        with stage_clock(seconds, stage):
+            yield
+
+    model = model or shipped_model()[0]
+    variables = runs[0].variables
+    features = {k: np.asarray(v, dtype=float) for k, v in runs[0].node_features.items()}
+    with clock("smoothing"):
+        rates = rates_of(runs)
+    with clock("neural terms"):
+        training = partial(_say_training, say, settings.steps)
+        nets = trained_nets(rates, network, variables, features, settings, seed, training)
+    with clock("expressions"):
+        engine = PretrainedEngine(model, width=settings.beam)
+        samples = sampled(nets, rates, network, features, seed)
+        equations, found = _equations(
+            engine, samples, nets, network, grammar or Grammar(), settings, seed, say
+        )
+    with clock("simulation"):
+        law = Law(
+            equations=equations,
+            constants=tuple(_constants(equations)),
+            feature_names=tuple(features),
+            settings={"seed": seed, **(record or {}), "published_road": asdict(settings)},
+            network=network,
+            data=tuple(runs),
+        )
+        fitted, r2, left, failures = _fit_of(law, rates, say)
+    notes = [*_notes(nets, variables, found), *_identifiability(runs, network, rates)]
+    doubt = _doubt(skill(fitted, runs), failures, len(runs))
+    if doubt:
+        notes.append(doubt)
+    return replace(
+        law,
+        adjusted_r2=r2,
+        skill=skill(fitted, runs),
+        doubt=doubt,
+        noise=left,
+        notes=tuple(notes),
+        seconds=seconds,
+        fitted_states=fitted,
+    )
+
+
+def sampled(
+    nets: TrainedNets,
+    rates: Rates,
+    network: Network,
+    features: Mapping[str, np.ndarray],
+    seed: int,
+) -> dict[tuple[str, str], Samples]:
+    """Values of both nets where the data lie, by variable and side ("self" or "interaction")."""
+    import jax.numpy as jnp
+
+    from jaxllc.search.forms.term_samples import Samples
+
+    states = np.concatenate(rates.states)
+    random = np.random.default_rng(seed)
+    moment = random.integers(0, len(states), POINTS)
+    node = random.integers(0, network.num_nodes, POINTS)
+    edge = random.integers(0, network.num_edges, POINTS)
+    receiver, sender = network.receivers[edge], network.senders[edge]
+    # A time of its own for each point: an edge and a moment, or a node and a moment.
+    x, x_i, x_j = states[moment, node], states[moment, receiver], states[moment, sender]
+    own, at_i, at_j = (
+        {name: jnp.asarray(column[place], jnp.float32) for name, column in features.items()}
+        for place in (node, receiver, sender)
+    )
+    field = nets.field
+    single = [jnp.asarray(part, jnp.float32) for part in (x, x_i, x_j)]
+    values = {
+        "self": np.asarray(field.self_term(single[0], own)).astype(float),
+        "interaction": np.asarray(field.interaction_term(single[1], single[2], at_i, at_j)).astype(
+            float
+        ),
+    }
+    variables = field.variables
+    names = (*variables, *features)
+    points = {
+        "self": np.column_stack([x, *own.values()]),
+        "interaction": np.column_stack([x_i, *at_i.values(), x_j, *at_j.values()]),
+    }
+    sides = {"self": "i", "interaction": "ij"}
+    return {
+        (name, side): Samples.of(
+            [f"{n}_{s}" for s in sides[side] for n in names], points[side], values[side][:, v]
+        )
+        for v, name in enumerate(variables)
+        for side in sides
+    }
+
+
+def _say_training(say: Callable[[str, str], None], steps: int, step: int, loss: float) -> None:
+    say("neural terms", f"step {step} of {steps}, loss {loss:.3g}")
+
+
+def _equations(engine, samples, nets, network, grammar, settings, seed, say):
+    from jaxllc.baselines.llc.formulas import NET_ERROR, best_formula
+    from jaxllc.equations.equation import Equation
+
+    strength = float(np.mean(np.abs(network.in_strength)))
+    found = {}
+    for v, name in enumerate(nets.field.variables):
+        # Errors of f and of the sums over g may cancel: each is larger than what both leave.
+        net_error = max(NET_ERROR, 2.0 * float(nets.left[v]))
+        for side, share in (("self", 1.0), ("interaction", strength)):
+            say("expressions", f"{name}: {side} term")
+            unit = float(nets.rate_scale[v]) / share
+            found[name, side] = best_formula(
+                engine, samples[name, side], grammar, unit, settings.restarts, seed, net_error
+            )
+    equations = {
+        name: Equation(found[name, "self"].expression, found[name, "interaction"].expression)
+        for name in nets.field.variables
+    }
+    return equations, found
+
+
+def _constants(equations: Mapping[str, Any]) -> Iterator[Constant]:
+    from jaxllc.baselines.llc.formulas import listed_constants
+
+    for name, equation in equations.items():
+        for side, expression in zip(("self", "interaction"), equation, strict=True):
+            for term, role, value in listed_constants(expression):
+                yield Constant(name, side, term, role, value, float("nan"))
+
+
+def _fit_of(law: Law, rates: Rates, say: Callable[[str, str], None]):
+    """The law's own states from the first of each run, adjusted R2 and what is left of each variable; and
+    the number of each run that the law cannot be followed through, with a sentence that says why."""
+    fitted, failures = [], []
+    for number, (run, states) in enumerate(zip(law.data, rates.states, strict=True)):
+        say("simulation", f"trajectories {number}")
+        found = law.run(states[0], run.times, rtol=RTOL, atol=ATOL, max_steps=MAX_STEPS)
+        fitted.append(found.trajectories.states)
+        if not found.success:
+            failures.append((number, found.message))
+    r2, left = {}, {}
+    for v, name in enumerate(law.variables):
+        seen = np.concatenate([run.states[..., v].ravel() for run in law.data])
+        rest = seen - np.concatenate([f[..., v].ravel() for f in fitted])
+        known = np.isfinite(seen)
+        seen, rest = seen[known], rest[known]
+        constants = sum(c.variable == name for c in law.constants)
+        share = np.sum(rest**2) / max(float(np.sum((seen - seen.mean()) ** 2)), 1e-300)
+        r2[name] = float(1 - share * (len(seen) - 1) / max(len(seen) - constants - 1, 1))
+        left[name] = float(np.sqrt(np.mean(rest**2)))
+    return tuple(fitted), r2, left, failures
+
+
+def _doubt(found: Skill, failures: Sequence[tuple[int, str]], runs: int) -> str:
+    """Why the law is not to be trusted, if so: it diverges, or dx/dt = 0 leaves less."""
+    if failures:
+        return _failure_note(failures, runs)
+    worse = [name for name, both in found.items() if both[CONSTANT] < 0]
+    if not worse:
+        return ""
+    return (
+        f"The law leaves more of {' and '.join(worse)} unexplained than no change at all (dx/dt = 0): it is "
+        f"not to be trusted. The default preset fits and compares laws by their trajectories."
+    )
+
+
+def _failure_note(failures: Sequence[tuple[int, str]], runs: int) -> str:
+    from jaxllc.dynamics.integrate import without_advice
+
+    number, sentence = failures[0]
+    reason = without_advice(sentence)
+    return (
+        f"The law cannot be followed from the first states of {len(failures)} of {runs} trajectories. In "
+        f"trajectories {number}: {reason} Its formulas, each near its net, do not hold together; the "
+        f"default preset fits and compares laws by their trajectories."
+    )
+
+
+def _notes(nets: TrainedNets, variables: Sequence[str], found: Mapping[Any, Any]) -> list[str]:
+    parts = []
+    for v, name in enumerate(variables):
+        own, pair = (found[name, side].error for side in ("self", "interaction"))
+        parts.append(
+            f"{name}: the nets leave {nets.left[v]:.2%} of the spread of its rates, the formulas "
+            f"{own:.2g} of the self net and {pair:.2g} of the interaction net"
+        )
+    return [
+        "This law comes by the published road (preset 'llc'): two nets matched to smoothed rates, skeletons "
+        "of the pre-trained network, constants by BFGS, the best of the beam; it was not fitted to "
+        "trajectories, and its constants have no standard errors.",
+        *(f"{part}." for part in parts),
+    ]
+
+
+def _identifiability(runs: Sequence[Trajectories], network: Network, rates: Rates) -> list[str]:
+    from jaxllc.smoothing.gauge import has_equal_input_weights, motion_notes
+
+    notes = motion_notes(runs[0].variables, rates.states)
+    if has_equal_input_weights(network):
+        notes.append(
+            "Every node has the same total input weight, so a function of x_i can be moved between the self "
+            "term and the interaction term without any change; they stand here as the nets happened to split "
+            "them."
+        )
+    return notes

@@ -1,0 +1,1 @@
+"""Networks and trajectories, and the tables they are read from."""

@@ -1,0 +1,1 @@
+"""`discover`, stage by stage: from runs and a network to a law."""

@@ -1,0 +1,75 @@
+"""Which of several origins to measure variables from: the one from which a law is simplest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jaxllc.discovery.data_sizes import check_sizes
+from jaxllc.law.axes import Axes, axes_of
+
+if TYPE_CHECKING:
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
+    from jaxllc.settings.discover_settings import DiscoverSettings
+
+
+# What another origin than zero must gain in constants, or under noise in units of the criterion.
+_CLEARLY_FEWER, _CLEARLY_BETTER = 1.5, 20.0
+
+
+def chosen_axes(
+    runs: Sequence[Trajectories], network: Network, seed: int, settings: DiscoverSettings
+) -> Axes:
+    """The axes in which to look for a law; raises InputError for sizes that no law can be found in."""
+    check_sizes(runs, network)
+    candidates = axes_of(runs)
+    if len(candidates) == 1 or settings.preset == "llc":
+        return candidates[0]
+
+    def complexity(axes: Axes) -> tuple[float, float]:
+        constants, score, clean = _complexity(axes.inside(runs), network, seed, settings)
+        # Where zero may be the origin, it is the one that needs no proof.
+        saved = 0 if axes.origins else 1
+        if clean:
+            return constants - saved * _CLEARLY_FEWER, score
+        return score - saved * _CLEARLY_BETTER, constants
+
+    # The rounder number where both serve as well.
+    return min(candidates, key=complexity)
+
+
+def _complexity(
+    runs: list[Trajectories], network: Network, seed: int, settings: DiscoverSettings
+) -> tuple[float, float, bool]:
+    """Constants and score of the best equations of a sparse search, and whether the data are clean."""
+    from jaxllc.search.forms.grammar import Grammar
+    from jaxllc.search.laws.search_problem import SearchProblem
+    from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
+    from jaxllc.smoothing.gauge import has_equal_input_weights
+    from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
+    from jaxllc.smoothing.smooth import smooth
+
+    runs, _ = without_unresolved_start(runs)
+    longest = max(len(r.times) for r in runs)
+    smoothed = within_samples(smooth(runs, refine=4 if longest <= 60 else 2), runs)
+    problem = SearchProblem(
+        runs,
+        network,
+        dict(runs[0].node_features),
+        smoothed,
+        has_equal_input_weights(network),
+        seed,
+        grammar=Grammar(tuple(settings.functions), settings.division),
+    )
+    engine = SparseEngine(max_terms=settings.max_terms)
+    score, constants = 0.0, 0.0
+    for variable in range(len(runs[0].variables)):
+        proposals = engine.propose(problem, variable)
+        rows = problem.forms[0].num_rows(variable)
+        clean = problem.is_clean(variable)
+        slack = 1e-2 * problem.mean_square_floor(variable) * rows
+        best = first_guess(proposals, clean, slack)
+        constants += best.num_constants
+        score += best.residual if clean else best.score
+    return constants, score, problem.clean

@@ -1,0 +1,1 @@
+"""Dynamics on a network: terms, vector fields, and their integration by diffrax."""

@@ -1,0 +1,287 @@
+"""Vector field -> trajectories, by diffrax: adaptive Runge-Kutta steps, or implicit ones if stiff.
+
+`solve` is the traceable core, which neural training shares; it holds the only call of
+`diffrax.diffeqsolve`. `simulate` is for people: float64, one compilation for laws of one structure,
+and a result that says when and why a run stopped. It neither raises nor hangs on divergence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxllc.data.message_passing import Graph, graph_of
+from jaxllc.data.trajectory_input import feature_arrays
+from jaxllc.dynamics.simulation_input import check_solver, field_of, float_dtype, state_values
+from jaxllc.errors import InputError, nearest_match
+from jaxllc.running.waiting import computed
+from jaxllc.tables.real_numbers import real_numbers
+
+if TYPE_CHECKING:
+    from jaxllc.data.network import Network
+    from jaxllc.dynamics.vector_field import VectorField
+
+SOLVERS = {"tsit5": "Tsit5", "dopri8": "Dopri8", "kvaerno5": "Kvaerno5"}
+STIFF_SOLVERS = {"kvaerno5"}
+DIVERGED_BEYOND = 1e10  # times (1 + the largest initial state)
+GROWN_BEYOND = 1e3
+MAX_STEPS = 20_000
+
+SUCCESS, DIVERGED, TOO_MANY_STEPS, STEP_TOO_SMALL, OTHER_FAILURE = range(5)
+
+
+class Solution(NamedTuple):
+    """states (T, N, d), not finite after the stop; stop_time and code (see SUCCESS...), scalars."""
+
+    states: jax.Array
+    stop_time: jax.Array
+    code: jax.Array
+    num_steps: jax.Array
+
+
+def solve(
+    field: VectorField,
+    graph: Graph,
+    state0: jax.Array,
+    times: jax.Array,
+    *,
+    solver: str = "tsit5",
+    rtol: Any = 1e-8,
+    atol: Any = 1e-10,
+    max_steps: int = MAX_STEPS,
+    adjoint: Any = None,
+) -> Solution:
+    """Integrate state0 (N, d) from times[0] over times (T,), T >= 2; traceable and differentiable.
+
+    adjoint: a diffrax adjoint; by default reverse mode through checkpoints
+    (`diffrax.ForwardMode()` for jvp). All arrays share one floating dtype.
+    """
+    import diffrax
+
+    size0 = 1.0 + jnp.max(jnp.abs(jax.lax.stop_gradient(state0)))
+    limit = DIVERGED_BEYOND * size0
+
+    def diverged(t: Any, state: jax.Array, args: Any, **_: Any) -> jax.Array:
+        return ~(jnp.max(jnp.abs(jax.lax.stop_gradient(state))) < limit)
+
+    # A few units in the last place: below that, time no longer advances.
+    smallest_step = 4 * jnp.finfo(times.dtype).eps * jnp.maximum(abs(times[0]), abs(times[-1]))
+    controller: Any = diffrax.PIDController(
+        rtol=rtol, atol=atol, dtmin=smallest_step, force_dtmin=False
+    )
+    if solver in STIFF_SOLVERS:
+        # Between its steps an implicit solver interpolates by slopes, which are rough when stiff.
+        controller = diffrax.ClipStepSizeController(controller, step_ts=times)
+    result = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, state, args: args[0].derivative(state, args[1])),
+        getattr(diffrax, SOLVERS[solver])(),
+        t0=times[0],
+        t1=times[-1],
+        dt0=None,
+        y0=state0,
+        args=(field, graph),
+        saveat=diffrax.SaveAt(subs=[diffrax.SubSaveAt(ts=times), diffrax.SubSaveAt(t1=True)]),
+        stepsize_controller=controller,
+        adjoint=diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint,
+        event=diffrax.Event(diverged),
+        max_steps=max_steps,
+        throw=False,
+    )
+    named = diffrax.RESULTS
+    code = jnp.where(result.result == named.successful, SUCCESS, OTHER_FAILURE)
+    code = jnp.where(result.result == named.dt_min_reached, STEP_TOO_SMALL, code)
+    code = jnp.where(result.result == named.max_steps_reached, TOO_MANY_STEPS, code)
+    code = jnp.where(result.result == named.event_occurred, DIVERGED, code)
+    states, last = result.ys
+    # A state that grew this much while steps vanished blows up, though it is still below the limit.
+    grown = jnp.max(jnp.abs(last)) > GROWN_BEYOND * size0
+    code = jnp.where((code == STEP_TOO_SMALL) & grown, DIVERGED, code)
+    code = jnp.where((code == SUCCESS) & ~jnp.isfinite(last).all(), DIVERGED, code)
+    return Solution(states, result.ts[1][0], code, result.stats["num_steps"])
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What `simulate` found; for a batch of runs, each field is a list with one entry per run.
+
+    trajectories: nan after a failure. message: a sentence that says when and why a run stopped.
+    """
+
+    trajectories: Any
+    success: Any
+    message: Any
+
+
+def simulate(
+    field: VectorField,
+    network: Network,
+    times: Sequence[float] | np.ndarray,
+    initial_state: np.ndarray,
+    node_features: Mapping[str, np.ndarray] | None = None,
+    *,
+    solver: str = "tsit5",
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    max_steps: int = MAX_STEPS,
+    dtype: Any = np.float64,
+) -> Simulation:
+    """Simulate `field` on `network` from initial_state at times[0].
+
+    times: (T,), strictly increasing. initial_state: (N, d), or (N,) for one variable; (R, N, d) is
+    a batch of R runs. node_features: {name: (N,)}.
+    solver: "tsit5", "dopri8" (small tolerances) or "kvaerno5" (implicit, for stiff laws; its
+    Jacobian is dense, N d x N d). Raises InputError for input that does not fit; a run that
+    diverges or stalls is not an error but a Simulation that says so.
+    """
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
+
+    if not isinstance(network, Network):
+        raise InputError(
+            f"network must be a Network, not a {type(network).__name__}; check the order of the "
+            "arguments, and see Network.from_adjacency for a matrix."
+        )
+    field = field_of(field)
+    check_solver(solver, SOLVERS, rtol, atol, max_steps)
+    dtype = float_dtype(dtype)
+    time_points = checked_times(times)
+    features = _checked_features(field, network, node_features)
+    states0, is_batch = _checked_initial_state(field, network, initial_state)
+    origin = np.zeros(len(field.variables))
+    moved = getattr(field, "moved", None)
+    if moved is not None:
+        origin = np.array(field.origin)  # type: ignore[attr-defined]
+        field, states0 = moved, states0 - origin
+    graph = graph_of(network, {name: features[name] for name in field.feature_names})
+
+    def typed(leaf: Any) -> Any:
+        leaf = np.asarray(leaf)
+        return leaf.astype(dtype) if np.issubdtype(leaf.dtype, np.floating) else leaf
+
+    arguments = jax.tree.map(typed, (field, graph, states0, time_points))
+    tolerances = dtype.type(rtol), dtype.type(atol)
+    with jax.enable_x64(dtype == np.float64):
+        run = _compiled(solver, int(max_steps))
+        solution = jax.tree.map(np.asarray, computed(run, *arguments, *tolerances))
+
+    runs, successes, messages = [], [], []
+    for run_states, stop, code in zip(
+        solution.states, solution.stop_time, solution.code, strict=True
+    ):
+        run_states = np.where(np.isfinite(run_states), run_states, np.nan).astype(float) + origin
+        runs.append(
+            Trajectories(
+                time_points,
+                run_states,
+                variables=field.variables,
+                node_features=features or None,
+                names=network.names,
+            )
+        )
+        successes.append(int(code) == SUCCESS)
+        messages.append(
+            outcome_sentence(int(code), float(stop), float(time_points[-1]), solver, max_steps)
+        )
+    if is_batch:
+        return Simulation(runs, successes, messages)
+    return Simulation(runs[0], successes[0], messages[0])
+
+
+@lru_cache(maxsize=32)
+def _compiled(solver: str, max_steps: int) -> Any:
+    def one(field, graph, state0, times, rtol, atol):
+        return solve(
+            field, graph, state0, times, solver=solver, rtol=rtol, atol=atol, max_steps=max_steps
+        )
+
+    def one_by_one(field, graph, states0, *rest):
+        return jax.lax.map(lambda state0: one(field, graph, state0, *rest), states0)
+
+    # LAPACK splits a batch of systems over the threads that run programs, where each may wait for the others
+    # for ever; one system alone it solves at once.
+    if solver in STIFF_SOLVERS and jax.default_backend() == "cpu":
+        return jax.jit(one_by_one)
+    return jax.jit(jax.vmap(one, in_axes=(None, None, 0, None, None, None)))
+
+
+def outcome_sentence(code: int, stop: float, end: float, solver: str, max_steps: int) -> str:
+    """What the code of a solution says, as a sentence with the time it stopped at and the mend."""
+    if code == SUCCESS:
+        return f"Reached t = {end:g}."
+    advice = (
+        'try solver="kvaerno5", a larger rtol or a larger max_steps'
+        if solver != "kvaerno5"
+        else "try a larger rtol, a larger max_steps or earlier times"
+    )
+    return {
+        DIVERGED: f"Diverged at t = {stop:.6g} of {end:g}: a state grew without bound or is not a "
+        "number; check the constants, or stop earlier.",
+        TOO_MANY_STEPS: f"Stalled at t = {stop:.6g} of {end:g}: {max_steps} steps were not enough "
+        f"(a stiff law, or a very long time); {advice}.",
+        STEP_TOO_SMALL: f"Stalled at t = {stop:.6g} of {end:g}: the step became too small, as "
+        f"where a state grows without bound or jumps; stop earlier, or {advice}.",
+    }.get(code, f"Stopped at t = {stop:.6g} of {end:g}: the solver {solver!r} failed; {advice}.")
+
+
+def without_advice(message: str) -> str:
+    """The sentence of a run without its mend, for those who cannot choose a solver."""
+    return f"{message.partition(';')[0].rstrip('.')}."
+
+
+def checked_times(times: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The times as float64 (T,); InputError unless they are two or more, finite and increasing."""
+    points = real_numbers(times, "times")
+    if points.ndim != 1 or len(points) < 2:
+        raise InputError(f"times must have shape (T,) with T >= 2, not {points.shape}.")
+    if not np.isfinite(points).all():
+        raise InputError("times holds a value that is not finite.")
+    bad = np.flatnonzero(np.diff(points) <= 0)
+    if len(bad):
+        at = int(bad[0])
+        raise InputError(
+            f"times must increase, but times[{at + 1}] = {points[at + 1]:g} follows "
+            f"{points[at]:g}; sort them and drop repeats."
+        )
+    return points
+
+
+def _checked_features(
+    field: VectorField, network: Network, given: Mapping[str, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    features = feature_arrays(given, network.names, network.num_nodes)
+    for name, values in features.items():
+        if values.shape != (network.num_nodes,) or not np.isfinite(values).all():
+            raise InputError(
+                f"The node feature {name!r} must hold one finite number for each of the "
+                f"{network.num_nodes} nodes; it has shape {values.shape}."
+            )
+    for name in field.feature_names:
+        if name not in features:
+            raise InputError(
+                f"The law needs the node feature {name!r}{nearest_match(name, features)}; give it in "
+                f"node_features as an array of {network.num_nodes} numbers."
+            )
+    return features
+
+
+def _checked_initial_state(
+    field: VectorField, network: Network, initial_state: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    state = state_values(initial_state, network.names, field.variables)
+    shape = (network.num_nodes, len(field.variables))
+    if state.ndim == 1 and shape[1] == 1:
+        state = state[:, None]
+    if state.ndim not in (2, 3) or state.shape[-2:] != shape:
+        raise InputError(
+            f"initial_state must have shape {shape} (node, variable) or (run, *{shape}), "
+            f"not {state.shape}."
+        )
+    if not np.isfinite(state).all():
+        raise InputError("initial_state holds a value that is not finite.")
+    return (state, True) if state.ndim == 3 else (state[None], False)

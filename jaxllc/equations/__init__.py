@@ -1,0 +1,1 @@
+"""Expressions and equations: functions, text, calculus, and normal forms."""

@@ -1,0 +1,93 @@
+"""Values and derivatives of expressions on arrays, each common part computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, reduce
+from typing import Any
+
+import numpy as np
+import sympy
+from scipy.special import expit
+
+from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.programs import whole_power
+
+_FUNCTIONS = {
+    sympy.sin: np.sin,
+    sympy.cos: np.cos,
+    sympy.tan: np.tan,
+    sympy.exp: np.exp,
+    sympy.log: np.log,
+    sympy.tanh: np.tanh,
+    sympy.sinh: np.sinh,
+    sympy.cosh: np.cosh,
+    sympy.Abs: np.abs,
+    sympy.sign: np.sign,
+    sympy.Min: lambda *values: reduce(np.minimum, values),
+    sympy.Max: lambda *values: reduce(np.maximum, values),
+    # Derivatives of the above: with 1/2 on a tie, and zero almost everywhere.
+    sympy.Heaviside: np.heaviside,
+    sympy.DiracDelta: lambda value, *_: np.zeros_like(value),
+    sigmoid: expit,
+}
+
+
+class _Modulus(sympy.Function):
+    """abs of a real number: sympy takes symbols for complex, where abs has no derivative."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return _Sign(self.args[0])
+
+
+class _Sign(sympy.Function):
+    """sign of a real number: constant almost everywhere."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return sympy.Integer(0)
+
+
+def _has_symbols(function: Any) -> Callable[[sympy.Expr], bool]:
+    # The modulus of a number is left alone: sympy compares it in min and max.
+    return lambda e: e.func is function and bool(e.free_symbols)
+
+
+@lru_cache(maxsize=20000)
+def derivative(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
+    if not expression.has(sympy.Abs, sympy.sign):
+        return sympy.diff(expression, symbol)
+    real = expression.replace(_has_symbols(sympy.Abs), lambda e: _Modulus(*e.args))
+    real = real.replace(_has_symbols(sympy.sign), lambda e: _Sign(*e.args))
+    return sympy.diff(real, symbol).replace(_Modulus, sympy.Abs).replace(_Sign, sympy.sign)
+
+
+def evaluate(expression: sympy.Expr, memo: dict):
+    """Value of an expression; `memo` holds the arrays of its symbols and keeps every part computed."""
+    known = memo.get(expression)
+    if known is not None:
+        return known
+    if expression.is_Number or expression.is_NumberSymbol:
+        value: Any = float(expression)
+    elif expression.is_Add or expression.is_Mul:
+        value = evaluate(expression.args[0], memo)
+        for argument in expression.args[1:]:
+            other = evaluate(argument, memo)
+            value = value + other if expression.is_Add else value * other
+    elif expression.is_Pow:
+        base = evaluate(expression.base, memo)
+        if expression.exp.is_Integer:
+            value = whole_power(np.asarray(base), int(expression.exp))
+        elif expression.exp == sympy.Rational(1, 2):
+            value = np.sqrt(base)
+        else:
+            value = np.power(base, evaluate(expression.exp, memo))
+    elif expression.func in _FUNCTIONS:
+        value = _FUNCTIONS[expression.func](*(evaluate(a, memo) for a in expression.args))
+    else:
+        raise ValueError(f"no numeric value is known for {expression.func} in {expression}")
+    memo[expression] = value
+    return value

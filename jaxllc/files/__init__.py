@@ -1,0 +1,1 @@
+"""Files: what they hold, text and arrays and JSON, written whole or not at all."""

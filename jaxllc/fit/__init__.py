@@ -1,0 +1,1 @@
+"""Candidate laws fitted to trajectories: the problem, its linearisation, and steps within bounds."""

@@ -1,0 +1,1 @@
+"""The judge of candidate laws: the likelihood of the samples decides."""

@@ -1,0 +1,1 @@
+"""A law: its record, its text and file, its constants, forecasts, and report."""

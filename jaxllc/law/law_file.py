@@ -1,0 +1,312 @@
+"""Laws as JSON files: numbers, names and expressions as text, read by the safe parser only.
+
+In a self term x_s stands for sum_j A_ij x_j, as in `Equation`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.sum_symbols import SUM_SIDE
+from jaxllc.errors import InputError, first_repeat
+from jaxllc.files.file_values import count, finite, flag, number, plain, text, texts
+from jaxllc.files.json_text import read_json
+from jaxllc.files.output_file import output_file
+from jaxllc.law.confidence import confidence_from, rival_from
+from jaxllc.law.law import Constant, FrontRow, Law
+from jaxllc.law.skill import CONSTANT, NO_CHANGE
+
+if TYPE_CHECKING:
+    from jaxllc.law.snapping import Snapping
+
+FORMAT = "jaxllc law"
+VERSION = 1
+_SIDES = ("self", "interaction")
+_MOST_ROWS = 1000  # of the front, and of rivals
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+
+
+def save_law(law: Law, path: str | os.PathLike) -> None:
+    """Write a law; its network and data are not part of the file."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "equations": {v: _texts(e) for v, e in law.equations.items()},
+        "feature_names": list(law.feature_names),
+        "constants": [asdict(c) for c in law.constants],
+        "front": [asdict(_readable(row)) for row in law.front],
+        "adjusted_r2": law.adjusted_r2,
+        "skill": law.skill,
+        "noise": law.noise,
+        "converged": law.converged,
+        "finished": law.finished,
+        "doubt": law.doubt,
+        "snapping": None if law.snapping is None else _snapping_record(law.snapping),
+        "notes": list(law.notes),
+        "seconds": law.seconds,
+        "settings": law.settings,
+        "covariance": None if law.covariance is None else law.covariance.tolist(),
+        "confidence": None if law.confidence is None else asdict(law.confidence),
+        "rivals": [asdict(r) for r in law.rivals],
+    }
+    written = json.dumps(plain(content), indent=1, allow_nan=False)
+    with output_file(path) as temporary:
+        temporary.write_text(written + "\n", encoding="utf-8")
+
+
+def _check_readable(*terms: str) -> None:
+    """Raises InputError for a term that would not be read again, as one too long or too deep."""
+    try:
+        Equation.from_text(*terms)
+    except InputError as error:
+        raise InputError(
+            f"the law cannot be saved, as it could not be read again: {error}"
+        ) from None
+
+
+def _readable(row: FrontRow) -> FrontRow:
+    for terms in row.equations.values():
+        _check_readable(*terms)
+    return row
+
+
+def _snapping_record(found: Snapping) -> dict[str, Any]:
+    from jaxllc.equations.expressions import to_text
+
+    return {
+        "values": list(found.values),
+        "variances": list(np.diag(found.covariance)),
+        "exact": {str(k): to_text(number) for k, number in found.exact.items()},
+        "tied": {str(k): list(other) for k, other in found.tied.items()},
+        "chi_squared": found.chi_squared,
+        "limit": found.limit,
+    }
+
+
+def _snapping(content: Any, size: int) -> Snapping | None:
+    """As `_snapping_record` wrote it; raises for numbers that are none and constants that are not there."""
+    from jaxllc.equations.expressions import parse
+    from jaxllc.law.snapping import Snapping
+
+    if content is None:
+        return None
+    values = np.array([finite(v) for v in content["values"]], dtype=float)
+    variances = np.array([number(v) for v in content["variances"]], dtype=float)
+    exact = {int(k): parse(text(v)) for k, v in content["exact"].items()}
+    tied = {int(k): (count(head), sign) for k, (head, sign) in content["tied"].items()}
+    places = {*exact, *tied, *(head for head, _ in tied.values())}
+    if len(values) != size or len(variances) != size or not places <= set(range(size)):
+        raise ValueError(f"the nice numbers are not those of {size} constants")
+    if any(sign not in (1, -1) for _, sign in tied.values()):
+        raise ValueError("a sign of the nice numbers is neither 1 nor -1")
+    for k, found in exact.items():
+        if found.free_symbols or not np.isclose(float(found), values[k], rtol=1e-9, atol=0):
+            raise ValueError(f"{str(found)[:60]} is not the number that constant {k} is set to")
+    return Snapping(
+        values,
+        np.diag(variances),
+        exact,
+        tied,
+        number(content["chi_squared"]),
+        number(content["limit"]),
+    )
+
+
+def _texts(equation: Equation) -> dict[str, str]:
+    self_term, interaction_term = equation.to_text()
+    _check_readable(self_term, interaction_term)
+    return {"self_term": self_term, "interaction_term": interaction_term}
+
+
+def read_law(path: str | os.PathLike) -> Law:
+    """Read a law; raises InputError for anything that is not one, or whose parts do not fit together."""
+    content = _content(path)
+    try:
+        equations = {
+            text(v): Equation.from_text(text(e["self_term"]), text(e["interaction_term"]))
+            for v, e in content["equations"].items()
+        }
+        names = _checked_names(equations, texts(content.get("feature_names", [])))
+        _check_equations(equations, names)
+        rows = _rows(content, "constants", list(equations))
+        roles = {text(row["role"]) for row in rows}
+        constants = tuple(_constant(row, names, roles) for row in rows)
+        confidence = confidence_from(content.get("confidence"))
+        if confidence is not None and len(confidence.intervals) != len(constants):
+            raise ValueError(
+                f"{len(constants)} constants have {len(confidence.intervals)} intervals"
+            )
+        rivals = tuple(rival_from(r) for r in _rows(content, "rivals"))
+        front = tuple(_front_row(row) for row in _rows(content, "front"))
+        for other in (*(row.equations for row in front), *(r.equations for r in rivals)):
+            _check_other(other, names)
+        return Law(
+            equations=equations,
+            constants=constants,
+            front=front,
+            adjusted_r2=_by_variable(content, "adjusted_r2", names),
+            noise=_by_variable(content, "noise", names),
+            feature_names=names.features,
+            converged=flag(content.get("converged", True)),
+            finished=flag(content.get("finished", True)),
+            notes=texts(content.get("notes", [])),
+            seconds={text(k): number(v) for k, v in content.get("seconds", {}).items()},
+            settings=dict(content.get("settings", {})),
+            covariance=_covariance(content.get("covariance"), len(constants)),
+            confidence=confidence,
+            rivals=rivals,
+            skill={
+                names.variable(k): {r: number(both[r]) for r in (NO_CHANGE, CONSTANT)}
+                for k, both in content.get("skill", {}).items()
+            },
+            doubt=text(content.get("doubt", "")),
+            snapping=_snapping(content.get("snapping"), len(constants)),
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(
+            f"{path} is not a complete law: {reason[:200]}; save it again with Law.save"
+        ) from None
+
+
+def _content(path: str | os.PathLike) -> dict[str, Any]:
+    content = read_json(path, "give a file that Law.save wrote")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is not a jaxllc law; Law.save writes one")
+    if content.get("version") != VERSION:
+        raise InputError(
+            f"{path} has the format version {str(content.get('version'))[:40]}; "
+            f"this jaxllc reads version {VERSION}"
+        )
+    return content
+
+
+def _rows(content: Mapping[str, Any], name: str, variables: Iterable[str] = ()) -> list[Any]:
+    rows = content.get(name, [])
+    if not isinstance(rows, list):
+        raise TypeError(f"{name} is not a list")
+    most = _MOST_ROWS * max(1, len(list(variables)))
+    if len(rows) > most:
+        raise ValueError(f"{name} has {len(rows)} rows, and {most} are the most that are read")
+    return rows
+
+
+class _Names(NamedTuple):
+    """What the terms of a law may read."""
+
+    variables: tuple[str, ...]
+    features: tuple[str, ...]
+
+    def symbols(self, side: str) -> set[str]:
+        suffixes = f"i{SUM_SIDE}" if side == "self" else "ij"
+        return {f"{name}_{s}" for name in (*self.variables, *self.features, "k") for s in suffixes}
+
+    def variable(self, value: Any) -> str:
+        """A name, where it is one of the variables."""
+        if text(value) not in self.variables:
+            raise ValueError(f"{value[:40]!r} is not one of its variables")
+        return value
+
+
+def _checked_names(equations: Mapping[str, Equation], features: tuple[str, ...]) -> _Names:
+    if not equations:
+        raise ValueError("it holds no equation")
+    names = _Names(tuple(equations), features)
+    for name in (*equations, *features):
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name[:40]!r} cannot name a variable or node feature of a law")
+    repeated = first_repeat([*equations, *features])
+    if repeated is not None:
+        raise ValueError(f"{repeated[:40]!r} names two of its variables and node features")
+    return names
+
+
+def _check_equations(equations: Mapping[str, Equation], names: _Names) -> None:
+    for variable, equation in equations.items():
+        for side, term in zip(_SIDES, equation, strict=True):
+            unknown = sorted({s.name for s in term.free_symbols} - names.symbols(side))
+            if unknown:
+                raise InputError(
+                    f"the {side} term of {variable} uses {', '.join(unknown)[:80]}, which is neither a "
+                    f"variable nor a node feature of the law"
+                )
+
+
+def _check_other(equations: Mapping[str, tuple[str, str]], names: _Names) -> None:
+    """The same for a law of the front or a rival: it is of the same variables."""
+    if set(equations) != set(names.variables):
+        raise ValueError("a law of its front or a rival is not of its variables")
+    _check_equations({v: Equation.from_text(*both) for v, both in equations.items()}, names)
+
+
+def _constant(content: Mapping[str, Any], names: _Names, roles: set[str]) -> Constant:
+    from jaxllc.equations.expressions import parse
+
+    variable, side = names.variable(content["variable"]), text(content["side"])
+    if side not in _SIDES:
+        raise ValueError(f"the side of a constant is {side[:40]!r}, not self or interaction")
+    term, role = text(content["term"]), text(content["role"])
+    # Constants stand in their terms by name: as w0, or as a user named them.
+    unknown = {x.name for x in parse(term).free_symbols} - names.symbols(side) - roles
+    unknown = {name for name in unknown if not re.fullmatch(r"w\d{1,3}", name)}
+    if unknown:
+        raise ValueError(
+            f"the term {term[:60]!r} of a constant of {variable} holds {', '.join(sorted(unknown))[:80]}, "
+            "which the law does not know"
+        )
+    error = number(content["standard_error"])
+    if error < 0:
+        raise ValueError(f"the standard error of a constant of {variable} is negative")
+    return Constant(
+        variable, side, term, role, finite(content["value"]), error, text(content.get("unit", ""))
+    )
+
+
+def _by_variable(content: Mapping[str, Any], name: str, names: _Names) -> dict[str, float]:
+    return {names.variable(k): number(v) for k, v in content.get(name, {}).items()}
+
+
+def _front_row(content: Mapping[str, Any]) -> FrontRow:
+    equations = {}
+    for variable, both in content["equations"].items():
+        self_term, interaction_term = texts(both)
+        equations[text(variable)] = (self_term, interaction_term)
+    return FrontRow(
+        count(content["num_constants"]),
+        number(content["chi_squared"]),
+        number(content["criterion"]),
+        number(content["held_out_error"]),
+        equations,
+        flag(content["chosen"]),
+    )
+
+
+def _covariance(rows: Any, size: int) -> np.ndarray | None:
+    """The covariance of the constants; null stands for what the data leave open."""
+    if rows is None:
+        return None
+    if not isinstance(rows, list) or any(not isinstance(row, list) for row in rows):
+        raise TypeError("the covariance is not a list of rows")
+    if len(rows) != size or any(len(row) != size for row in rows):
+        raise ValueError(f"the covariance is not {size} by {size}, as the {size} constants ask for")
+    matrix = np.array([[number(value) for value in row] for row in rows], dtype=float)
+    matrix = matrix.reshape(size, size)
+    known = np.isfinite(matrix)
+    variance = np.diag(matrix)
+    if np.any(variance < 0):
+        raise ValueError("the covariance has a negative variance")
+    if np.any(known != known.T) or not np.allclose(
+        matrix[known], matrix.T[known], rtol=1e-6, atol=1e-9 * float(np.nanmax(variance, initial=0))
+    ):
+        raise ValueError("the covariance is not symmetric")
+    return matrix

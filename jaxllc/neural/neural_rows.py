@@ -1,0 +1,207 @@
+"""Rows of the integral form for neural terms: what the samples say about the basis, compressed.
+
+The samples of one node in one run are y(t) = offset + integral of the basis columns + noise. The
+integral is taken by a quintic spline through K grid times, so the T samples act on the columns
+only through a T x K matrix; its QR factor keeps all they say in K rows. Nodes, and grid times
+where the states bend little, are thinned to a budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.interpolate import make_interp_spline
+
+from jaxllc.data.message_passing import Graph
+
+if TYPE_CHECKING:
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
+    from jaxllc.smoothing.smooth import SmoothedStates
+
+FEWEST_GRID_TIMES = 24
+SPLINE_DEGREE = 5
+MAX_BATCHES = 4
+FINEST_TOLERANCE = 2e-6  # of the standard deviation, for states restored from the thinned grid
+
+
+class Rows(NamedTuple):
+    """A batch of series; a series is one node in one run, seen at K grid times.
+
+    inputs: (S, K, q) standardised; pair_inputs: (E, K, 2 q), receiver then sender; graph: edges
+    into the series;
+    weighting: (S, K, K), maps columns on the grid to rows; targets: (S, K, d), scaled to unit
+    variance.
+    remainder: (d,) sum of squares of the targets that no column can explain; num_samples: scalar.
+    """
+
+    inputs: np.ndarray
+    pair_inputs: np.ndarray
+    graph: Graph
+    weighting: np.ndarray
+    targets: np.ndarray
+    remainder: np.ndarray
+    num_samples: np.ndarray
+
+
+def integration_weights(grid: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Matrix (T, K): integral from grid[0] to each time of the quintic spline through values on
+    the grid.
+    """
+    degree = min(SPLINE_DEGREE, len(grid) - 1)
+    degree -= 1 - degree % 2
+    spline = make_interp_spline(grid, np.eye(len(grid)), k=degree)
+    return spline.antiderivative()(times)
+
+
+def thin_grid(grid: np.ndarray, states: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """Indices of few grid times from which a quintic spline restores states (K, N, d) to the
+    tolerance (d,).
+
+    They lie denser where the states move faster.
+    """
+    size = len(grid)
+    scale = states.std(axis=(0, 1)) + 1e-300
+    speed = np.gradient(states / scale[None, None, :], grid, axis=0)
+    speed = np.sqrt(np.mean(speed**2, axis=(1, 2))) * (grid[-1] - grid[0])
+    density = np.sqrt(speed / (speed.mean() + 1e-300)) + 0.5
+    steps = np.diff(grid) * (density[1:] + density[:-1]) / 2.0
+    position = np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum()
+    count = FEWEST_GRID_TIMES
+    while count < 0.8 * size:
+        chosen = np.searchsorted(position, np.linspace(0.0, 1.0, count) - 1e-12)
+        chosen = np.unique(np.clip(chosen, 0, size - 1))
+        spline = make_interp_spline(grid[chosen], states[chosen], k=SPLINE_DEGREE)
+        error = np.sqrt(np.mean((spline(grid) - states) ** 2, axis=(0, 1)))
+        if np.all(error < tolerance):
+            return chosen
+        count = int(1.4 * count)
+    return np.arange(size)
+
+
+class RowMaker:
+    """Makes batches of rows of one shape from random series, so that all share one compilation."""
+
+    def __init__(
+        self,
+        runs: Sequence[Trajectories],
+        network: Network,
+        smoothed: SmoothedStates,
+        features: Sequence[np.ndarray],
+        input_mean: np.ndarray,
+        input_std: np.ndarray,
+        target_scale: np.ndarray,
+        budget: int,
+        seed: int,
+    ):
+        self._runs, self._network, self._target_scale = runs, network, target_scale
+        tolerance = np.maximum(0.5 * smoothed.state_error, FINEST_TOLERANCE * target_scale)
+        thin = [
+            thin_grid(grid, states, tolerance)
+            for grid, states in zip(smoothed.grid_times, smoothed.states, strict=True)
+        ]
+        self.num_times = max(len(chosen) for chosen in thin)
+        self._inputs, self._weights = [], []
+        for run, chosen, grid, states, extra in zip(
+            runs, thin, smoothed.grid_times, smoothed.states, features, strict=True
+        ):
+            padded = np.append(chosen, np.repeat(chosen[-1], self.num_times - len(chosen)))
+            constant = np.broadcast_to(extra[None], (len(padded), *extra.shape))
+            inputs = np.concatenate([states[padded], constant], axis=-1)
+            self._inputs.append((inputs - input_mean) / input_std)
+            weights = integration_weights(grid[chosen], run.times)
+            pad = np.zeros((len(run.times), self.num_times - len(chosen)))
+            self._weights.append(np.concatenate([weights, pad], axis=1))
+        self._series = self._usable_series(smoothed, seed)
+        self._in_edges = np.split(
+            np.arange(len(network.senders)),
+            np.searchsorted(network.receivers, np.arange(1, network.num_nodes)),
+        )
+        counts = np.array([len(self._in_edges[node]) for _, node in self._series])
+        # every input adds columns
+        affordable = 2 * budget // ((len(input_mean) + 1) * self.num_times)
+        allowed = max(affordable, int(counts.max(initial=0)))
+        total = np.cumsum(counts + 1)  # a series without edges also costs something
+        self.num_series = max(min(len(counts), 2), int(np.sum(total <= allowed)))
+        self.num_batches = min(MAX_BATCHES, len(counts) // max(self.num_series, 1))
+        sizes = counts[: self.num_batches * self.num_series].reshape(
+            self.num_batches, self.num_series
+        )
+        self._num_edges = int(sizes.sum(axis=1).max(initial=0))
+        self._batches: dict[int, Rows] = {}
+        self._factors: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
+
+    def _usable_series(self, smoothed: SmoothedStates, seed: int) -> list[tuple[int, int]]:
+        series = []
+        for number, hidden in enumerate(smoothed.unobserved):
+            blind = np.asarray(hidden.any(axis=1))
+            spoiled = np.array(blind)
+            np.logical_or.at(spoiled, self._network.receivers, blind[self._network.senders])
+            series += [(number, int(node)) for node in np.flatnonzero(~spoiled)]
+        return [series[s] for s in np.random.default_rng(seed).permutation(len(series))]
+
+    def _factor(self, run: int, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """QR factors of the centred, observed rows of the integration matrix: (T, K) and (K, K)."""
+        key = (run, seen.tobytes())
+        if key not in self._factors:
+            rows = self._weights[run] * seen[:, None]
+            rows = (rows - rows.sum(axis=0) / max(seen.sum(), 1)) * seen[:, None]
+            left, right = np.linalg.qr(rows)
+            pad = self.num_times - right.shape[0]
+            if pad > 0:
+                left = np.pad(left, ((0, 0), (0, pad)))
+                right = np.pad(right, ((0, pad), (0, 0)))
+            self._factors[key] = left, right
+        return self._factors[key]
+
+    def batch(self, number: int) -> Rows:
+        """Batch `number` of the series; batch 0 always exists."""
+        if number not in self._batches:
+            self._batches[number] = self._make_batch(number)
+        return self._batches[number]
+
+    def _make_batch(self, number: int) -> Rows:
+        first = number * self.num_series
+        chosen = self._series[first : first + self.num_series]
+        num_variables = len(self._target_scale)
+        num_inputs = self._inputs[0].shape[-1]
+        size = self.num_times
+        inputs = np.empty((len(chosen), size, num_inputs))
+        weighting = np.empty((len(chosen), size, size))
+        targets = np.empty((len(chosen), size, num_variables))
+        remainder, num_samples = np.zeros(num_variables), 0
+        pairs = np.zeros((self._num_edges, size, 2 * num_inputs))
+        edge_weights = np.zeros(self._num_edges)  # what is not filled has weight zero
+        receivers = np.full(self._num_edges, len(chosen) - 1, dtype=np.int32)
+        position = 0
+        for s, (run, node) in enumerate(chosen):
+            inputs[s] = self._inputs[run][:, node]
+            seen = np.asarray(self._runs[run].observed[:, node].all(axis=1))
+            left, weighting[s] = self._factor(run, seen)
+            values = np.where(seen[:, None], self._runs[run].states[:, node], 0.0)
+            values = (values - values.sum(axis=0) / max(seen.sum(), 1)) * seen[:, None]
+            values = values / self._target_scale
+            targets[s] = left.T @ values
+            remainder += np.sum(values**2, axis=0) - np.sum(targets[s] ** 2, axis=0)
+            num_samples += int(seen.sum())
+            for edge in self._in_edges[node]:
+                sender = self._network.senders[edge]
+                pairs[position, :, :num_inputs] = inputs[s]
+                pairs[position, :, num_inputs:] = self._inputs[run][:, sender]
+                edge_weights[position] = self._network.weights[edge]
+                receivers[position] = s
+                position += 1
+        graph = Graph(
+            nodes={"k": np.zeros(len(chosen))},
+            edges=edge_weights,
+            senders=receivers,
+            receivers=receivers,
+            globals=None,
+            n_node=np.array([len(chosen)], dtype=np.int32),
+            n_edge=np.array([self._num_edges], dtype=np.int32),
+        )
+        return Rows(
+            inputs, pairs, graph, weighting, targets, np.maximum(remainder, 0.0), np.array(float(num_samples))
+        )  # fmt: skip

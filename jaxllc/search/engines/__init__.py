@@ -1,0 +1,1 @@
+"""Engines that propose expressions for samples of a term."""

@@ -1,0 +1,181 @@
+"""Refits of many expressions at once: the constants of tapes by Levenberg-Marquardt on the same samples.
+
+Tapes and blocks of samples have padded sizes, so that one compiled routine serves every batch of expressions
+and every number of samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxllc.dynamics.small_matrices import solve
+from jaxllc.running.time_limit import check_time
+from jaxllc.running.waiting import computed
+from jaxllc.search.forms.search_work import spend
+from jaxllc.search.forms.tapes import (
+    MAX_CONSTANTS,
+    MAX_INPUTS,
+    Tape,
+    blank_tape,
+    in_batches,
+    with_derivatives,
+)
+
+BLOCK = 256
+MAX_BLOCKS = 16
+
+
+class Points(NamedTuple):
+    """Samples in blocks: inputs (MAX_BLOCKS, MAX_INPUTS, BLOCK), values and weights (MAX_BLOCKS, BLOCK)."""
+
+    inputs: np.ndarray
+    values: np.ndarray
+    weights: np.ndarray
+    num_blocks: int
+
+
+def in_blocks(points: np.ndarray, values: np.ndarray, weights: np.ndarray) -> Points:
+    """Samples padded to blocks, at most MAX_BLOCKS of them; the padding repeats samples at weight zero.
+
+    points: (n, q); values, weights: (n,). More samples than fit are thinned evenly.
+    """
+    if len(values) > MAX_BLOCKS * BLOCK:
+        kept = np.linspace(0, len(values) - 1, MAX_BLOCKS * BLOCK).astype(int)
+        points, values, weights = points[kept], values[kept], weights[kept]
+    count, size = len(values), MAX_BLOCKS * BLOCK
+    place = np.arange(size) % count
+    inputs = np.ones((MAX_INPUTS, size))
+    inputs[: points.shape[1]] = points[place].T
+    padded = np.where(np.arange(size) < count, weights[place], 0.0)
+    return Points(
+        inputs.reshape(MAX_INPUTS, MAX_BLOCKS, BLOCK).transpose(1, 0, 2),
+        values[place].reshape(MAX_BLOCKS, BLOCK),
+        padded.reshape(MAX_BLOCKS, BLOCK),
+        -(-count // BLOCK),
+    )
+
+
+class Refit(NamedTuple):
+    """Constants after Levenberg-Marquardt, sum of squared weighted residuals, the Gauss-Newton matrix, and
+    how many steps that took."""
+
+    constants: Any
+    chi_squared: Any
+    information: Any
+    steps: Any
+
+
+def _refit_one(tape, constants, samples, steps, tolerance):
+    """Levenberg-Marquardt (Marquardt 1963, scaled by the diagonal) on one tape."""
+    code, length, free = tape
+    dtype = samples.values.dtype
+    mask = free.astype(dtype)
+    floor = jnp.asarray(1e-12, dtype)
+    unknowns = jnp.max(jnp.where(free, jnp.arange(1, MAX_CONSTANTS + 1), 0))
+
+    def look(c):
+        def block(k, sums):
+            f, slopes = with_derivatives(code, length, c, samples.inputs[k])
+            rest = (f - samples.values[k]) * samples.weights[k]
+            slopes = slopes * samples.weights[k][None] * mask[:, None]
+            joint = jnp.concatenate([slopes, rest[None]])
+            return sums + joint @ joint.T
+
+        sums = jnp.zeros((MAX_CONSTANTS + 1, MAX_CONSTANTS + 1), dtype)
+        sums = jax.lax.fori_loop(0, samples.num_blocks, block, sums)
+        good = jnp.all(jnp.isfinite(sums))
+        sums = jnp.where(good, sums, 0.0)
+        chi = jnp.where(good, sums[-1, -1], jnp.inf)
+        return chi, sums[:-1, :-1], sums[:-1, -1]
+
+    def proceed(state):
+        k, _, _, _, _, damping, stalled = state
+        return (k < steps) & (stalled < 2) & (damping < 1e9) & jnp.any(free)
+
+    def step(state):
+        k, c, chi, matrix, gradient, damping, stalled = state
+        scale = jnp.diagonal(matrix)
+        scale = jnp.maximum(scale, floor * jnp.max(scale) + 1e-300)
+        root = jnp.sqrt(scale)
+        system = matrix / root[:, None] / root[None] + damping * jnp.diag(mask)
+        system = system + jnp.diag(1.0 - mask)
+        move = -solve(system, gradient / root, unknowns) / root * mask
+        new = c + move
+        new_chi, new_matrix, new_gradient = look(new)
+        better = new_chi < chi
+        small = chi - new_chi < tolerance * chi
+        stalled = jnp.where(better & small, stalled + 1, jnp.where(better, 0, stalled))
+        pick = partial(jnp.where, better)
+        return (
+            k + 1,
+            pick(new, c),
+            pick(new_chi, chi),
+            pick(new_matrix, matrix),
+            pick(new_gradient, gradient),
+            jnp.where(better, jnp.maximum(damping * 0.1, 1e-12), damping * 8.0),
+            stalled,
+        )
+
+    start = look(constants)
+    state = (0, constants, *start, jnp.asarray(1e-3, dtype), 0)
+    taken, c, chi, matrix, *_ = jax.lax.while_loop(proceed, step, state)
+    return Refit(c, chi, matrix, taken)
+
+
+@partial(jax.jit, static_argnames=("one_by_one",))
+def _refit_batch(tapes, constants, samples, steps, tolerance, one_by_one):
+    def one(tape, start):
+        return _refit_one(tape, start, samples, steps, tolerance)
+
+    # One after the other, a tape runs only its own operations and stops when it is done; side by side each
+    # instruction costs all operations, which only an accelerator has to spare.
+    if one_by_one:
+        return jax.lax.map(lambda item: one(*item), (tapes, constants))
+    return jax.vmap(one)(tapes, constants)
+
+
+@cache
+def prepare() -> None:
+    """Compile what refits, once in a process, so that no search has to wait for it."""
+    one = np.ones((1, 1))
+    refit([blank_tape()], np.zeros((1, MAX_CONSTANTS)), in_blocks(one, one[0], one[0]), steps=1)
+
+
+def refit(
+    tapes: Sequence[Tape],
+    constants: np.ndarray,
+    samples: Points,
+    steps: int = 30,
+    tolerance: float = 1e-5,
+) -> Refit:
+    """Fit the constants of many tapes to the same samples at once.
+
+    constants: (tape, MAX_CONSTANTS) to start from. steps: of Levenberg-Marquardt, at most; a fit ends when
+    two steps in a row gain less than the share `tolerance`. What cannot be evaluated comes back with an
+    infinite sum of squares. Runs in double precision where the platform has it.
+    """
+    check_time()
+    with jax.enable_x64(True):
+        one_by_one = jax.default_backend() == "cpu"
+        found = in_batches(
+            tapes,
+            constants,
+            lambda *batch: computed(
+                _refit_batch, *batch, samples, steps, tolerance, one_by_one=one_by_one
+            ),
+        )
+    if not found:
+        size = (0, MAX_CONSTANTS)
+        nothing = np.zeros(0)
+        return Refit(np.zeros(size), nothing, np.zeros((*size, MAX_CONSTANTS)), nothing)
+    fit = Refit(*found)
+    lengths = np.array([tape.length for tape in tapes])
+    spend("tapes", len(tapes))
+    spend("steps", float((fit.steps + 1.0) @ lengths) * samples.num_blocks)
+    return fit

@@ -1,0 +1,1 @@
+"""Sets of terms for the equations of a law, in the integral form."""

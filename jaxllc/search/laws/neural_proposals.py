@@ -1,0 +1,245 @@
+"""Proposals from the neural terms: their values where the data lie, searched f and g apart.
+
+The library is searched first, then the engines look for expressions that no library lists. Nets see forms
+that no set of integrated columns ranks first; the judge decides on the data all the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sympy
+
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, inner_symbol
+from jaxllc.equations.expression_calculus import derivative, evaluate
+from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
+from jaxllc.running.time_limit import check_time, current_limit
+from jaxllc.search.forms.constants import refine_inner_constants
+from jaxllc.search.forms.expression_terms import terms_of
+from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.laws.reduced_columns import Reduced
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import ProposedEquation, proposed
+from jaxllc.search.laws.sparse_sets import Proposal, beam_search, information_criterion
+from jaxllc.search.term.term_search import NothingFoundError, search_term
+
+_POINTS = 600
+# Relative error of a net that is never undercut, so that clean nets do not ask for endless terms.
+_RELATIVE_ERROR = 3e-3
+# Samples of a net whose errors count as independent.
+_INDEPENDENT = 40.0
+
+
+def fitted_neural_terms(
+    problem: SearchProblem, seed: int, seconds: float | None = None
+) -> NeuralFit:
+    """The two neural terms of a problem; kept with it, so that they are fitted once."""
+    if problem.neural is None:
+        problem.neural = fit_neural_terms(
+            problem.runs, problem.network, problem.smoothed, seed=seed, time_budget=seconds
+        )
+        check_time()
+    return problem.neural
+
+
+def neural_proposals(
+    problem: SearchProblem, seed: int, max_terms: int, largest: int = 14
+) -> list[list[ProposedEquation]]:
+    """Equations for each variable: what explains the self term with what explains the interaction term."""
+    limit = current_limit()
+    fit = fitted_neural_terms(problem, seed, None if limit is None else limit.left())
+    own, pair = fit.sample_terms(_POINTS, seed)
+    own, pair = without_known(problem, own), without_known(problem, pair)
+    own_terms = [t for t in problem.library if _reads(t, own) and t.family.side == SELF]
+    pair_terms = [t for t in problem.library if _reads(t, pair) and t.family.side != SELF]
+    own_reduced, pair_reduced = _reduce(own, own_terms, problem), _reduce(pair, pair_terms, problem)
+    proposals = []
+    for variable in range(len(problem.variables)):
+        selves = _front(own_reduced[variable], min(4, max_terms))
+        pairs = _front(pair_reduced[variable], min(3, max_terms))
+        options = []
+        for p, q in _together(selves, pairs)[:largest]:
+            terms = [own_reduced[variable].terms[k] for k in p.positions]
+            terms += [pair_reduced[variable].terms[k] for k in q.positions]
+            terms = [t for t in terms if not problem.prior.holds(variable, t.family)]
+            if 0 < len(terms) <= max_terms:
+                options.append(_refined(problem, variable, terms))
+        proposals.append(options)
+    return proposals
+
+
+def searched_proposals(
+    problem: SearchProblem,
+    seed: int,
+    max_terms: int,
+    engines: Sequence[str],
+    seconds: float,
+    largest: int = 12,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[list[ProposedEquation]]:
+    """Equations for each variable out of expressions that the engines find for either neural term."""
+    fit = fitted_neural_terms(problem, seed)
+    own, pair = (without_known(problem, s) for s in fit.sample_terms(_POINTS, seed))
+    proposals = []
+    for variable, name in enumerate(problem.variables):
+        sides = []
+        for side, samples in ((SELF, own), (INTERACTION, pair)):
+            say(f"{name}: expressions of the {side} term")
+            sides.append(_expressions(problem, samples, name, side, engines, seconds))
+        options = []
+        ranked = sorted(itertools.product(*sides), key=lambda pq: pq[0].score + pq[1].score)
+        for first, second in ranked[:largest]:
+            terms = problem.prior.beside_known(variable, [*first.terms, *second.terms])
+            if 0 < len(terms) <= max_terms:
+                option = tried(problem, variable, terms)
+                if option is not None:
+                    options.append(option)
+        proposals.append(options)
+    return proposals
+
+
+def without_known(problem: SearchProblem, samples: TermSamples) -> TermSamples:
+    """Samples of the neural terms of a side without the known terms, as the best law so far has them."""
+    side = INTERACTION if any(n.endswith("_j") for n in samples.input_names) else SELF
+    symbols = {sympy.Symbol(n): samples.points[:, k] for k, n in enumerate(samples.input_names)}
+    values = dict(samples.values)
+    for name, known in zip(problem.variables, problem.known_now, strict=False):
+        for term, coefficient in known:
+            if term.family.side == side and _reads(term, samples):
+                memo = dict(symbols)
+                memo |= {inner_symbol(k): np.float64(w) for k, w in enumerate(term.inner)}
+                with np.errstate(all="ignore"):
+                    part = coefficient * np.asarray(evaluate(term.family.expression, memo))
+                values[name] = values[name] - np.nan_to_num(part)
+    return samples._replace(values=values)
+
+
+class _Side(NamedTuple):
+    """Terms of one candidate expression of a neural term."""
+
+    terms: tuple[Term, ...]
+    score: float
+
+
+def _expressions(
+    problem: SearchProblem,
+    samples: TermSamples,
+    name: str,
+    side: str,
+    engines: Sequence[str],
+    seconds: float,
+) -> list[_Side]:
+    """The candidates for one neural term, the empty one included; best first."""
+    values = samples.values[name]
+    least = _RELATIVE_ERROR * max(float(np.std(values)), 1e-12)
+    error = np.sqrt(samples.error[name] ** 2 + least**2)
+    nothing = _Side((), float(0.5 * _INDEPENDENT * np.log1p(np.mean((values / error) ** 2))))
+    given = Samples.of(samples.input_names, samples.points, values, error)
+    try:
+        search = search_term(given, engines, seconds, problem.seed, problem.grammar)
+        problem.cut_short |= not search.finished
+    except NothingFoundError:
+        return [nothing]
+    found = [_Side(tuple(terms_of(c.expression, side)[0]), c.score) for c in search.candidates]
+    return sorted([*found[:8], nothing], key=lambda s: s.score)
+
+
+def tried(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation | None:
+    """The equation refined on the data; None where it cannot be evaluated there."""
+    try:
+        with np.errstate(all="ignore"):
+            option = _refined(problem, variable, terms)
+    except (ValueError, FloatingPointError, np.linalg.LinAlgError):
+        return None
+    return option if np.isfinite(option.residual) else None
+
+
+def _reads(term: Term, samples: TermSamples) -> bool:
+    needed = {s.name for s in term.family.expression.free_symbols}
+    inner = {inner_symbol(k).name for k in range(term.family.num_inner)}
+    return needed - inner <= set(samples.input_names)
+
+
+def _reduce(samples: TermSamples, terms: Sequence[Term], problem: SearchProblem) -> list[Reduced]:
+    """Columns of the terms at the samples for each variable, weighted by the net's own errors."""
+    symbols = {sympy.Symbol(n): samples.points[:, k] for k, n in enumerate(samples.input_names)}
+    blocks = []
+    for term in terms:
+        memo = {**symbols, **{inner_symbol(k): np.float64(w) for k, w in enumerate(term.inner)}}
+        expressions = [term.family.expression]
+        expressions += [
+            derivative(term.family.expression, inner_symbol(k))
+            for k in range(term.family.num_inner)
+        ]
+        with np.errstate(all="ignore"):
+            columns = [
+                np.broadcast_to(evaluate(e, memo), (len(samples.points),)) for e in expressions
+            ]
+        blocks.append(np.stack(columns, axis=1))
+    reduced = []
+    for name in problem.variables:
+        values = samples.values[name]
+        least = _RELATIVE_ERROR * max(
+            float(np.std(values)), 1e-3 * float(np.abs(values).max()), 1e-12
+        )
+        weight = 1.0 / np.sqrt(samples.error[name] ** 2 + least**2)
+        kept, columns, first, width, position = [], [], [], [], 0
+        for term, block in zip(terms, blocks, strict=True):
+            weighted = block * weight[:, None]
+            norm = np.sqrt((weighted**2).sum(axis=0))
+            if not np.all(np.isfinite(norm)) or norm[0] == 0:
+                continue
+            kept.append(term)
+            columns.append(weighted / np.where(norm > 0, norm, 1.0))
+            first.append(position)
+            width.append(block.shape[1])
+            position += block.shape[1]
+        target = (values * weight)[:, None]
+        reduced.append(
+            Reduced(
+                kept,
+                np.concatenate(columns, axis=1),
+                np.array(first),
+                np.array(width),
+                target,
+                np.zeros(1),
+                np.array([len(values)]),
+            )
+        )
+    return reduced
+
+
+def _front(reduced: Reduced, max_terms: int, per_size: int = 2) -> list[Proposal]:
+    """The best few sets of each size, the empty one included."""
+    found = beam_search(reduced, 0, floor=1.0, max_terms=max_terms, beam=12, patience=2)
+    target = reduced.targets[:, 0]
+    empty = Proposal((), 0.0, float(target @ target))
+    chosen: dict[int, list[Proposal]] = {0: [empty]}
+    for proposal in sorted(found, key=lambda p: p.residual):
+        chosen.setdefault(len(proposal.positions), []).append(proposal)
+    return [p for options in chosen.values() for p in options[:per_size]]
+
+
+def _together(selves: list[Proposal], pairs: list[Proposal]) -> list[tuple[Proposal, Proposal]]:
+    """Pairs by the sum of their criteria: what each leaves, and two for each term."""
+
+    def cost(proposal: Proposal) -> float:
+        return float(np.log1p(proposal.residual) + 0.3 * len(proposal.positions))
+
+    both = [(p, q) for p in selves for q in pairs]
+    return sorted(both, key=lambda pq: cost(pq[0]) + cost(pq[1]))
+
+
+def _refined(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation:
+    # Known terms start from the constants of the best law so far.
+    now = problem.known_now[variable] if problem.known_now else ()
+    terms = [*(t for t, _ in now if t.num_constants), *terms]
+    terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
+    rows = problem.forms[0].num_rows(variable)
+    constants = sum(t.num_constants for t in terms)
+    floor = problem.mean_square_floor(variable)
+    score = float(information_criterion(residual, rows, constants, floor))
+    return proposed(problem, variable, terms, coefficients, residual, score)

@@ -1,0 +1,234 @@
+"""What every engine is given: the data of one discovery in the forms a search can use.
+
+Integral forms of the samples, the library of candidate terms, the error no candidate can undercut, and
+(where they were fitted) the neural terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxllc.dynamics.terms import Stage, Term
+from jaxllc.fit.integral_form import IntegralForm
+from jaxllc.knowledge.known_terms import starts
+from jaxllc.knowledge.prior_knowledge import PriorKnowledge
+from jaxllc.running.time_limit import current_limit
+from jaxllc.search.forms.constants import ColumnCache
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.laws.demanded_terms import demanded_terms
+from jaxllc.search.laws.library import CLEAN, Scale, candidate_terms, input_arguments, sum_terms
+
+if TYPE_CHECKING:
+    import sympy
+
+    from jaxllc.data.network import Network
+    from jaxllc.data.trajectories import Trajectories
+    from jaxllc.neural.neural_fit import NeuralFit
+    from jaxllc.smoothing.smooth import SmoothedStates
+
+# Share of a signal's standard deviation that is not held against a law: grid, solver, rounding.
+FLOOR = 1e-5
+# Logarithm of the largest constant of a law of variables of about one, in a time of about one.
+_LARGEST = 9.0
+# Share of the time of a discovery after which engines come to an end.
+_SHARE = 0.5
+# Rows of the regression at most; noise calls for more of them.
+_CLEAN_ROWS = 9000
+_NOISY_ROWS = 24000
+
+
+@dataclass
+class SearchProblem:
+    """Data of one discovery for the engines.
+
+    runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight;
+    grammar: what a law may hold.
+    prior: what the user knows of it. known_now: the known terms of each equation with their coefficients, as
+        the best law so far has them.
+    cut_short: whether a search of expressions came to its limit of time. with_sums: whether `library` also
+        holds functions of the sum over neighbours.
+    """
+
+    runs: Sequence[Trajectories]
+    network: Network
+    features: dict[str, np.ndarray]
+    smoothed: SmoothedStates
+    regular: bool
+    seed: int = 0
+    neural: NeuralFit | None = None
+    grammar: Grammar = field(default_factory=Grammar)
+    prior: PriorKnowledge = field(default_factory=PriorKnowledge)
+    known_now: tuple[tuple[tuple[Term, float], ...], ...] = ()
+    cut_short: bool = False
+    with_sums: bool = False
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return self.runs[0].variables
+
+    @property
+    def late(self) -> bool:
+        """Whether the share of the time for searching whole equations is over."""
+        limit = current_limit()
+        return limit is not None and limit.share_over(_SHARE)
+
+    @cached_property
+    def scales(self) -> dict[str, Scale]:
+        scales = {}
+        for v, name in enumerate(self.variables):
+            values = np.concatenate([s[..., v].ravel() for s in self.smoothed.states])
+            scales[name] = Scale(values, float(self.smoothed.noise[v]))
+        return scales
+
+    @cached_property
+    def differences(self) -> dict[str, Scale]:
+        """Ranges of x_j - x_i over edges."""
+        gaps = [
+            s[:, self.network.senders] - s[:, self.network.receivers] for s in self.smoothed.states
+        ]
+        return {
+            name: Scale(np.concatenate([g[..., v].ravel() for g in gaps]))
+            for v, name in enumerate(self.variables)
+        }
+
+    @cached_property
+    def std(self) -> np.ndarray:
+        """(variable,) standard deviation of the smoothed states."""
+        return np.array([self.scales[v].std for v in self.variables])
+
+    @cached_property
+    def largest_constant(self) -> float:
+        """Beyond what a constant of a law can be in the units of these samples, cubic terms included."""
+        spans = [float(np.ptp(run.times)) for run in self.runs]
+        sizes = [scale.size for scale in self.scales.values()]
+        apart = [max(v, 1 / v) for v in (*spans, *sizes) if v > 0]
+        # Logarithms: states of 1e150 are understood, too.
+        return 10.0 ** min(300.0, _LARGEST + 4 * np.log10(max(apart, default=1.0)))
+
+    @property
+    def floor(self) -> np.ndarray:
+        """(variable,) error of a sample that is not held against a law."""
+        return FLOOR * self.std
+
+    @property
+    def noise(self) -> np.ndarray:
+        """(variable,) estimated standard deviation of a sample, not below the floor."""
+        return np.maximum(self.smoothed.noise, self.floor)
+
+    def is_clean(self, variable: int) -> bool:
+        """Whether a variable is free of noise for the purposes of a search."""
+        return bool(self.smoothed.noise[variable] < CLEAN * self.std[variable])
+
+    @property
+    def clean(self) -> bool:
+        """Whether all variables are free of noise."""
+        return all(self.is_clean(v) for v in range(len(self.variables)))
+
+    @property
+    def library(self) -> list[Term]:
+        """All candidate terms; those of functions of sums come last."""
+        return [*self._additive, *self.sum_library] if self.with_sums else self._additive
+
+    @cached_property
+    def _normalised(self) -> bool:
+        """Whether dividing by k_i makes sense: an input weight of one sign, well away from zero."""
+        strength = self.network.in_strength[self.network.in_degree > 0]
+        return bool(strength.min() > 0 and np.ptp(strength) > 1e-9 * strength.max())
+
+    @cached_property
+    def _additive(self) -> list[Term]:
+        terms = candidate_terms(
+            self.variables,
+            tuple(self.features),
+            self.scales,
+            self.differences,
+            self.regular,
+            self._normalised,
+        )
+        if self.prior.demand:
+            more = demanded_terms(self.prior.demand, self.variables, self.scales, self.differences)
+            listed = {t.family for t in terms}
+            terms += [t for t in more if t.family not in listed]
+        return self.allowed(terms)
+
+    @cached_property
+    def sum_library(self) -> list[Term]:
+        """Candidate terms that are functions of sums over neighbours, and more terms over k_i."""
+        arguments = input_arguments(self.variables, tuple(self.features), self._normalised)
+        inputs = {}
+        for argument in arguments:
+            scale = Scale(self.values_of(argument))
+            # Nodes without a sender all have the input zero.
+            if scale.std > 1e-9 * scale.size:
+                inputs[argument] = scale
+        return self.allowed(
+            sum_terms(self.variables, tuple(self.features), inputs, self.scales, self._normalised)
+        )
+
+    def values_of(self, argument: sympy.Expr) -> np.ndarray:
+        """Values of an expression of the self side over the nodes with a sender and all grid times, flat."""
+        fed = np.flatnonzero(self.network.in_degree > 0)
+        return self.smoothed_stage.evaluator().at_nodes(argument)[fed].ravel()
+
+    @cached_property
+    def smoothed_stage(self) -> Stage:
+        """All nodes at all grid times of the smoothed states."""
+        states = np.concatenate([s.transpose(2, 1, 0) for s in self.smoothed.states], axis=2)
+        named = {name: states[v] for v, name in enumerate(self.variables)}
+        return Stage(self.network, named, self.features)
+
+    def allowed(self, terms: list[Term]) -> list[Term]:
+        """Those of some terms that the grammar, the units and the bounds of the user admit."""
+        terms = self.prior.bounded(terms)
+        if self.grammar == Grammar() and self.prior.units is None:
+            return terms
+        listed = {
+            f: self.grammar.lists(f.expression) and self.prior.is_consistent(f)
+            for f in {t.family: None for t in terms}
+        }
+        return [t for t in terms if listed[t.family]]
+
+    def candidates(self, variable: int) -> list[Term]:
+        """What an equation may hold: its known terms with free constants, then the library without them."""
+        known = self.prior.fitted(variable)
+        sizes = [scale.size for scale in self.scales.values()]
+        own = [t for family in known for t in starts(family, sizes, self.seed)]
+        return own + [t for t in self.library if not self.prior.holds(variable, t.family)]
+
+    @cached_property
+    def forms(self) -> list[IntegralForm]:
+        """Integral forms with one window and, under noise, with four."""
+        nodes = None
+        samples = sum(len(r.times) for r in self.runs)
+        rows = _CLEAN_ROWS if self.clean else _NOISY_ROWS
+        if samples * self.network.num_nodes > rows:
+            count = max(12, rows // samples)
+            if count < self.network.num_nodes:
+                random = np.random.default_rng(self.seed)
+                nodes = np.sort(random.choice(self.network.num_nodes, count, replace=False))
+        arguments = (self.runs, self.network, self.smoothed, self.features)
+        forms = [
+            IntegralForm(*arguments, windows, nodes) for windows in ((1,) if self.clean else (1, 4))
+        ]
+        for variable in range(len(self.variables)):
+            for term in self.prior.fixed(variable):
+                for form in forms:
+                    form.subtract(term, variable)
+                if not np.all(np.isfinite(forms[0].target(variable))):
+                    raise self.prior.not_evaluated(term.family, self.variables[variable])
+        return forms
+
+    @cached_property
+    def caches(self) -> list[ColumnCache]:
+        first = ColumnCache(self.forms[0], bounds=self.prior.bounds)
+        return [first, *(ColumnCache(f, first, self.prior.bounds) for f in self.forms[1:])]
+
+    def mean_square_floor(self, variable: int) -> float:
+        """Mean squared error of the integral form that no set of terms is expected to undercut."""
+        spread = float(self.forms[0].samples(variable).std())
+        return (FLOOR * spread) ** 2 + 0.25 * float(self.smoothed.noise[variable]) ** 2

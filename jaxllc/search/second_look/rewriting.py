@@ -1,0 +1,101 @@
+"""The same law with fewer constants: written in another form, or with constants left out or tied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import sympy
+
+from jaxllc.dynamics.terms import INTERACTION, SELF
+from jaxllc.equations.functions import NOT_REAL
+from jaxllc.errors import InputError
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.judge.judge import Judge, Judged
+from jaxllc.knowledge.prior_knowledge import PriorKnowledge
+from jaxllc.search.forms.skeleton_forms import forms
+from jaxllc.search.forms.skeletons import Skeleton, as_written, constant
+from jaxllc.search.second_look.screening import first_better
+from jaxllc.search.second_look.sides import NOTHING_KNOWN, free_terms, side_expression, with_side
+
+# How far two constants may be apart, relative to them, to be tried as one.
+_ALIKE = 0.15
+# Laws that are fitted at most before another start is made.
+_MOST_FITS = 6
+_SIDES = (SELF, INTERACTION)
+
+
+def rewritten(
+    judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Judged:
+    """Either side in its other forms: tanh for sigmoids, products, phases, small arguments expanded."""
+    return _while_better(judge, best, equation, prior, _written_anew, 0)
+
+
+def shortened(
+    judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Judged:
+    """Constants inside the terms set to nought, or tied to each other."""
+    return _while_better(judge, best, equation, prior, _with_fewer_constants, 1)
+
+
+Writings = Callable[[CandidateLaw, int, str], Iterable[Skeleton | None]]
+
+
+def _while_better(
+    judge: Judge,
+    best: Judged,
+    equation: int,
+    prior: PriorKnowledge,
+    writings: Writings,
+    fewer: int,
+) -> Judged:
+    """The best law among the writings of a side with so many constants fewer; again while it improves."""
+    improved = True
+    while improved and not judge.late:
+        improved = False
+        for side in _SIDES:
+            if not any(t.inner for t, _ in free_terms(best.law, equation, side)):
+                continue
+            laws = _laws(best, equation, side, prior, writings, fewer)
+            better = first_better(judge, best, laws, _MOST_FITS)
+            improved |= better is not best
+            best = better
+    return best
+
+
+def _laws(
+    best: Judged,
+    equation: int,
+    side: str,
+    prior: PriorKnowledge,
+    writings: Writings,
+    fewer: int,
+) -> Iterator[CandidateLaw]:
+    most = best.law.num_constants - fewer
+    for skeleton in writings(best.law, equation, side):
+        if skeleton is None:
+            continue
+        expression = skeleton.numeric()
+        if expression == 0 or expression.has(*NOT_REAL):
+            continue
+        try:
+            law = with_side(best.law, equation, side, expression, prior)
+        except InputError:
+            continue
+        if law is not None and law.num_constants <= most:
+            yield law
+
+
+def _written_anew(law: CandidateLaw, equation: int, side: str) -> Iterator[Skeleton]:
+    return forms(side_expression(law, equation, side))
+
+
+def _with_fewer_constants(law: CandidateLaw, equation: int, side: str) -> Iterator[Skeleton | None]:
+    skeleton = as_written(side_expression(law, equation, side))
+    values = skeleton.values
+    for k, value in enumerate(values):
+        yield skeleton.replaced({constant(k): sympy.Integer(0)})
+        for m in range(k):
+            for sign in (1, -1):
+                if abs(value - sign * values[m]) < _ALIKE * abs(value):
+                    yield skeleton.replaced({constant(k): sign * constant(m)})

@@ -1,0 +1,1 @@
+"""Settings as plain values, checked before anything heavy is loaded."""

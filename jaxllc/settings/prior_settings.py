@@ -1,0 +1,76 @@
+"""Settings about what a user knows of a law, as plain values; checked before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jaxllc.equations.equation import Equation
+from jaxllc.errors import InputError, check_mapping, nearest_match
+from jaxllc.settings.constant_bounds import checked_bounds
+from jaxllc.settings.names import FUNCTION_NAMES
+
+if TYPE_CHECKING:
+    from jaxllc.discovery.entry import DiscoverSettings
+
+# What a law can be asked to hold: functions, a denominator, an exponent that is no whole number.
+DEMANDED = (*FUNCTION_NAMES, "division", "power")
+
+
+def plain_prior(settings: DiscoverSettings) -> dict[str, Any]:
+    """Known terms, bounds, units and demands as texts, numbers and tuples; raises InputError."""
+    return {
+        "known": known_texts(settings.known) or None,
+        "bounds": checked_bounds(settings.bounds) or None,
+        "units": _unit_texts(settings.units) or None,
+        "demand": _demanded(settings),
+    }
+
+
+def known_texts(known: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:
+    """Self and interaction term of each variable as text; raises InputError for anything else."""
+    if known is None:
+        return {}
+    check_mapping("known", known, "{'x': ('-delta*x_i', '')}")
+    texts = {}
+    for variable, terms in known.items():
+        if isinstance(terms, Equation):
+            terms = terms.to_text()
+        if not (
+            isinstance(terms, list | tuple)
+            and len(terms) == 2
+            and all(isinstance(t, str) for t in terms)
+        ):
+            raise InputError(
+                f"the known terms of {variable} must be two texts (self term, interaction term), "
+                f"not {terms!r}"
+            )
+        texts[str(variable)] = (terms[0].strip(), terms[1].strip())
+    return texts
+
+
+def _unit_texts(units: Mapping[str, Any] | None) -> dict[str, str]:
+    if units is None:
+        return {}
+    check_mapping("units", units, "{'x': 'mol/L', 't': 's'}")
+    for name, unit in units.items():
+        if not isinstance(unit, str):
+            raise InputError(f"the unit of {name} must be text such as 'mol/L', not {unit!r}")
+    return {str(name): unit for name, unit in units.items()}
+
+
+def _demanded(settings: DiscoverSettings) -> tuple[str, ...]:
+    allowed = set(settings.functions)
+    allowed |= {"division"} if settings.division else set()
+    allowed |= {"power"} if "sqrt" in allowed else set()
+    for name in settings.demand:
+        if name not in DEMANDED:
+            raise InputError(
+                f"a law cannot be demanded to hold {name!r}{nearest_match(str(name), DEMANDED)}; "
+                f"choose from {', '.join(DEMANDED)}"
+            )
+        if name not in allowed:
+            raise InputError(
+                f"{name!r} is demanded but not allowed by functions and division; allow it there"
+            )
+    return tuple(settings.demand)

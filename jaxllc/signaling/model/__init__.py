@@ -1,0 +1,1 @@
+"""The signaling model: activations, its steady state, and data made with it."""

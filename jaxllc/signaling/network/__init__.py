@@ -1,0 +1,1 @@
+"""Prior networks: their edges, signs and structure."""

@@ -1,0 +1,1 @@
+"""Training of signaling models, with checkpoints and cross-validation."""

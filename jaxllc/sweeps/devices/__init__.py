@@ -1,0 +1,1 @@
+"""Where the members of a sweep run: devices, processes, and a cluster."""

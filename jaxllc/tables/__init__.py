@@ -1,0 +1,1 @@
+"""Tables as somebody has them: files and frames, their headers, labels and cells, read as numbers."""
