@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
+from jaxllc.law.record import LawRecord
+from jaxllc.law.trajectories_of_law import run_law
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from jaxllc.data.network import Network
-    from jaxllc.law.law import Law
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK, SOFT = "#1b1f24", "#8a929b"
@@ -31,7 +32,7 @@ _SCATTERED = 4000
 
 
 def plot_fit(
-    law: Law, run: int = 0, nodes: Sequence[str] | None = None, time_unit: str = ""
+    law: LawRecord, run: int = 0, nodes: Sequence[str] | None = None, time_unit: str = ""
 ) -> Figure:
     """Data of one run as points, and the law's own states as lines, as they were fitted to the samples.
 
@@ -48,12 +49,14 @@ def plot_fit(
         from jaxllc.law.forecast import start_state
 
         features = observed.node_features or None
-        predicted = law.simulate(start_state(observed), observed.times, node_features=features)
+        predicted = run_law(
+            law, start_state(observed), observed.times, node_features=features
+        ).trajectories
     return _comparison(observed, predicted, law.network, nodes, time_unit)
 
 
 def plot_forecast(
-    law: Law,
+    law: LawRecord,
     observed: Trajectories,
     network: Network | None = None,
     nodes: Sequence[str] | None = None,
@@ -70,13 +73,13 @@ def plot_forecast(
 
     network = law.network if network is None else network
     if predicted is None:
-        predicted = law.simulate(
-            start_state(observed), observed.times, network, observed.node_features or None
-        )
+        predicted = run_law(
+            law, start_state(observed), observed.times, network, observed.node_features or None
+        ).trajectories
     return _comparison(observed, predicted, network, nodes, time_unit, before)
 
 
-def plot_pareto(law: Law) -> Figure:
+def plot_pareto(law: LawRecord) -> Figure:
     """The front: misfit of the fitted samples and error of the held-out ones against complexity."""
     if not law.front:
         raise InputError("this law has no Pareto front")
@@ -109,7 +112,7 @@ def plot_pareto(law: Law) -> Figure:
     return figure
 
 
-def plot_terms(law: Law, known: Any = None, time_unit: str = "") -> Figure:
+def plot_terms(law: LawRecord, known: Any = None, time_unit: str = "") -> Figure:
     """Self and interaction term of each variable over the range of the data: curves or heat maps.
 
     known: a law to draw beside it, dashed, such as the one that made the data; anything with

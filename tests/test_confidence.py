@@ -24,7 +24,8 @@ from jaxllc.judge.bootstrap import (
     replicated,
 )
 from jaxllc.judge.judge import Judge
-from jaxllc.law.confidence import Confidence, TermFrequency, percent
+from jaxllc.law.confidence import percent
+from jaxllc.law.record import Confidence, TermFrequency
 from tests.fit_problems import (
     X_I,
     X_J,

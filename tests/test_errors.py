@@ -9,7 +9,7 @@ import pytest
 from jaxllc.commands.command_line import main
 from jaxllc.equations.expressions import parse, to_text
 from jaxllc.errors import InputError, as_finite
-from jaxllc.settings.discover_settings import checked_settings
+from jaxllc.settings.checks import checked_settings
 from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.sweeps.grids import Integers, Uniform
 

@@ -22,7 +22,8 @@ from jaxllc.knowledge.constant_dimensions import dimensions
 from jaxllc.knowledge.nice_numbers import at_decade, leading_digits, nice_numbers
 from jaxllc.knowledge.units import Unit
 from jaxllc.law.law import Constant, Law
-from jaxllc.law.snapping import snap_constants, unobjected
+from jaxllc.law.law_text import unobjected
+from jaxllc.law.snapping import snap_constants
 from tests.fit_problems import adjacency, epidemic_law, epidemic_rate, problem_of, solved
 
 RATE = Unit.of({"t": Fraction(-1)})

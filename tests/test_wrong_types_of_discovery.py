@@ -16,7 +16,7 @@ from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError
 from jaxllc.law.forecast import hold_out
 from jaxllc.law.law import Law
-from jaxllc.settings.discover_settings import checked_settings
+from jaxllc.settings.checks import checked_settings
 from jaxllc.symbolic import Grammar, Samples, search_term
 
 TIMES = np.linspace(0, 1, 6)

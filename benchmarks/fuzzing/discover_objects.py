@@ -95,7 +95,7 @@ def _discover(r: Random) -> Case:
 @READERS.add(_discover, DEAR)
 def discover_choices(given: Any) -> None:
     from jaxllc.knowledge.prior_knowledge import PriorKnowledge
-    from jaxllc.settings.discover_settings import checked_settings
+    from jaxllc.settings.checks import checked_settings
 
     settings = checked_settings(None, given)
     PriorKnowledge.of(settings, ("x", "y"), ("w",))

@@ -115,7 +115,7 @@ def _prior_texts(r: Random) -> Case:
 def known_terms(given: Any) -> None:
     from jaxllc.commands.prior_arguments import prior_of
     from jaxllc.knowledge.prior_knowledge import PriorKnowledge
-    from jaxllc.settings.discover_settings import checked_settings
+    from jaxllc.settings.checks import checked_settings
 
     choices = prior_of(argparse.Namespace(**given))
     PriorKnowledge.of(checked_settings(None, choices), ("x", "y"), ("w",))
@@ -161,8 +161,8 @@ def _times_text(r: Random) -> str:
 def law_trees() -> list[Any]:
     """Laws as the JSON trees of their files: with and without confidence, of one and of two variables."""
     from jaxllc.equations.equation import Equation
-    from jaxllc.law.confidence import Confidence, Rival, TermFrequency
     from jaxllc.law.law import Constant, FrontRow, Law
+    from jaxllc.law.record import Confidence, Rival, TermFrequency
 
     gene = ("-1.01*x_i", "x_j**2/(1 + x_j**2)")
     constant = Constant("x", "self", "-x_i", "coefficient", 1.01, 0.02, "1/s")

@@ -20,7 +20,7 @@ from jaxllc.errors import InputError
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
     from jaxllc.data.trajectories import Trajectories
-    from jaxllc.law.law import Law
+    from jaxllc.law.record import LawRecord
 
 # Chi-squared per sample above which a law does not explain the samples; adjusted R2 below which, where no
 # noise is known.
@@ -56,7 +56,7 @@ def data_notes(
 
 
 def law_notes(
-    law: Law, runs: Sequence[Trajectories], network: Network, said: Sequence[str] = ()
+    law: LawRecord, runs: Sequence[Trajectories], network: Network, said: Sequence[str] = ()
 ) -> list[str]:
     """What the data say of a law that does not explain them; nothing of one that does.
 
@@ -84,7 +84,7 @@ def law_notes(
     return notes
 
 
-def is_explained(law: Law) -> bool:
+def is_explained(law: LawRecord) -> bool:
     """Whether a law explains its samples up to their noise."""
     chosen = [row.chi_squared for row in law.front if row.chosen]
     if chosen:

@@ -27,9 +27,10 @@ from jaxllc.judge.standing import fault, standing_laws
 from jaxllc.judge.twins import are_twins, same_form_of
 from jaxllc.knowledge.known_terms import KnownFamily
 from jaxllc.knowledge.units import Units
-from jaxllc.law.confidence import OFTEN, Confidence, Rival, percent
+from jaxllc.law.confidence import OFTEN, percent
 from jaxllc.law.law import Constant, FrontRow, Law
 from jaxllc.law.law_text import equation_line
+from jaxllc.law.record import Confidence, Rival
 from jaxllc.law.skill import skill
 from jaxllc.metrics import skeleton_equal
 from jaxllc.smoothing.gauge import undetermined_constants

@@ -10,21 +10,21 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jaxllc.data.inputs import checked_data
+from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.diagnosis.findings import data_notes, law_notes
 from jaxllc.errors import InputError
+from jaxllc.law.law import Law
+from jaxllc.law.law_outside_axes import outside
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import TimeLimit, TimeOverError
-from jaxllc.settings.discover_settings import DiscoverSettings, checked_settings
-
-if TYPE_CHECKING:
-    from jaxllc.data.network import Network
-    from jaxllc.law.law import Law
+from jaxllc.settings.checks import checked_settings
+from jaxllc.settings.discover_settings import DiscoverSettings
 
 Progress = Callable[[str, str], None]
 # Constants in an equation up to which a law that explains the samples is taken as it is.
@@ -80,7 +80,7 @@ def discover(
             law = _Discovery(inside, network, seed, plain, progress, limit).run()
     said = [note for source in (*runs, network) for note in source.notes]
     left = map(axes.sentence, law_notes(law, inside, network, seen))
-    law = axes.outside(law, runs, settings)
+    law = outside(axes, law, runs, settings)
     return replace(law, notes=tuple(dict.fromkeys([*said, *seen, *left, *law.notes])))
 
 

@@ -9,15 +9,15 @@ import sympy
 
 from jaxllc.dynamics.terms import Term
 from jaxllc.fit.bounded_step import on_bound
-from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.known_terms import KnownFamily
-from jaxllc.law.law import Constant
+from jaxllc.law.record import Constant
 from jaxllc.search.forms.grammar import operators_in
 from jaxllc.search.laws.search_problem import SearchProblem
-from jaxllc.search.laws.sparse_engine import ProposedEquation, SparseEngine
+from jaxllc.search.laws.sparse_engine import SparseEngine
 
 # Fall of the information criterion from which on it speaks against a known term
 # (Kass and Raftery 1995 call ten very strong).

@@ -129,14 +129,11 @@ class SymbolicVectorField(VectorField):
 
 
 def measured_from(
-    field: SymbolicVectorField, equations: Mapping[str, Equation], origins: Mapping[str, float]
+    field: SymbolicVectorField, moved: SymbolicVectorField, origins: Mapping[str, float]
 ) -> SymbolicVectorField:
-    """The field, which `simulate` integrates as that of x - origin, for its steps to be fine."""
-    if origins:
-        from jaxllc.law.axes import moved_to
-
-        field.moved = from_equations(moved_to(equations, origins), field.feature_names)
-        field.origin = tuple(origins.get(v, 0.0) for v in field.variables)
+    """The field, which `simulate` integrates as that of x - origin, `moved`, for its steps to be fine."""
+    field.moved = moved
+    field.origin = tuple(origins.get(v, 0.0) for v in field.variables)
     return field
 
 

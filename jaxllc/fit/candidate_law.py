@@ -156,3 +156,23 @@ class CandidateLaw:
             linear += [not term.family.held] * (term.num_constants - len(term.inner))
             linear += [False] * len(term.inner)
         return np.array(owner, dtype=int), np.array(linear, dtype=bool)
+
+
+@dataclass(frozen=True)
+class ProposedEquation:
+    """Terms and coefficients for one variable, with the squared residual of the integral form.
+
+    score: information criterion in the integral form, lower is better; only a first order of merit.
+    """
+
+    terms: tuple[Term, ...]
+    coefficients: tuple[float, ...]
+    residual: float
+    score: float
+
+    @property
+    def num_constants(self) -> int:
+        return sum(t.num_constants for t in self.terms)
+
+    def skeleton(self) -> frozenset:
+        return frozenset(t.family for t in self.terms)

@@ -31,7 +31,8 @@ from jaxllc.fit.contributions import DataParts, contributions, data_parts
 from jaxllc.fit.trajectory_fit import TrajectoryFit
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judge, Judged
-from jaxllc.law.confidence import OFTEN, Confidence, TermFrequency
+from jaxllc.law.confidence import OFTEN
+from jaxllc.law.record import Confidence, TermFrequency
 from jaxllc.metrics import skeleton
 
 REPLICATES = 1000

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jaxllc.dynamics.terms import TermFamily
-from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.fit.trajectory_fit import TrajectoryFit, fit_trajectories, screen
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.price import Prices
 from jaxllc.running.time_limit import clock, current_limit, time_is_over
-from jaxllc.search.laws.sparse_engine import ProposedEquation
 
 
 @dataclass

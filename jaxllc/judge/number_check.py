@@ -1,6 +1,6 @@
 """Whether the samples object to nice numbers: the law is fitted anew with its constants set.
 
-The test of `jaxllc.law.snapping` stands on the covariance of the fit, the curvature at one point.  Where a law is
+The test of `law.snapping` stands on the covariance of the fit, the curvature at one point.  Where a law is
 not linear in its constants over a standard error, the samples themselves may say otherwise: here they are
 asked, by the criterion that chose the law and by the same limit on chi-squared.
 """
@@ -17,8 +17,8 @@ from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.condensing import FULL, OWN, close, linearise, propagate
 from jaxllc.fit.trajectory_fit import TrajectoryFit
 from jaxllc.judge.judge import Judge
-from jaxllc.law.law import Constant
-from jaxllc.law.snapping import Snapping, snapping_of
+from jaxllc.law.record import Constant, Snapping
+from jaxllc.law.snapping import snapping_of
 from jaxllc.smoothing.gauge import undetermined_constants
 
 _STEPS = 4

@@ -1,7 +1,7 @@
 """Of laws that the criterion hardly tells apart, the one whose constants are numbers that people write.
 
 A law with the constants 1, 1/2 and twice the same number says more than one with four digits of each.
-The message that its constants take is shorter by the bits that `jaxllc.law.snapping` counts, and the samples are
+The message that its constants take is shorter by the bits that `law.snapping` counts, and the samples are
 asked by a refit. A constant that is no such number is taken for one at times: a law has to win by evidence
 that counts as very strong.
 Sources: Wallace and Freeman 1987 (constants by message length); Kass and Raftery 1995 (evidence).
@@ -19,7 +19,7 @@ from jaxllc.fit.trajectory_fit import TrajectoryFit
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.number_check import checked_numbers
 from jaxllc.judge.standard_errors import reported_covariance, standard_errors
-from jaxllc.law.law import Constant
+from jaxllc.law.record import Constant
 
 # Units of the criterion by which a law may be worse, by which it must be better with its numbers, and how
 # many laws are looked at.

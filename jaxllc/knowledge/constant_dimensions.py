@@ -18,7 +18,7 @@ from jaxllc.dynamics.terms import sigmoid
 from jaxllc.knowledge.units import TIME, Unit, Units
 
 if TYPE_CHECKING:
-    from jaxllc.law.law import Constant
+    from jaxllc.law.record import Constant
 
 PURE = Unit()
 

@@ -14,21 +14,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import sympy
 
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.equations.equation import Equation
-from jaxllc.equations.expression_building import as_double, product_of, replaced, sum_of
+from jaxllc.equations.expression_building import product_of, replaced, sum_of
 from jaxllc.equations.expressions import parse, to_text
 from jaxllc.errors import InputError
-
-if TYPE_CHECKING:
-    from jaxllc.data.trajectories import Trajectories
-    from jaxllc.law.confidence import Confidence
-    from jaxllc.law.law import Constant, Law
-    from jaxllc.settings.discover_settings import DiscoverSettings
+from jaxllc.law.record import LawRecord
+from jaxllc.settings.discover_settings import DiscoverSettings
 
 # Mean of a variable, in standard deviations, from which on it may be measured from another origin than zero,
 # and from which on it is: between them zero is one of the origins that are compared.
@@ -178,15 +175,6 @@ class Axes:
             for v, pair in equations.items()
         }
 
-    def term(self, text: str) -> tuple[float, str]:
-        """A term's text as (factor of its coefficient, text)."""
-        from jaxllc.law.law_text import term_text
-        from jaxllc.law.snapping import parsed_term
-
-        written = self.written(parsed_term(text))
-        factor, rest = written.as_coeff_Mul() if self.units else (sympy.Integer(1), written)
-        return as_double(factor), term_text(rest)
-
     def sentence(self, text: str) -> str:
         """A sentence about y as one about x."""
 
@@ -195,83 +183,6 @@ class Axes:
             return whole if whole == match[0] else f"({whole})"
 
         return re.sub(r"\b[A-Za-z]\w*_[ijs]\b", written, text) if self.origins else text
-
-    # -- laws ------------------------------------------------------------------------------------
-
-    def outside(self, law: Law, runs: Sequence[Trajectories], settings: DiscoverSettings) -> Law:
-        """A law that was found on these axes, of the states and times that were given."""
-        if self.usual:
-            return law
-        try:
-            return self._outside(law, runs, settings)
-        except InputError as error:
-            raise InputError(
-                f"the law cannot be written in the units of the states and times ({error}); give both in "
-                "units that make their spread a usual number"
-            ) from None
-
-    def _outside(self, law: Law, runs: Sequence[Trajectories], settings: DiscoverSettings) -> Law:
-        constants, factors = self._constants(law.constants)
-        covariance = law.covariance
-        if covariance is not None:
-            with np.errstate(all="ignore"):
-                covariance = covariance * factors[:, None] * factors
-            covariance = covariance if np.isfinite(covariance).all() else None
-        origin, unit = self._origin(law.variables), self._unit(law.variables)
-        record = {k: v for k, v in law.settings.items() if k != "known"}
-        if "known" in law.settings:
-            record["known"] = settings.known
-        if self.origins:
-            record[MEASURED_FROM] = {v: float(c) for v, c in self.origins.items()}
-        return replace(
-            law,
-            equations={v: self.equation(v, e) for v, e in law.equations.items()},
-            constants=constants,
-            front=self._rows(law.front),
-            noise={v: value * self.units.get(v, 1.0) for v, value in law.noise.items()},
-            notes=(*self.notes(), *(self.sentence(note) for note in law.notes)),
-            settings=record,
-            data=tuple(runs),
-            fitted_states=tuple(origin + unit * np.asarray(s) for s in law.fitted_states),
-            covariance=covariance,
-            confidence=self._confidence(law.confidence, factors),
-            rivals=self._rows(law.rivals),
-        )
-
-    def _rows(self, rows: Sequence[Any]) -> tuple[Any, ...]:
-        """Laws beside the one found; one whose numbers leave the range of a double is left out."""
-        kept = []
-        for row in rows:
-            try:
-                kept.append(replace(row, equations=self.texts(row.equations)))
-            except InputError:
-                if getattr(row, "chosen", False):
-                    raise
-        return tuple(kept)
-
-    def _constants(self, constants: Sequence[Constant]) -> tuple[tuple[Constant, ...], np.ndarray]:
-        rows, factors = [], []
-        for c in constants:
-            factor, text = self.term(c.term)
-            factor = factor * self.rate(c.variable) if c.role == "coefficient" else 1.0
-            as_double(sympy.Float(factor * c.value))
-            factors.append(factor)
-            error = c.standard_error * abs(factor)
-            rows.append(replace(c, term=text, value=c.value * factor, standard_error=error))
-        return tuple(rows), np.array(factors, dtype=float)
-
-    def _confidence(self, confidence: Confidence | None, factors: np.ndarray) -> Confidence | None:
-        if confidence is None:
-            return None
-        intervals = [
-            sorted((low * f, high * f)) if math.isfinite(low + high) else (low, high)
-            for (low, high), f in zip(confidence.intervals, factors, strict=True)
-        ]
-        return replace(
-            confidence,
-            terms=tuple(replace(t, term=self.term(t.term)[1]) for t in confidence.terms),
-            intervals=tuple((low, high) for low, high in intervals),
-        )
 
     def notes(self) -> Iterator[str]:
         """What was done to the data before a law was looked for."""
@@ -285,7 +196,7 @@ class Axes:
             yield f"Times were measured in units of {self.time_unit:g}, as their span is an unusual number."
 
 
-def origins_of(law: Law) -> dict[str, float]:
+def origins_of(law: LawRecord) -> dict[str, float]:
     """What the variables of a law were measured from as it was found, where that was not zero."""
     given = law.settings.get(MEASURED_FROM)
     if not isinstance(given, Mapping):

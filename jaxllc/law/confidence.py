@@ -7,65 +7,18 @@ criterion prefers is looked up and the constants move.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError
 from jaxllc.files.file_values import count, flag, number, text
-
-if TYPE_CHECKING:
-    from jaxllc.law.law import Law
+from jaxllc.law.record import Confidence, LawRecord, Rival, TermFrequency
 
 # Share of the replicates from which a term or a law beside the chosen one is worth naming.
 OFTEN = 0.05
 
 
-@dataclass(frozen=True)
-class TermFrequency:
-    """A term, and the share of replicates whose best law holds it."""
-
-    variable: str
-    side: str
-    term: str
-    in_law: bool
-    frequency: float
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """What the bootstrap says of a law.
-
-    law_frequency: share of replicates whose best law is this one; it says nothing where laws is 1.
-    terms: every term of the law, and the terms of other laws that more than `OFTEN` of replicates hold.
-    intervals: (low, high) of each of the law's constants, 2.5 and 97.5 percentiles; nan where the data leave
-        a constant open.
-    replicates: how many times the weights were drawn; groups: how many parts of the data got a weight
-        each; laws: how many fitted laws were compared.
-    """
-
-    law_frequency: float
-    terms: tuple[TermFrequency, ...]
-    intervals: tuple[tuple[float, float], ...]
-    replicates: int
-    groups: int
-    laws: int
-
-
-@dataclass(frozen=True)
-class Rival:
-    """Another law that these samples leave possible, as text.
-
-    frequency: share of replicates whose best law it is; criterion_difference: its information criterion minus
-    that of the law.
-    """
-
-    equations: dict[str, tuple[str, str]]
-    num_constants: int
-    criterion_difference: float
-    frequency: float
-
-
-def confidence_of(law: Law) -> Confidence:
+def confidence_of(law: LawRecord) -> Confidence:
     """The confidence of a law; raises InputError where it has none."""
     if law.confidence is None:
         raise InputError(
@@ -75,13 +28,13 @@ def confidence_of(law: Law) -> Confidence:
     return law.confidence
 
 
-def intervals_of(law: Law) -> list[tuple[float, float]]:
+def intervals_of(law: LawRecord) -> list[tuple[float, float]]:
     """(low, high) of each constant; nan where the law has none."""
     known = () if law.confidence is None else law.confidence.intervals
     return [*known, *[(math.nan, math.nan)] * len(law.constants)][: len(law.constants)]
 
 
-def term_frequency(law: Law, variable: str, side: str, term: str) -> float:
+def term_frequency(law: LawRecord, variable: str, side: str, term: str) -> float:
     """Bootstrap frequency of one term of a law; nan where the law has none."""
     for row in () if law.confidence is None else law.confidence.terms:
         if (row.variable, row.side, row.term) == (variable, side, term):
@@ -100,7 +53,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def confidence_line(law: Law) -> str:
+def confidence_line(law: LawRecord) -> str:
     """One sentence: how often the law comes back, and which other terms do."""
     confidence = confidence_of(law)
     if confidence.laws < 2:
@@ -146,8 +99,6 @@ def confidence_from(content: Any) -> Confidence | None:
 
 def rival_from(content: Any) -> Rival:
     """As `confidence_from`, for a rival; its equations must be such as the safe parser reads."""
-    from jaxllc.equations.equation import Equation
-
     equations = {}
     for variable, (self_term, interaction_term) in content["equations"].items():
         Equation.from_text(text(self_term), text(interaction_term))

@@ -11,17 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError, check_number
+from jaxllc.law.record import LawRecord
 from jaxllc.law.skill import Skill, last_seen, skill, skill_lines
-
-if TYPE_CHECKING:
-    from jaxllc.data.network import Network
-    from jaxllc.law.law import Law
+from jaxllc.law.trajectories_of_law import run_law
 
 _FEWEST_FITTED = 5
 # Chi-squared per sample above which a law does not explain the samples.
@@ -84,7 +82,7 @@ def hold_out(
     return early, late
 
 
-def start_state(run: Trajectories, sample: int = 0, law: Law | None = None) -> np.ndarray:
+def start_state(run: Trajectories, sample: int = 0, law: LawRecord | None = None) -> np.ndarray:
     """The state (N, d) at one sample of a run, without most of the noise and without gaps.
 
     Of a run that the law was fitted to, the law's own state, which rests on all samples.
@@ -107,7 +105,7 @@ def start_state(run: Trajectories, sample: int = 0, law: Law | None = None) -> n
 
 
 def forecast(
-    law: Law,
+    law: LawRecord,
     early: Sequence[Trajectories],
     late: Sequence[Trajectories],
     network: Network | None = None,
@@ -118,7 +116,9 @@ def forecast(
     predicted, kept, messages = [], [], []
     for before, after in zip(early, late, strict=True):
         times = np.concatenate([before.times[-1:], after.times])
-        result = law.run(_forecast_start(law, before), times, network, before.node_features or None)
+        result = run_law(
+            law, _forecast_start(law, before), times, network, before.node_features or None
+        )
         predicted.append(replace(after, states=result.trajectories.states[1:]))
         kept.append(np.broadcast_to(last_seen(before)[None], after.states.shape))
         if not result.success:
@@ -136,7 +136,7 @@ def forecast(
     )
 
 
-def _forecast_start(law: Law, run: Trajectories) -> np.ndarray:
+def _forecast_start(law: LawRecord, run: Trajectories) -> np.ndarray:
     chosen = [row.chi_squared for row in law.front if row.chosen]
     if chosen and chosen[0] > _EXPLAINED:
         return last_seen(run)

@@ -4,56 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.dynamics.integrate import Simulation
+from jaxllc.dynamics.vector_field import VectorField
 from jaxllc.equations.equation import Equation
-from jaxllc.errors import InputError
+from jaxllc.law.confidence import confidence_of, intervals_of
+from jaxllc.law.law_file import read_law, save_law
+from jaxllc.law.law_text import equation_line, law_latex, law_summary, law_text
+from jaxllc.law.record import Constant, FrontRow, LawRecord
+from jaxllc.law.report import write_report
+from jaxllc.law.snapping import snapped
+from jaxllc.law.trajectories_of_law import run_law, vector_field_of
 
 if TYPE_CHECKING:
     import pandas
 
-    from jaxllc.data.network import Network
-    from jaxllc.data.trajectories import Trajectories
-    from jaxllc.dynamics.integrate import Simulation
-    from jaxllc.dynamics.vector_field import VectorField
-    from jaxllc.law.confidence import Confidence, Rival
-    from jaxllc.law.snapping import Snapping
+__all__ = ["Constant", "FrontRow", "Law", "load_law"]
 
 
-@dataclass(frozen=True)
-class Constant:
-    """One constant of a law: the term it stands in, its value and its standard error.
-
-    role: "coefficient", which inner constant it is ("w0", "w1"), or its name in a known term.
-    unit: such as "1/s", "1" where it is dimensionless; empty where no units were given.
-    """
-
-    variable: str
-    side: str
-    term: str
-    role: str
-    value: float
-    standard_error: float
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class FrontRow:
-    """One law of the Pareto front, as text."""
-
-    num_constants: int
-    chi_squared: float
-    criterion: float
-    held_out_error: float
-    equations: dict[str, tuple[str, str]]
-    chosen: bool
-
-
-@dataclass(frozen=True)
-class Law:
+class Law(LawRecord):
     """The law of a network: dx_i/dt = self term + sum over j of A_ij interaction term, for each variable.
 
     equations: {variable: Equation(self_term, interaction_term)}, sympy expressions in v_i, v_j (variables
@@ -73,57 +47,21 @@ class Law:
     covariance: (constant, constant) of the values of `constants`, with what grid and solver may be off, so
         that it exceeds the standard errors on data without noise; None in files of earlier versions.
     confidence: bootstrap frequencies of terms and intervals of constants; None where not known.
-    snapping: which constants may be set to nice numbers without that the samples object (`jaxllc.law.snapping`);
+    snapping: which constants may be set to nice numbers without that the samples object (`law.snapping`);
         None where they were not asked.
     rivals: other laws that the samples leave possible, with their frequencies.
     finished: False where the search was interrupted, and this is the best law so far.
     """
 
-    equations: dict[str, Equation]
-    constants: tuple[Constant, ...] = ()
-    front: tuple[FrontRow, ...] = ()
-    adjusted_r2: dict[str, float] = field(default_factory=dict)
-    noise: dict[str, float] = field(default_factory=dict)
-    feature_names: tuple[str, ...] = ()
-    converged: bool = True
-    notes: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    network: Network | None = field(default=None, compare=False, repr=False)
-    data: tuple[Any, ...] = field(default=(), compare=False, repr=False)
-    fitted_states: tuple[Any, ...] = field(default=(), compare=False, repr=False)
-    covariance: np.ndarray | None = field(default=None, compare=False, repr=False)
-    confidence: Confidence | None = field(default=None, compare=False, repr=False)
-    rivals: tuple[Rival, ...] = field(default=(), compare=False, repr=False)
-    finished: bool = True
-    skill: dict[str, dict[str, float]] = field(default_factory=dict)
-    doubt: str = ""
-    snapping: Snapping | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return tuple(self.equations)
-
-    @property
-    def trusted(self) -> bool:
-        """Whether the law is a finding; `doubt` says why not."""
-        return not self.doubt
-
     def __str__(self) -> str:
-        from jaxllc.law.law_text import law_text
-
         return law_text(self)
 
     def summary(self) -> str:
         """The equations, the quality of the fit and what is not determined, in a few lines."""
-        from jaxllc.law.law_text import law_summary
-
         return law_summary(self)
 
     def latex(self) -> str:
         """The equations as LaTeX, one line for each variable."""
-        from jaxllc.law.law_text import law_latex
-
         return law_latex(self)
 
     def _repr_latex_(self) -> str:
@@ -131,19 +69,12 @@ class Law:
 
     def vector_field(self) -> VectorField:
         """The law as a vector field for `jaxllc.simulate`."""
-        from jaxllc.dynamics.vector_field import from_equations, measured_from
-        from jaxllc.law.axes import origins_of
-
-        return measured_from(
-            from_equations(self.equations, self.feature_names), self.equations, origins_of(self)
-        )
+        return vector_field_of(self)
 
     def constants_table(self) -> pandas.DataFrame:
         """Every constant: variable, side, term, role, value, standard_error, low and high, the ends of its
         bootstrap interval of 95 % (nan where there is none), and unit if known."""
         import pandas
-
-        from jaxllc.law.confidence import intervals_of
 
         columns = ["variable", "side", "term", "role", "value", "standard_error"]
         if any(c.unit for c in self.constants):
@@ -161,8 +92,6 @@ class Law:
         """
         import pandas
 
-        from jaxllc.law.confidence import confidence_of
-
         columns = ["variable", "side", "term", "in_law", "frequency"]
         rows = [[getattr(t, name) for name in columns] for t in confidence_of(self).terms]
         return pandas.DataFrame(rows, columns=columns)
@@ -170,8 +99,6 @@ class Law:
     def pareto_table(self) -> pandas.DataFrame:
         """The front of complexity against misfit: one row for each law, simplest first."""
         import pandas
-
-        from jaxllc.law.law_text import equation_line
 
         rows = [
             {
@@ -197,18 +124,7 @@ class Law:
         **options: Any,
     ) -> Simulation:
         """As `simulate`, but the whole result: whether each run ended well, and if not when and why."""
-        from jaxllc.dynamics.integrate import simulate
-
-        network = self.network if network is None else network
-        if network is None:
-            raise InputError(
-                "this law knows no network: give one, law.simulate(x0, times, network=...)"
-            )
-        if node_features is None and self.data and network is self.network:
-            node_features = self.data[0].node_features
-        return simulate(
-            self.vector_field(), network, times, initial_state, node_features, **options
-        )
+        return run_law(self, initial_state, times, network, node_features, **options)
 
     def simulate(
         self,
@@ -229,30 +145,22 @@ class Law:
         """The law with its constants set to nice numbers (1, 1/2, 0.3, 2 pi) and to one another, where
         the data do not object; the others move along.
 
-        Numbers, tests and limits are those of `jaxllc.law.snapping`. A law that was discovered was refitted with
+        Numbers, tests and limits are those of `law.snapping`. A law that was discovered was refitted with
         its constants set, and holds what the samples agreed to. `adjusted_r2`, `noise` and `fitted_states`
         stay those of the fit. Standard errors become zero where a constant was set.
         Raises InputError for a law without a covariance, as from a file of an earlier version.
         """
-        from jaxllc.law.snapping import snapped
-
         return snapped(self)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the law as JSON; `jaxllc.load_law` reads it."""
-        from jaxllc.law.law_file import save_law
-
         save_law(self, path)
 
     def report(self, path: str | os.PathLike) -> None:
         """Write one self-contained HTML page: equations, constants, front and figures."""
-        from jaxllc.law.report import write_report
-
         write_report(self, path)
 
 
 def load_law(path: str | os.PathLike) -> Law:
     """Read a law written by `Law.save`; nothing in the file can run."""
-    from jaxllc.law.law_file import read_law
-
-    return read_law(path)
+    return read_law(path, Law)

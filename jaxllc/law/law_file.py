@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,11 +21,11 @@ from jaxllc.files.file_values import count, finite, flag, number, plain, text, t
 from jaxllc.files.json_text import read_json
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_from, rival_from
-from jaxllc.law.law import Constant, FrontRow, Law
+from jaxllc.law.record import Constant, FrontRow, LawRecord, Snapping
 from jaxllc.law.skill import CONSTANT, NO_CHANGE
 
-if TYPE_CHECKING:
-    from jaxllc.law.snapping import Snapping
+Kind = TypeVar("Kind", bound=LawRecord)
+
 
 FORMAT = "jaxllc law"
 VERSION = 1
@@ -34,7 +34,7 @@ _MOST_ROWS = 1000  # of the front, and of rivals
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 
 
-def save_law(law: Law, path: str | os.PathLike) -> None:
+def save_law(law: LawRecord, path: str | os.PathLike) -> None:
     """Write a law; its network and data are not part of the file."""
     content = {
         "format": FORMAT,
@@ -94,7 +94,6 @@ def _snapping_record(found: Snapping) -> dict[str, Any]:
 def _snapping(content: Any, size: int) -> Snapping | None:
     """As `_snapping_record` wrote it; raises for numbers that are none and constants that are not there."""
     from jaxllc.equations.expressions import parse
-    from jaxllc.law.snapping import Snapping
 
     if content is None:
         return None
@@ -126,7 +125,7 @@ def _texts(equation: Equation) -> dict[str, str]:
     return {"self_term": self_term, "interaction_term": interaction_term}
 
 
-def read_law(path: str | os.PathLike) -> Law:
+def read_law(path: str | os.PathLike, kind: type[Kind]) -> Kind:
     """Read a law; raises InputError for anything that is not one, or whose parts do not fit together."""
     content = _content(path)
     try:
@@ -148,7 +147,7 @@ def read_law(path: str | os.PathLike) -> Law:
         front = tuple(_front_row(row) for row in _rows(content, "front"))
         for other in (*(row.equations for row in front), *(r.equations for r in rivals)):
             _check_other(other, names)
-        return Law(
+        return kind(
             equations=equations,
             constants=constants,
             front=front,

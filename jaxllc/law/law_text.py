@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import sympy
-from sympy.printing.str import StrPrinter
 
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.expression_building import replaced
 from jaxllc.equations.sum_symbols import sums_in, with_sums_written_out
 from jaxllc.law.confidence import confidence_line, intervals_of
+from jaxllc.law.record import Constant, LawRecord
 from jaxllc.law.skill import skill_lines
-
-if TYPE_CHECKING:
-    from jaxllc.law.law import Constant, Law
+from jaxllc.law.snapping import snapped
+from jaxllc.law.term_text import Printer
 
 # Digits of a constant without a standard error.
 _DIGITS = 4
 _MOST_DIGITS = 6
-
-
-class _Printer(StrPrinter):
-    """Writes functions by the names that the parser reads."""
-
-    def _called(self, name: str, e: sympy.Expr) -> str:
-        return f"{name}({', '.join(self._print(a) for a in e.args)})"
-
-    def _print_Min(self, e: sympy.Expr) -> str:
-        return self._called("min", e)
-
-    def _print_Max(self, e: sympy.Expr) -> str:
-        return self._called("max", e)
-
-    def _print_Abs(self, e: sympy.Expr) -> str:
-        return self._called("abs", e)
-
-
-def term_text(expression: sympy.Expr) -> str:
-    """An expression by the names that the parser reads, with every digit of sympy's own text."""
-    return str(_Printer().doprint(expression))
 
 
 def digits_for(value: float, error: float | None) -> int:
@@ -73,30 +50,28 @@ def equation_line(
     own = rounded(equation.self_term, errors)
     other = rounded(equation.interaction_term, errors)
     left = f"d{variable}_i/dt"
-    own_text = with_sums_written_out(_Printer().doprint(own))
+    own_text = with_sums_written_out(Printer().doprint(own))
     if other == 0:
         return f"{left} = {own_text}"
-    inside = _Printer().doprint(other)
+    inside = Printer().doprint(other)
     sum_text = f"sum_j A_ij ({inside})" if other.is_Add else f"sum_j A_ij {inside}"
     if other.is_Mul and other.could_extract_minus_sign():
         sum_text = f"sum_j A_ij ({inside})"
     return f"{left} = " + (sum_text if own == 0 else f"{own_text} + {sum_text}")
 
 
-def _errors(law: Law) -> dict[float, float]:
+def _errors(law: LawRecord) -> dict[float, float]:
     return {abs(c.value): c.standard_error for c in law.constants}
 
 
-def law_text(law: Law) -> str:
+def law_text(law: LawRecord) -> str:
     """The equations, one line for each variable."""
     errors = _errors(law)
     return "\n".join(equation_line(v, e, errors) for v, e in law.equations.items())
 
 
-def law_summary(law: Law) -> str:
+def law_summary(law: LawRecord) -> str:
     """The equations with the quality of the fit, standard errors and notes."""
-    from jaxllc.law.snapping import unobjected
-
     lines = [law_text(law), ""]
     if law.doubt:
         lines += [law.doubt, ""]
@@ -128,7 +103,7 @@ def law_summary(law: Law) -> str:
     return "\n".join(lines)
 
 
-def error_text(law: Law, constant: Constant) -> str:
+def error_text(law: LawRecord, constant: Constant) -> str:
     """The standard error of a constant, or why it has none; nothing for a law that has no errors at all."""
     if constant.standard_error == 0:
         return "(set)"
@@ -141,7 +116,7 @@ def error_text(law: Law, constant: Constant) -> str:
     return "" if law.covariance is None and law.trusted else "(not determined)"
 
 
-def meaning_of_sums(law: Law) -> list[str]:
+def meaning_of_sums(law: LawRecord) -> list[str]:
     """A sentence on what x_s stands for, where a constant's term holds such a symbol."""
     pairs = {p: None for e in law.equations.values() for p in sums_in(e.self_term)}
     if not pairs:
@@ -162,7 +137,7 @@ def _interval(interval: tuple[float, float], digits: int) -> str:
     return "" if low == high else f"  [{low}, {high}]"
 
 
-def law_latex(law: Law) -> str:
+def law_latex(law: LawRecord) -> str:
     """The equations as LaTeX, one line for each variable."""
     errors = _errors(law)
     lines = []
@@ -178,3 +153,14 @@ def law_latex(law: Law) -> str:
             parts.append(rf"\sum_j A_{{ij}} \left({inside}\right)")
         lines.append(f"{left} = " + " + ".join(parts))
     return " \\\\\n".join(lines)
+
+
+def unobjected(law: LawRecord) -> str:
+    """The law with nice numbers as text where the samples were asked and it is another, else nothing.
+
+    Nothing either where the data leave a constant open: they object to no value of it.
+    """
+    if law.covariance is None or law.snapping is None or not law.snapping.count:
+        return ""
+    other = snapped(law)
+    return "" if other.equations == law.equations else law_text(other)

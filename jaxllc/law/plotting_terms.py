@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from jaxllc.law.law import Law
+    from jaxllc.law.record import LawRecord
 
 _CURVE, _MAP = 201, 61
 _INNER_PERCENT = (0.5, 99.5)  # of the data: single outliers should not set the range
@@ -25,7 +25,7 @@ _INNER_PERCENT = (0.5, 99.5)  # of the data: single outliers should not set the 
 Ranges = dict[str, tuple[float, float, float]]  # symbol: low, high, median
 
 
-def draw_terms(law: Law, known: Any, time_unit: str) -> Figure:
+def draw_terms(law: LawRecord, known: Any, time_unit: str) -> Figure:
     """One row for each variable: its self term and its interaction term."""
     ranges = _ranges(law, known)
     rows = len(law.equations)
@@ -58,7 +58,7 @@ def draw_terms(law: Law, known: Any, time_unit: str) -> Figure:
     return figure
 
 
-def _ranges(law: Law, known: Any) -> Ranges:
+def _ranges(law: LawRecord, known: Any) -> Ranges:
     ranges: Ranges = {}
 
     def put_one(symbol: str, low: float, high: float, median: float) -> None:

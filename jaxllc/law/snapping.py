@@ -17,7 +17,7 @@ What is decided does not depend on the units of the data, as far as that can be.
 dimension are tied, which stay equal in any units.  Of a constant with a dimension only the leading digits are
 looked at: the law of x in mol/L has the same ones as that of x in nmol/L.  (These units differ by powers of
 ten.  In days instead of seconds a rate of 1/2 is another number, and only ties and pure numbers, such as
-exponents, are found in both.)  See `jaxllc.knowledge.constant_dimensions` and `jaxllc.knowledge.nice_numbers`.
+exponents, are found in both.)  See `constant_dimensions` and `nice_numbers`.
 
 The samples of a law that was discovered were asked: `jaxllc.judge.number_check` refits the law with its
 constants set, and what the samples do object to is not set.
@@ -27,11 +27,10 @@ Sources: Wald 1943 (the test); Wallace and Freeman 1987 (constants by message le
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import sympy
@@ -50,39 +49,16 @@ from jaxllc.knowledge.nice_numbers import (
 )
 from jaxllc.knowledge.units import Unit
 from jaxllc.law.axes import origins_of
+from jaxllc.law.record import Constant, LawRecord, Snapping
+from jaxllc.law.term_text import parsed_term
 from jaxllc.smoothing.gauge import undetermined_constants
 
-if TYPE_CHECKING:
-    from jaxllc.law.law import Constant, Law
+Found = TypeVar("Found", bound=LawRecord)
 
 # Bits a constraint must save.
 LEAST_GAIN = 3.0
 # Level of the test of all constraints together, and of each.
 _TOGETHER, _EACH = 0.05, 0.01
-_NAMES = {"Abs": "abs", "Min": "min", "Max": "max"}
-
-
-@dataclass(frozen=True)
-class Snapping:
-    """Constants of a law with some of them set.
-
-    values, covariance: of all constants, those that stayed free at their conditional mean; exact: the exact
-    numbers of constants that were set, {position: number}; tied: {position: (other position, sign)};
-    chi_squared: what the constraints cost; limit: what they may; gain: bits by which they shorten the law.
-    """
-
-    values: np.ndarray
-    covariance: np.ndarray
-    exact: dict[int, sympy.Expr]
-    tied: dict[int, tuple[int, int]]
-    chi_squared: float
-    limit: float
-    gain: float = 0.0
-
-    @property
-    def count(self) -> int:
-        """Number of constraints."""
-        return len(self.exact) + len(self.tied)
 
 
 @dataclass(frozen=True)
@@ -252,7 +228,7 @@ def _constrained(state: Snapping, option: _Option, limit: float) -> Snapping:
 # -- laws --------------------------------------------------------------------------------------------
 
 
-def snapped(law: Law) -> Law:
+def snapped(law: Found) -> Found:
     """The law with constants set where the data do not object; see `Law.snapped`."""
     if law.covariance is None:
         raise InputError(
@@ -344,7 +320,7 @@ def _without(term: sympy.Expr, made: sympy.Expr) -> sympy.Expr:
     return rest
 
 
-def _sides(law: Law, numbers: list[sympy.Expr]) -> dict[tuple[str, str], sympy.Expr]:
+def _sides(law: LawRecord, numbers: list[sympy.Expr]) -> dict[tuple[str, str], sympy.Expr]:
     """The terms of a law with other numbers for its constants, {(variable, side): expression}."""
     sums: dict[tuple[str, str], sympy.Expr] = {
         (v, side): sympy.Integer(0) for v in law.equations for side in ("self", "interaction")
@@ -370,21 +346,3 @@ def _sides(law: Law, numbers: list[sympy.Expr]) -> dict[tuple[str, str], sympy.E
 
 def _of_one_term(a: Constant, b: Constant) -> bool:
     return (a.variable, a.side, a.term) == (b.variable, b.side, b.term)
-
-
-def parsed_term(text: str) -> sympy.Expr:
-    """The text of a constant's term as an expression."""
-    from jaxllc.equations.expressions import parse
-
-    return parse(re.sub(r"\b(Abs|Min|Max)\(", lambda m: _NAMES[m[1]] + "(", text))
-
-
-def unobjected(law: Law) -> str:
-    """The law with nice numbers as text where the samples were asked and it is another, else nothing.
-
-    Nothing either where the data leave a constant open: they object to no value of it.
-    """
-    if law.covariance is None or law.snapping is None or not law.snapping.count:
-        return ""
-    other = snapped(law)
-    return "" if other.equations == law.equations else str(other)

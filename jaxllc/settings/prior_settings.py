@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError, check_mapping, nearest_match
 from jaxllc.settings.constant_bounds import checked_bounds
+from jaxllc.settings.discover_settings import DiscoverSettings
 from jaxllc.settings.names import FUNCTION_NAMES
-
-if TYPE_CHECKING:
-    from jaxllc.discovery.entry import DiscoverSettings
 
 # What a law can be asked to hold: functions, a denominator, an exponent that is no whole number.
 DEMANDED = (*FUNCTION_NAMES, "division", "power")

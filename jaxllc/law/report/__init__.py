@@ -17,13 +17,13 @@ from jaxllc.law.skill import CONSTANT, NO_CHANGE
 
 if TYPE_CHECKING:
     from jaxllc.law.forecast import Forecast
-    from jaxllc.law.law import Law
+    from jaxllc.law.record import LawRecord
 
 __all__ = ["FIGURE_NAMES", "LawFigure", "figures_of", "write_report"]
 
 
 def write_report(
-    law: Law,
+    law: LawRecord,
     path: str | os.PathLike,
     *,
     forecast: Forecast | None = None,
@@ -75,7 +75,7 @@ network = jaxllc.read_edges("edges.csv")     # this network, or another one
 states = law.simulate(initial_state, times, network)   # (node,) at times[0] -> Trajectories"""
 
 
-def _subtitle(law: Law) -> str:
+def _subtitle(law: LawRecord) -> str:
     parts = []
     if law.data:
         runs, first = len(law.data), law.data[0]
@@ -88,7 +88,7 @@ def _subtitle(law: Law) -> str:
     return "; ".join(parts)
 
 
-def _numbers(law: Law, forecast: Forecast | None) -> list[tuple[str, str]]:
+def _numbers(law: LawRecord, forecast: Forecast | None) -> list[tuple[str, str]]:
     """What is to be seen first, as (value, meaning)."""
     numbers = []
     for variable, value in law.adjusted_r2.items():
@@ -116,10 +116,9 @@ def _numbers(law: Law, forecast: Forecast | None) -> list[tuple[str, str]]:
     return numbers
 
 
-def _constants(law: Law) -> str:
+def _constants(law: LawRecord) -> str:
     from jaxllc.law.confidence import intervals_of
-    from jaxllc.law.law_text import digits_for, error_text, meaning_of_sums
-    from jaxllc.law.snapping import unobjected
+    from jaxllc.law.law_text import digits_for, error_text, meaning_of_sums, unobjected
 
     rows = []
     for constant, ends in zip(law.constants, intervals_of(law), strict=True):
@@ -149,7 +148,7 @@ def _constants(law: Law) -> str:
     )
 
 
-def _confidence(law: Law) -> str:
+def _confidence(law: LawRecord) -> str:
     from jaxllc.equations.equation import Equation
     from jaxllc.law.confidence import confidence_line, confidence_of, percent
     from jaxllc.law.law_text import equation_line
@@ -202,7 +201,7 @@ def _forecast(forecast: Forecast) -> str:
     return table(header, rows, numeric=(1, 2, 3, 4)) + paragraphs(lines)
 
 
-def _front(law: Law) -> str:
+def _front(law: LawRecord) -> str:
     frame = law.pareto_table()
     rows = [
         (
@@ -225,7 +224,7 @@ def _front(law: Law) -> str:
     )
 
 
-def _settings(law: Law) -> str:
+def _settings(law: LawRecord) -> str:
     rows = [(str(name), _setting(value)) for name, value in law.settings.items()]
     seconds = [(f"{stage}, seconds", f"{value:.2f}") for stage, value in law.seconds.items()]
     if law.seconds:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from jaxllc.law.forecast import Forecast
-    from jaxllc.law.law import Law
+    from jaxllc.law.record import LawRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,9 @@ class LawFigure:
 FIGURE_NAMES = ("fit", "forecast", "terms", "pareto")
 
 
-def figures_of(law: Law, forecast: Forecast | None = None, known: Any = None) -> list[LawFigure]:
+def figures_of(
+    law: LawRecord, forecast: Forecast | None = None, known: Any = None
+) -> list[LawFigure]:
     """The figures that the law can show: a loaded law holds no data, so it has no fit."""
     from jaxllc import plotting
 

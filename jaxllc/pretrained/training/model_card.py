@@ -109,8 +109,8 @@ def _sizes(model, weights: Path, metadata: dict[str, str]) -> dict[str, Any]:
 def _corpus(corpus: dict[str, Any]) -> str:
     low, high = corpus["error"]
     return (
-        "Expressions drawn while training by `jaxllc.pretrained.training.corpus`, a batch being a function of "
-        "the seed and its number: sums of products, ratios, Hill terms, sigmoids, exponentials, "
+        "Expressions drawn while training by `jaxllc.pretrained.training.corpus`, a batch being a function "
+        "of the seed and its number: sums of products, ratios, Hill terms, sigmoids, exponentials, "
         "logarithms, sines of linear combinations, hinges, powers and polynomials, in inputs from "
         "boxes, narrow shifted clouds and correlated clouds. A set of skeletons that is closed under "
         "renaming of the variables is held out: none of it is ever trained on.\n\n"

@@ -15,6 +15,7 @@ import sympy
 
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, inner_symbol
 from jaxllc.equations.expression_calculus import derivative, evaluate
+from jaxllc.fit.candidate_law import ProposedEquation
 from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.running.time_limit import check_time, current_limit
 from jaxllc.search.forms.constants import refine_inner_constants
@@ -22,7 +23,7 @@ from jaxllc.search.forms.expression_terms import terms_of
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.laws.reduced_columns import Reduced
 from jaxllc.search.laws.search_problem import SearchProblem
-from jaxllc.search.laws.sparse_engine import ProposedEquation, proposed
+from jaxllc.search.laws.sparse_engine import proposed
 from jaxllc.search.laws.sparse_sets import Proposal, beam_search, information_criterion
 from jaxllc.search.term.term_search import NothingFoundError, search_term
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jaxllc.dynamics.terms import Term, TermFamily
+from jaxllc.fit.candidate_law import ProposedEquation
 from jaxllc.running.time_limit import check_time
 from jaxllc.search.forms.constants import refine_inner_constants
 from jaxllc.search.laws.reduced_columns import Reduced, reduce_forms
@@ -28,26 +29,6 @@ from jaxllc.search.laws.sparse_sets import (
 _ROUGH = 3e-3
 # Sets of each size out of the terms without inner constants.
 _PLAIN_PER_SIZE = 3
-
-
-@dataclass(frozen=True)
-class ProposedEquation:
-    """Terms and coefficients for one variable, with the squared residual of the integral form.
-
-    score: information criterion in the integral form, lower is better; only a first order of merit.
-    """
-
-    terms: tuple[Term, ...]
-    coefficients: tuple[float, ...]
-    residual: float
-    score: float
-
-    @property
-    def num_constants(self) -> int:
-        return sum(t.num_constants for t in self.terms)
-
-    def skeleton(self) -> frozenset:
-        return frozenset(t.family for t in self.terms)
 
 
 @dataclass

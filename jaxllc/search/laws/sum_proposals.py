@@ -15,12 +15,12 @@ from scipy.interpolate import make_interp_spline
 
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.equations.sum_symbols import sums_in
-from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.search.forms.expression_terms import terms_of
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.laws.neural_proposals import tried
 from jaxllc.search.laws.search_problem import SearchProblem
-from jaxllc.search.laws.sparse_engine import ProposedEquation, SparseEngine
+from jaxllc.search.laws.sparse_engine import SparseEngine
 from jaxllc.search.term.term_search import NothingFoundError, search_term
 
 _POINTS = 800

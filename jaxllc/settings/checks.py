@@ -1,0 +1,66 @@
+"""Choices of a discovery, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+from jaxllc.errors import InputError, listing
+from jaxllc.settings.discover_settings import DiscoverSettings
+from jaxllc.settings.llc_settings import check_preset
+from jaxllc.settings.names import check_engine, check_function
+from jaxllc.settings.prior_settings import plain_prior
+
+
+def checked_settings(
+    settings: DiscoverSettings | None, choices: Mapping[str, Any]
+) -> DiscoverSettings:
+    """Settings, or the defaults but for single choices; raises InputError for what cannot be."""
+    if settings is not None and choices:
+        raise InputError("give either settings or single choices, not both")
+    if settings is not None and not isinstance(settings, DiscoverSettings):
+        raise InputError(
+            f"settings must be DiscoverSettings, not {type(settings).__name__}; single choices are keyword "
+            "arguments, such as max_terms=6"
+        )
+    try:
+        settings = settings or DiscoverSettings(**choices)
+    except TypeError:
+        names = list(DiscoverSettings.__dataclass_fields__)
+        unknown = sorted(set(choices) - set(names))
+        raise InputError(
+            f"discover() does not know {', '.join(unknown)}; it knows {', '.join(names)}"
+        ) from None
+    lists = {
+        "engines": "('sparse',)",
+        "functions": "('exp', 'sin')",
+        "demand": "('exp', 'division')",
+    }
+    given: dict[str, Any] = {
+        name: tuple(listing(name, getattr(settings, name), "names", example))
+        for name, example in lists.items()
+    }
+    settings = replace(settings, **given)
+    if not settings.engines:
+        raise InputError("engines is empty; give a list of names, such as ('sparse',)")
+    for name in settings.engines:
+        check_engine(name)
+    for name in settings.functions:
+        check_function(name)
+    for name, smallest in (("max_terms", 1), ("num_fits", 1), ("moves", 0)):
+        value = getattr(settings, name)
+        if not isinstance(value, Integral) or value < smallest:
+            raise InputError(f"{name} must be a whole number from {smallest}, not {value!r}")
+    seconds = settings.search_seconds
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not seconds > 0:
+        raise InputError(f"search_seconds must be a number above 0, not {seconds!r}")
+    for name in ("sums", "division"):
+        if not isinstance(getattr(settings, name), bool):
+            raise InputError(f"{name} must be True or False, not {getattr(settings, name)!r}")
+    if not isinstance(settings.neural, str) or settings.neural not in ("auto", "always", "never"):
+        raise InputError(f"neural must be 'auto', 'always' or 'never', not {settings.neural!r}")
+    settings = replace(settings, **plain_prior(settings))
+    check_preset(settings)
+    return settings
