@@ -17,8 +17,8 @@ import numpy as np
 import jaxllc
 from jaxllc import generators, known_laws
 from jaxllc.equations.expressions import evaluate
+from jaxllc.figure_style import COLOURS, INK, SOFT
 from jaxllc.law.forecast import start_state
-from jaxllc.plotting import COLOURS, INK, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

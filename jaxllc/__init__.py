@@ -13,7 +13,7 @@ _HOMES = {
     "__version__": "version",
     "discover": "discovery.entry",
     "load_law": "law.law",
-    "match": "data.readers",
+    "match": "data.inputs",
     "read_edges": "data.readers",
     "read_features": "data.readers",
     "read_states": "data.readers",

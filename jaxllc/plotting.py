@@ -16,16 +16,18 @@ import numpy as np
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
+from jaxllc.figure_style import COLOURS, INK, SOFT, new_figure, styled_axes
+from jaxllc.law.forecast import start_state
+from jaxllc.law.plotting_terms import draw_terms
 from jaxllc.law.record import LawRecord
 from jaxllc.law.trajectories_of_law import run_law
+from jaxllc.metrics import adjusted_r2
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-INK, SOFT = "#1b1f24", "#8a929b"
 _SHOWN_NODES = 6
 _SHOWN_SAMPLES = 60
 _SCATTERED = 4000
@@ -46,8 +48,6 @@ def plot_fit(
         states = np.asarray(law.fitted_states[run])
         predicted = replace(observed, states=np.where(np.isfinite(states), states, np.nan))
     else:
-        from jaxllc.law.forecast import start_state
-
         features = observed.node_features or None
         predicted = run_law(
             law, start_state(observed), observed.times, node_features=features
@@ -69,8 +69,6 @@ def plot_forecast(
     predicted: the forecast, by default the law started from the first observed state. before: the
     samples that the law was fitted to, drawn pale in front of the forecast.
     """
-    from jaxllc.law.forecast import start_state
-
     network = law.network if network is None else network
     if predicted is None:
         predicted = run_law(
@@ -118,8 +116,6 @@ def plot_terms(law: LawRecord, known: Any = None, time_unit: str = "") -> Figure
     known: a law to draw beside it, dashed, such as the one that made the data; anything with
     `.equations`.
     """
-    from jaxllc.law.plotting_terms import draw_terms
-
     return draw_terms(law, known, time_unit)
 
 
@@ -192,8 +188,6 @@ def _points(
 
 
 def _scatter(axes: Axes, observed: np.ndarray, predicted: np.ndarray) -> None:
-    from jaxllc.metrics import adjusted_r2
-
     seen = np.isfinite(observed)
     finite = seen & np.isfinite(predicted)
     text = "the law diverges"
@@ -250,23 +244,3 @@ def _node_legend(
         columnspacing=1.2,
         handlelength=1.4,
     )
-
-
-# --- the look -----------------------------------------------------------------------------------
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of this size in inches that belongs to no global state."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained", dpi=110, facecolor="white")
-
-
-def styled_axes(axes: Axes) -> Axes:
-    """The same axes in the look of all figures."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(SOFT)
-    axes.tick_params(colors=INK, labelsize=9)
-    axes.grid(color="#e6e8eb", linewidth=0.7)
-    axes.set_axisbelow(True)
-    return axes

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxllc.data.inputs import match
 from jaxllc.data.network import Network
-from jaxllc.data.readers import match, read_edges
+from jaxllc.data.readers import read_edges
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.plotting import COLOURS
+from jaxllc.figure_style import COLOURS
 from jaxllc.self_pruning import figures
 from tests.planted_study import PlantedStudy, planted_model, random_study
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.plotting import COLOURS
+from jaxllc.figure_style import COLOURS
 from jaxllc.signaling import figures
 
 CONDITIONS = ["none", "one", "two", "both"]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from jaxllc.data.inputs import match
 from jaxllc.data.network import Network
-from jaxllc.data.readers import match, read_edges, read_features, read_states
+from jaxllc.data.readers import read_edges, read_features, read_states
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
 

@@ -175,7 +175,8 @@ def _matched(r: Random) -> Case:
 
 @READERS.add(_matched, DEAR)
 def tables_together(given: Any) -> None:
-    from jaxllc.data.readers import match, read_edges, read_features, read_states
+    from jaxllc.data.inputs import match
+    from jaxllc.data.readers import read_edges, read_features, read_states
 
     runs = read_states(given["states.csv"])
     runs, network = match(runs, read_edges(given["edges.csv"]), allow_isolated=given["alone"])

@@ -47,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Simulate, write, read back, discover, compare."""
     from jaxllc import generators, known_laws, plotting
-    from jaxllc.data.readers import match, read_edges, read_states
+    from jaxllc.data.inputs import match
+    from jaxllc.data.readers import read_edges, read_states
     from jaxllc.discovery.entry import discover
     from jaxllc.law.report import LawFigure
 

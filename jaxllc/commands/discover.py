@@ -163,7 +163,8 @@ def _settings_record(options: argparse.Namespace, law: Law) -> dict[str, Any]:
 
 def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network]:
     """The runs with their node features, and the network in the same order of nodes."""
-    from jaxllc.data.readers import match, read_edges, read_features, read_states
+    from jaxllc.data.inputs import match
+    from jaxllc.data.readers import read_edges, read_features, read_states
 
     runs = read_states(options.states)
     network = read_edges(options.edges, signed=options.signed)

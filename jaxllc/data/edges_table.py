@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
-from jaxllc.data.network import Network, build_network, index_names
+from jaxllc.data.edge_arrays import EdgeArrays, checked_edges, index_names
+from jaxllc.data.reverse_edges import with_reverse_edges
 from jaxllc.errors import InputError, listed, quoted
+from jaxllc.tables.any_table import table_of
 from jaxllc.tables.csv_table import CsvTable
 from jaxllc.tables.matrix_table import check_not_matrix
 from jaxllc.tables.states_header import RECEIVER, SENDER, TIME
@@ -17,10 +19,22 @@ _UNUSED = ("id", "label", "timeset", "interval")
 _TYPES = ("directed", "undirected")
 
 
-def network_of(
+def read_edge_arrays(
+    source: Any, signed: bool = False, names: Sequence[str] | None = None, undirected: bool = False
+) -> EdgeArrays:
+    """The edges in a file or a DataFrame; see `jaxllc.read_edges`."""
+    table = table_of(
+        source,
+        (*SENDER, *RECEIVER),
+        "Network.from_edges(*zip(*pairs)) takes pairs (sender, receiver), Network.from_adjacency(A) a matrix",
+    )
+    return edges_of(table, signed, names, undirected)
+
+
+def edges_of(
     table: Table, signed: bool, names: Sequence[str] | None, undirected: bool = False
-) -> Network:
-    """The network of a table whose header has not been checked yet; `names` fixes the nodes and their order.
+) -> EdgeArrays:
+    """The edges of a table whose header has not been checked yet; `names` fixes the nodes and their order.
 
     Raises InputError for a table of another kind, and for what `Network.from_edges` rejects, with the row.
     """
@@ -37,7 +51,7 @@ def network_of(
         ordered, senders, receivers = index_names(table.text(sender), table.text(receiver), names)
     except InputError as error:
         raise InputError(f"{table.path}: {error}") from error
-    network = build_network(
+    edges = checked_edges(
         senders,
         receivers,
         weights,
@@ -45,8 +59,8 @@ def network_of(
         signed,
         place=lambda e: f"{table.path}, {table.row_name(e)}",
     )
-    network = replace(network, notes=(*table.notes, *network.notes))
-    return network.to_undirected() if undirected else network
+    edges = edges._replace(notes=(*table.notes, *edges.notes))
+    return with_reverse_edges(edges) if undirected else edges
 
 
 def _ends(table: Table) -> tuple[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from jaxllc.data.network import Network
+from jaxllc.data.readers import read_edges, read_states
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.data.trajectory_input import TIMES
 from jaxllc.errors import InputError, listed
@@ -35,8 +36,6 @@ def checked_data(data: Any, network: Any) -> tuple[list[Trajectories], Network]:
     from_table = not isinstance(network, Network)
     network = network_of(network)
     if from_table:
-        from jaxllc.data.readers import match
-
         runs, network = match(runs, network)
     else:
         network = _in_order_of(runs[0], network)
@@ -48,8 +47,6 @@ def runs_of(data: Any) -> list[Trajectories]:
     if isinstance(data, Trajectories):
         return [data]
     if is_frame(data) or isinstance(data, str | os.PathLike):
-        from jaxllc.data.readers import read_states
-
         return read_states(data)
     if isinstance(data, dict) or not isinstance(data, Iterable) or hasattr(data, "__array__"):
         raise InputError(
@@ -71,8 +68,6 @@ def network_of(network: Any) -> Network:
     if isinstance(network, Network):
         return network
     if isinstance(network, str | os.PathLike):
-        from jaxllc.data.readers import read_edges
-
         return read_edges(network)
     if is_frame(network):
         columns = {str(name).lower() for name in network.columns}
@@ -180,3 +175,49 @@ def checked_runs(runs: list[Trajectories], network: Network) -> list[Trajectorie
                 f"variable {name} is constant over all nodes and times: there is no law to find"
             )
     return runs
+
+
+def match(
+    states: Sequence[Trajectories] | Trajectories, network: Network, allow_isolated: bool = False
+) -> tuple[list[Trajectories], Network]:
+    """The runs, and the network with its nodes in the order of the states.
+
+    Raises InputError naming nodes that only one of the two knows; with `allow_isolated` a node without
+    any edge is kept. States without names are matched by position.
+    """
+    runs, network = runs_of(states), network_of(network)
+    if not runs:
+        raise InputError("there are no trajectories")
+    for run in runs:
+        if run.node_names != runs[0].node_names or run.variables != runs[0].variables:
+            raise InputError("all runs must have the same nodes and variables in the same order")
+    names = runs[0].names
+    if names is None:
+        if runs[0].num_nodes != network.num_nodes:
+            raise InputError(
+                f"the states hold {runs[0].num_nodes} nodes and the network {network.num_nodes}; "
+                "give both the same nodes in the same order"
+            )
+        return runs, network
+    in_states = set(names)
+    unseen = [name for name in network.names if name not in in_states]
+    if unseen:
+        raise InputError(
+            f"{_nodes(unseen)} in the edges but not in the states: {listed(unseen, names)}; add their "
+            "states or drop their edges"
+        )
+    with_edges = set(np.array(network.names)[np.union1d(network.senders, network.receivers)])
+    isolated = [name for name in names if name not in with_edges]
+    if isolated and not allow_isolated:
+        raise InputError(
+            f"{_nodes(isolated)} in the states but in no edge: {listed(isolated, network.names)}; "
+            "add their edges, drop their states, or allow isolated nodes with allow_isolated=True"
+        )
+    known = set(network.names)
+    added = tuple(name for name in names if name not in known)
+    widened = replace(network, names=(*network.names, *added))
+    return runs, widened.subnetwork(names)
+
+
+def _nodes(names: Sequence[str]) -> str:
+    return "1 node is" if len(names) == 1 else f"{len(names)} nodes are"

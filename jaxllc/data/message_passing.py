@@ -6,21 +6,29 @@ and grad, because the number of nodes is read from a shape.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import jax
 import jraph
 import numpy as np
 from jraph import GraphsTuple as Graph
 
-if TYPE_CHECKING:
-    from jaxllc.data.network import Network
+from jaxllc.data.edge_arrays import Edges
+
+
+class EdgesWithStrength(Edges, Protocol):
+    """A `Network`."""
+
+    @property
+    def in_strength(self) -> np.ndarray: ...
 
 
 IN_STRENGTH = "k"
 
 
-def graph_of(network: "Network", node_features: Mapping[str, np.ndarray] | None = None) -> Graph:
+def graph_of(
+    network: EdgesWithStrength, node_features: Mapping[str, np.ndarray] | None = None
+) -> Graph:
     """The network as a GraphsTuple of NumPy arrays, with `node_features` {name: (N,)} on its nodes."""
     features = {name: np.asarray(value) for name, value in (node_features or {}).items()}
     return Graph(
@@ -29,7 +37,7 @@ def graph_of(network: "Network", node_features: Mapping[str, np.ndarray] | None 
         senders=network.senders,
         receivers=network.receivers,
         globals=None,
-        n_node=np.array([network.num_nodes], dtype=np.int32),
+        n_node=np.array([len(network.names)], dtype=np.int32),
         n_edge=np.array([len(network.weights)], dtype=np.int32),
     )
 

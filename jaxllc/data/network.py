@@ -5,7 +5,7 @@ sums over incoming edges fast and two equal networks equal array by array.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.data.adjacency import read_adjacency
-from jaxllc.errors import InputError, check_integer, first_repeat, listed, quoted
+from jaxllc.data.edge_arrays import checked_edges, index_names
+from jaxllc.data.edges_table import read_edge_arrays
+from jaxllc.data.reverse_edges import with_reverse_edges
+from jaxllc.data.trajectory_input import feature_arrays
+from jaxllc.errors import InputError, check_integer, listed, quoted
+from jaxllc.files.output_file import output_file
 from jaxllc.tables.edge_ends import MOST_NUMBERED, edge_ends
 from jaxllc.tables.labels import names_tuple, order_of
 from jaxllc.tables.real_numbers import is_frame, real_numbers
@@ -96,11 +101,9 @@ class Network:
         As `jaxllc.read_edges` reads a file, other words for the columns included; `names` fixes the nodes.
         Raises InputError as that does.
         """
-        from jaxllc.data.readers import read_edges
-
         if not is_frame(frame):
             raise InputError(f"frame must be a pandas DataFrame, not {type(frame).__name__}")
-        network = read_edges(frame, signed=signed, names=names)
+        network = cls(*read_edge_arrays(frame, signed, names))
         return network.to_undirected() if undirected else network
 
     @classmethod
@@ -165,9 +168,7 @@ class Network:
         cls, path: str | os.PathLike, signed: bool = False, undirected: bool = False
     ) -> "Network":
         """A network from a CSV file with the columns sender, receiver and, if wanted, weight."""
-        from jaxllc.data.readers import read_edges
-
-        network = read_edges(path, signed=signed)
+        network = cls(*read_edge_arrays(path, signed))
         return network.to_undirected() if undirected else network
 
     def to_undirected(self) -> "Network":
@@ -175,15 +176,11 @@ class Network:
 
         Raises InputError where both directions are there and their weights differ.
         """
-        from jaxllc.data.reverse_edges import with_reverse_edges
-
-        return with_reverse_edges(self)
+        return Network(*with_reverse_edges(self))
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write sender, receiver, weight; a node without any edge does not appear in such a file."""
         import pandas as pd
-
-        from jaxllc.files.output_file import output_file
 
         names = np.array(self.names, dtype=object)
         frame = pd.DataFrame(
@@ -216,7 +213,6 @@ class Network:
     def to_graph(self, node_features: Mapping[str, np.ndarray] | None = None) -> "Graph":
         """A jraph.GraphsTuple: edges are the weights, nodes the features and the in-strength "k"."""
         from jaxllc.data.message_passing import graph_of
-        from jaxllc.data.trajectory_input import feature_arrays
 
         return graph_of(self, feature_arrays(node_features, self.names, self.num_nodes))
 
@@ -288,103 +284,6 @@ def build_network(
     weights: Sequence | np.ndarray | None,
     names: Sequence[str],
     signed: bool,
-    place: Callable[[int], str] = "edge number {}".format,
 ) -> Network:
-    """Check and sort indexed edges; `place` says in an error where edge e came from."""
-    if not isinstance(signed, bool | np.bool_):
-        raise InputError(f"signed must be True or False, not {quoted(signed, 60)}")
-    names = tuple(str(name) for name in names)
-    repeated = first_repeat(names)
-    if repeated is not None:
-        raise InputError(f"the node name {repeated!r} is repeated; give every node its own name")
-    if weights is None:
-        values = np.ones(len(senders))
-    else:
-        values = real_numbers(weights, "weights", allow_bool=True)
-    if values.shape != senders.shape:
-        raise InputError(f"there are {len(senders)} edges, but weights have shape {values.shape}")
-
-    def edge(e: int) -> str:
-        return f"{place(int(e))} ({names[senders[e]]!r} -> {names[receivers[e]]!r})"
-
-    outside = (np.minimum(senders, receivers) < 0) | (np.maximum(senders, receivers) >= len(names))
-    if outside.any():
-        e = int(outside.argmax())
-        raise InputError(
-            f"{place(e)} joins nodes {senders[e]} and {receivers[e]}, but the nodes are numbered 0 to "
-            f"{len(names) - 1}; pass num_nodes or names for more nodes"
-        )
-    notes: tuple[str, ...] = ()
-    given = np.flatnonzero(values)  # nan is given
-    if len(given) < len(values):
-        notes = (
-            f"{len(values) - len(given)} of {len(values)} edges have the weight 0 and were left out.",
-        )
-        senders, receivers, values = senders[given], receivers[given], values[given]
-        place = _places_of(place, given)
-    unusable = ~np.isfinite(values)
-    if unusable.any():
-        e = int(unusable.argmax())
-        raise InputError(f"{edge(e)} has the weight {values[e]}; every weight must be a number")
-    if not signed and (values < 0).any():
-        e = int((values < 0).argmax())
-        raise InputError(
-            f"{edge(e)} has the negative weight {values[e]:g}; "
-            "pass signed=True if negative influence is meant"
-        )
-    loops = senders == receivers
-    if loops.any():
-        raise InputError(
-            f"{edge(int(loops.argmax()))} is a self-loop{_and_more(loops)}; remove it, "
-            "because the self term of the law covers what a node does to itself"
-        )
-    order = np.lexsort((senders, receivers))
-    senders, receivers, values = senders[order], receivers[order], values[order]
-    repeats = (np.diff(senders) == 0) & (np.diff(receivers) == 0)
-    if repeats.any():
-        s = int(repeats.argmax())
-        raise InputError(
-            f"{place(int(order[s + 1]))} repeats {place(int(order[s]))} "
-            f"({names[senders[s]]!r} -> {names[receivers[s]]!r}), one of {int(repeats.sum())} such; where an "
-            "edge was listed twice keep one, else add their weights up into one edge"
-        )
-    network = Network(senders.astype(np.int32), receivers.astype(np.int32), values, names, notes)
-    for array in (network.senders, network.receivers, network.weights):
-        array.flags.writeable = False
-    return network
-
-
-def _and_more(found: np.ndarray) -> str:
-    more = int(found.sum()) - 1
-    return f", and {more} more are" if more else ""
-
-
-def _places_of(place: Callable[[int], str], given: np.ndarray) -> Callable[[int], str]:
-    """Where the edges stood before some were left out."""
-    return lambda e: place(int(given[e]))
-
-
-def index_names(
-    senders: np.ndarray, receivers: np.ndarray, names: Sequence[str] | None
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Node names, and the indices of senders and receivers in them.
-
-    Without `names` the order is by number if all are integers, else by first appearance.
-    """
-    import pandas as pd
-
-    ends = np.stack([senders.astype(str), receivers.astype(str)], axis=1).ravel()
-    codes, found = pd.factorize(ends.astype(object))
-    found = [str(name) for name in found]
-    if names is None:
-        ordered = found
-        if all(name.isdecimal() and len(name) < 100 for name in found):
-            ordered = sorted(found, key=lambda name: (int(name), name))
-    else:
-        ordered = list(names_tuple(names))
-    position = {name: n for n, name in enumerate(ordered)}
-    unknown = [name for name in found if name not in position]
-    if unknown:
-        raise InputError(f"an edge names a node that is not in names: {listed(unknown, ordered)}")
-    index = np.array([position[name] for name in found], dtype=np.int64)[codes].reshape(-1, 2)
-    return ordered, index[:, 0], index[:, 1]
+    """The network of indexed edges; raises InputError as `Network.from_edges`."""
+    return Network(*checked_edges(senders, receivers, weights, names, signed))

@@ -6,19 +6,31 @@ a time that starts anew begins another run.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from jaxllc.data.trajectories import Trajectories
-from jaxllc.errors import InputError, quoted
+from jaxllc.errors import InputError, check_integer, listed, quoted
+from jaxllc.tables.any_table import table_of
 from jaxllc.tables.row_times import row_times
-from jaxllc.tables.states_header import TIME, check_wide_columns, is_long, run_column, split_columns
+from jaxllc.tables.states_header import (
+    KEYS,
+    TIME,
+    check_states_header,
+    check_wide_columns,
+    is_long,
+    run_column,
+    split_columns,
+)
 from jaxllc.tables.table import Table
 
 # Cells of the table of all times and nodes that a long table may need, and how many for each of its rows.
 _SMALL_ARRAY = 20_000_000
 _CELLS_PER_ROW = 20
+# Sample times of a run at least, where nothing else is asked.
+MINIMUM_TIMES = 5
 _SEVERAL = "if they are of several runs or replicates, {}; else merge them"
 
 
@@ -29,7 +41,43 @@ class Rows(NamedTuple):
     name: str = ""
 
 
-def runs_of(table: Table) -> list[tuple[str, Trajectories]]:
+class Runs(Protocol):
+    """What is asked of the runs that are made: `Trajectories`."""
+
+    def __init__(self, times: Any, states: Any, variables: Any, **others: Any) -> None: ...
+    @property
+    def num_times(self) -> int: ...
+    @property
+    def states(self) -> np.ndarray: ...
+    @property
+    def observed(self) -> np.ndarray: ...
+    @property
+    def node_names(self) -> tuple[str, ...]: ...
+
+
+Run = TypeVar("Run", bound=Runs)
+
+
+def read_runs(source: Any, minimum_times: int, kind: type[Run]) -> list[Run]:
+    """The runs, of a class, in a file or a DataFrame; see `jaxllc.read_states`."""
+    check_integer("minimum_times", minimum_times, 0)
+    table = table_of(
+        source, KEYS, "Trajectories(times, states) takes arrays, states (time, node)", time=True
+    )
+    check_states_header(table)
+    named = runs_of(table, kind)
+    for name, run in named:
+        if run.num_times < minimum_times:
+            raise InputError(
+                f"{f'{name} of ' if name else ''}{table.path} has {run.num_times} sample times, but at least "
+                f"{minimum_times} are needed to see a change"
+            )
+    runs = [run for _, run in named]
+    _check_changes(table.path, runs)
+    return runs
+
+
+def runs_of(table: Table, kind: type[Run]) -> list[tuple[str, Run]]:
     """The runs of a table whose header has been checked, each with its name ("" where there is one).
 
     Raises InputError for a cell that is not a number, a time that stands twice, and rows whose order tells
@@ -44,9 +92,7 @@ def runs_of(table: Table) -> list[tuple[str, Trajectories]]:
     return [
         (
             name,
-            Trajectories(
-                times, states, variables, names=nodes, notes=notes, time_unit=counted.unit
-            ),
+            kind(times, states, variables, names=nodes, notes=notes, time_unit=counted.unit),
         )
         for name, times, states, variables, nodes in found
     ]
@@ -190,3 +236,20 @@ def _long_runs(table: Table, times: np.ndarray) -> list[_Run]:
         states[time_codes, node_codes[rows], variable_codes[rows]] = values[rows]
         runs.append(_Run(name, run_times, states, variables, nodes))
     return runs
+
+
+def _check_changes(path: str | os.PathLike, runs: Sequence[Runs]) -> None:
+    observed = np.logical_or.reduce([run.observed.any(axis=(0, 2)) for run in runs])
+    if not observed.all():
+        unseen = [name for name, seen in zip(runs[0].node_names, observed, strict=True) if not seen]
+        raise InputError(
+            f"{path} has no value at all of {listed(unseen)}; remove the column or fill it"
+        )
+    for run in runs:
+        low = np.where(run.observed, run.states, np.inf).min(axis=0)
+        high = np.where(run.observed, run.states, -np.inf).max(axis=0)
+        if (high > low).any():
+            return
+    raise InputError(
+        f"every series in {path} is constant, so nothing can be learned; give states that change"
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxllc.data.trajectory_table import run_of
 from jaxllc.errors import InputError, check_integer, first_repeat, listed, listing
 from jaxllc.tables.labels import names_tuple
 from jaxllc.tables.real_numbers import real_numbers
@@ -215,9 +216,7 @@ class Trajectories:
         levels are (node, variable). Raises InputError as `read_states`, and where the table holds several
         runs.
         """
-        from jaxllc.data.trajectory_table import run_of
-
-        run = run_of(frame)
+        run = run_of(frame, cls)
         return run if node_features is None else run.with_features(node_features)
 
     def to_frame(self) -> "pandas.DataFrame":

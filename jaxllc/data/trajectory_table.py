@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jaxllc.data.states_table import Run, read_runs
 from jaxllc.data.trajectory_input import TIMES
 from jaxllc.errors import InputError
 from jaxllc.tables.real_numbers import is_frame
 from jaxllc.tables.sample_times import sample_times
 
-if TYPE_CHECKING:
-    from jaxllc.data.trajectories import Trajectories
 
-
-def run_of(frame: Any) -> Trajectories:
+def run_of(frame: Any, kind: type[Run]) -> Run:
     """The run that a table holds; see `Trajectories.from_frame`."""
-    from jaxllc.data.readers import read_states
-
     if not is_frame(frame):
         raise InputError(f"frame must be a pandas DataFrame, not {type(frame).__name__}")
     frame = _one_level(_with_time_column(frame))
@@ -26,14 +22,15 @@ def run_of(frame: Any) -> Trajectories:
     if counted.unit:
         frame = frame.copy()
         frame.isetitem(place, counted.times)
-    runs = read_states(frame, minimum_times=1)
+    runs = read_runs(frame, 1, kind)
     if len(runs) != 1:
         raise InputError(
             f"the table holds {len(runs)} runs; jaxllc.read_states() gives a list of them all"
         )
     if not counted.unit:
         return runs[0]
-    return replace(runs[0], notes=(*runs[0].notes, *counted.notes), time_unit=counted.unit)
+    run: Any = runs[0]
+    return replace(run, notes=(*run.notes, *counted.notes), time_unit=counted.unit)
 
 
 def _with_time_column(frame: Any) -> Any:

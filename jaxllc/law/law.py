@@ -12,10 +12,9 @@ from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.dynamics.integrate import Simulation
 from jaxllc.dynamics.vector_field import VectorField
-from jaxllc.equations.equation import Equation
-from jaxllc.law.confidence import confidence_of, intervals_of
 from jaxllc.law.law_file import read_law, save_law
-from jaxllc.law.law_text import equation_line, law_latex, law_summary, law_text
+from jaxllc.law.law_tables import confidence_table, constants_table, pareto_table
+from jaxllc.law.law_text import law_latex, law_summary, law_text
 from jaxllc.law.record import Constant, FrontRow, LawRecord
 from jaxllc.law.report import write_report
 from jaxllc.law.snapping import snapped
@@ -74,46 +73,18 @@ class Law(LawRecord):
     def constants_table(self) -> pandas.DataFrame:
         """Every constant: variable, side, term, role, value, standard_error, low and high, the ends of its
         bootstrap interval of 95 % (nan where there is none), and unit if known."""
-        import pandas
-
-        columns = ["variable", "side", "term", "role", "value", "standard_error"]
-        if any(c.unit for c in self.constants):
-            columns.append("unit")
-        rows = [
-            [*(getattr(c, name) for name in columns), low, high]
-            for c, (low, high) in zip(self.constants, intervals_of(self), strict=True)
-        ]
-        return pandas.DataFrame(rows, columns=[*columns, "low", "high"])
+        return constants_table(self)
 
     def confidence_table(self) -> pandas.DataFrame:
         """How often each term comes back in the bootstrap: variable, side, term, in_law, frequency.
 
         Raises InputError for a law that has no confidence, such as one from a file of an earlier version.
         """
-        import pandas
-
-        columns = ["variable", "side", "term", "in_law", "frequency"]
-        rows = [[getattr(t, name) for name in columns] for t in confidence_of(self).terms]
-        return pandas.DataFrame(rows, columns=columns)
+        return confidence_table(self)
 
     def pareto_table(self) -> pandas.DataFrame:
         """The front of complexity against misfit: one row for each law, simplest first."""
-        import pandas
-
-        rows = [
-            {
-                "num_constants": row.num_constants,
-                "chi_squared": row.chi_squared,
-                "criterion": row.criterion,
-                "held_out_error": row.held_out_error,
-                "chosen": row.chosen,
-                "law": "; ".join(
-                    equation_line(v, Equation.from_text(*row.equations[v])) for v in row.equations
-                ),
-            }
-            for row in self.front
-        ]
-        return pandas.DataFrame(rows)
+        return pareto_table(self)
 
     def run(
         self,

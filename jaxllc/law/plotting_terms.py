@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from jaxllc.equations.sum_symbols import SUM_SIDE
-from jaxllc.plotting import COLOURS, INK, new_figure, styled_axes
+from jaxllc.figure_style import COLOURS, INK, new_figure, styled_axes
 
 if TYPE_CHECKING:
     import sympy

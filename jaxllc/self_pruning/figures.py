@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.errors import InputError, listed, quoted
-from jaxllc.plotting import COLOURS, INK, new_figure, styled_axes
+from jaxllc.figure_style import COLOURS, INK, new_figure, styled_axes
 from jaxllc.self_pruning.separation import LEAST, Pooled, check_study
 from jaxllc.signaling.arguments import check_frame
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxllc.plotting import COLOURS, INK, SOFT, new_figure, styled_axes
+from jaxllc.figure_style import COLOURS, INK, SOFT, new_figure, styled_axes
 from jaxllc.signaling.arguments import check_parts
 
 if TYPE_CHECKING:

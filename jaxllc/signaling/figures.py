@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.errors import InputError, check_mapping, listed
-from jaxllc.plotting import COLOURS, INK, SOFT, new_figure, styled_axes
+from jaxllc.figure_style import COLOURS, INK, SOFT, new_figure, styled_axes
 from jaxllc.signaling.arguments import check_frame, check_parts, names_of
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.errors import check_path
+from jaxllc.law.law_tables import pareto_table
 from jaxllc.law.report.equations import equations_html
 from jaxllc.law.report.figures import FIGURE_NAMES, LawFigure, figures_of
 from jaxllc.law.report.page import cards, code, figure_html, page, paragraphs, section, table
@@ -202,7 +203,7 @@ def _forecast(forecast: Forecast) -> str:
 
 
 def _front(law: LawRecord) -> str:
-    frame = law.pareto_table()
+    frame = pareto_table(law)
     rows = [
         (
             str(row.num_constants),

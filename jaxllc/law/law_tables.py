@@ -1,0 +1,56 @@
+"""Tables of a law: its constants, how often its terms come back, and its front."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jaxllc.equations.equation import Equation
+from jaxllc.law.confidence import confidence_of, intervals_of
+from jaxllc.law.law_text import equation_line
+from jaxllc.law.record import LawRecord
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def constants_table(law: LawRecord) -> pandas.DataFrame:
+    """See `Law.constants_table`."""
+    import pandas
+
+    columns = ["variable", "side", "term", "role", "value", "standard_error"]
+    if any(c.unit for c in law.constants):
+        columns.append("unit")
+    rows = [
+        [*(getattr(c, name) for name in columns), low, high]
+        for c, (low, high) in zip(law.constants, intervals_of(law), strict=True)
+    ]
+    return pandas.DataFrame(rows, columns=[*columns, "low", "high"])
+
+
+def confidence_table(law: LawRecord) -> pandas.DataFrame:
+    """See `Law.confidence_table`."""
+    import pandas
+
+    columns = ["variable", "side", "term", "in_law", "frequency"]
+    rows = [[getattr(t, name) for name in columns] for t in confidence_of(law).terms]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def pareto_table(law: LawRecord) -> pandas.DataFrame:
+    """See `Law.pareto_table`."""
+    import pandas
+
+    rows = [
+        {
+            "num_constants": row.num_constants,
+            "chi_squared": row.chi_squared,
+            "criterion": row.criterion,
+            "held_out_error": row.held_out_error,
+            "chosen": row.chosen,
+            "law": "; ".join(
+                equation_line(v, Equation.from_text(*row.equations[v])) for v in row.equations
+            ),
+        }
+        for row in law.front
+    ]
+    return pandas.DataFrame(rows)
