@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxllc.data.trajectory_input import feature_arrays, labelled_states, variable_names
 from jaxllc.data.trajectory_table import run_of
 from jaxllc.errors import InputError, check_integer, first_repeat, listed, listing
+from jaxllc.files.output_file import output_file
 from jaxllc.tables.labels import names_tuple
 from jaxllc.tables.real_numbers import real_numbers
+from jaxllc.tables.sample_times import sample_times
 
 if TYPE_CHECKING:
     import pandas
@@ -56,9 +59,6 @@ class Trajectories:
         notes: Sequence[str] = (),
         time_unit: str = "",
     ) -> None:
-        from jaxllc.data.trajectory_input import feature_arrays, labelled_states, variable_names
-        from jaxllc.tables.sample_times import sample_times
-
         counted = sample_times(times)
         array, symbols, found = labelled_states(times, states, variable_names(variables), names)
         said = (
@@ -201,8 +201,6 @@ class Trajectories:
 
     def with_features(self, node_features: Mapping[str, ArrayLike]) -> "Trajectories":
         """The same run with `node_features` {name: (N,)} added to, or in place of, its own."""
-        from jaxllc.data.trajectory_input import feature_arrays
-
         added = feature_arrays(node_features, self.names, self.num_nodes)
         return replace(self, node_features={**self.node_features, **added})
 
@@ -234,8 +232,6 @@ class Trajectories:
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write `to_frame`, every number so that it reads back unchanged."""
-        from jaxllc.files.output_file import output_file
-
         with output_file(path) as temporary:
             self.to_frame().to_csv(temporary, index=False)
 

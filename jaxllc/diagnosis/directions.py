@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxllc.data.network import build_network
 from jaxllc.data.reverse_edges import listed_once, listed_once_sentence
 from jaxllc.diagnosis.window_rates import WindowRates, plain_columns, rest
 from jaxllc.errors import InputError
@@ -101,8 +102,6 @@ def _both_ways(network: Network) -> Network | None:
 
 
 def _turned(network: Network) -> Network:
-    from jaxllc.data.network import build_network
-
     return build_network(
         network.receivers, network.senders, network.weights, network.names, signed=True
     )

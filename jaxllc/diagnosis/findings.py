@@ -14,6 +14,9 @@ from jaxllc.diagnosis.constant_states import (
     input_sentence,
     likely_inputs,
 )
+from jaxllc.diagnosis.differences import difference_sentence, differences
+from jaxllc.diagnosis.directions import compared_directions, direction_sentence, doubt_sentence
+from jaxllc.diagnosis.window_rates import WindowRates, plain_columns
 from jaxllc.diagnosis.wrapped_phases import wrapped_phases, wrapped_sentence
 from jaxllc.errors import InputError
 
@@ -43,9 +46,6 @@ def data_notes(
         return notes
     notes += [input_sentence(found) for found in likely_inputs(runs)]
     if has_reverse(network).mean() < 0.9 and _is_small(runs):
-        from jaxllc.diagnosis.directions import compared_directions, direction_sentence
-        from jaxllc.diagnosis.window_rates import WindowRates
-
         try:
             found = compared_directions(WindowRates.of(inside or runs), network)
         except (InputError, np.linalg.LinAlgError):
@@ -68,9 +68,6 @@ def law_notes(
     if said:
         return notes
     if _is_small(runs):
-        from jaxllc.diagnosis.differences import difference_sentence, differences
-        from jaxllc.diagnosis.window_rates import WindowRates, plain_columns
-
         try:
             rates = WindowRates.of(runs)
             found = differences(rates, plain_columns(rates, network))
@@ -78,8 +75,6 @@ def law_notes(
             found = []
         notes += [difference_sentence(d, runs[0].variables, runs[0].node_names) for d in found]
     if not notes and listed_once(network):
-        from jaxllc.diagnosis.directions import doubt_sentence
-
         notes.append(doubt_sentence(network))
     return notes
 

@@ -18,13 +18,33 @@ from jaxllc.data.inputs import checked_data
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.diagnosis.findings import data_notes, law_notes
+from jaxllc.discovery.assemble import assemble_law
+from jaxllc.discovery.origin_choice import chosen_axes
+from jaxllc.discovery.prior_checks import demanded, holds, missing_note
+from jaxllc.discovery.restored_starts import with_starts
+from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.errors import InputError
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.judge import moves
+from jaxllc.judge.judge import Judge
+from jaxllc.judge.pareto import explained
+from jaxllc.judge.price import Prices
+from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.law.law import Law
 from jaxllc.law.law_outside_axes import outside
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import TimeLimit, TimeOverError
+from jaxllc.search.forms.grammar import Grammar, operators_in
+from jaxllc.search.laws.first_problem import first_problem
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
+from jaxllc.search.second_look.wide_terms import listed_terms
 from jaxllc.settings.checks import checked_settings
 from jaxllc.settings.discover_settings import DiscoverSettings
+from jaxllc.smoothing.clipped_samples import without_cuts
+from jaxllc.smoothing.gauge import has_equal_input_weights, identifiability_notes
+from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
+from jaxllc.smoothing.smooth import smooth
 
 Progress = Callable[[str, str], None]
 # Constants in an equation up to which a law that explains the samples is taken as it is.
@@ -53,8 +73,6 @@ def discover(
     Raises InputError where data and network do not fit.
     """
     from threadpoolctl import threadpool_limits
-
-    from jaxllc.discovery.origin_choice import chosen_axes
 
     settings = checked_settings(settings, choices)
     if progress is not None and not callable(progress):
@@ -86,8 +104,6 @@ def discover(
 
 def _imitates(terms) -> bool:
     """Whether an equation may imitate another form: many constants, and functions of two kinds."""
-    from jaxllc.search.forms.grammar import operators_in
-
     terms = [t for t in terms if not t.family.known]
     kinds = {name for t in terms if t.inner for name in operators_in(t.family.expression)}
     return sum(t.num_constants for t in terms) > PLAIN and len(kinds) > 1
@@ -133,14 +149,6 @@ class _Discovery:
 
     def _begun(self) -> list[str]:
         """The problem of the search, and notes on the data."""
-        from jaxllc.knowledge.prior_knowledge import PriorKnowledge
-        from jaxllc.search.forms.grammar import Grammar
-        from jaxllc.search.laws.search_problem import SearchProblem
-        from jaxllc.smoothing.clipped_samples import without_cuts
-        from jaxllc.smoothing.gauge import has_equal_input_weights, identifiability_notes
-        from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
-        from jaxllc.smoothing.smooth import smooth
-
         self.prior = PriorKnowledge.of(self.settings, self.runs[0].variables, tuple(self.features))
         self.whole = self.runs
         self.runs, self.coarse = without_unresolved_start(self.runs)
@@ -165,9 +173,6 @@ class _Discovery:
 
     def _chosen(self, proposals):
         """The best law, its judge, and notes on how it was chosen."""
-        from jaxllc.discovery.prior_checks import demanded
-        from jaxllc.judge.pareto import explained
-
         with self.clock("refinement"):
             judge, best = self._judged(proposals)
         if self.settings.sums and self._unexplained(judge, best):
@@ -192,8 +197,6 @@ class _Discovery:
         return judge, best, []
 
     def _best_so_far(self):
-        from jaxllc.discovery.prior_checks import holds, missing_note
-
         seen, demand = list(self.judge.seen.values()), self.prior.demand
         held = [j for j in seen if holds(j.law, demand) and np.isfinite(j.criterion)]
         best = min(held or seen, key=lambda j: j.criterion)
@@ -213,8 +216,6 @@ class _Discovery:
     # -- stages ----------------------------------------------------------------------------------
 
     def _proposals(self):
-        from jaxllc.search.laws.sparse_engine import SparseEngine
-
         self.engine = SparseEngine(max_terms=self.settings.max_terms)
         proposals = []
         for variable, name in enumerate(self.search.variables):
@@ -223,13 +224,6 @@ class _Discovery:
         return proposals
 
     def _judged(self, proposals):
-        from jaxllc.fit.candidate_law import CandidateLaw
-        from jaxllc.judge.judge import Judge
-        from jaxllc.judge.price import Prices
-        from jaxllc.search.laws.first_problem import first_problem
-        from jaxllc.search.laws.sparse_engine import first_guess
-        from jaxllc.search.second_look.wide_terms import listed_terms
-
         search = self.search
         starts = []
         for variable, options in enumerate(proposals):
@@ -258,8 +252,6 @@ class _Discovery:
         return judge, judge.recalibrated(best)
 
     def _moved(self, judge, best):
-        from jaxllc.judge import moves
-
         best = moves.dropped(judge, best)
         for _ in range(self.settings.moves):
             if judge.at_floor(best) or judge.late:
@@ -280,8 +272,6 @@ class _Discovery:
 
     def _with_starts(self, judge, best):
         """The judge and the best law with the samples that were left out, where the law explains them."""
-        from jaxllc.discovery.restored_starts import with_starts
-
         if self.coarse and not (self.cut or judge.late):
             with self.clock("refinement"):
                 found = with_starts(judge, best, self.whole)
@@ -293,7 +283,7 @@ class _Discovery:
 
     def _looked_at_again(self, judge, best):
         """Shorter and better laws near one that explains the samples; see `second_look`."""
-        from jaxllc.search.second_look import second_look
+        from jaxllc.search.second_look.look import second_look
 
         seconds = _TEACHING * self.settings.search_seconds
         say = partial(self.say, "second look")
@@ -317,7 +307,6 @@ class _Discovery:
         return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
 
     def _with_sums(self, judge, best):
-        from jaxllc.equations.sum_symbols import sums_in
         from jaxllc.search.laws.sum_proposals import searched_sum_proposals, sum_proposals
 
         self.search.with_sums = True
@@ -380,8 +369,6 @@ class _Discovery:
         return improved
 
     def _law(self, judge, best, notes) -> Law:
-        from jaxllc.discovery.assemble import assemble_law
-
         return assemble_law(self, judge, best, notes)
 
     def settings_record(self) -> dict[str, Any]:

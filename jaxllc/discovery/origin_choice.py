@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 
 from jaxllc.discovery.data_sizes import check_sizes
 from jaxllc.law.axes import Axes, axes_of
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
+from jaxllc.smoothing.gauge import has_equal_input_weights
+from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
+from jaxllc.smoothing.smooth import smooth
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
@@ -43,13 +49,6 @@ def _complexity(
     runs: list[Trajectories], network: Network, seed: int, settings: DiscoverSettings
 ) -> tuple[float, float, bool]:
     """Constants and score of the best equations of a sparse search, and whether the data are clean."""
-    from jaxllc.search.forms.grammar import Grammar
-    from jaxllc.search.laws.search_problem import SearchProblem
-    from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
-    from jaxllc.smoothing.gauge import has_equal_input_weights
-    from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
-    from jaxllc.smoothing.smooth import smooth
-
     runs, _ = without_unresolved_start(runs)
     longest = max(len(r.times) for r in runs)
     smoothed = within_samples(smooth(runs, refine=4 if longest <= 60 else 2), runs)

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.data.message_passing import Graph, graph_of
+from jaxllc.data.network import Network
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.data.trajectory_input import feature_arrays
 from jaxllc.dynamics.simulation_input import check_solver, field_of, float_dtype, state_values
 from jaxllc.errors import InputError, nearest_match
@@ -139,9 +141,6 @@ def simulate(
     Jacobian is dense, N d x N d). Raises InputError for input that does not fit; a run that
     diverges or stalls is not an error but a Simulation that says so.
     """
-    from jaxllc.data.network import Network
-    from jaxllc.data.trajectories import Trajectories
-
     if not isinstance(network, Network):
         raise InputError(
             f"network must be a Network, not a {type(network).__name__}; check the order of the "
@@ -227,11 +226,6 @@ def outcome_sentence(code: int, stop: float, end: float, solver: str, max_steps:
         STEP_TOO_SMALL: f"Stalled at t = {stop:.6g} of {end:g}: the step became too small, as "
         f"where a state grows without bound or jumps; stop earlier, or {advice}.",
     }.get(code, f"Stopped at t = {stop:.6g} of {end:g}: the solver {solver!r} failed; {advice}.")
-
-
-def without_advice(message: str) -> str:
-    """The sentence of a run without its mend, for those who cannot choose a solver."""
-    return f"{message.partition(';')[0].rstrip('.')}."
 
 
 def checked_times(times: Sequence[float] | np.ndarray) -> np.ndarray:

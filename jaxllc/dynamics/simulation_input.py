@@ -85,3 +85,8 @@ def state_values(
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def without_advice(message: str) -> str:
+    """The sentence of a run without its mend, for those who cannot choose a solver."""
+    return f"{message.partition(';')[0].rstrip('.')}."

@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.data.message_passing import IN_STRENGTH, Graph, pass_messages, sum_into_receivers
+from jaxllc.equations.expressions import symbol_names
+from jaxllc.equations.programs import compile_expression, run_program
 from jaxllc.equations.sum_symbols import SUM_SIDE
 from jaxllc.errors import InputError, nearest_match
 
@@ -117,8 +119,6 @@ class SymbolicVectorField(VectorField):
         return values
 
     def _evaluate(self, first: int, values: dict[str, jax.Array], x: jax.Array) -> jax.Array:
-        from jaxllc.equations.programs import run_program
-
         columns = []
         for n in range(first, first + len(self.variables)):
             start = sum(self.sizes[:n])
@@ -145,9 +145,6 @@ def from_equations(
     feature_names: node features the equations may use; left empty, every symbol that is not a
     variable is taken for one. Raises InputError for a symbol that is none of these.
     """
-    from jaxllc.equations.expressions import symbol_names
-    from jaxllc.equations.programs import compile_expression
-
     variables = tuple(equations)
     if not variables:
         raise InputError("equations is empty; give one Equation for each variable.")

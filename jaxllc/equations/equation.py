@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from jaxllc.equations.expressions import parse, to_text
+
 if TYPE_CHECKING:
     import sympy
 
@@ -24,12 +26,8 @@ class Equation(NamedTuple):
     @classmethod
     def from_text(cls, self_term: str, interaction_term: str) -> Equation:
         """Read both terms with the safe parser; raises InputError."""
-        from jaxllc.equations.expressions import parse
-
         return cls(parse(self_term), parse(interaction_term))
 
     def to_text(self) -> tuple[str, str]:
         """Both terms as text that `from_text` reads back exactly."""
-        from jaxllc.equations.expressions import to_text
-
         return to_text(self.self_term), to_text(self.interaction_term)

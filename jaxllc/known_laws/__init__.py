@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from jaxllc.errors import InputError, nearest_match, quoted
+from jaxllc.known_laws import chaos, ecology, epidemics, genes, neurons, oscillators, signaling
 from jaxllc.known_laws.law import KnownLaw
 
 __all__ = ["KnownLaw", "get", "names"]
@@ -15,8 +17,6 @@ __all__ = ["KnownLaw", "get", "names"]
 
 @lru_cache(maxsize=1)
 def _catalogue() -> dict[str, KnownLaw]:
-    from jaxllc.known_laws import chaos, ecology, epidemics, genes, neurons, oscillators, signaling
-
     fields = (genes, ecology, neurons, epidemics, oscillators, chaos, signaling)
     return {law.name: law for module in fields for law in module.LAWS}
 
@@ -28,8 +28,6 @@ def names() -> list[str]:
 
 def get(name: str) -> KnownLaw:
     """The known law of that name; raises InputError, with the nearest match, for another."""
-    from jaxllc.errors import InputError, nearest_match, quoted
-
     catalogue = _catalogue()
     if not isinstance(name, str) or name not in catalogue:
         raise InputError(

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.data.trajectory_input import feature_arrays
 from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import parse, to_text
+from jaxllc.equations.sum_symbols import with_sums_written_out
 from jaxllc.errors import InputError, check_integer, check_number, nearest_match
 
 if TYPE_CHECKING:
@@ -117,7 +120,6 @@ class KnownLaw:
         and is nan from there. solver_options go to `jaxllc.simulate.simulate`, which also lists
         what is raised.
         """
-        from jaxllc.data.trajectory_input import feature_arrays
         from jaxllc.dynamics.integrate import simulate
 
         if not hasattr(network, "num_nodes"):
@@ -147,9 +149,6 @@ class KnownLaw:
         return result.trajectories
 
     def __str__(self) -> str:
-        from jaxllc.equations.expressions import to_text
-        from jaxllc.equations.sum_symbols import with_sums_written_out
-
         lines = []
         for variable, (self_term, interaction_term) in self.equations.items():
             line = f"d{variable}_i/dt = {with_sums_written_out(to_text(self_term))}"
@@ -161,8 +160,6 @@ class KnownLaw:
 
 def _with_numbers(text: str, values: Mapping[str, float]) -> sympy.Expr:
     import sympy
-
-    from jaxllc.equations.expressions import parse
 
     numbers = {sympy.Symbol(name): parse(repr(value)) for name, value in values.items()}
     return parse(text).subs(numbers, simultaneous=True)

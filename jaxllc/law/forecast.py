@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jaxllc.data.inputs import runs_of
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
+from jaxllc.dynamics.simulation_input import without_advice
 from jaxllc.errors import InputError, check_number
 from jaxllc.law.record import LawRecord
 from jaxllc.law.skill import Skill, last_seen, skill, skill_lines
 from jaxllc.law.trajectories_of_law import run_law
+from jaxllc.smoothing.smooth import smooth
 
 _FEWEST_FITTED = 5
 # Chi-squared per sample above which a law does not explain the samples.
@@ -62,8 +65,6 @@ def hold_out(
 
     Raises InputError for a fraction not between 0 and 1, and where too few samples are left.
     """
-    from jaxllc.data.inputs import runs_of
-
     check_number("the held-out fraction", fraction)
     runs = runs_of(runs)
     if not 0 < fraction < 1:
@@ -99,7 +100,6 @@ def start_state(run: Trajectories, sample: int = 0, law: LawRecord | None = None
     if run.num_times < _FEWEST_FITTED:
         known = np.nanmean(run.states, axis=(0, 1))
         return np.where(np.isnan(state), known[None, :], state)
-    from jaxllc.smoothing.smooth import smooth
 
     return np.asarray(smooth([run]).states[0][sample])
 
@@ -111,8 +111,6 @@ def forecast(
     network: Network | None = None,
 ) -> Forecast:
     """The law run on from the end of each early part over the times of the late part."""
-    from jaxllc.dynamics.integrate import without_advice
-
     predicted, kept, messages = [], [], []
     for before, after in zip(early, late, strict=True):
         times = np.concatenate([before.times[-1:], after.times])

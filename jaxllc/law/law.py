@@ -10,8 +10,6 @@ import numpy as np
 
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
-from jaxllc.dynamics.integrate import Simulation
-from jaxllc.dynamics.vector_field import VectorField
 from jaxllc.law.law_file import read_law, save_law
 from jaxllc.law.law_tables import confidence_table, constants_table, pareto_table
 from jaxllc.law.law_text import law_latex, law_summary, law_text
@@ -22,6 +20,9 @@ from jaxllc.law.trajectories_of_law import run_law, vector_field_of
 
 if TYPE_CHECKING:
     import pandas
+
+    from jaxllc.dynamics.integrate import Simulation
+    from jaxllc.dynamics.vector_field import VectorField
 
 __all__ = ["Constant", "FrontRow", "Law", "load_law"]
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import parse, to_text
 from jaxllc.equations.sum_symbols import SUM_SIDE
 from jaxllc.errors import InputError, first_repeat
 from jaxllc.files.file_values import count, finite, flag, number, plain, text, texts
@@ -79,8 +80,6 @@ def _readable(row: FrontRow) -> FrontRow:
 
 
 def _snapping_record(found: Snapping) -> dict[str, Any]:
-    from jaxllc.equations.expressions import to_text
-
     return {
         "values": list(found.values),
         "variances": list(np.diag(found.covariance)),
@@ -93,8 +92,6 @@ def _snapping_record(found: Snapping) -> dict[str, Any]:
 
 def _snapping(content: Any, size: int) -> Snapping | None:
     """As `_snapping_record` wrote it; raises for numbers that are none and constants that are not there."""
-    from jaxllc.equations.expressions import parse
-
     if content is None:
         return None
     values = np.array([finite(v) for v in content["values"]], dtype=float)
@@ -249,8 +246,6 @@ def _check_other(equations: Mapping[str, tuple[str, str]], names: _Names) -> Non
 
 
 def _constant(content: Mapping[str, Any], names: _Names, roles: set[str]) -> Constant:
-    from jaxllc.equations.expressions import parse
-
     variable, side = names.variable(content["variable"]), text(content["side"])
     if side not in _SIDES:
         raise ValueError(f"the side of a constant is {side[:40]!r}, not self or interaction")

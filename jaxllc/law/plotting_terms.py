@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from jaxllc.equations.expressions import evaluate, symbol_names
 from jaxllc.equations.sum_symbols import SUM_SIDE
 from jaxllc.figure_style import COLOURS, INK, new_figure, styled_axes
 
@@ -102,8 +103,6 @@ def _draw(
     unit: str,
 ) -> str:
     """Draw one term and return what was held fixed, for the title."""
-    from jaxllc.equations.expressions import symbol_names
-
     if expression == 0 and (truth is None or truth == 0):
         axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=INK)
         axes.set_axis_off()
@@ -204,8 +203,6 @@ def _heat_map(
 
 
 def _value(expression: sympy.Expr, values: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    from jaxllc.equations.expressions import evaluate
-
     with np.errstate(all="ignore"):
         return np.broadcast_to(np.asarray(evaluate(expression, values), dtype=float), shape)
 

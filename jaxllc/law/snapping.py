@@ -37,7 +37,9 @@ import sympy
 
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.expression_building import product_of, replaced
+from jaxllc.equations.expressions import evaluate
 from jaxllc.errors import InputError
+from jaxllc.knowledge.constant_dimensions import dimensions
 from jaxllc.knowledge.nice_numbers import (
     TIED,
     NiceNumber,
@@ -289,8 +291,6 @@ def snapping_of(
     most: int | None = None,
 ) -> Snapping:
     """What the covariance of the constants of a law lets be set, at most so many of them."""
-    from jaxllc.knowledge.constant_dimensions import dimensions
-
     values = np.array([c.value for c in constants])
     roles = [c.role for c in constants]
     terms = [parsed_term(c.term) for c in constants]
@@ -299,8 +299,6 @@ def snapping_of(
 
 def _without(term: sympy.Expr, made: sympy.Expr) -> sympy.Expr:
     """A term of an equation less what is made of the law's constants, which may be written otherwise."""
-    from jaxllc.equations.expressions import evaluate
-
     rest = term - made
     if rest == 0:
         return rest

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxllc.data.network import Network
-from jaxllc.dynamics.integrate import Simulation, simulate
-from jaxllc.dynamics.vector_field import VectorField, from_equations, measured_from
 from jaxllc.errors import InputError
 from jaxllc.law.axes import moved_to, origins_of
 from jaxllc.law.record import LawRecord
 
+if TYPE_CHECKING:
+    from jaxllc.dynamics.integrate import Simulation
+    from jaxllc.dynamics.vector_field import VectorField
+
 
 def vector_field_of(law: LawRecord) -> VectorField:
     """The law as a vector field for `jaxllc.simulate`."""
+    from jaxllc.dynamics.vector_field import from_equations, measured_from
+
     field, origins = from_equations(law.equations, law.feature_names), origins_of(law)
     if not origins:
         return field
@@ -33,6 +37,8 @@ def run_law(
     **options: Any,
 ) -> Simulation:
     """See `Law.run`."""
+    from jaxllc.dynamics.integrate import simulate
+
     network = law.network if network is None else network
     if network is None:
         raise InputError(

@@ -22,6 +22,8 @@ import numpy as np
 from jaxllc.data.message_passing import IN_STRENGTH
 from jaxllc.errors import InputError
 from jaxllc.neural.neural_rows import RowMaker, Rows
+from jaxllc.neural.neural_terms import NeuralVectorField
+from jaxllc.neural.through_solver import fit_through_solver
 from jaxllc.neural.variable_projection import Hidden, Moments, fit_hidden_layers, moments, project
 from jaxllc.running.waiting import computed
 
@@ -133,8 +135,6 @@ def fit_neural_terms(
     seconds after which no step is begun. progress(stage, step, loss) is called after every step.
     Raises InputError for an unknown feature and when no node has all its senders observed.
     """
-    from jaxllc.neural.neural_terms import NeuralVectorField
-
     started = time.perf_counter()
     runs = list(runs) if isinstance(runs, Sequence) else [runs]
     names = tuple(runs[0].node_features) if features is None else tuple(features)
@@ -192,8 +192,6 @@ def fit_neural_terms(
             error_scale = _error_scale(neural, replicate, points, covariance, share, seed)
         chi_square = None
         if solver_steps > 0:
-            from jaxllc.neural.through_solver import fit_through_solver
-
             finish = fit_through_solver(
                 neural, runs, network, smoothed, gram, steps=solver_steps,
                 deadline=None if time_budget is None else started + time_budget,

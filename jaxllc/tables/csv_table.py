@@ -18,6 +18,7 @@ import numpy as np
 from jaxllc.errors import InputError, quoted
 from jaxllc.files.file_text import read_text
 from jaxllc.tables import number_cells
+from jaxllc.tables.date_cells import look_like_dates
 from jaxllc.tables.table import HEAD, Table
 
 _SEPARATORS = "\t;,|"
@@ -158,8 +159,6 @@ class CsvTable(Table):
 
     def _has_decimal_commas(self, failed: list[int], numeric: list[int]) -> bool:
         """Whether all numeric cells are numbers if commas are decimal commas; dates left aside."""
-        from jaxllc.tables.date_cells import look_like_dates
-
         if not any("," in cell for n in failed[:5] for cell in self._first_cells(n)):
             return False
         dated = {n for n in failed if look_like_dates([c for c in self._first_cells(n) if c])}

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxllc.errors import InputError, quoted
 from jaxllc.tables import number_cells
+from jaxllc.tables.sample_times import plain_dates
 from jaxllc.tables.table import Table
 
 if TYPE_CHECKING:
@@ -85,8 +86,6 @@ class FrameTable(Table):
 
     def dates(self, column: str) -> np.ndarray | None:
         """A column of dates as datetime64, of durations as timedelta64; None where it holds neither."""
-        from jaxllc.tables.sample_times import plain_dates
-
         return plain_dates(self._series[self._position[column]])
 
     def row_name(self, row: int) -> str:

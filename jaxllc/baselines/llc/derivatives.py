@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxllc.errors import InputError
+from jaxllc.smoothing.smooth import noise_by_differences, smooth
 
 if TYPE_CHECKING:
     from jaxllc.data.trajectories import Trajectories
@@ -72,8 +73,6 @@ def rates_of(runs: Sequence[Trajectories]) -> Rates:
     Samples that are missing are filled by `fitting.smoothing`, and marked.
     Raises InputError where a node was never observed.
     """
-    from jaxllc.smoothing.smooth import noise_by_differences
-
     known = [np.isfinite(run.states) for run in runs]
     samples = [np.asarray(run.states, float) for run in runs]
     if not all(k.all() for k in known):
@@ -109,8 +108,6 @@ def _window(times: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> int:
 
 
 def _filled(runs: Sequence[Trajectories], known: Sequence[np.ndarray]) -> list[np.ndarray]:
-    from jaxllc.smoothing.smooth import smooth
-
     for number, (run, seen) in enumerate(zip(runs, known, strict=True)):
         never = np.argwhere(~seen.any(axis=0))
         if len(never):

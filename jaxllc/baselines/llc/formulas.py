@@ -15,6 +15,7 @@ import sympy
 
 from jaxllc.baselines.llc.bfgs import minimised
 from jaxllc.equations.expression_building import is_real
+from jaxllc.equations.expressions import to_text
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
 from jaxllc.pretrained.starts import drawn
 from jaxllc.search.forms.grammar import Grammar
@@ -108,8 +109,6 @@ def refined(starts, samples: Samples) -> Iterator[tuple[Skeleton, float]]:
 
 def listed_constants(expression: sympy.Expr) -> Iterator[tuple[str, str, float]]:
     """Term, role and value of every number of an expression: "coefficient", or which one inside, "w0" ..."""
-    from jaxllc.equations.expressions import to_text
-
     for summand in sympy.Add.make_args(expression):
         number, rest = summand.as_coeff_Mul()
         values: dict[sympy.Symbol, float] = {}

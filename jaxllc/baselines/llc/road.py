@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.baselines.llc.derivatives import rates_of
+from jaxllc.baselines.llc.formulas import NET_ERROR, best_formula, listed_constants
+from jaxllc.baselines.llc.nets import trained_nets
+from jaxllc.dynamics.simulation_input import without_advice
+from jaxllc.equations.equation import Equation
 from jaxllc.law.law import Constant, Law
 from jaxllc.law.skill import CONSTANT, Skill, skill
+from jaxllc.pretrained.engine import PretrainedEngine
+from jaxllc.pretrained.shipped import shipped_model
 from jaxllc.running.stage_clock import stage_clock
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.term_samples import Samples
 from jaxllc.settings.llc_settings import RoadSettings
+from jaxllc.smoothing.gauge import has_equal_input_weights, motion_notes
 
 if TYPE_CHECKING:
     from jaxllc.baselines.llc.derivatives import Rates
@@ -41,8 +51,6 @@ def preset_law(
     progress: Callable[[str, str], None] | None = None,
 ) -> Law:
     """As `published_law`, with what the preset "llc" reads of the settings of `discover`."""
-    from jaxllc.search.forms.grammar import Grammar
-
     return published_law(
         runs,
         network,
@@ -69,12 +77,6 @@ def published_law(
     keeps, beside those of the road. model: what proposes skeletons, by default that of the package.
     Raises InputError where a node was never observed, or the package holds no weights.
     """
-    from jaxllc.baselines.llc.derivatives import rates_of
-    from jaxllc.baselines.llc.nets import trained_nets
-    from jaxllc.pretrained.engine import PretrainedEngine
-    from jaxllc.pretrained.shipped import shipped_model
-    from jaxllc.search.forms.grammar import Grammar
-
     settings = settings or RoadSettings()
     seconds: dict[str, float] = {}
 
@@ -138,8 +140,6 @@ def sampled(
     """Values of both nets where the data lie, by variable and side ("self" or "interaction")."""
     import jax.numpy as jnp
 
-    from jaxllc.search.forms.term_samples import Samples
-
     states = np.concatenate(rates.states)
     random = np.random.default_rng(seed)
     moment = random.integers(0, len(states), POINTS)
@@ -181,9 +181,6 @@ def _say_training(say: Callable[[str, str], None], steps: int, step: int, loss: 
 
 
 def _equations(engine, samples, nets, network, grammar, settings, seed, say):
-    from jaxllc.baselines.llc.formulas import NET_ERROR, best_formula
-    from jaxllc.equations.equation import Equation
-
     strength = float(np.mean(np.abs(network.in_strength)))
     found = {}
     for v, name in enumerate(nets.field.variables):
@@ -203,8 +200,6 @@ def _equations(engine, samples, nets, network, grammar, settings, seed, say):
 
 
 def _constants(equations: Mapping[str, Any]) -> Iterator[Constant]:
-    from jaxllc.baselines.llc.formulas import listed_constants
-
     for name, equation in equations.items():
         for side, expression in zip(("self", "interaction"), equation, strict=True):
             for term, role, value in listed_constants(expression):
@@ -248,8 +243,6 @@ def _doubt(found: Skill, failures: Sequence[tuple[int, str]], runs: int) -> str:
 
 
 def _failure_note(failures: Sequence[tuple[int, str]], runs: int) -> str:
-    from jaxllc.dynamics.integrate import without_advice
-
     number, sentence = failures[0]
     reason = without_advice(sentence)
     return (
@@ -276,8 +269,6 @@ def _notes(nets: TrainedNets, variables: Sequence[str], found: Mapping[Any, Any]
 
 
 def _identifiability(runs: Sequence[Trajectories], network: Network, rates: Rates) -> list[str]:
-    from jaxllc.smoothing.gauge import has_equal_input_weights, motion_notes
-
     notes = motion_notes(runs[0].variables, rates.states)
     if has_equal_input_weights(network):
         notes.append(

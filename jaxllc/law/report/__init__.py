@@ -9,8 +9,12 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+from jaxllc.equations.equation import Equation
 from jaxllc.errors import check_path
+from jaxllc.files.output_file import output_file
+from jaxllc.law.confidence import confidence_line, confidence_of, intervals_of, percent
 from jaxllc.law.law_tables import pareto_table
+from jaxllc.law.law_text import digits_for, equation_line, error_text, meaning_of_sums, unobjected
 from jaxllc.law.report.equations import equations_html
 from jaxllc.law.report.figures import FIGURE_NAMES, LawFigure, figures_of
 from jaxllc.law.report.page import cards, code, figure_html, page, paragraphs, section, table
@@ -38,8 +42,6 @@ def write_report(
     the found one. figures: by default those of `figures_of`. Raises InputError where `path` cannot
     be written.
     """
-    from jaxllc.files.output_file import output_file
-
     check_path("the report", path)
     if figures is None:
         figures = figures_of(law, forecast, known)
@@ -118,9 +120,6 @@ def _numbers(law: LawRecord, forecast: Forecast | None) -> list[tuple[str, str]]
 
 
 def _constants(law: LawRecord) -> str:
-    from jaxllc.law.confidence import intervals_of
-    from jaxllc.law.law_text import digits_for, error_text, meaning_of_sums, unobjected
-
     rows = []
     for constant, ends in zip(law.constants, intervals_of(law), strict=True):
         inner = "" if constant.role == "coefficient" else f", constant {constant.role}"
@@ -150,10 +149,6 @@ def _constants(law: LawRecord) -> str:
 
 
 def _confidence(law: LawRecord) -> str:
-    from jaxllc.equations.equation import Equation
-    from jaxllc.law.confidence import confidence_line, confidence_of, percent
-    from jaxllc.law.law_text import equation_line
-
     terms = confidence_of(law).terms
     several = confidence_of(law).laws > 1
     rows = [

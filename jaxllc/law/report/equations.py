@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.equations.sum_symbols import sums_in
+from jaxllc.law.law_text import equation_line, rounded
 from jaxllc.law.report.page import code
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ _SUM = (
 
 def equations_html(law: Any) -> str:
     """The equations of a law, or of anything with `.equations`, constants rounded to their errors."""
-    from jaxllc.law.law_text import equation_line
-
     errors = {abs(c.value): c.standard_error for c in getattr(law, "constants", ())} or None
     lines = [_mathml(v, equation, errors) for v, equation in law.equations.items()]
     text = "\n".join(equation_line(v, equation, errors) for v, equation in law.equations.items())
@@ -30,8 +29,6 @@ def equations_html(law: Any) -> str:
 
 def _mathml(variable: str, equation: Equation, errors: dict[float, float] | None) -> str:
     import sympy
-
-    from jaxllc.law.law_text import rounded
 
     own = rounded(equation.self_term, errors)
     other = rounded(equation.interaction_term, errors)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from jaxllc import plotting
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -41,8 +43,6 @@ def figures_of(
     law: LawRecord, forecast: Forecast | None = None, known: Any = None
 ) -> list[LawFigure]:
     """The figures that the law can show: a loaded law holds no data, so it has no fit."""
-    from jaxllc import plotting
-
     figures = []
     if law.data and law.network is not None:
         figures.append(

@@ -31,6 +31,7 @@ from jaxllc.errors import InputError, check_integer
 from jaxllc.files.output_file import made_folder
 from jaxllc.pretrained.decoding import allowed_symbols, decode
 from jaxllc.pretrained.model import DECODERS, ModelSettings, SkeletonModel
+from jaxllc.pretrained.shipped import shipped_model
 from jaxllc.pretrained.training.corpus import SPLITS, Corpus, CorpusSettings
 from jaxllc.pretrained.training.training_state import (
     Prepared,
@@ -177,8 +178,6 @@ def train(
 def _begun_from(weights: str | os.PathLike) -> tuple[SkeletonModel, dict[str, Any]]:
     """A model to train further, and what is told of it: its hash, and the training it had, if any."""
     if weights == SHIPPED:
-        from jaxllc.pretrained.shipped import shipped_model
-
         model, about = shipped_model()
     else:
         model, about = load_model(weights)

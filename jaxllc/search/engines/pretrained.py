@@ -6,10 +6,15 @@ compilation cache of JAX, where the user sets one (JAX_COMPILATION_CACHE_DIR), k
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sympy
 
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.term_samples import Samples
+
+if TYPE_CHECKING:
+    from jaxllc.pretrained.engine import PretrainedEngine
 
 
 class ShippedEngine:
@@ -21,14 +26,16 @@ class ShippedEngine:
 
     def prepare(self) -> None:
         """Load and compile the model, once in a process; raises InputError where its file is not whole."""
-        from jaxllc.pretrained.shipped import shipped_engine
-
-        shipped_engine()
+        _engine()
 
     def propose(
         self, samples: Samples, grammar: Grammar, seed: int, deadline: float
     ) -> list[sympy.Expr]:
         """Expressions in the samples' names, those with the fewest constants first."""
-        from jaxllc.pretrained.shipped import shipped_engine
+        return _engine().propose(samples, grammar, seed, deadline)
 
-        return shipped_engine().propose(samples, grammar, seed, deadline)
+
+def _engine() -> PretrainedEngine:
+    from jaxllc.pretrained.shipped import shipped_engine
+
+    return shipped_engine()

@@ -12,6 +12,10 @@ import sympy
 from jaxllc.errors import InputError, check_integer, check_number, listing
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import check_time
+from jaxllc.search.engines.enumeration import EnumerationEngine
+from jaxllc.search.engines.operon import OperonEngine
+from jaxllc.search.engines.pretrained import ShippedEngine
+from jaxllc.search.engines.pysr import PySREngine
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.refit import prepare
 from jaxllc.search.forms.search_work import SearchWork
@@ -91,20 +95,13 @@ class TermSearch:
 
 def term_engine(name: str) -> TermEngine:
     """The engine of a name; raises InputError for an unknown one."""
-    from jaxllc.search.engines.enumeration import EnumerationEngine
-
     if name == "sparse":
         return EnumerationEngine()
     check_engine(name)
     if name == "operon":
-        from jaxllc.search.engines.operon import OperonEngine
-
         return OperonEngine()
     if name == "pretrained":
-        from jaxllc.search.engines.pretrained import ShippedEngine
-
         return ShippedEngine()
-    from jaxllc.search.engines.pysr import PySREngine
 
     return PySREngine()
 
