@@ -29,7 +29,7 @@ from peer_pysindy import can_express, discover_with_pysindy
 import jaxllc
 from jaxllc.dynamics.vector_field import from_equations
 from jaxllc.generators import barabasi_albert, erdos_renyi, watts_strogatz
-from jaxllc.law.law_text import equation_line
+from jaxllc.law.writing.law_text import equation_line
 
 # Best published error on unseen graphs, and duration: population is slow, its range is [0, 10].
 SYSTEMS = {

@@ -28,7 +28,7 @@ from tpsindy_form import refit
 import jaxllc
 from jaxllc.dynamics.vector_field import from_equations
 from jaxllc.equations.equation import Equation
-from jaxllc.law.law_text import equation_line
+from jaxllc.law.writing.law_text import equation_line
 
 FITTED_PART = 0.8
 HERE = Path(__file__).resolve().parent

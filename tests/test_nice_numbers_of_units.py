@@ -18,12 +18,12 @@ from jaxllc.fit.trajectory_fit import fit_trajectories
 from jaxllc.judge.judge import Judge
 from jaxllc.judge.number_check import checked_numbers
 from jaxllc.judge.standard_errors import reported_covariance, standard_errors
-from jaxllc.knowledge.constant_dimensions import dimensions
 from jaxllc.knowledge.nice_numbers import at_decade, leading_digits, nice_numbers
 from jaxllc.knowledge.units import Unit
+from jaxllc.law.constant_dimensions import dimensions
 from jaxllc.law.law import Constant, Law
-from jaxllc.law.law_text import unobjected
 from jaxllc.law.snapping import snap_constants
+from jaxllc.law.writing.law_text import unobjected
 from tests.fit_problems import adjacency, epidemic_law, epidemic_rate, problem_of, solved
 
 RATE = Unit.of({"t": Fraction(-1)})

@@ -202,10 +202,3 @@ def test_sweeps_load_no_cluster_library_before_one_is_asked_for():
         "print([name for name in ('dask', 'distributed') if name in sys.modules])"
     )
     assert run_python(program) == "[]"
-
-
-def test_the_function_simulate_is_not_hidden_by_its_file():
-    program = (
-        "import jaxllc.simulate, jaxllc; print(jaxllc.simulate.__name__, callable(jaxllc.simulate))"
-    )
-    assert run_python(program) == "simulate True"

@@ -15,8 +15,8 @@ from jaxllc.equations.expressions import evaluate
 from jaxllc.errors import InputError
 from jaxllc.knowledge.nice_numbers import free_bits, misfit_bits, nice_numbers
 from jaxllc.law.law import Constant, Law
-from jaxllc.law.law_text import unobjected
 from jaxllc.law.snapping import snap_constants
+from jaxllc.law.writing.law_text import unobjected
 from jaxllc.search.laws.library import Scale, candidate_terms
 
 x_i, x_j = sympy.symbols("x_i x_j")

@@ -20,7 +20,7 @@ from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.trajectory_fit import fit_trajectories
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.law.law import Law
-from jaxllc.law.law_text import equation_line
+from jaxllc.law.writing.law_text import equation_line
 from jaxllc.search.forms.expression_terms import terms_of
 from jaxllc.search.laws.library import Scale, candidate_terms, input_arguments, sum_terms
 from jaxllc.search.laws.sum_proposals import as_interaction

@@ -15,7 +15,7 @@ from jaxllc.equations.expressions import evaluate, parse, to_text
 from jaxllc.equations.functions import sigmoid
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
-from jaxllc.law.law_text import equation_line, rounded
+from jaxllc.law.writing.law_text import equation_line, rounded
 
 x, y = sympy.symbols("x_i x_j")
 

@@ -124,7 +124,7 @@ def _print(
     import sympy
 
     from jaxllc.equations.equation import Equation
-    from jaxllc.law.law_text import equation_line
+    from jaxllc.law.writing.law_text import equation_line
 
     unseen = comparison["unseen_network"]
     print(
@@ -161,7 +161,7 @@ def _constants_beside_truth(law: Law, known: KnownLaw) -> str:
     import sympy
 
     from jaxllc.equations.expressions import parse
-    from jaxllc.law.law_text import digits_for
+    from jaxllc.law.writing.law_text import digits_for
 
     rows = []
     for c in law.constants:

@@ -148,7 +148,7 @@ def write_states(runs: Sequence[Trajectories], path: Path) -> None:
 
 def law_record(law: Law) -> dict[str, Any]:
     """A law as plain data for `--json`; equations are text that `jaxllc.load_law` files also hold."""
-    from jaxllc.law.law_text import unobjected
+    from jaxllc.law.writing.law_text import unobjected
 
     equations = {}
     for variable, equation in law.equations.items():

@@ -29,9 +29,9 @@ from jaxllc.knowledge.known_terms import KnownFamily
 from jaxllc.knowledge.units import Units
 from jaxllc.law.confidence import OFTEN, percent
 from jaxllc.law.law import Constant, FrontRow, Law
-from jaxllc.law.law_text import equation_line
 from jaxllc.law.record import Confidence, Rival
 from jaxllc.law.skill import skill
+from jaxllc.law.writing.law_text import equation_line
 from jaxllc.metrics import skeleton_equal
 from jaxllc.smoothing.gauge import undetermined_constants
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
-from jaxllc.law.law_file import read_law, save_law
-from jaxllc.law.law_tables import confidence_table, constants_table, pareto_table
-from jaxllc.law.law_text import law_latex, law_summary, law_text
 from jaxllc.law.record import Constant, FrontRow, LawRecord
 from jaxllc.law.report import write_report
 from jaxllc.law.snapping import snapped
 from jaxllc.law.trajectories_of_law import run_law, vector_field_of
+from jaxllc.law.writing.law_file import read_law, save_law
+from jaxllc.law.writing.law_tables import confidence_table, constants_table, pareto_table
+from jaxllc.law.writing.law_text import law_latex, law_summary, law_text
 
 if TYPE_CHECKING:
     import pandas

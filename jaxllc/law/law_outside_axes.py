@@ -15,7 +15,7 @@ from jaxllc.equations.expression_building import as_double
 from jaxllc.errors import InputError
 from jaxllc.law.axes import MEASURED_FROM, Axes
 from jaxllc.law.record import Confidence, Constant, LawRecord
-from jaxllc.law.term_text import parsed_term, term_text
+from jaxllc.law.writing.term_text import parsed_term, term_text
 from jaxllc.settings.discover_settings import DiscoverSettings
 
 Found = TypeVar("Found", bound=LawRecord)

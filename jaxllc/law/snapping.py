@@ -39,7 +39,6 @@ from jaxllc.equations.equation import Equation
 from jaxllc.equations.expression_building import product_of, replaced
 from jaxllc.equations.expressions import evaluate
 from jaxllc.errors import InputError
-from jaxllc.knowledge.constant_dimensions import dimensions
 from jaxllc.knowledge.nice_numbers import (
     TIED,
     NiceNumber,
@@ -51,8 +50,9 @@ from jaxllc.knowledge.nice_numbers import (
 )
 from jaxllc.knowledge.units import Unit
 from jaxllc.law.axes import origins_of
+from jaxllc.law.constant_dimensions import dimensions
 from jaxllc.law.record import Constant, LawRecord, Snapping
-from jaxllc.law.term_text import parsed_term
+from jaxllc.law.writing.term_text import parsed_term
 from jaxllc.smoothing.gauge import undetermined_constants
 
 Found = TypeVar("Found", bound=LawRecord)

@@ -13,12 +13,18 @@ from jaxllc.equations.equation import Equation
 from jaxllc.errors import check_path
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_line, confidence_of, intervals_of, percent
-from jaxllc.law.law_tables import pareto_table
-from jaxllc.law.law_text import digits_for, equation_line, error_text, meaning_of_sums, unobjected
 from jaxllc.law.report.equations import equations_html
 from jaxllc.law.report.figures import FIGURE_NAMES, LawFigure, figures_of
 from jaxllc.law.report.page import cards, code, figure_html, page, paragraphs, section, table
 from jaxllc.law.skill import CONSTANT, NO_CHANGE
+from jaxllc.law.writing.law_tables import pareto_table
+from jaxllc.law.writing.law_text import (
+    digits_for,
+    equation_line,
+    error_text,
+    meaning_of_sums,
+    unobjected,
+)
 
 if TYPE_CHECKING:
     from jaxllc.law.forecast import Forecast

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.equations.sum_symbols import sums_in
-from jaxllc.law.law_text import equation_line, rounded
 from jaxllc.law.report.page import code
+from jaxllc.law.writing.law_text import equation_line, rounded
 
 if TYPE_CHECKING:
     import sympy

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from jaxllc.equations.equation import Equation
 from jaxllc.law.confidence import confidence_of, intervals_of
-from jaxllc.law.law_text import equation_line
 from jaxllc.law.record import LawRecord
+from jaxllc.law.writing.law_text import equation_line
 
 if TYPE_CHECKING:
     import pandas

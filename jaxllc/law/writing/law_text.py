@@ -13,7 +13,7 @@ from jaxllc.law.confidence import confidence_line, intervals_of
 from jaxllc.law.record import Constant, LawRecord
 from jaxllc.law.skill import skill_lines
 from jaxllc.law.snapping import snapped
-from jaxllc.law.term_text import Printer
+from jaxllc.law.writing.term_text import Printer
 
 # Digits of a constant without a standard error.
 _DIGITS = 4

@@ -1,0 +1,1 @@
+"""A law as text, as tables and as a file."""
