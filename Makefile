@@ -15,7 +15,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	JAXLLC_NOTEBOOK_QUICK=1 $(BIN)/python tests/run_notebooks.py
 
-# With every slow test, not only those of the day.
+# With every slow test, not only a fixed quarter of them.
 test-all: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --slow all
 	JAXLLC_NOTEBOOK_QUICK=1 $(BIN)/python tests/run_notebooks.py

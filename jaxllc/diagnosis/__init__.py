@@ -3,10 +3,18 @@
 `data_notes` looks at the data before a search, `law_notes` at what a law has left unexplained.
 """
 
+from typing import TYPE_CHECKING
+
 from jaxllc.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from jaxllc.diagnosis.findings import data_notes, law_notes
 
 _HOMES = {"data_notes": "findings", "law_notes": "findings"}
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "data_notes",
+    "law_notes",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

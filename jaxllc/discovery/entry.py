@@ -5,12 +5,13 @@ Nets and the integral form propose; the likelihood of the data decides.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -40,7 +41,7 @@ from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
 from jaxllc.search.second_look.wide_terms import listed_terms
 from jaxllc.settings.checks import checked_settings
-from jaxllc.settings.discover_settings import DiscoverSettings
+from jaxllc.settings.discover_settings import DiscoverChoices, DiscoverSettings
 from jaxllc.smoothing.clipped_samples import without_cuts
 from jaxllc.smoothing.gauge import has_equal_input_weights, identifiability_notes
 from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
@@ -59,7 +60,7 @@ def discover(
     seed: int = 0,
     settings: DiscoverSettings | None = None,
     progress: Progress | None = None,
-    **choices: Any,
+    **choices: Unpack[DiscoverChoices],
 ) -> Law:
     """Find the law dx_i/dt = f(x_i) + sum_j A_ij g(x_i, x_j) of trajectories on a network.
 
@@ -100,6 +101,20 @@ def discover(
     left = map(axes.sentence, law_notes(law, inside, network, seen))
     law = outside(axes, law, runs, settings)
     return replace(law, notes=tuple(dict.fromkeys([*said, *seen, *left, *law.notes])))
+
+
+def _with_choices(function: Callable[..., Law]) -> inspect.Signature:
+    """The signature of `discover` with each choice by its name and default, for `help`."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    first = list(inspect.signature(function).parameters.values())[:-1]
+    single = [
+        inspect.Parameter(f.name, kind, default=f.default, annotation=f.type)
+        for f in fields(DiscoverSettings)
+    ]
+    return inspect.Signature([*first, *single], return_annotation="Law")
+
+
+discover.__signature__ = _with_choices(discover)  # type: ignore[attr-defined]
 
 
 def _imitates(terms) -> bool:

@@ -1,6 +1,21 @@
 """The self-pruning study: which edges of a prior network does a signaling model let go of?"""
 
+from typing import TYPE_CHECKING
+
 from jaxllc.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from jaxllc.self_pruning.curves import removable, summary_of
+    from jaxllc.self_pruning.figures import (
+        plot_distributions,
+        plot_errors,
+        plot_removal,
+        plot_shares,
+    )
+    from jaxllc.self_pruning.pruned_models import removal_curves, retrained_curves
+    from jaxllc.self_pruning.score_figures import plot_scores
+    from jaxllc.self_pruning.scoring import EdgeScores, edge_scores
+    from jaxllc.self_pruning.study import SelfPruningStudy, self_pruning_study
 
 _HOMES = {
     "EdgeScores": "scoring",
@@ -18,6 +33,20 @@ _HOMES = {
     "summary_of": "curves",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "EdgeScores",
+    "SelfPruningStudy",
+    "edge_scores",
+    "plot_distributions",
+    "plot_errors",
+    "plot_removal",
+    "plot_scores",
+    "plot_shares",
+    "removable",
+    "removal_curves",
+    "retrained_curves",
+    "self_pruning_study",
+    "summary_of",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from jaxllc.settings.names import DEFAULT_ENGINES, FUNCTION_NAMES
 
@@ -55,3 +55,22 @@ class DiscoverSettings:
     units: Mapping[str, str] | None = None
     demand: tuple[str, ...] = ()
     preset: str = "default"
+
+
+class DiscoverChoices(TypedDict, total=False):
+    """The fields of `DiscoverSettings`, as keyword arguments of `discover`."""
+
+    engines: Sequence[str]
+    functions: Sequence[str]
+    division: bool
+    sums: bool
+    neural: str
+    max_terms: int
+    num_fits: int
+    moves: int
+    search_seconds: float
+    known: Mapping[str, Any] | None
+    bounds: Mapping[str, tuple[float, float]] | None
+    units: Mapping[str, str] | None
+    demand: Sequence[str]
+    preset: str

@@ -1,6 +1,20 @@
 """Signaling models: a recurrent network on a signed prior network that predicts TFs from ligands (LEMBAS)."""
 
+from typing import TYPE_CHECKING
+
 from jaxllc.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from jaxllc.signaling.data.conditions import Conditions
+    from jaxllc.signaling.data.folds import leave_out_folds, published_folds, read_folds
+    from jaxllc.signaling.model.continuous_time import simulate_signaling
+    from jaxllc.signaling.model.signaling_model import Prediction, SignalingModel
+    from jaxllc.signaling.model.synthetic import GroundTruth, simulate_conditions
+    from jaxllc.signaling.network.prior_network import PriorNetwork
+    from jaxllc.signaling.network.spurious_edges import add_spurious_edges, is_spurious
+    from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset
+    from jaxllc.signaling.training.cross_validation import CrossValidation, cross_validate
+    from jaxllc.signaling.training.train import SignalingFit, train
 
 _HOMES = {
     "Conditions": "data.conditions",
@@ -25,6 +39,27 @@ _HOMES = {
     "train": "training.train",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "PRESETS",
+    "Conditions",
+    "CrossValidation",
+    "GroundTruth",
+    "Prediction",
+    "PriorNetwork",
+    "SignalingFit",
+    "SignalingModel",
+    "SignalingSettings",
+    "add_spurious_edges",
+    "cross_validate",
+    "is_spurious",
+    "leave_out_folds",
+    "preset",
+    "published_folds",
+    "read_folds",
+    "self_pruning_study",
+    "simulate_conditions",
+    "simulate_signaling",
+    "train",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -1,6 +1,27 @@
 """Sweeps: many runs over a grid, recorded one by one, trained side by side, resumed where they ended."""
 
+from typing import TYPE_CHECKING
+
 from jaxllc.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from jaxllc.sweeps.figures import TrainedMember
+    from jaxllc.sweeps.grids import (
+        Choice,
+        Grid,
+        Integers,
+        LogUniform,
+        Uniform,
+        grid,
+        log_range,
+        points,
+        random_draws,
+        zipped,
+    )
+    from jaxllc.sweeps.records import read_records
+    from jaxllc.sweeps.runner import Outcome, SweepResult, sweep
+    from jaxllc.sweeps.snapshots import Snapshots, read_snapshots
+    from jaxllc.sweeps.training import train_sweep
 
 _HOMES = {
     "Choice": "grids",
@@ -23,6 +44,25 @@ _HOMES = {
     "zipped": "grids",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "Choice",
+    "Grid",
+    "Integers",
+    "LogUniform",
+    "Outcome",
+    "Snapshots",
+    "SweepResult",
+    "TrainedMember",
+    "Uniform",
+    "grid",
+    "log_range",
+    "points",
+    "random_draws",
+    "read_records",
+    "read_snapshots",
+    "sweep",
+    "train_sweep",
+    "zipped",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
