@@ -12,6 +12,7 @@ import pytest
 import jaxllc
 
 PUBLIC = [
+    "DiscoverSettings",
     "InputError",
     "Law",
     "Network",

@@ -8,8 +8,8 @@ from typing import Any
 from jaxllc.data.edge_arrays import EdgeArrays, checked_edges, index_names
 from jaxllc.data.reverse_edges import with_reverse_edges
 from jaxllc.errors import InputError, listed, quoted
-from jaxllc.tables.any_table import table_of
 from jaxllc.tables.csv_table import CsvTable
+from jaxllc.tables.frame_table import table_of
 from jaxllc.tables.matrix_table import check_not_matrix
 from jaxllc.tables.states_header import RECEIVER, SENDER, TIME
 from jaxllc.tables.table import Table

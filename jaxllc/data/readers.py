@@ -19,8 +19,8 @@ from jaxllc.data.network import Network
 from jaxllc.data.states_table import MINIMUM_TIMES, read_runs
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError, listed
-from jaxllc.tables.any_table import table_of
 from jaxllc.tables.csv_table import CsvTable
+from jaxllc.tables.frame_table import table_of
 from jaxllc.tables.labels import names_tuple
 
 if TYPE_CHECKING:

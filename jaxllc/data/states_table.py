@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from jaxllc.errors import InputError, check_integer, listed, quoted
-from jaxllc.tables.any_table import table_of
+from jaxllc.tables.frame_table import table_of
 from jaxllc.tables.row_times import row_times
 from jaxllc.tables.states_header import (
     KEYS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Hashable
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxllc.errors import InputError, quoted
 from jaxllc.tables import number_cells
+from jaxllc.tables.csv_table import CsvTable
 from jaxllc.tables.sample_times import plain_dates
 from jaxllc.tables.table import Table
 
@@ -185,3 +187,11 @@ def _label(cell: object) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell)
+
+
+def table_of(source: Any, labels: Collection[str], instead: str, time: bool = False) -> Table:
+    """A path or a DataFrame as a table whose header is still to be checked. instead: what takes others."""
+    if isinstance(source, str | os.PathLike):
+        return CsvTable(source, checked=False)
+    frame = flat_frame(source, "the DataFrame", labels, time, instead)
+    return FrameTable(frame, "the DataFrame", row="row", checked=False)
