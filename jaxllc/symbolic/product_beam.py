@@ -21,7 +21,7 @@ from jaxllc.symbolic.subset_beam import fitted_sum, mixed
 
 # Columns up to which all pairs are looked at.
 _MAX_PAIRED = 3000
-_BLOCK = 256
+_BLOCK = 64
 # Products of the same functions with other constants that go on, and that are returned.
 _ALIKE = 4
 _YIELDED = 2
@@ -115,6 +115,15 @@ class ProductSearch:
         left = query.whole * np.maximum(1.0 - share.astype(float), 0.0)
         return left, 0.5 * self.independent * np.log1p(left / len(query.rest)) + cost
 
+    def _roughly_scored(self, share: np.ndarray, query: _Query, cost: np.ndarray) -> np.ndarray:
+        """The score in single precision, by which the best of many are chosen."""
+        score = np.subtract(1.0, share, dtype=np.float32)
+        score *= np.float32(min(query.whole / len(query.rest), 1e30))
+        np.log1p(np.maximum(score, 0.0, out=score), out=score)
+        score *= np.float32(0.5 * self.independent)
+        score += cost
+        return score
+
     def _longer(self, states: Sequence[tuple[int, ...]], query: _Query) -> _Options:
         """Each state times one feature more."""
         family, cost = self.features.family, self.features.cost
@@ -153,15 +162,23 @@ class ProductSearch:
             )
             # Of different families, and each pair once.
             share[family[rows, None] == family[later]] = 0.0
-            share[np.tri(*share.shape) > 0] = 0.0
-            left, score = self._scored(share, query, cost[rows, None] + cost[later] + 1.0)
+            square = share[:, : len(share)]
+            square[np.tri(*square.shape, dtype=bool)] = 0.0
+            paid = (cost[rows, None] + cost[later] + 1.0).astype(np.float32)
             count = min(10 * self.width, share.size - 1)
             flat = np.unique(
-                np.concatenate([np.argpartition(v.ravel(), count)[:count] for v in (left, score)])
+                np.concatenate(
+                    [
+                        np.argpartition(v.ravel(), count)[:count]
+                        for v in (-share, self._roughly_scored(share, query, paid))
+                    ]
+                )
             )
-            flat = flat[share.ravel()[flat] > 0]
-            pairs = first + np.column_stack(np.divmod(flat, share.shape[1]))
-            parts.append(_Options(pairs, left.ravel()[flat], score.ravel()[flat]))
+            share = share.ravel()[flat]
+            flat, share = flat[share > 0], share[share > 0]
+            left, score = self._scored(share, query, paid.ravel()[flat])
+            pairs = first + np.column_stack(np.divmod(flat, len(self._unit) - first))
+            parts.append(_Options(pairs, left, score))
         return _Options(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
     def _chosen(self, options: _Options) -> list[int]:
@@ -226,14 +243,15 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 def _share(slope: np.ndarray, size: np.ndarray, in_base: Iterable[np.ndarray]) -> np.ndarray:
     """The share of the rest that multiples of products explain, from their products with the rest, their
-    squares and their products with each direction of the base."""
-    own = size.copy()
+    squares and their products with each direction of the base; all of them are written over."""
+    least = 1e-3 * size
     for part in in_base:
-        own -= part**2
+        size -= np.square(part, out=part)
     with np.errstate(all="ignore"):
-        share = slope**2 / own
-    # Nearly in the span of the base: what is left of it is rounding.
-    share[~np.isfinite(share) | (own <= 1e-3 * size)] = 0.0
+        share = np.square(slope, out=slope)
+        share /= size
+    # Nearly in the span of the base: what is left of it is rounding; false also for what is not finite.
+    share[~((size > least) & (share < np.inf))] = 0.0
     return share
 
 

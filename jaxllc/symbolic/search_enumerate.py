@@ -214,6 +214,8 @@ class EnumerationEngine:
             products = search.best(target, weight, columns, 3, self.per_size)
             yield from product_sums(dictionary, products, target, weight, base)
         for base in _short_polynomials(samples, one):
+            if len(base) >= self.constants:
+                continue
             columns = [column for _, column in base]
             products = search.best(target, weight, columns, 2, _BESIDE)
             yield from product_sums(dictionary, products, target, weight, base)

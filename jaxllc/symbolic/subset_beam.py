@@ -233,8 +233,10 @@ def _best_pairs(
 
 def mixed(residuals: np.ndarray, scores: np.ndarray) -> list[int]:
     """Places ordered alternately by residual and by score."""
-    both = zip(np.argsort(residuals, kind="stable"), np.argsort(scores, kind="stable"), strict=True)
-    return list(dict.fromkeys(int(k) for pair in both for k in pair))
+    orders = [np.argsort(v, kind="stable") for v in (residuals, scores)]
+    both = np.stack(orders, axis=1).ravel()
+    first = np.unique(both, return_index=True)[1]
+    return both[np.sort(first)].tolist()
 
 
 def _select(remaining, score, families, width: int, per_size: int) -> list[tuple[int, int]]:

@@ -37,6 +37,8 @@ from jaxllc.symbolic.term_samples import Samples
 # Independent errors in samples of a smooth field, and the share of what is gained below the error.
 _SMOOTH = 40.0
 _BELOW = 0.1
+# Mean square in units of the error that nothing but the term itself leaves, and constants it then has at most.
+_CERTAIN, _MOST_CERTAIN = 1e-6, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +170,11 @@ class TermJudge:
     def mean_square(self, judged: Judged) -> float:
         """Mean squared residual in units of the samples' error: 1 is as good as they can tell."""
         return judged.chi_squared / len(self.samples.values)
+
+    def certain(self, judged: Judged) -> bool:
+        """Whether a short expression leaves so little that it can only be the term itself, however written."""
+        most = min(_MOST_CERTAIN, len(self.samples.values) // 20)
+        return judged.num_constants <= most and self.mean_square(judged) < _CERTAIN
 
     def merged(self, judged: Iterable[Judged], kept: int = 16) -> list[Judged]:
         """The best of several lists, each skeleton once."""

@@ -201,7 +201,7 @@ def _found(
     proposers = [term_engine(name) for name in engines]
     for place, proposer in enumerate(proposers):
         explained = bool(best) and _explained(judge, best) and best[0].num_constants <= plain
-        if best and (explained or work.over):
+        if best and (explained or judge.certain(best[0]) or work.over):
             break
         plain = getattr(proposer, "plain", np.inf)
         if best and _explained(judge, best) and hasattr(proposer, "below"):
