@@ -7,6 +7,7 @@ coarse, since whatever set of features is chosen is refitted afterwards; a famil
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,6 +42,8 @@ class Dictionary:
     starts: list[int] = field(default_factory=lambda: [0])
     _names: dict[str, int] = field(default_factory=dict)
     _joined: dict[str | None, Features] = field(default_factory=dict)
+    _good: dict[int, np.ndarray] = field(default_factory=dict)
+    _written: dict[int, sympy.Expr] = field(default_factory=dict)
 
     def add(
         self,
@@ -64,8 +67,15 @@ class Dictionary:
 
     def expression(self, position: int) -> sympy.Expr:
         """The feature at a position."""
-        block, place = self._place(position)
-        return self.writers[block](place)
+        if position not in self._written:
+            block, place = self._place(position)
+            self._written[position] = self.writers[block](place)
+        return self._written[position]
+
+    def constants(self, positions: Sequence[int]) -> int:
+        """How many decimal numbers stand in some features."""
+        numbers = (self.expression(p).atoms(sympy.Float) for p in positions)
+        return len(set().union(*numbers))
 
     def columns(self, group: str | None = None) -> Features:
         """The usable features, all or those without functions of other groups; not to be written to."""
@@ -80,14 +90,21 @@ class Dictionary:
         chosen = [k for k, kinds in enumerate(self.kinds) if group is None or kinds <= {group}]
         values = np.concatenate([self.blocks[k] for k in chosen])
         places = [np.arange(self.starts[k], self.starts[k + 1]) for k in chosen]
-        with np.errstate(all="ignore"):
-            size = np.maximum(values.max(axis=1), -values.min(axis=1))
-        # False also for nan, which a maximum hands on.
-        good = (size > 1e-12) & (size < _LARGEST)
+        good = np.concatenate([self._usable(k) for k in chosen])
         family = np.concatenate([self.families[k] for k in chosen])
         cost = np.concatenate([self.costs[k] for k in chosen])
         features = Features(values, family, cost, np.concatenate(places))
         return features if good.all() else Features(*(part[good] for part in features))
+
+    def _usable(self, block: int) -> np.ndarray:
+        """Which columns of a block are neither nought nor out of all range, (feature,)."""
+        if block not in self._good:
+            values = self.blocks[block]
+            with np.errstate(all="ignore"):
+                size = np.maximum(values.max(axis=1), -values.min(axis=1))
+            # False also for nan, which a maximum hands on.
+            self._good[block] = (size > 1e-12) & (size < _LARGEST)
+        return self._good[block]
 
     def values(self, position: int) -> np.ndarray:
         """The column of the feature at a position, (n,)."""
@@ -96,7 +113,7 @@ class Dictionary:
 
     def _place(self, position: int) -> tuple[int, int]:
         """The block that a position lies in, and its place there."""
-        block = int(np.searchsorted(self.starts, position, side="right")) - 1
+        block = bisect_right(self.starts, position) - 1
         return block, position - self.starts[block]
 
 

@@ -129,13 +129,15 @@ class ProductSearch:
         family, cost = self.features.family, self.features.cost
         parts = []
         spend("factors", len(states) * self._unit.size * (2 + len(query.basis)))
-        for state in states:
-            scale = _scaled(query.scale * np.prod(self._unit[list(state)], axis=0))
-            share = _share(
-                self._unit @ (scale * query.rest).astype(np.float32),
-                self._squares @ (scale**2).astype(np.float32),
-                (self._unit @ (scale * d).astype(np.float32) for d in query.basis),
-            )
+        scales = np.stack(
+            [_scaled(query.scale * np.prod(self._unit[list(state)], axis=0)) for state in states]
+        )
+        shares = _share(
+            (scales * query.rest).astype(np.float32) @ self._unit.T,
+            (scales**2).astype(np.float32) @ self._squares.T,
+            ((scales * d).astype(np.float32) @ self._unit.T for d in query.basis),
+        )
+        for state, share in zip(states, shares, strict=True):
             share[np.isin(family, family[list(state)])] = 0.0
             best = _best_of_families(share, family, self.width)
             paid = cost[best] + sum(float(cost[r]) + 1.0 for r in state)
@@ -165,7 +167,7 @@ class ProductSearch:
             square = share[:, : len(share)]
             square[np.tri(*square.shape, dtype=bool)] = 0.0
             paid = (cost[rows, None] + cost[later] + 1.0).astype(np.float32)
-            count = min(10 * self.width, share.size - 1)
+            count = min(4 * self.width, share.size - 1)
             flat = np.unique(
                 np.concatenate(
                     [
@@ -208,10 +210,15 @@ def product_sums(
     weight: np.ndarray,
     base: Sequence[tuple[sympy.Expr, np.ndarray]] = (),
     start: tuple[sympy.Expr, np.ndarray] | None = None,
+    constants: int | None = None,
 ) -> Iterator[sympy.Expr]:
-    """Each product with its best coefficient, beside those of the base; base, start: with their values."""
+    """Each product with its best coefficient, beside those of the base; base, start: with their values;
+    constants: decimal numbers up to which one is wanted, any by default."""
     first, values = (sympy.Integer(1), np.ones(len(target))) if start is None else start
     for product in products:
+        if constants is not None:
+            if dictionary.constants(product.positions) + len(base) + 1 > constants:
+                continue
         parts = [first * sympy.Mul(*(dictionary.expression(p) for p in product.positions))]
         columns = [values * np.prod([dictionary.values(p) for p in product.positions], axis=0)]
         parts += [e for e, _ in base]
@@ -257,11 +264,13 @@ def _share(slope: np.ndarray, size: np.ndarray, in_base: Iterable[np.ndarray]) -
 
 def _best_of_families(share: np.ndarray, family: np.ndarray, count: int) -> np.ndarray:
     """Rows of the largest shares, at most _ALIKE of each family, of at most `count` families."""
-    order = np.lexsort((-share, family))
-    _, first, sizes = np.unique(family[order], return_index=True, return_counts=True)
-    rank = np.arange(len(order)) - np.repeat(first, sizes)
-    good = order[(rank < _ALIKE) & (share[order] > 0)]
-    best = good[np.argsort(-share[good], kind="stable")]
+    falling = np.argsort(-share, kind="stable")
+    falling = falling[: np.count_nonzero(share > 0)]
+    order = np.argsort(family[falling], kind="stable")
+    sizes = np.bincount(family[falling])
+    rank = np.empty(len(order), dtype=int)
+    rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    best = falling[rank < _ALIKE]
     leading = np.unique(family[best], return_index=True)[1]
     kept = family[best[np.sort(leading)[:count]]]
     return best[np.isin(family[best], kept)]

@@ -43,14 +43,16 @@ class Columns:
         weight: np.ndarray | float,
     ) -> None:
         order = np.argsort(family, kind="stable")
-        weighted = values[order]
-        weighted *= weight
-        size = np.sqrt(np.einsum("cn,cn->c", weighted, weighted))
+        # In single precision, so in units of the largest weight lest a square overflows.
+        relative = np.asarray(weight / np.abs(weight).max(), np.float32)
+        unit = values.astype(np.float32)[order]
+        unit *= relative
+        size = np.sqrt(np.einsum("cn,cn->c", unit, unit))
         good = np.isfinite(size) & (size > 0)
         if not good.all():
-            order, weighted, size = order[good], weighted[good], size[good]
-        weighted /= size[:, None]
-        self.unit = weighted.astype(np.float32)
+            order, unit, size = order[good], unit[good], size[good]
+        unit /= size[:, None]
+        self.unit = unit
         self.positions = positions[order]
         _, first, counts = np.unique(family[order], return_index=True, return_counts=True)
         self.first, self.counts = first, counts

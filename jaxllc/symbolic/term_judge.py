@@ -37,6 +37,8 @@ from jaxllc.symbolic.term_samples import Samples
 # Independent errors in samples of a smooth field, and the share of what is gained below the error.
 _SMOOTH = 40.0
 _BELOW = 0.1
+# Nats above the best score from which on a misfit alone says that no pruning makes an expression the best.
+_HOPELESS = 3.0
 # Mean square in units of the error that nothing but the term itself leaves, and constants it then has at most.
 _CERTAIN, _MOST_CERTAIN = 1e-6, 6
 
@@ -138,10 +140,13 @@ class TermJudge:
 
     def score(self, skeleton: Skeleton, chi_squared: float) -> float:
         """Nats: what the samples cost given the expression, and the expression itself."""
+        return self._misfit(chi_squared) + description_length(skeleton, self.per_constant)
+
+    def _misfit(self, chi_squared: float) -> float:
+        """Nats: what the samples cost given an expression."""
         mean = chi_squared / len(self.samples.values)
         above, below = np.log(0.5 + 0.5 * max(mean, 1.0)), np.log(0.5 + 0.5 * min(mean, 1.0))
-        misfit = 0.5 * self.independent * float(above + _BELOW * below)
-        return misfit + description_length(skeleton, self.per_constant)
+        return 0.5 * self.independent * float(above + _BELOW * below)
 
     def set_independent(self, independent: float) -> None:
         """Another number of independent samples, by which scores are reckoned from now on."""
@@ -213,6 +218,10 @@ class TermJudge:
         active = list(range(len(current)))
         tried: set[sympy.Expr] = {j.skeleton.key for j in current}
         while active and not work_is_over():
+            lowest = min(j.score for j in current)
+            active = [
+                k for k in active if self._misfit(current[k].chi_squared) < lowest + _HOPELESS
+            ]
             moves: list[tuple[Skeleton, str]] = []
             owner: dict[sympy.Expr, int] = {}
             for k in active:
