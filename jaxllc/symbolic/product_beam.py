@@ -216,9 +216,9 @@ def product_sums(
     constants: decimal numbers up to which one is wanted, any by default."""
     first, values = (sympy.Integer(1), np.ones(len(target))) if start is None else start
     for product in products:
-        if constants is not None:
-            if dictionary.constants(product.positions) + len(base) + 1 > constants:
-                continue
+        numbers = dictionary.constants(product.positions) + len(base) + 1
+        if constants is not None and numbers > constants:
+            continue
         parts = [first * sympy.Mul(*(dictionary.expression(p) for p in product.positions))]
         columns = [values * np.prod([dictionary.values(p) for p in product.positions], axis=0)]
         parts += [e for e, _ in base]

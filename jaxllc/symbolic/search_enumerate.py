@@ -24,6 +24,7 @@ from jaxllc.symbolic.dictionary import (
 )
 from jaxllc.symbolic.function_atoms import GROUPS, varies
 from jaxllc.symbolic.grammar import Grammar
+from jaxllc.symbolic.interpolated_pairs import pair_sums
 from jaxllc.symbolic.product_beam import ProductSearch, product_sums
 from jaxllc.symbolic.search_work import work_is_over
 from jaxllc.symbolic.subset_beam import Columns, beam, combine, fitted_sum
@@ -35,6 +36,8 @@ _POWER_TOLERANCE = 0.2
 _LARGEST_EXPONENT = 15.0
 # Products of each size that are proposed beside a polynomial.
 _BESIDE = 4
+# Constants that two functions hold between them, and one more, which may be dropped.
+_PAIRED = 5
 # How far from it a power is tried as it is, too.
 _POWER_ERROR = 0.05
 
@@ -74,6 +77,7 @@ class EnumerationEngine:
         dictionary = build_dictionary(some, grammar)
         for proposals in (
             self._sums(some, dictionary),
+            self._pairs(some, grammar),
             self._rational(some, grammar),
             self._inverse(some, dictionary, grammar),
             self._products(some, dictionary, grammar),
@@ -227,6 +231,13 @@ class EnumerationEngine:
             yield from product_sums(
                 dictionary, products, target, weight, base, constants=self.constants
             )
+
+    def _pairs(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
+        """y = a sum of two functions, alone and beside a constant."""
+        if self.constants < _PAIRED:
+            return
+        for base in ([], [sympy.Integer(1)]):
+            yield from pair_sums(samples, grammar, base, self.per_size, self.independent)
 
     def _rational(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
         """y = P/Q with the constant of Q one: y = P - y (Q - 1)."""

@@ -39,7 +39,7 @@ _SMOOTH = 40.0
 _BELOW = 0.1
 # Nats above the best score from which on a misfit alone says that no pruning makes an expression the best.
 _HOPELESS = 3.0
-# Mean square in units of the error that nothing but the term itself leaves, and constants it then has at most.
+# Mean square in units of the error that only the term itself leaves, and constants it then has at most.
 _CERTAIN, _MOST_CERTAIN = 1e-6, 6
 
 
@@ -177,7 +177,7 @@ class TermJudge:
         return judged.chi_squared / len(self.samples.values)
 
     def certain(self, judged: Judged) -> bool:
-        """Whether a short expression leaves so little that it can only be the term itself, however written."""
+        """Whether a short expression leaves so little that it is the term itself, however written."""
         most = min(_MOST_CERTAIN, len(self.samples.values) // 20)
         return judged.num_constants <= most and self.mean_square(judged) < _CERTAIN
 
