@@ -257,6 +257,9 @@ def test_only_a_short_expression_that_leaves_next_to_nothing_is_certain():
     )
     truth, near, series = judge.refitted([(as_written(number(t)), "mine") for t in texts])
     assert judge.certain(truth)
+    with_errors = Samples(samples.names, samples.points, samples.values, 1e4 * samples.error)
+    (again,) = TermJudge(with_errors).refitted([(truth.skeleton, "mine")])
+    assert not TermJudge(with_errors).certain(again)
     assert not judge.certain(near)
     assert not judge.certain(series)
 

@@ -194,9 +194,9 @@ def single_functions(samples: Samples, grammar: Grammar) -> Dictionary:
     one = Argument(sympy.Integer(1), np.ones(len(samples.values)), 0.0)
     for u in singles:
         for atom in atoms_of(u, grammar):
-            # x/(x + c) is one factor, not two.
-            saturates = atom.family == f"over({u.name})"
-            _add_multiples(found, atom, [one, u] if saturates else [one])
+            # x/(x + c) and x exp(c x) are one factor, not two.
+            twice = atom.family in (f"over({u.name})", f"exp({u.name})")
+            _add_multiples(found, atom, [one, u] if twice else [one])
     for u in compound_arguments(singles, grammar, _FEW_RATIOS):
         for atom in atoms_of(u, grammar, coarse=len(singles) > 1):
             _add_multiples(found, atom, [one])

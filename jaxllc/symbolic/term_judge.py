@@ -32,7 +32,7 @@ from jaxllc.symbolic.skeletons import (
     renumbered,
 )
 from jaxllc.symbolic.tapes import MAX_CONSTANTS, Tape, write_tape
-from jaxllc.symbolic.term_samples import Samples
+from jaxllc.symbolic.term_samples import SMALLEST_ERROR, Samples, scale_of
 
 # Independent errors in samples of a smooth field, and the share of what is gained below the error.
 _SMOOTH = 40.0
@@ -79,6 +79,8 @@ class TermJudge:
     ) -> None:
         self.samples, self.grammar = samples, grammar or Grammar()
         count = len(samples.values)
+        exact = 1.001 * SMALLEST_ERROR * scale_of(samples.values)
+        self.exact = bool(samples.error.max() <= exact)
         self.calibrate = independent is None
         self.set_independent(independent or _SMOOTH)
         self.closest: list[Judged] = []
@@ -177,9 +179,11 @@ class TermJudge:
         return judged.chi_squared / len(self.samples.values)
 
     def certain(self, judged: Judged) -> bool:
-        """Whether a short expression leaves so little that it is the term itself, however written."""
+        """Whether a short expression leaves so little of exact samples that it is the term itself, however
+        written; of samples with errors something shorter may be the truth."""
         most = min(_MOST_CERTAIN, len(self.samples.values) // 20)
-        return judged.num_constants <= most and self.mean_square(judged) < _CERTAIN
+        short = self.exact and judged.num_constants <= most
+        return short and self.mean_square(judged) < _CERTAIN
 
     def merged(self, judged: Iterable[Judged], kept: int = 16) -> list[Judged]:
         """The best of several lists, each skeleton once."""
