@@ -21,7 +21,7 @@ from jaxllc.expression_building import is_real
 from jaxllc.expression_calculus import evaluate
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.refit import in_blocks, refit
-from jaxllc.symbolic.search_work import work_is_over
+from jaxllc.symbolic.search_work import work_is_cut, work_is_over
 from jaxllc.symbolic.skeleton_forms import forms
 from jaxllc.symbolic.skeletons import (
     Skeleton,
@@ -221,11 +221,14 @@ class TermJudge:
         current = list(best)
         active = list(range(len(current)))
         tried: set[sympy.Expr] = {j.skeleton.key for j in current}
-        while active and not work_is_over():
+        while active:
             lowest = min(j.score for j in current)
             active = [
                 k for k in active if self._misfit(current[k].chi_squared) < lowest + _HOPELESS
             ]
+            if work_is_over():
+                # The best is not left with what it does not need.
+                active = [k for k in active if current[k].score <= lowest and not work_is_cut()]
             moves: list[tuple[Skeleton, str]] = []
             owner: dict[sympy.Expr, int] = {}
             for k in active:
