@@ -161,7 +161,7 @@ def _best_pairs(
         gain[~((p > 1e-3) & np.isfinite(gain))] = 0.0
         gain += alone[rows, None]
         square = gain[:, : len(gain)]
-        square[np.tri(*square.shape, dtype=bool)] = 0.0
+        square[np.tri(*square.shape) > 0] = 0.0
         most = min(_CLOSER, gain.size - 1)
         flat = np.argpartition(-gain.ravel(), most)[:most]
         found.append(start + np.column_stack(np.divmod(flat, count - start)))
@@ -204,12 +204,11 @@ def _closer(
         rest = target * weight - matrix @ solved
         shares = np.zeros(len(size))
         shares[used] = solved / size[used]
-        constants = [
-            _between(spans.ends[p], shares[2 * k : 2 * k + 2]) for k, p in enumerate(places)
-        ]
-        if all(np.isfinite(constants)):
+        ends = spans.ends[places]
+        one, two = _between(ends[0], shares[:2]), _between(ends[1], shares[2:4])
+        if np.isfinite(one) and np.isfinite(two):
             first, second = spans.of[places]
-            found.append((float(rest @ rest), int(first), int(second), *constants))
+            found.append((float(rest @ rest), int(first), int(second), one, two))
     return found
 
 

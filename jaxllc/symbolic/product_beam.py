@@ -165,7 +165,7 @@ class ProductSearch:
             # Of different families, and each pair once.
             share[family[rows, None] == family[later]] = 0.0
             square = share[:, : len(share)]
-            square[np.tri(*square.shape, dtype=bool)] = 0.0
+            square[np.tri(*square.shape) > 0] = 0.0
             paid = (cost[rows, None] + cost[later] + 1.0).astype(np.float32)
             count = min(4 * self.width, share.size - 1)
             flat = np.unique(
