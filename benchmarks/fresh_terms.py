@@ -25,7 +25,7 @@ from symbolic_targets import Target
 
 from jaxllc.errors import InputError
 
-JUDGE_SEED = 730921
+JUDGE_SEED = 418357
 NUM_TERMS = 60
 FAMILIES = ("develop", "judge")
 LARGEST = 5  # operators of a term to judge by

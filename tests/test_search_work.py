@@ -89,18 +89,18 @@ def test_discover_says_where_a_clock_ended_a_search_of_terms(monkeypatch, step, 
 def test_work_is_counted_by_its_rates_and_only_within_a_search(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("jaxllc.search.forms.search_work.clock", clock)
-    spend("tapes", 10)
+    spend("forms", 10)
     assert not work_is_over()
     work = SearchWork(1.0)
     with work.current():
-        spend("tapes", 10)
+        spend("forms", 10)
         first = work.done
-        spend("tapes", 20)
+        spend("forms", 20)
         assert work.done == pytest.approx(3 * first)
         assert not work_is_over()
-        spend("tapes", 10 / first)
+        spend("forms", 10 / first)
         assert work_is_over()
-    assert work.amounts["tapes"] == 30 + 10 / first
+    assert work.amounts["forms"] == 30 + 10 / first
     assert (work.used_up, work.cut) == (True, False)
     assert not work_is_over()
     assert work_is_over(deadline=-1.0)

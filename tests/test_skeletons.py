@@ -126,6 +126,15 @@ def test_shortest_form_has_few_constants(long, num_constants):
     assert min(len(s.values) for s in exact) == num_constants
 
 
+def test_a_ratio_and_a_constant_are_one_ratio_with_ones_where_they_nearly_are():
+    # (0.56 x - y)/(2.6 + x + y), as a search with errors writes it.
+    expression = of_numbers("1.559*(x + 1.668)/(x + y + 2.599) - 1.0")
+    truth = values_of(of_numbers("(0.559*x - y)/(2.599 + x + y)"))
+    found = [s for s in forms(expression) if len(s.values) == 2]
+    assert len(found) == 1
+    np.testing.assert_allclose(values_of(found[0].numeric()), truth, rtol=1e-9)
+
+
 def test_nearly_cancelled_terms_are_left_out_within_their_share():
     # 0.52 x - x sigmoid(u) is 0.02 x - x tanh(u/2)/2, and 0.02 is small beside 0.52.
     expression = of_numbers("0.52*x - x*sigmoid(1.2*x - 0.3*y)")

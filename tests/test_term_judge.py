@@ -242,3 +242,35 @@ def test_without_work_nothing_grows():
     with SearchWork(0.0).current():
         start = judge.judge([(number("1.0 - 0.3*x"), "mine")])
         assert grown(judge, start) == start
+
+
+# --- what ends a search --------------------------------------------------------------------------
+
+
+def test_only_a_short_expression_that_leaves_next_to_nothing_is_certain():
+    samples = samples_of(lambda x, y: np.exp(-0.7 * x) + 0.2 * y, noise=0.0)
+    judge = TermJudge(samples)
+    texts = (
+        "0.9*exp(-0.6*x) + 0.3*y",
+        "0.2*y + 1.0/(0.9 + 0.8*x)",
+        "0.1*y + 0.9 - 0.6*x + 0.2*x**2 - 0.1*x**3 + 0.02*x**4",
+    )
+    truth, near, series = judge.refitted([(as_written(number(t)), "mine") for t in texts])
+    assert judge.certain(truth)
+    with_errors = Samples(samples.names, samples.points, samples.values, 1e4 * samples.error)
+    (again,) = TermJudge(with_errors).refitted([(truth.skeleton, "mine")])
+    assert not TermJudge(with_errors).certain(again)
+    assert not judge.certain(near)
+    assert not judge.certain(series)
+
+
+def test_candidates_that_cannot_win_change_nothing_of_the_winner():
+    samples = samples_of(PLANTED["decay"][0])
+    proposal = PLANTED["decay"][1]
+    hopeless = ["0.5*y", "0.3*x*y + 0.2*x**2 + 0.1*y**2", "1.0*sin(2.0*x)"]
+    alone, among = (
+        TermJudge(samples, independent=200.0).judge([(number(t), "mine") for t in texts])[0]
+        for texts in ([proposal], [proposal, *hopeless])
+    )
+    assert alone.skeleton.key == among.skeleton.key
+    np.testing.assert_allclose(alone.skeleton.values, among.skeleton.values, rtol=1e-5)

@@ -20,6 +20,11 @@ KINDS = {
     "ratio in a logarithm": (lambda x, y: np.log((0.4 + x) / (1.3 + y)), ("log",), True),
     "rise": (lambda x, y: (1 - np.exp(-1.4 * x)) * np.exp(-0.5 * y), ("exp",), False),
     "saturating": (lambda x, y: 2 * np.tanh(3 * x) * y / (0.7 + y), ("tanh",), True),
+    "saturating and decaying": (
+        lambda x, y: 3.9 * x / (0.79 + x) * np.exp(-1.4 * y) - 0.55 * x,
+        ("exp",),
+        True,
+    ),
     "harmonics": (lambda x, y: np.sin(2 * x) - 0.6 * np.sin(4 * x) + 0.3 * y, ("sin",), False),
 }
 

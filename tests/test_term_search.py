@@ -379,3 +379,28 @@ def test_a_missing_package_is_said_where_the_neural_terms_are_searched(monkeypat
     problem = SimpleNamespace(seed=0, grammar=Grammar(), cut_short=False)
     with pytest.raises(InputError, match=r"jaxllc\[operon\]"):
         neural_proposals._expressions(problem, samples, "x", "self", ("operon",), 5.0)
+
+
+class Fixed:
+    """An engine that proposes one expression and counts how often it is asked."""
+
+    def __init__(self, name, text):
+        self.name, self.text, self.asked = name, text, 0
+
+    def propose(self, samples, grammar, seed, deadline):
+        self.asked += 1
+        return [sympy.sympify(self.text)]
+
+
+@pytest.mark.parametrize(("noise", "asked"), [(0.0, 0), (0.01, 1)])
+def test_what_can_only_be_the_term_itself_ends_the_search(monkeypatch, noise, asked):
+    first = Fixed("first", "1.4*x_i*exp(-0.6*x_i) + 0.6*x_j")
+    first.plain = 1
+    second = Fixed("second", "0.1*x_i")
+    monkeypatch.setattr(
+        "jaxllc.symbolic.term_search.term_engine", {"first": first, "second": second}.get
+    )
+    samples = samples_of(lambda x, y: 1.5 * x * np.exp(-0.7 * x) + 0.5 * y, noise=noise)
+    found = search_term(samples, ("first", "second"), 600.0, grammar=SMALL)
+    assert found.best.num_constants == 3
+    assert second.asked == asked

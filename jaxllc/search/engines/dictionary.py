@@ -7,6 +7,7 @@ coarse, since whatever set of features is chosen is refitted afterwards; a famil
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,6 +42,8 @@ class Dictionary:
     starts: list[int] = field(default_factory=lambda: [0])
     _names: dict[str, int] = field(default_factory=dict)
     _joined: dict[str | None, Features] = field(default_factory=dict)
+    _good: dict[int, np.ndarray] = field(default_factory=dict)
+    _written: dict[int, sympy.Expr] = field(default_factory=dict)
 
     def add(
         self,
@@ -64,8 +67,15 @@ class Dictionary:
 
     def expression(self, position: int) -> sympy.Expr:
         """The feature at a position."""
-        block, place = self._place(position)
-        return self.writers[block](place)
+        if position not in self._written:
+            block, place = self._place(position)
+            self._written[position] = self.writers[block](place)
+        return self._written[position]
+
+    def constants(self, positions: Sequence[int]) -> int:
+        """How many decimal numbers stand in some features."""
+        numbers = (self.expression(p).atoms(sympy.Float) for p in positions)
+        return len(set().union(*numbers))
 
     def columns(self, group: str | None = None) -> Features:
         """The usable features, all or those without functions of other groups; not to be written to."""
@@ -80,14 +90,21 @@ class Dictionary:
         chosen = [k for k, kinds in enumerate(self.kinds) if group is None or kinds <= {group}]
         values = np.concatenate([self.blocks[k] for k in chosen])
         places = [np.arange(self.starts[k], self.starts[k + 1]) for k in chosen]
-        with np.errstate(all="ignore"):
-            size = np.maximum(values.max(axis=1), -values.min(axis=1))
-        # False also for nan, which a maximum hands on.
-        good = (size > 1e-12) & (size < _LARGEST)
+        good = np.concatenate([self._usable(k) for k in chosen])
         family = np.concatenate([self.families[k] for k in chosen])
         cost = np.concatenate([self.costs[k] for k in chosen])
         features = Features(values, family, cost, np.concatenate(places))
         return features if good.all() else Features(*(part[good] for part in features))
+
+    def _usable(self, block: int) -> np.ndarray:
+        """Which columns of a block are neither nought nor out of all range, (feature,)."""
+        if block not in self._good:
+            values = self.blocks[block]
+            with np.errstate(all="ignore"):
+                size = np.maximum(values.max(axis=1), -values.min(axis=1))
+            # False also for nan, which a maximum hands on.
+            self._good[block] = (size > 1e-12) & (size < _LARGEST)
+        return self._good[block]
 
     def values(self, position: int) -> np.ndarray:
         """The column of the feature at a position, (n,)."""
@@ -96,7 +113,7 @@ class Dictionary:
 
     def _place(self, position: int) -> tuple[int, int]:
         """The block that a position lies in, and its place there."""
-        block = int(np.searchsorted(self.starts, position, side="right")) - 1
+        block = bisect_right(self.starts, position) - 1
         return block, position - self.starts[block]
 
 
@@ -111,9 +128,9 @@ class Features(NamedTuple):
 
 def build_dictionary(samples: Samples, grammar: Grammar) -> Dictionary:
     """All features of the inputs of some samples that a grammar allows."""
-    singles = _singles(samples)
+    singles = single_inputs(samples)
     found = Dictionary()
-    monomials = _monomials(singles, grammar)
+    monomials = monomial_features(singles, grammar)
     values = np.stack([m.values for m in monomials])
     found.add(
         values,
@@ -129,7 +146,7 @@ def build_dictionary(samples: Samples, grammar: Grammar) -> Dictionary:
     for atoms in own:
         for atom in atoms:
             _add_multiples(found, atom, simple)
-    for argument in _compound_arguments(singles, grammar):
+    for argument in compound_arguments(singles, grammar):
         for atom in atoms_of(argument, grammar, coarse=len(singles) > 1):
             multiples = {1: simple, 2: simple, 3: linear}.get(len(singles), linear[:1])
             _add_multiples(found, atom, multiples)
@@ -169,16 +186,18 @@ def _add_richer_products(
 
 def single_functions(samples: Samples, grammar: Grammar) -> Dictionary:
     """Features that are no products: one input, a function of one argument, a sum of two inputs."""
-    singles = _singles(samples)
+    singles = single_inputs(samples)
     found = factor_features(samples, grammar)
-    for m in _monomials(singles, grammar):
+    for m in monomial_features(singles, grammar):
         if m.cost > 0 and len(m.expression.free_symbols) == 1:
             found.add(m.values[None], partial(_itself, m), [m.name], [m.cost])
     one = Argument(sympy.Integer(1), np.ones(len(samples.values)), 0.0)
     for u in singles:
         for atom in atoms_of(u, grammar):
-            _add_multiples(found, atom, [one])
-    for u in _compound_arguments(singles, grammar, _FEW_RATIOS):
+            # x/(x + c) and x exp(c x) are one factor, not two.
+            twice = atom.family in (f"over({u.name})", f"exp({u.name})")
+            _add_multiples(found, atom, [one, u] if twice else [one])
+    for u in compound_arguments(singles, grammar, _FEW_RATIOS):
         for atom in atoms_of(u, grammar, coarse=len(singles) > 1):
             _add_multiples(found, atom, [one])
     return found
@@ -186,9 +205,9 @@ def single_functions(samples: Samples, grammar: Grammar) -> Dictionary:
 
 def factor_features(samples: Samples, grammar: Grammar) -> Dictionary:
     """What besides functions may be a factor: sums of two inputs, and an input plus a constant."""
-    singles = _singles(samples)
+    singles = single_inputs(samples)
     found = Dictionary()
-    for u in _compound_arguments(singles, grammar):
+    for u in compound_arguments(singles, grammar):
         if u.expression.is_Add:
             found.add(u.values[None], partial(_itself, u), [f"({u.name})"], [u.cost])
     for u in singles:
@@ -218,7 +237,7 @@ def _shifted(u: Argument, shifts: np.ndarray, k: int) -> sympy.Expr:
     return u.expression - sympy.Float(float(shifts[k]))
 
 
-def _singles(samples: Samples) -> list[Argument]:
+def single_inputs(samples: Samples) -> list[Argument]:
     """The inputs that vary; a constant one has no features of its own."""
     found = [
         Argument(sympy.Symbol(name), samples.points[:, k]) for k, name in enumerate(samples.names)
@@ -228,8 +247,8 @@ def _singles(samples: Samples) -> list[Argument]:
 
 def monomial_columns(samples: Samples, grammar: Grammar) -> tuple[list[sympy.Expr], np.ndarray]:
     """The polynomial part alone: expressions and columns (feature, n)."""
-    singles = _singles(samples)
-    chosen = [m for m in _monomials(singles, grammar) if _is_polynomial(m.expression)]
+    singles = single_inputs(samples)
+    chosen = [m for m in monomial_features(singles, grammar) if _is_polynomial(m.expression)]
     return [m.expression for m in chosen], np.stack([m.values for m in chosen])
 
 
@@ -247,7 +266,7 @@ def _is_polynomial(e: sympy.Expr) -> bool:
     return all(p.exp.is_Integer and p.exp > 0 for p in e.atoms(sympy.Pow))
 
 
-def _monomials(singles: Sequence[Argument], grammar: Grammar) -> list[Argument]:
+def monomial_features(singles: Sequence[Argument], grammar: Grammar) -> list[Argument]:
     count = len(singles)
     degree = min(grammar.largest_power, {1: 5, 2: 4, 3: 4, 4: 3}.get(count, 2)) if count else 0
     degree = max(degree, 2)
@@ -283,7 +302,7 @@ def _product(arguments: Sequence[Argument]) -> Argument:
     return Argument(expression, np.prod([a.values for a in arguments], axis=0), cost)
 
 
-def _compound_arguments(
+def compound_arguments(
     singles: Sequence[Argument], grammar: Grammar, relative: Sequence[float] = _RATIOS
 ) -> Iterator[Argument]:
     """Arguments of two inputs, and squares; relative: coefficients of the second of two, in their spreads."""

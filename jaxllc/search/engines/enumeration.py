@@ -8,7 +8,7 @@ denominator is multiplied out. All of these only propose: the judge refits each 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from jaxllc.search.engines.dictionary import (
     monomial_columns,
     single_functions,
 )
+from jaxllc.search.engines.interpolated_pairs import pair_sums
 from jaxllc.search.engines.product_beam import ProductSearch, product_sums
 from jaxllc.search.engines.subset_beam import Columns, beam, combine, fitted_sum
 from jaxllc.search.forms.function_atoms import GROUPS, varies
@@ -35,6 +36,8 @@ _POWER_TOLERANCE = 0.2
 _LARGEST_EXPONENT = 15.0
 # Products of each size that are proposed beside a polynomial.
 _BESIDE = 4
+# Constants that two functions hold between them, and one more, which may be dropped.
+_PAIRED = 5
 # How far from it a power is tried as it is, too.
 _POWER_ERROR = 0.05
 
@@ -74,6 +77,7 @@ class EnumerationEngine:
         dictionary = build_dictionary(some, grammar)
         for proposals in (
             self._sums(some, dictionary),
+            self._pairs(some, grammar),
             self._rational(some, grammar),
             self._inverse(some, dictionary, grammar),
             self._products(some, dictionary, grammar),
@@ -91,6 +95,10 @@ class EnumerationEngine:
     def _beam(self, columns: Columns, target: np.ndarray, largest: int, per_size: int):
         return beam(columns, target, largest, self.width, self.independent, 2.5, per_size)
 
+    def _short(self, dictionary: Dictionary, positions: Sequence[int]) -> bool:
+        """Whether a sum of features holds few enough numbers to be asked for."""
+        return len(positions) + dictionary.constants(positions) <= self.constants
+
     def _sums(self, samples: Samples, dictionary: Dictionary) -> Iterator[sympy.Expr]:
         weight = 1.0 / samples.error
         seen: set[tuple[int, ...]] = set()
@@ -99,7 +107,7 @@ class EnumerationEngine:
             largest = self.largest + 2 * (group == "none")
             per_size = self.per_size if group is None else self.per_size // 3
             for subset in self._beam(columns, samples.values * weight, largest, per_size):
-                if subset.positions not in seen:
+                if subset.positions not in seen and self._short(dictionary, subset.positions):
                     seen.add(subset.positions)
                     yield _combination(dictionary, subset.positions, samples.values, weight)
 
@@ -111,7 +119,7 @@ class EnumerationEngine:
         for group in ("none", None):
             columns = Columns(*dictionary.columns(group), weight)
             for subset in self._beam(columns, target * weight, 3, self.per_size // 2):
-                if subset.positions not in seen:
+                if subset.positions not in seen and self._short(dictionary, subset.positions):
                     seen.add(subset.positions)
                     yield _combination(dictionary, subset.positions, target, weight)
 
@@ -212,11 +220,24 @@ class EnumerationEngine:
         for base in ([], [one]):
             columns = [column for _, column in base]
             products = search.best(target, weight, columns, 3, self.per_size)
-            yield from product_sums(dictionary, products, target, weight, base)
+            yield from product_sums(
+                dictionary, products, target, weight, base, constants=self.constants
+            )
         for base in _short_polynomials(samples, one):
+            if len(base) >= self.constants:
+                continue
             columns = [column for _, column in base]
             products = search.best(target, weight, columns, 2, _BESIDE)
-            yield from product_sums(dictionary, products, target, weight, base)
+            yield from product_sums(
+                dictionary, products, target, weight, base, constants=self.constants
+            )
+
+    def _pairs(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
+        """y = a sum of two functions, alone and beside a constant."""
+        if self.constants < _PAIRED:
+            return
+        for base in ([], [sympy.Integer(1)]):
+            yield from pair_sums(samples, grammar, base, self.per_size, self.independent)
 
     def _rational(self, samples: Samples, grammar: Grammar) -> Iterator[sympy.Expr]:
         """y = P/Q with the constant of Q one: y = P - y (Q - 1)."""

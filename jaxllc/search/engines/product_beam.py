@@ -21,7 +21,7 @@ from jaxllc.search.forms.search_work import spend
 
 # Columns up to which all pairs are looked at.
 _MAX_PAIRED = 3000
-_BLOCK = 256
+_BLOCK = 64
 # Products of the same functions with other constants that go on, and that are returned.
 _ALIKE = 4
 _YIELDED = 2
@@ -115,18 +115,29 @@ class ProductSearch:
         left = query.whole * np.maximum(1.0 - share.astype(float), 0.0)
         return left, 0.5 * self.independent * np.log1p(left / len(query.rest)) + cost
 
+    def _roughly_scored(self, share: np.ndarray, query: _Query, cost: np.ndarray) -> np.ndarray:
+        """The score in single precision, by which the best of many are chosen."""
+        score = np.subtract(1.0, share, dtype=np.float32)
+        score *= np.float32(min(query.whole / len(query.rest), 1e30))
+        np.log1p(np.maximum(score, 0.0, out=score), out=score)
+        score *= np.float32(0.5 * self.independent)
+        score += cost
+        return score
+
     def _longer(self, states: Sequence[tuple[int, ...]], query: _Query) -> _Options:
         """Each state times one feature more."""
         family, cost = self.features.family, self.features.cost
         parts = []
         spend("factors", len(states) * self._unit.size * (2 + len(query.basis)))
-        for state in states:
-            scale = _scaled(query.scale * np.prod(self._unit[list(state)], axis=0))
-            share = _share(
-                self._unit @ (scale * query.rest).astype(np.float32),
-                self._squares @ (scale**2).astype(np.float32),
-                (self._unit @ (scale * d).astype(np.float32) for d in query.basis),
-            )
+        scales = np.stack(
+            [_scaled(query.scale * np.prod(self._unit[list(state)], axis=0)) for state in states]
+        )
+        shares = _share(
+            (scales * query.rest).astype(np.float32) @ self._unit.T,
+            (scales**2).astype(np.float32) @ self._squares.T,
+            ((scales * d).astype(np.float32) @ self._unit.T for d in query.basis),
+        )
+        for state, share in zip(states, shares, strict=True):
             share[np.isin(family, family[list(state)])] = 0.0
             best = _best_of_families(share, family, self.width)
             paid = cost[best] + sum(float(cost[r]) + 1.0 for r in state)
@@ -153,15 +164,23 @@ class ProductSearch:
             )
             # Of different families, and each pair once.
             share[family[rows, None] == family[later]] = 0.0
-            share[np.tri(*share.shape) > 0] = 0.0
-            left, score = self._scored(share, query, cost[rows, None] + cost[later] + 1.0)
-            count = min(10 * self.width, share.size - 1)
+            square = share[:, : len(share)]
+            square[np.tri(*square.shape) > 0] = 0.0
+            paid = (cost[rows, None] + cost[later] + 1.0).astype(np.float32)
+            count = min(4 * self.width, share.size - 1)
             flat = np.unique(
-                np.concatenate([np.argpartition(v.ravel(), count)[:count] for v in (left, score)])
+                np.concatenate(
+                    [
+                        np.argpartition(v.ravel(), count)[:count]
+                        for v in (-share, self._roughly_scored(share, query, paid))
+                    ]
+                )
             )
-            flat = flat[share.ravel()[flat] > 0]
-            pairs = first + np.column_stack(np.divmod(flat, share.shape[1]))
-            parts.append(_Options(pairs, left.ravel()[flat], score.ravel()[flat]))
+            share = share.ravel()[flat]
+            flat, share = flat[share > 0], share[share > 0]
+            left, score = self._scored(share, query, paid.ravel()[flat])
+            pairs = first + np.column_stack(np.divmod(flat, len(self._unit) - first))
+            parts.append(_Options(pairs, left, score))
         return _Options(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
     def _chosen(self, options: _Options) -> list[int]:
@@ -191,10 +210,15 @@ def product_sums(
     weight: np.ndarray,
     base: Sequence[tuple[sympy.Expr, np.ndarray]] = (),
     start: tuple[sympy.Expr, np.ndarray] | None = None,
+    constants: int | None = None,
 ) -> Iterator[sympy.Expr]:
-    """Each product with its best coefficient, beside those of the base; base, start: with their values."""
+    """Each product with its best coefficient, beside those of the base; base, start: with their values;
+    constants: decimal numbers up to which one is wanted, any by default."""
     first, values = (sympy.Integer(1), np.ones(len(target))) if start is None else start
     for product in products:
+        numbers = dictionary.constants(product.positions) + len(base) + 1
+        if constants is not None and numbers > constants:
+            continue
         parts = [first * sympy.Mul(*(dictionary.expression(p) for p in product.positions))]
         columns = [values * np.prod([dictionary.values(p) for p in product.positions], axis=0)]
         parts += [e for e, _ in base]
@@ -226,24 +250,27 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 def _share(slope: np.ndarray, size: np.ndarray, in_base: Iterable[np.ndarray]) -> np.ndarray:
     """The share of the rest that multiples of products explain, from their products with the rest, their
-    squares and their products with each direction of the base."""
-    own = size.copy()
+    squares and their products with each direction of the base; all of them are written over."""
+    least = 1e-3 * size
     for part in in_base:
-        own -= part**2
+        size -= np.square(part, out=part)
     with np.errstate(all="ignore"):
-        share = slope**2 / own
-    # Nearly in the span of the base: what is left of it is rounding.
-    share[~np.isfinite(share) | (own <= 1e-3 * size)] = 0.0
+        share = np.square(slope, out=slope)
+        share /= size
+    # Nearly in the span of the base: what is left of it is rounding; false also for what is not finite.
+    share[~((size > least) & (share < np.inf))] = 0.0
     return share
 
 
 def _best_of_families(share: np.ndarray, family: np.ndarray, count: int) -> np.ndarray:
     """Rows of the largest shares, at most _ALIKE of each family, of at most `count` families."""
-    order = np.lexsort((-share, family))
-    _, first, sizes = np.unique(family[order], return_index=True, return_counts=True)
-    rank = np.arange(len(order)) - np.repeat(first, sizes)
-    good = order[(rank < _ALIKE) & (share[order] > 0)]
-    best = good[np.argsort(-share[good], kind="stable")]
+    falling = np.argsort(-share, kind="stable")
+    falling = falling[: np.count_nonzero(share > 0)]
+    order = np.argsort(family[falling], kind="stable")
+    sizes = np.bincount(family[falling])
+    rank = np.empty(len(order), dtype=int)
+    rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    best = falling[rank < _ALIKE]
     leading = np.unique(family[best], return_index=True)[1]
     kept = family[best[np.sort(leading)[:count]]]
     return best[np.isin(family[best], kept)]

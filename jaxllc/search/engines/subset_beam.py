@@ -43,14 +43,16 @@ class Columns:
         weight: np.ndarray | float,
     ) -> None:
         order = np.argsort(family, kind="stable")
-        weighted = values[order]
-        weighted *= weight
-        size = np.sqrt(np.einsum("cn,cn->c", weighted, weighted))
+        # In single precision, so in units of the largest weight lest a square overflows.
+        relative = np.asarray(weight / np.abs(weight).max(), np.float32)
+        unit = values.astype(np.float32)[order]
+        unit *= relative
+        size = np.sqrt(np.einsum("cn,cn->c", unit, unit))
         good = np.isfinite(size) & (size > 0)
         if not good.all():
-            order, weighted, size = order[good], weighted[good], size[good]
-        weighted /= size[:, None]
-        self.unit = weighted.astype(np.float32)
+            order, unit, size = order[good], unit[good], size[good]
+        unit /= size[:, None]
+        self.unit = unit
         self.positions = positions[order]
         _, first, counts = np.unique(family[order], return_index=True, return_counts=True)
         self.first, self.counts = first, counts
@@ -233,8 +235,10 @@ def _best_pairs(
 
 def mixed(residuals: np.ndarray, scores: np.ndarray) -> list[int]:
     """Places ordered alternately by residual and by score."""
-    both = zip(np.argsort(residuals, kind="stable"), np.argsort(scores, kind="stable"), strict=True)
-    return list(dict.fromkeys(int(k) for pair in both for k in pair))
+    orders = [np.argsort(v, kind="stable") for v in (residuals, scores)]
+    both = np.stack(orders, axis=1).ravel()
+    first = np.unique(both, return_index=True)[1]
+    return both[np.sort(first)].tolist()
 
 
 def _select(remaining, score, families, width: int, per_size: int) -> list[tuple[int, int]]:

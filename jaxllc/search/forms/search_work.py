@@ -15,21 +15,22 @@ import numpy as np
 from jaxllc.running.time_limit import clock, seconds_left, time_is_over
 
 # Processor seconds of one unit on a core of x86-64, with what is done around it: `benchmarks/search_rates.py`
-# measures them, and they told the time of 36 searches within a factor of 0.72 to 1.31.
+# measures them, and they told the time of 24 searches within a factor of 0.80 to 1.15. Tapes, which go with
+# forms and steps, took nothing of their own.
 RATES = {
     # A form of an expression; a tape written for a fit; an operation on a block of samples in one step of it.
-    "forms": 2.7e-4,
-    "tapes": 5.7e-4,
-    "steps": 4.3e-6,
+    "forms": 3.0e-4,
+    "tapes": 0.0,
+    "steps": 4.9e-6,
     # A value of a feature; the same seen by one set of a beam, by one pair, by one product of factors.
-    "cells": 6.0e-8,
-    "beam": 1.6e-10,
-    "pairs": 4.2e-11,
-    "factors": 5.4e-10,
+    "cells": 4.1e-8,
+    "beam": 7.8e-11,
+    "pairs": 6.9e-11,
+    "factors": 4.0e-10,
     # A sum of features with coefficients; what a model writes about some samples; a sample in a local
     # regression, for each entry of its matrix.
-    "sums": 6.5e-4,
-    "views": 2.6e-2,
+    "sums": 9.6e-4,
+    "views": 5.3e-2,
     "neighbours": 2.5e-7,
 }
 # How many times the seconds that were asked for the clock may show before it ends a search.
@@ -97,6 +98,12 @@ def spend(kind: str, amount: float) -> None:
     work = _CURRENT.get()
     if work is not None:
         work.spend(kind, amount)
+
+
+def work_is_cut() -> bool:
+    """Whether a clock has ended the search that is under way."""
+    work = _CURRENT.get()
+    return work is not None and work.cut
 
 
 def work_is_over(deadline: float = np.inf) -> bool:

@@ -50,6 +50,7 @@ def _forms(expression: sympy.Expr) -> Iterator[Skeleton | None]:
     yield _normal(expression)
     yield _normal(expression, over_one=True)
     yield _factored(expression)
+    yield from _over_its_denominator(expression)
     if expression.has(sympy.tanh):
         yield _normal(expression.replace(sympy.tanh, lambda u: 2 * sigmoid(2 * u) - 1))
     if expression.has(sigmoid) or expression.has(sympy.exp):
@@ -169,6 +170,35 @@ def _one_wave(first: sympy.Expr, other: sympy.Expr) -> sympy.Expr | None:
         1j * (phases[1] + shift)
     )
     return sympy.Float(abs(whole)) * rest * sympy.sin(one.args[0] + sympy.Float(np.angle(whole)))
+
+
+# How far from one a coefficient is, relative to its own size, when it is tried as one.
+_UNIT = 0.1
+
+
+def _over_its_denominator(expression: sympy.Expr) -> Iterator[Skeleton]:
+    """P/Q + c as (P + c Q)/Q without what cancels nearly, and with ones for coefficients that are nearly."""
+    number, terms = expression.as_coeff_Add()
+    below = [f for f in sympy.Mul.make_args(terms) if f.is_Pow and f.exp == -1 and f.base.is_Add]
+    if number == 0 or len(below) != 1:
+        return
+    denominator = below[0].base
+    parts = [sympy.expand_mul(terms / below[0]), sympy.expand_mul(number * denominator)]
+    sizes: dict[sympy.Expr, float] = {}
+    whole: dict[sympy.Expr, float] = {}
+    for part in parts:
+        for multiple, coefficient in part.as_coefficients_dict().items():
+            if not coefficient.is_number:
+                return
+            whole[multiple] = whole.get(multiple, 0.0) + float(coefficient)
+            sizes[multiple] = sizes.get(multiple, 0.0) + abs(float(coefficient))
+    kept = {m: c for m, c in whole.items() if abs(c) > _CANCELLED * sizes[m]}
+    for unit in (0.0, _UNIT):
+        numbers = {
+            m: sympy.Integer(round(c)) if abs(abs(c) - 1) < unit else sympy.Float(c)
+            for m, c in kept.items()
+        }
+        yield as_written(sympy.Add(*(c * m for m, c in numbers.items())) / denominator)
 
 
 # How far from one a number is set to one.

@@ -62,7 +62,7 @@ def grown(
     tried: set[sympy.Expr] = set()
     polished = False
     for _ in range(rounds):
-        if not best or work_is_over():
+        if not best or work_is_over() or judge.certain(best[0]):
             break
         explained = judge.mean_square(best[0]) < ENOUGH
         if explained and polished:

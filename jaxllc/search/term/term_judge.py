@@ -21,7 +21,7 @@ from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.errors import InputError
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.refit import in_blocks, refit
-from jaxllc.search.forms.search_work import work_is_over
+from jaxllc.search.forms.search_work import work_is_cut, work_is_over
 from jaxllc.search.forms.skeleton_forms import forms
 from jaxllc.search.forms.skeletons import (
     Skeleton,
@@ -32,11 +32,15 @@ from jaxllc.search.forms.skeletons import (
     renumbered,
 )
 from jaxllc.search.forms.tapes import MAX_CONSTANTS, Tape, write_tape
-from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.forms.term_samples import SMALLEST_ERROR, Samples, scale_of
 
 # Independent errors in samples of a smooth field, and the share of what is gained below the error.
 _SMOOTH = 40.0
 _BELOW = 0.1
+# Nats above the best score from which on a misfit alone says that no pruning makes an expression the best.
+_HOPELESS = 3.0
+# Mean square in units of the error that only the term itself leaves, and constants it then has at most.
+_CERTAIN, _MOST_CERTAIN = 1e-6, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,8 @@ class TermJudge:
     ) -> None:
         self.samples, self.grammar = samples, grammar or Grammar()
         count = len(samples.values)
+        exact = 1.001 * SMALLEST_ERROR * scale_of(samples.values)
+        self.exact = bool(samples.error.max() <= exact)
         self.calibrate = independent is None
         self.set_independent(independent or _SMOOTH)
         self.closest: list[Judged] = []
@@ -136,10 +142,13 @@ class TermJudge:
 
     def score(self, skeleton: Skeleton, chi_squared: float) -> float:
         """Nats: what the samples cost given the expression, and the expression itself."""
+        return self._misfit(chi_squared) + description_length(skeleton, self.per_constant)
+
+    def _misfit(self, chi_squared: float) -> float:
+        """Nats: what the samples cost given an expression."""
         mean = chi_squared / len(self.samples.values)
         above, below = np.log(0.5 + 0.5 * max(mean, 1.0)), np.log(0.5 + 0.5 * min(mean, 1.0))
-        misfit = 0.5 * self.independent * float(above + _BELOW * below)
-        return misfit + description_length(skeleton, self.per_constant)
+        return 0.5 * self.independent * float(above + _BELOW * below)
 
     def set_independent(self, independent: float) -> None:
         """Another number of independent samples, by which scores are reckoned from now on."""
@@ -168,6 +177,13 @@ class TermJudge:
     def mean_square(self, judged: Judged) -> float:
         """Mean squared residual in units of the samples' error: 1 is as good as they can tell."""
         return judged.chi_squared / len(self.samples.values)
+
+    def certain(self, judged: Judged) -> bool:
+        """Whether a short expression leaves so little of exact samples that it is the term itself, however
+        written; of samples with errors something shorter may be the truth."""
+        most = min(_MOST_CERTAIN, len(self.samples.values) // 20)
+        short = self.exact and judged.num_constants <= most
+        return short and self.mean_square(judged) < _CERTAIN
 
     def merged(self, judged: Iterable[Judged], kept: int = 16) -> list[Judged]:
         """The best of several lists, each skeleton once."""
@@ -205,7 +221,14 @@ class TermJudge:
         current = list(best)
         active = list(range(len(current)))
         tried: set[sympy.Expr] = {j.skeleton.key for j in current}
-        while active and not work_is_over():
+        while active:
+            lowest = min(j.score for j in current)
+            active = [
+                k for k in active if self._misfit(current[k].chi_squared) < lowest + _HOPELESS
+            ]
+            if work_is_over():
+                # The best is not left with what it does not need.
+                active = [k for k in active if current[k].score <= lowest and not work_is_cut()]
             moves: list[tuple[Skeleton, str]] = []
             owner: dict[sympy.Expr, int] = {}
             for k in active:

@@ -27,6 +27,9 @@ from jaxllc.settings.names import DEFAULT_ENGINES, check_engine
 
 # The stage in which what a search needs is loaded and compiled, once in a process.
 _PREPARATION = "preparation"
+# Mean squares in units of the error: of an expression that explains the samples, and of one that leaves no
+# room for a form with more constants where an engine may imitate.
+_EXPLAINS, _ENOUGH = 1.2, 1.05
 
 
 class NothingFoundError(InputError):
@@ -197,11 +200,14 @@ def _found(
     best, plain = list(best), np.inf
     proposers = [term_engine(name) for name in engines]
     for place, proposer in enumerate(proposers):
-        explained = bool(best) and _explained(judge, best) and best[0].num_constants <= plain
-        if best and (explained or work.over):
+        enough = _EXPLAINS if plain == np.inf else _ENOUGH
+        explained = bool(best) and judge.mean_square(best[0]) < enough
+        explained = explained and best[0].num_constants <= plain
+        if best and (explained or judge.certain(best[0]) or work.over):
             break
         plain = getattr(proposer, "plain", np.inf)
-        if best and _explained(judge, best) and hasattr(proposer, "below"):
+        closely = bool(best) and judge.mean_square(best[0]) < _ENOUGH
+        if closely and hasattr(proposer, "below"):
             # Only something plainer can be better.
             proposer = proposer.below(best[0].num_constants)
         check_time()
@@ -222,7 +228,7 @@ def _found(
 
 
 def _explained(judge: TermJudge, best: Sequence[Judged]) -> bool:
-    return judge.mean_square(best[0]) < 1.2
+    return judge.mean_square(best[0]) < _EXPLAINS
 
 
 def _candidate(judge: TermJudge, judged: Judged) -> Candidate:
