@@ -398,7 +398,7 @@ def test_what_can_only_be_the_term_itself_ends_the_search(monkeypatch, noise, as
     first.plain = 1
     second = Fixed("second", "0.1*x_i")
     monkeypatch.setattr(
-        "jaxllc.symbolic.term_search.term_engine", {"first": first, "second": second}.get
+        "jaxllc.search.term.term_search.term_engine", {"first": first, "second": second}.get
     )
     samples = samples_of(lambda x, y: 1.5 * x * np.exp(-0.7 * x) + 0.5 * y, noise=noise)
     found = search_term(samples, ("first", "second"), 600.0, grammar=SMALL)
