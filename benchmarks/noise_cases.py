@@ -19,7 +19,7 @@ from scipy.integrate import solve_ivp
 
 import jaxllc
 from jaxllc.equations.expressions import evaluate
-from jaxllc.known_laws.law import KnownLaw, Range
+from jaxllc.known_laws.known_law import KnownLaw, Range
 
 NODES = (12, 30)
 MEAN_IN_DEGREE = 3.0

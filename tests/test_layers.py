@@ -47,7 +47,7 @@ DOORS = {
         "search.laws.sum_proposals",
         "search.second_look.look",
     },
-    "known_laws.law": {"dynamics.integrate", "dynamics.vector_field"},
+    "known_laws.known_law": {"dynamics.integrate", "dynamics.vector_field"},
     "law.trajectories_of_law": {"dynamics.integrate", "dynamics.vector_field"},
     "search.engines.pretrained": {"pretrained.shipped"},
 }

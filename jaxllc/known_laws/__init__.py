@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from jaxllc.errors import InputError, nearest_match, quoted
 from jaxllc.known_laws import chaos, ecology, epidemics, genes, neurons, oscillators, signaling
-from jaxllc.known_laws.law import KnownLaw
+from jaxllc.known_laws.known_law import KnownLaw
 
 __all__ = ["KnownLaw", "get", "names"]
 

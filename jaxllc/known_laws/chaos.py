@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxllc.known_laws.law import KnownLaw
+from jaxllc.known_laws.known_law import KnownLaw
 
 
 def _rossler(name: str, frequency: str, coupling: str, **options: object) -> KnownLaw:

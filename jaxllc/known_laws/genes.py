@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxllc.known_laws.law import KnownLaw
+from jaxllc.known_laws.known_law import KnownLaw
 
 
 def _gene(name: str, self_power: int) -> KnownLaw:

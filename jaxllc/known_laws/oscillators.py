@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import pi
 
-from jaxllc.known_laws.law import KnownLaw
+from jaxllc.known_laws.known_law import KnownLaw
 
 LAWS = (
     KnownLaw(

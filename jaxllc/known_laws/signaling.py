@@ -8,7 +8,7 @@ linear up to 1/2, and saturating towards 1 above, as Michaelis-Menten kinetics d
 
 from __future__ import annotations
 
-from jaxllc.known_laws.law import KnownLaw
+from jaxllc.known_laws.known_law import KnownLaw
 
 
 def mml(z: str) -> str:

@@ -22,7 +22,7 @@ from jaxllc.dynamics.vector_field import Features, VectorField
 HIDDEN_SCALE = 2.0  # of the random kernel, over the root of the number of inputs
 
 
-class Constant(nnx.Variable):
+class FixedWeights(nnx.Variable):
     """An array of the field that is not fitted."""
 
 
@@ -66,8 +66,8 @@ class StandardisedField(nnx.Module, VectorField):
     A subclass sets variables, feature_names, input_mean, input_std, self_part and interaction_part.
     """
 
-    input_mean: Constant
-    input_std: Constant
+    input_mean: FixedWeights
+    input_std: FixedWeights
     self_part: Any
     interaction_part: Any
 
@@ -108,8 +108,8 @@ class NeuralVectorField(StandardisedField):
     ):
         self.variables = tuple(variables)
         self.feature_names = tuple(feature_names)
-        self.input_mean = Constant(jnp.asarray(input_mean))
-        self.input_std = Constant(jnp.asarray(input_std))
+        self.input_mean = FixedWeights(jnp.asarray(input_mean))
+        self.input_std = FixedWeights(jnp.asarray(input_std))
         self_key, interaction_key = jax.random.split(key)
         num_inputs, num_outputs = len(input_mean), len(self.variables)
         self.self_part = SelfTerm(num_inputs, width, num_outputs, self_key)

@@ -14,7 +14,7 @@ from jaxllc.errors import check_path
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_line, confidence_of, intervals_of, percent
 from jaxllc.law.report.equations import equations_html
-from jaxllc.law.report.figures import FIGURE_NAMES, LawFigure, figures_of
+from jaxllc.law.report.law_figures import FIGURE_NAMES, LawFigure, figures_of
 from jaxllc.law.report.page import cards, code, figure_html, page, paragraphs, section, table
 from jaxllc.law.skill import CONSTANT, NO_CHANGE
 from jaxllc.law.writing.law_tables import pareto_table

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxllc.law.report.figures import LawFigure
+    from jaxllc.law.report.law_figures import LawFigure
 
 _STYLE = """
 :root { color-scheme: light; --ink: #1b1f24; --soft: #5c6670; --line: #e2e6ea; --accent: #0072b2; }
