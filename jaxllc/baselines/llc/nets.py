@@ -25,7 +25,7 @@ from flax import nnx
 
 from jaxllc.baselines.llc.derivatives import Rates
 from jaxllc.data.message_passing import Graph, graph_of, pass_messages
-from jaxllc.neural.neural_terms import Constant, StandardisedField
+from jaxllc.neural.neural_terms import FixedWeights, StandardisedField
 from jaxllc.running.waiting import computed
 from jaxllc.settings.llc_settings import RoadSettings
 
@@ -55,7 +55,10 @@ class SelfNet(nnx.Module):
     """f, in the units of the rates."""
 
     def __init__(self, sizes: Sequence[int], scale: np.ndarray, rngs: nnx.Rngs):
-        self.net, self.scale = Perceptron(sizes, rngs), Constant(jnp.asarray(scale, jnp.float32))
+        self.net, self.scale = (
+            Perceptron(sizes, rngs),
+            FixedWeights(jnp.asarray(scale, jnp.float32)),
+        )
 
     def __call__(self, inputs: jax.Array) -> jax.Array:
         return self.net(inputs) * self.scale[...].reshape((1,) * (inputs.ndim - 1) + (-1,))
@@ -70,7 +73,7 @@ class InteractionNet(nnx.Module):
         self.both = Perceptron([2 * own, hidden[0], last], rngs)
         sizes = [own, *hidden, rank * last]
         self.receiver, self.sender = Perceptron(sizes, rngs), Perceptron(sizes, rngs)
-        self.scale = Constant(jnp.asarray(scale, jnp.float32))
+        self.scale = FixedWeights(jnp.asarray(scale, jnp.float32))
 
     def __call__(self, inputs: jax.Array) -> jax.Array:
         z_i, z_j = jnp.split(inputs, 2, axis=-1)
@@ -98,8 +101,8 @@ class MatchedField(StandardisedField):
         key: jax.Array,
     ):
         self.variables, self.feature_names = tuple(variables), tuple(feature_names)
-        self.input_mean = Constant(jnp.asarray(input_mean, jnp.float32))
-        self.input_std = Constant(jnp.asarray(input_std, jnp.float32))
+        self.input_mean = FixedWeights(jnp.asarray(input_mean, jnp.float32))
+        self.input_std = FixedWeights(jnp.asarray(input_std, jnp.float32))
         rngs = nnx.Rngs(key)
         sizes = [len(input_mean), *[settings.width] * settings.hidden, len(self.variables)]
         self.self_part = SelfNet(sizes, rate_scale, rngs)
