@@ -32,9 +32,8 @@ from jaxllc.errors import (
 from jaxllc.files.output_file import made_folder
 from jaxllc.self_pruning.scorable import unscored_note
 from jaxllc.self_pruning.study_arguments import check_part, checked_penalties, checked_seeds
-from jaxllc.signaling.arguments import conditions_of, prior_of
-from jaxllc.signaling.data.conditions import Conditions
-from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.data.conditions import Conditions, conditions_of
+from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.spurious_edges import KINDS, SIGNS, add_spurious_edges, is_spurious
 from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of

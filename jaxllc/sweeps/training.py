@@ -22,12 +22,11 @@ from jaxllc.errors import (
 )
 from jaxllc.files.output_file import remove_leftovers
 from jaxllc.running.waiting import Pace, computed
-from jaxllc.signaling.arguments import conditions_of, prior_of
 from jaxllc.signaling.data.condition_notes import once
-from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.data.conditions import Conditions, conditions_of
 from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
 from jaxllc.signaling.model.steady_state import Solver
-from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.settings import SettingsLike, settings_of
 from jaxllc.signaling.training.train import dtype, history_rows, most_epochs

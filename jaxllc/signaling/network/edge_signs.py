@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,7 @@ from jaxllc.signaling.network.sign_words import (
     sign_of_number,
     sign_of_word,
 )
-
-if TYPE_CHECKING:
-    from jaxllc.tables.table import Table
+from jaxllc.tables.table import Table
 
 _WEIGHTED = ("mor", "mode_of_regulation", "mode", "modes")
 _TRUTH = {
