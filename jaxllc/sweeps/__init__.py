@@ -28,7 +28,7 @@ _HOMES = {
     "Grid": "grids",
     "Integers": "grids",
     "LogUniform": "grids",
-    "Outcome": "runner",
+    "Outcome": "work",
     "Snapshots": "snapshots",
     "SweepResult": "runner",
     "TrainedMember": "figures",

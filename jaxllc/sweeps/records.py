@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import jaxllc
 from jaxllc.errors import InputError, check_path
 from jaxllc.files.file_values import number, plain, text
 from jaxllc.files.json_lines import append_lines, read_rows
@@ -167,8 +168,6 @@ def check_names(point: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
 def versions() -> dict[str, str]:
     """The versions that a row names."""
     import jax
-
-    import jaxllc
 
     return {
         "jaxllc": jaxllc.__version__,

@@ -44,9 +44,10 @@ from jaxllc.sweeps.devices.vmapped import (
 from jaxllc.sweeps.figures import TrainedMember, error_of, outcome_of
 from jaxllc.sweeps.grids import GridLike, Point, grid_of, key_of
 from jaxllc.sweeps.members import Member, Problem, members_of, number_format
-from jaxllc.sweeps.runner import Outcome, Progress, SweepResult, name_of, sweep
+from jaxllc.sweeps.runner import Progress, SweepResult, name_of, sweep
 from jaxllc.sweeps.snapshot_epochs import checked_snapshots
 from jaxllc.sweeps.snapshots import Snapshots, snapshot_name, write_snapshots
+from jaxllc.sweeps.work import Outcome
 
 
 def train_sweep(
