@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 
 from jaxllc.errors import InputError, listed
 from jaxllc.signaling.network.edge_columns import EdgeColumns, check_columns, column_key
@@ -29,6 +28,8 @@ def signs_of(
     table: Table, columns: EdgeColumns, count: int
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Which rows stimulate and which inhibit, bool (R,), and notes."""
+    import pandas as pd
+
     if columns.flags:
         stimulation, inhibition = (flags_of(table, name) for name in columns.flags)
         return stimulation, inhibition, []
@@ -84,6 +85,8 @@ def _mapped(
     mend: str,
 ) -> np.ndarray:
     """The number of each cell, int (R,); a cell whose value is None raises InputError."""
+    import pandas as pd
+
     codes, found = pd.factorize(cells)
     values = [value(cell) for cell in found]
     if None in values:
