@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from jaxllc.self_pruning import separation
-from jaxllc.self_pruning.study import StudyModel
+from jaxllc.self_pruning.study_model import StudyModel
 
 
 def planted_model(prior, spurious, *, signs=None, held_out=True, penalties=None, seed=0):

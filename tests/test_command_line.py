@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_written_stops_before_the_work(
         raise AssertionError("the long work began")
 
     monkeypatch.setattr("jaxllc.commands.discover.discover", unreachable)
-    monkeypatch.setattr("jaxllc.discovery.entry.discover", unreachable)
+    monkeypatch.setattr("jaxllc.commands.demo.discover", unreachable)
     files = [tables / "states.csv", tables / "edges.csv"] if command == "discover" else []
     assert "file" in bad([command, *files, "--out", tmp_path / "file" / "out"])
     if os.geteuid() != 0:  # no folder is closed to root

@@ -3,18 +3,22 @@
 import argparse
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import jaxllc
-from jaxllc import commands
-from jaxllc.commands import elapsed
+from jaxllc.commands import COMMANDS, elapsed
 from jaxllc.commands.command_line import main
+from jaxllc.commands.common_arguments import add_common_arguments
 from jaxllc.commands.progress import _FLAGS
 
 _PACKAGE = Path(jaxllc.__file__).parent
@@ -22,21 +26,53 @@ _PACKAGE = Path(jaxllc.__file__).parent
 _ELSEWHERE = {"pretrained", "published_road", "cluster.py", "page.py"}
 
 
-def _parsers(modules=None):
+def _parsers(table=COMMANDS):
     """{file of a command: its options}, of every command."""
-    from jaxllc.commands.command_line import _add_common_arguments
-
     found = {}
-    for _, module in modules or commands.modules():
-        if hasattr(module, "modules"):
-            found |= _parsers(module.modules())
+    for command in table:
+        module = command.module()
+        if hasattr(module, "COMMANDS"):
+            found |= _parsers(module.COMMANDS)
             continue
         parser = argparse.ArgumentParser()
         module.add_arguments(parser)
-        _add_common_arguments(parser)
+        add_common_arguments(parser)
         options = {flag for action in parser._actions for flag in action.option_strings}
         found[Path(module.__file__).name] = options
     return found
+
+
+def _every(table=COMMANDS):
+    """Every command and group of commands."""
+    for command in table:
+        yield command
+        yield from _every(getattr(command.module(), "COMMANDS", ()))
+
+
+def test_the_help_of_a_command_is_the_first_line_of_its_module():
+    helps = {command.path: command.help for command in _every()}
+    assert len(helps) == 8
+    assert helps == {path: import_module(path).__doc__.splitlines()[0] for path in helps}
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["signaling", "--help"], ["--version"]], ids=" ".join
+)
+def test_help_comes_without_loading_what_commands_need(words):
+    program = (
+        "import sys; from jaxllc.commands.command_line import main; main(sys.argv[1:]); "
+        "print('loaded', *{'jax', 'numpy', 'pandas', 'scipy', 'sympy'} & {*sys.modules})"
+    )
+    root = str(_PACKAGE.parent)
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.splitlines()[-1] == "loaded"
+    assert len(ended.stdout.splitlines()) > 1
 
 
 def _named_options():
@@ -187,7 +223,7 @@ def test_what_a_process_took_before_its_command_counts():
 def test_figures_are_drawn_once_and_no_simulation_is_compiled(found_law, tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
-    from jaxllc.commands.output import write_law_files
+    from jaxllc.commands.law_output import write_law_files
 
     def simulate(*_, **__):
         raise AssertionError("the states of the fit are at hand")

@@ -100,8 +100,8 @@ def test_drawn_features_are_not_lost(tables, tmp_path, capsys):
 def test_seeds_come_from_a_file_of_settings_unless_given(tmp_path):
     from argparse import Namespace
 
-    from jaxllc.commands.command_line import DEFAULT_SEED
-    from jaxllc.commands.signaling.group import seeds_of
+    from jaxllc.commands.common_arguments import DEFAULT_SEED
+    from jaxllc.commands.signaling.settings_arguments import seeds_of
     from jaxllc.errors import InputError
 
     path = tmp_path / "settings.json"

@@ -62,7 +62,7 @@ def test_an_interrupted_validation_keeps_its_records(
         records.write_text("a record\n")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxllc.signaling.training.cross_validation.cross_validate", interrupted)
+    monkeypatch.setattr("jaxllc.commands.signaling.cross_validate.cross_validate", interrupted)
     assert signaling("cross-validate", *tables(toy_tables), "--out", tmp_path / "out") == 130
     assert "records.jsonl" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["records.jsonl"]
@@ -87,7 +87,7 @@ def test_folds_and_seeds_reach_the_validation(
         given.append((folds, tuple(seeds)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxllc.signaling.training.cross_validation.cross_validate", stop)
+    monkeypatch.setattr("jaxllc.commands.signaling.cross_validate.cross_validate", stop)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folds.csv").write_text("fold,condition\n1,none\n1,both\n2,half\n")
     assert signaling("cross-validate", *tables(toy_tables), "--out", "out", *words) == 130
@@ -110,7 +110,7 @@ def test_folds_and_seeds_reach_the_validation(
     ids=str,
 )
 def test_bad_arguments_get_one_sentence(bad, toy_tables, tmp_path, monkeypatch, words, named):
-    monkeypatch.setattr("jaxllc.signaling.training.cross_validation.cross_validate", unreachable)
+    monkeypatch.setattr("jaxllc.commands.signaling.cross_validate.cross_validate", unreachable)
     out = tmp_path / "out"
     assert named in bad(["signaling", "cross-validate", *tables(toy_tables), "--out", out, *words])
     assert not out.exists()

@@ -100,7 +100,7 @@ def test_every_choice_reaches_the_study(toy_tables, tmp_path, monkeypatch):
         asked.update(more, l2=l2, seeds=seeds, spurious_edges=spurious_edges)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxllc.self_pruning.study.self_pruning_study", study)
+    monkeypatch.setattr("jaxllc.commands.signaling.self_prune.self_pruning_study", study)
     words = [
         "--l2", 0.5, "--l1", 0.1, 0.2, "--seeds", "4,2", "--spurious-edges", 9, "--kind",
         "degree_preserving", "--signs", "like_prior", "--seeds-per-network", 2, "--held-out", 0,
@@ -124,7 +124,7 @@ def test_without_flags_it_is_the_published_protocol(toy_tables, tmp_path, monkey
         asked.update(more, l2=l2, seeds=list(seeds), spurious_edges=spurious_edges)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxllc.self_pruning.study.self_pruning_study", study)
+    monkeypatch.setattr("jaxllc.commands.signaling.self_prune.self_pruning_study", study)
     signaling("self-prune", *tables(toy_tables), "--out", tmp_path / "out")
     assert asked["l2"] == [1e-6, 1e-5, 1e-4]
     assert asked["l1"] is None
@@ -262,8 +262,8 @@ def test_pruned_networks_are_trained_on_the_cluster_too(pruned, toy_tables, tmp_
         asked.update(more, fractions=fractions)
         raise ConnectionError("the scheduler of the cluster is gone")
 
-    monkeypatch.setattr("jaxllc.sweeps.devices.cluster.check_cluster", lambda cluster: None)
-    monkeypatch.setattr("jaxllc.self_pruning.pruned_models.retrained_curves", gone)
+    monkeypatch.setattr("jaxllc.sweeps.runner.check_cluster", lambda cluster: None)
+    monkeypatch.setattr("jaxllc.commands.signaling.self_prune.retrained_curves", gone)
     words = [*WORDS, "--retrain", 0.2, "--cluster", "local:2"]
     # All models are done, so that no worker is started.
     assert signaling("self-prune", *tables(toy_tables), "--out", tmp_path / "out", *words) == 2

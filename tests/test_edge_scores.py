@@ -10,7 +10,7 @@ from jaxllc.errors import InputError
 from jaxllc.self_pruning import scoring
 from jaxllc.self_pruning.score_figures import plot_scores
 from jaxllc.self_pruning.separation import auroc
-from jaxllc.self_pruning.study import StudyModel
+from jaxllc.self_pruning.study_model import StudyModel
 from jaxllc.signaling.model.synthetic import synthetic_problem
 from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.network.spurious_edges import add_spurious_edges, is_spurious

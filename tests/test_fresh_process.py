@@ -15,7 +15,7 @@ import jaxllc
 from jaxllc.errors import InputError
 from jaxllc.sweeps.devices.fresh_process import fresh_process
 from jaxllc.sweeps.devices.packed_work import packed, unpacked
-from jaxllc.sweeps.runner import Outcome, Work
+from jaxllc.sweeps.work import Outcome, Work
 
 
 def work_of(function):
@@ -71,4 +71,6 @@ def test_no_other_part_packs_or_unpacks_objects():
     folder = Path(jaxllc.__file__).parent
     uses = re.compile(r"^\s*(import|from) (cloud)?pickle|allow_pickle=True", re.MULTILINE)
     users = [path for path in folder.rglob("*.py") if uses.search(path.read_text(encoding="utf-8"))]
-    assert [path.relative_to(folder).as_posix() for path in users] == ["sweeps/packed_work.py"]
+    assert [path.relative_to(folder).as_posix() for path in users] == [
+        "sweeps/devices/packed_work.py"
+    ]

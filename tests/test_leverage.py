@@ -7,7 +7,7 @@ from scipy.stats import norm, spearmanr
 
 from jaxllc.self_pruning import leverage
 from jaxllc.self_pruning.separation import auroc
-from jaxllc.self_pruning.study import StudyModel
+from jaxllc.self_pruning.study_model import StudyModel
 from jaxllc.signaling import SignalingSettings, add_spurious_edges, is_spurious, simulate_conditions
 from jaxllc.signaling.model.synthetic import synthetic_problem
 from jaxllc.sweeps.members import Problem

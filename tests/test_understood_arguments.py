@@ -8,7 +8,9 @@ import pytest
 
 from jaxllc.errors import InputError
 from jaxllc.signaling import Conditions, SignalingModel, SignalingSettings, preset, train
-from jaxllc.signaling.arguments import conditions_of, folds_of, prior_of
+from jaxllc.signaling.data.conditions import conditions_of
+from jaxllc.signaling.data.folds import folds_of
+from jaxllc.signaling.network.prior_network import prior_of
 from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.settings import settings_of
 from jaxllc.sweeps import grid, points, sweep

@@ -22,12 +22,16 @@ import threading
 import time
 import warnings
 from collections.abc import Sequence
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any, NoReturn
 
+import jaxllc
+from jaxllc.commands import COMMANDS, Command
+from jaxllc.commands.common_arguments import add_common_arguments
+from jaxllc.commands.elapsed import process_age
+from jaxllc.commands.exit_codes import BAD_INPUT, FAILED, INTERRUPTED, OK
+from jaxllc.commands.progress import say
 from jaxllc.errors import InputError, nearest_match
-
-OK, FAILED, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _EPILOG = """exit codes: 0 it worked; 1 unexpected failure; 2 input that cannot be used;
 3 a simulation or a training diverged, a steady state was not reached or no law was found that can be
@@ -54,10 +58,10 @@ def main(arguments: Sequence[str] | None = None, age: float = 0.0) -> int:
             # Warnings of libraries are for programmers; what a user must know is printed as a sentence.
             warnings.simplefilter("ignore")
         try:
+            _interrupt_on_termination()
             options = _parser(words).parse_args(words)
             options.words = words
             options.begun = begun
-            _interrupt_on_termination()
             code = int(options.run(options))
             if sys.stdout is not None:  # it is None where it was closed, as by >&-
                 sys.stdout.flush()  # where it is full, that is said
@@ -98,8 +102,6 @@ def _fault(error: Exception, wants_traceback: bool) -> int:
 
 def console() -> int:
     """The command of the console: `main`, and an exit code of 130 wherever the interrupt struck."""
-    from jaxllc.commands.elapsed import process_age
-
     code = main(age=process_age())
     if code == INTERRUPTED or getattr(sys.modules.get("jaxllc.running.waiting"), "lost", False):
         # An interrupt that passed through exec(), as in an import, would end the process by the signal; and
@@ -112,15 +114,11 @@ def console() -> int:
 
 
 def _say(sentence: str, code: int) -> int:
-    from jaxllc.commands.progress import say
-
     say(sentence)
     return code
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    from jaxllc import commands
-
     parser = _Parser(
         prog="jaxllc",
         description="Discover the law of networked dynamics, as an equation a person can read.",
@@ -129,42 +127,45 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    _add_commands(parser, commands.modules(), list(words))
+    _add_commands(parser, COMMANDS, list(words))
     return parser
 
 
 def _add_commands(
     parser: argparse.ArgumentParser,
-    modules: Sequence[tuple[str, ModuleType]],
+    commands: Sequence[Command],
     words: Sequence[str],
     group: str = "",
 ) -> None:
-    """A sub-command for each module; one that has `modules()` itself is a group of commands.
+    """A sub-command for each command, of which the chosen one is loaded and gets its arguments.
 
-    words: what is left of the command line, so that a command that is not there gets its sentence.
+    words: what is left of the command line. A command that is not there gets its sentence; a module that has
+    COMMANDS itself is a group of commands.
     """
     subparsers = parser.add_subparsers(
         dest=f"{group}command", metavar="COMMAND", parser_class=_Parser, required=True
     )
     place = next((n for n, word in enumerate(words) if not word.startswith("-")), None)
     given = None if place is None else words[place]
-    for name, module in modules:
+    for command in commands:
         subparser = subparsers.add_parser(
-            name,
-            help=(module.__doc__ or "").splitlines()[0],
-            description=module.__doc__,
+            command.name,
+            help=command.help,
             epilog=_EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        if hasattr(module, "modules"):
-            left = words[place + 1 :] if place is not None and given == name else ()
-            _add_commands(subparser, module.modules(), left, f"{group}{name} ")
+        if place is None or command.name != given:
+            continue
+        module = command.module()
+        subparser.description = module.__doc__
+        if hasattr(module, "COMMANDS"):
+            _add_commands(subparser, module.COMMANDS, words[place + 1 :], f"{group}{command.name} ")
             continue
         module.add_arguments(subparser)
-        _add_common_arguments(subparser)
+        add_common_arguments(subparser)
         subparser.set_defaults(run=module.run)
-    known = [name for name, _ in modules]
+    known = [command.name for command in commands]
     if given is not None and given not in known:
         raise InputError(
             f"there is no command {f'{group}{given}'!r}{nearest_match(given, known)}; "
@@ -172,40 +173,10 @@ def _add_commands(
         )
 
 
-def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    common = parser.add_argument_group("common options")
-    common.add_argument(
-        "--seed",
-        type=_seed,
-        default=DEFAULT_SEED,
-        metavar="N",
-        help="random seed; the same seed gives the same result (0)",
-    )
-    common.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    common.add_argument("--quiet", action="store_true", help="no progress and no remarks on stderr")
-    common.add_argument("--traceback", action="store_true", help="show where a failure happened")
-
-
-def _seed(text: str) -> int:
-    value = int(text) if text.isdecimal() else -1
-    if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
-    return value
-
-
-class _DefaultSeed(int):
-    """The seed where none is given: another default may take its place."""
-
-
-DEFAULT_SEED = _DefaultSeed(0)
-
-
 class _Version(argparse.Action):
     """Prints the version; it is looked up only when asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        import jaxllc
-
         print(f"jaxllc {jaxllc.__version__}")
         parser.exit(OK)
 

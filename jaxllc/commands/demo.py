@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from jaxllc import generators, known_laws, plotting
 from jaxllc.commands.discover import said_trusted
 from jaxllc.commands.elapsed import seconds_line, with_total
-from jaxllc.commands.output import law_record, output_folder, print_json, write_law_files
+from jaxllc.commands.law_output import law_record, write_law_files
+from jaxllc.commands.output import output_folder, print_json
 from jaxllc.commands.progress import StageProgress
+from jaxllc.data.inputs import match
+from jaxllc.data.network import Network
+from jaxllc.data.readers import read_edges, read_states
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.discovery.entry import discover
+from jaxllc.equations.equation import Equation
+from jaxllc.equations.expressions import parse
 from jaxllc.errors import InputError
+from jaxllc.known_laws import KnownLaw
+from jaxllc.law.forecast import relative_error
+from jaxllc.law.law import Law
+from jaxllc.law.report import LawFigure
+from jaxllc.law.writing.law_text import digits_for, equation_line
+from jaxllc.metrics import adjusted_r2, skeleton_equal, worst_coefficient_error
 from jaxllc.running.stage_clock import stage_clock
-
-if TYPE_CHECKING:
-    from jaxllc.data.network import Network
-    from jaxllc.data.trajectories import Trajectories
-    from jaxllc.known_laws import KnownLaw
-    from jaxllc.law.law import Law
 
 LAW = "epidemic"
 NODES, ATTACHMENTS, TIMES, NOISE_DB = 100, 3, 101, 40.0
@@ -46,12 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate, write, read back, discover, compare."""
-    from jaxllc import generators, known_laws, plotting
-    from jaxllc.data.inputs import match
-    from jaxllc.data.readers import read_edges, read_states
-    from jaxllc.discovery.entry import discover
-    from jaxllc.law.report import LawFigure
-
     if options.nodes < _FEWEST_NODES:
         raise InputError(f"--nodes is {options.nodes}, but the demo needs at least {_FEWEST_NODES}")
     known = known_laws.get(LAW)
@@ -98,9 +101,6 @@ def _comparison(
     law: Law, known: KnownLaw, observed: Trajectories, predicted: Trajectories
 ) -> dict[str, Any]:
     """Found against true: form, constants, and states that the discovery has not seen."""
-    from jaxllc.law.forecast import relative_error
-    from jaxllc.metrics import adjusted_r2, skeleton_equal, worst_coefficient_error
-
     (error,) = relative_error([predicted.states], [observed]).values()
     return {
         "same_form": skeleton_equal(law, known),
@@ -122,9 +122,6 @@ def _print(
     options: argparse.Namespace,
 ) -> None:
     import sympy
-
-    from jaxllc.equations.equation import Equation
-    from jaxllc.law.writing.law_text import equation_line
 
     unseen = comparison["unseen_network"]
     print(
@@ -159,9 +156,6 @@ def _print(
 def _constants_beside_truth(law: Law, known: KnownLaw) -> str:
     """A line for each constant: its term, value with standard error, and the true value."""
     import sympy
-
-    from jaxllc.equations.expressions import parse
-    from jaxllc.law.writing.law_text import digits_for
 
     rows = []
     for c in law.constants:

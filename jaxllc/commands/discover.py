@@ -11,28 +11,24 @@ import argparse
 from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jaxllc.commands.command_line import INTERRUPTED
 from jaxllc.commands.elapsed import seconds_line, with_total
-from jaxllc.commands.output import (
-    law_record,
-    output_folder,
-    print_json,
-    write_law_files,
-    write_settings,
-)
+from jaxllc.commands.exit_codes import INTERRUPTED
+from jaxllc.commands.law_output import law_record, write_law_files
+from jaxllc.commands.output import output_folder, print_json, write_settings
 from jaxllc.commands.prior_arguments import PRIOR, add_prior_arguments, prior_of
 from jaxllc.commands.progress import StageProgress, say, with_flags
+from jaxllc.data.inputs import match
+from jaxllc.data.network import Network
+from jaxllc.data.readers import read_edges, read_features, read_states
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.discovery.entry import discover
+from jaxllc.law.forecast import Forecast, hold_out
+from jaxllc.law.forecast import forecast as run_on
+from jaxllc.law.law import Law
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.settings.discover_settings import DiscoverSettings
-
-if TYPE_CHECKING:
-    from jaxllc.data.network import Network
-    from jaxllc.data.trajectories import Trajectories
-    from jaxllc.law.forecast import Forecast
-    from jaxllc.law.law import Law
 
 _HELP = {
     "engines": "search engines, separated by commas, asked in this order: pretrained, sparse, operon, pysr",
@@ -119,8 +115,6 @@ def run(options: argparse.Namespace) -> int:
         runs, network = read_tables(options)
         fitted, late = runs, None
         if options.hold_out is not None:
-            from jaxllc.law.forecast import hold_out
-
             fitted, late = hold_out(runs, options.hold_out)
         seconds: dict[str, float] = {}
         with StageProgress(options.quiet) as progress:
@@ -130,8 +124,6 @@ def run(options: argparse.Namespace) -> int:
                 )
             forecast = None
             if late is not None and law.finished:
-                from jaxllc.law.forecast import forecast as run_on
-
                 progress("forecast")
                 with stage_clock(seconds, "forecast"):
                     forecast = run_on(law, fitted, late, network)
@@ -163,9 +155,6 @@ def _settings_record(options: argparse.Namespace, law: Law) -> dict[str, Any]:
 
 def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network]:
     """The runs with their node features, and the network in the same order of nodes."""
-    from jaxllc.data.inputs import match
-    from jaxllc.data.readers import read_edges, read_features, read_states
-
     runs = read_states(options.states)
     network = read_edges(options.edges, signed=options.signed)
     if options.undirected:

@@ -1,4 +1,4 @@
-"""What a command leaves behind: folders checked before the long work, the files of a law, JSON."""
+"""What a command leaves behind: folders checked before the long work, states, settings, JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +25,6 @@ from jaxllc.files.output_lock import LOCK, locked
 
 if TYPE_CHECKING:
     from jaxllc.data.trajectories import Trajectories
-    from jaxllc.law.forecast import Forecast
-    from jaxllc.law.law import Law
-    from jaxllc.law.report import LawFigure
 
 
 @contextmanager
@@ -89,40 +85,6 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
-def write_law_files(
-    law: Law,
-    folder: Path,
-    forecast: Forecast | None = None,
-    known: Any = None,
-    more: Sequence[LawFigure] = (),
-) -> list[Path]:
-    """law.json, constants.csv, pareto.csv, report.html and a PNG for each figure, each whole or not at all.
-
-    more: figures that stand before the law's own. A law of an interrupted search goes without report and
-    figures, which would keep the user waiting; those of a law that was here before are removed.
-    """
-    from jaxllc.law.report import FIGURE_NAMES, figures_of, write_report
-
-    written = [folder / "law.json", folder / "constants.csv", folder / "pareto.csv"]
-    law.save(written[0])
-    for path, frame in zip(written[1:], (law.constants_table(), law.pareto_table()), strict=True):
-        with output_file(path) as temporary:
-            frame.to_csv(temporary, index=False)
-    report = folder / "report.html"
-    if not law.finished:
-        for path in (report, *(folder / f"{name}.png" for name in FIGURE_NAMES)):
-            path.unlink(missing_ok=True)
-        return written
-    figures = [*more, *figures_of(law, forecast, known)]
-    for figure in figures:
-        path = folder / f"{figure.name}.png"
-        with output_file(path) as temporary:
-            temporary.write_bytes(figure.png())
-        written.append(path)
-    write_report(law, report, forecast=forecast, known=known, figures=figures)
-    return [*written, report]
-
-
 def write_settings(settings: Mapping[str, Any], folder: Path) -> Path:
     """settings.json: what a run was told, its seed included."""
     path = folder / "settings.json"
@@ -144,35 +106,6 @@ def write_states(runs: Sequence[Trajectories], path: Path) -> None:
         frame.insert(0, "run", number)
     with output_file(path) as temporary:
         pd.concat(frames).to_csv(temporary, index=False)
-
-
-def law_record(law: Law) -> dict[str, Any]:
-    """A law as plain data for `--json`; equations are text that `jaxllc.load_law` files also hold."""
-    from jaxllc.law.writing.law_text import unobjected
-
-    equations = {}
-    for variable, equation in law.equations.items():
-        self_term, interaction_term = equation.to_text()
-        equations[variable] = {"self_term": self_term, "interaction_term": interaction_term}
-    return {
-        "text": str(law),
-        "latex": law.latex(),
-        "equations": equations,
-        "constants": law.constants_table().to_dict("records"),
-        "snapped": unobjected(law) or None,
-        "confidence": None if law.confidence is None else asdict(law.confidence),
-        "rivals": [asdict(rival) for rival in law.rivals],
-        "pareto": law.pareto_table().to_dict("records"),
-        "adjusted_r2": law.adjusted_r2,
-        "skill": law.skill,
-        "noise": law.noise,
-        "converged": law.converged,
-        "trusted": law.trusted,
-        "doubt": law.doubt,
-        "notes": list(law.notes),
-        "seconds": law.seconds,
-        "settings": law.settings,
-    }
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -10,19 +10,22 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from jaxllc import known_laws
 from jaxllc.commands.output import check_output_file, print_json, print_of, write_states
 from jaxllc.commands.progress import say
+from jaxllc.data.network import Network
+from jaxllc.data.readers import read_edges, read_features
+from jaxllc.data.reverse_edges import listed_once, listed_once_sentence
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.dynamics.integrate import simulate
 from jaxllc.errors import InputError, nearest_match
-from jaxllc.files.output_file import is_stream
-
-if TYPE_CHECKING:
-    from jaxllc.data.network import Network
-    from jaxllc.data.trajectories import Trajectories
-    from jaxllc.known_laws import KnownLaw
+from jaxllc.files.output_file import is_stream, output_file
+from jaxllc.known_laws import KnownLaw
+from jaxllc.law.law import load_law
 
 _DEFAULT_TIMES = (0.0, 10.0, 101)
 _MOST_TIMES = 1_000_000
@@ -127,10 +130,6 @@ def _range(text: str) -> tuple[float, float]:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate and write; 3 if a run diverged or stalled, which is said once."""
-    from jaxllc.data.readers import read_edges
-    from jaxllc.data.reverse_edges import listed_once, listed_once_sentence
-    from jaxllc.dynamics.integrate import simulate
-
     target = check_output_file(options.out, options.json)
     law = _find_law(options.law)
     network = read_edges(options.network, signed=options.signed)
@@ -218,9 +217,6 @@ class _SimulatedLaw:
 
 
 def _find_law(name: str) -> _SimulatedLaw:
-    from jaxllc import known_laws
-    from jaxllc.law.law import load_law
-
     if name in known_laws.names():
         known = known_laws.get(name)
         return _SimulatedLaw(known.vector_field(), known)
@@ -235,8 +231,6 @@ def _find_law(name: str) -> _SimulatedLaw:
 def _features(
     options: argparse.Namespace, law: _SimulatedLaw, network: Network
 ) -> dict[str, np.ndarray]:
-    from jaxllc.data.readers import read_features
-
     if options.features is not None:
         return read_features(options.features, names=network.names)
     needed = law.field.feature_names
@@ -259,8 +253,6 @@ def _initial_states(
     if options.initial is not None:
         if options.initial_range is not None or options.runs > 1:
             raise InputError("give either --initial or random initial states, not both")
-        from jaxllc.data.readers import read_features
-
         columns = read_features(options.initial, names=network.names)
         for name in variables:
             if name not in columns:
@@ -282,8 +274,6 @@ def _initial_states(
 def _write_features(features: dict[str, np.ndarray], network: Network, target: Path) -> Path:
     """The drawn node features beside the states: a discovery from these states needs them."""
     import pandas as pd
-
-    from jaxllc.files.output_file import output_file
 
     path = target.with_name(f"{target.stem}-features.csv")
     with output_file(path) as temporary:

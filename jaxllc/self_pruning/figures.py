@@ -14,6 +14,7 @@ import numpy as np
 from jaxllc.errors import InputError, listed, quoted
 from jaxllc.figure_style import COLOURS, INK, new_figure, styled_axes
 from jaxllc.self_pruning.separation import LEAST, Pooled, check_study
+from jaxllc.self_pruning.study import SelfPruningStudy
 from jaxllc.signaling.arguments import check_frame
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
-
-    from jaxllc.self_pruning.study import SelfPruningStudy
 
 _PRIOR, _SPURIOUS = COLOURS[0], COLOURS[1]
 _TRAINING, _HELD_OUT = COLOURS[0], COLOURS[4]

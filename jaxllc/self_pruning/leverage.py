@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.running.waiting import computed
+from jaxllc.self_pruning.study import SelfPruningStudy
+from jaxllc.self_pruning.study_model import StudyModel
 from jaxllc.signaling.model.neighbour_sums import take
 from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
 from jaxllc.signaling.model.steady_state import steady_state
 from jaxllc.signaling.network.structure import Parameters, Structure, drive_of, outputs_of
 from jaxllc.signaling.training.train import dtype
 from jaxllc.sweeps.devices.vmapped import COARSE
-
-if TYPE_CHECKING:
-    from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
 
 _DIRECTIONS = 12  # random ones, where there are more TFs
 

@@ -31,7 +31,8 @@ from jaxllc.files.output_file import made_folder
 from jaxllc.running.waiting import computed
 from jaxllc.self_pruning.curves import FIGURES, curve_table
 from jaxllc.self_pruning.separation import check_study
-from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
+from jaxllc.self_pruning.study import SelfPruningStudy
+from jaxllc.self_pruning.study_model import StudyModel
 from jaxllc.signaling.arguments import seeds_of
 from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
 from jaxllc.signaling.network.prior_network import PriorNetwork

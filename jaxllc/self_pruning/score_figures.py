@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxllc.figure_style import COLOURS, INK, SOFT, new_figure, styled_axes
+from jaxllc.self_pruning.scoring import EdgeScores
 from jaxllc.signaling.arguments import check_parts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from jaxllc.self_pruning.scoring import EdgeScores
 
 _BINS = 40
 

@@ -18,11 +18,11 @@ from jaxllc.errors import InputError, check_callable, check_integer
 from jaxllc.self_pruning.leverage import leverage_in
 from jaxllc.self_pruning.scorable import FEWEST, TooFewEdgesError, ends_of_paths, too_few
 from jaxllc.self_pruning.separation import auroc, check_study
+from jaxllc.self_pruning.study import SelfPruningStudy
+from jaxllc.self_pruning.study_model import StudyModel
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from jaxllc.self_pruning.study import SelfPruningStudy, StudyModel
 
 _FOLDS = 10
 _BINS = 10

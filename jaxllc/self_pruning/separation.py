@@ -6,20 +6,28 @@ prior network stands in them once per model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from jaxllc.self_pruning.study_model import StudyModel
 from jaxllc.signaling.arguments import check_parts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jaxllc.self_pruning.study import SelfPruningStudy
-
 _FADED = 5  # percentile
 LEAST = 1e-300  # p-values below it are 0 as numbers
+
+
+class ModelsInGroups(Protocol):
+    """What is asked of a `SelfPruningStudy`: its penalties, and the models that came to an end with each."""
+
+    @property
+    def groups(self) -> Sequence[Mapping[str, float]]: ...
+    def models(self, group: Mapping[str, float]) -> Iterable[StudyModel]: ...
+    def count(self, group: Mapping[str, float]) -> int: ...
 
 
 class Pooled:
@@ -29,7 +37,7 @@ class Pooled:
     number of its model. mse, held_out_mse: (models, S). epochs: (S,).
     """
 
-    def __init__(self, study: SelfPruningStudy, group: Mapping[str, float], last: bool = False):
+    def __init__(self, study: ModelsInGroups, group: Mapping[str, float], last: bool = False):
         models = list(study.models(group))
         which = slice(-1, None) if last else slice(None)
         self.epochs = models[0].snapshots.epochs[which]
@@ -48,7 +56,7 @@ def check_study(study: object) -> None:
     check_parts("study", study, ("groups", "models", "count"), "self_pruning_study")
 
 
-def over_training(study: SelfPruningStudy) -> pd.DataFrame:
+def over_training(study: ModelsInGroups) -> pd.DataFrame:
     """A row for each group and time: what becomes of errors and weights.
 
     Columns: the penalties, epoch, models; mse and held_out_mse (the median of the models, with _low and _high
@@ -72,7 +80,7 @@ def over_training(study: SelfPruningStudy) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def at_the_end(study: SelfPruningStudy) -> pd.DataFrame:
+def at_the_end(study: ModelsInGroups) -> pd.DataFrame:
     """A row for each group: how |w| of spurious and prior edges differ after the last epoch.
 
     Columns: the penalties, models, the shares and means of `over_training`, and ks and p, the statistic of

@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.errors import (
@@ -30,20 +29,19 @@ from jaxllc.errors import (
     quoted,
 )
 from jaxllc.files.output_file import made_folder
+from jaxllc.self_pruning import separation
 from jaxllc.self_pruning.scorable import unscored_note
 from jaxllc.self_pruning.study_arguments import check_part, checked_penalties, checked_seeds
-from jaxllc.signaling.arguments import conditions_of, prior_of
-from jaxllc.signaling.data.conditions import Conditions
-from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.self_pruning.study_model import StudyModel
+from jaxllc.signaling.data.conditions import Conditions, conditions_of
+from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.spurious_edges import KINDS, SIGNS, add_spurious_edges, is_spurious
-from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
-from jaxllc.signaling.training.train import dtype
 from jaxllc.sweeps.devices.cluster import check_cluster, is_local
 from jaxllc.sweeps.grids import Grid, grid, zipped
 from jaxllc.sweeps.members import Problem
 from jaxllc.sweeps.runner import INTERRUPTED, Progress
-from jaxllc.sweeps.snapshots import Snapshots, read_snapshots
+from jaxllc.sweeps.snapshots import read_snapshots
 from jaxllc.sweeps.training import train_sweep
 
 if TYPE_CHECKING:
@@ -54,32 +52,6 @@ SEEDS = range(50)
 RECORDS, SNAPSHOTS = "records.jsonl", "snapshots"
 HELD_OUT = 0.05
 TIMES = 21
-
-
-@dataclass(frozen=True, eq=False)
-class StudyModel:
-    """One model of a study: its penalties and seed, its weights on the way, and which edges are spurious."""
-
-    penalties: dict[str, float]
-    seed: int
-    snapshots: Snapshots
-    spurious: np.ndarray
-
-    @property
-    def weights(self) -> np.ndarray:
-        """|w| at the end of the training, (E,)."""
-        return np.abs(self.snapshots.weights[-1])
-
-    def parameters(
-        self, time: int, num_edges: int, removed: Sequence[int] | np.ndarray = ()
-    ) -> Parameters:
-        """Those of the snapshot `time`, filled up to so many edges; edges that are removed weigh 0."""
-        shots = self.snapshots
-        weights = np.zeros(num_edges)
-        weights[: shots.weights.shape[1]] = shots.weights[time]
-        weights[np.asarray(removed, int)] = 0
-        arrays = weights, shots.bias[time], shots.output_scale[time]
-        return Parameters(*(jnp.asarray(x, dtype()) for x in arrays))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,27 +107,21 @@ class SelfPruningStudy:
     @cached_property
     def over_training(self) -> pd.DataFrame:
         """What becomes of spurious and prior edges on the way; see `separation.over_training`."""
-        from jaxllc.self_pruning.separation import over_training
-
-        return over_training(self)
+        return separation.over_training(self)
 
     @cached_property
     def separation(self) -> pd.DataFrame:
         """How spurious and prior edges differ at the end; see `separation.at_the_end`."""
-        from jaxllc.self_pruning.separation import at_the_end
-
-        return at_the_end(self)
+        return separation.at_the_end(self)
 
     def summary(self) -> str:
         """A few lines: how many models, and the finding for each penalty."""
-        from jaxllc.self_pruning.separation import sentences
-
         counts = self.table["status"].value_counts()
         head = (
             f"{len(self.table)} of {len(self.grid)} models trained, {counts.get('diverged', 0)} diverged, "
             f"{counts.get('failed', 0)} failed; {self.seconds:.1f} s"
         )
-        return "\n".join([head, *sentences(self.separation), *self.notes])
+        return "\n".join([head, *separation.sentences(self.separation), *self.notes])
 
     def __repr__(self) -> str:
         return f"SelfPruningStudy({len(self.table)} of {len(self.grid)} models of {self.prior!r})"

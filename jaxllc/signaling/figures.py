@@ -14,13 +14,13 @@ import numpy as np
 from jaxllc.errors import InputError, check_mapping, listed
 from jaxllc.figure_style import COLOURS, INK, SOFT, new_figure, styled_axes
 from jaxllc.signaling.arguments import check_frame, check_parts, names_of
+from jaxllc.signaling.model.signaling_model import Prediction
+from jaxllc.signaling.training.train import correlation
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from jaxllc.signaling.model.signaling_model import Prediction
 
 _SHOWN_TFS = 20
 _SHOWN_CONDITIONS = 40
@@ -38,8 +38,6 @@ def plot_fit(
     held_out: conditions that the model was not fitted to, drawn on top in another colour. Raises
     InputError where a condition or TF that was measured has no prediction.
     """
-    from jaxllc.signaling.training.train import correlation
-
     measured, predicted = _table("measured", measured), _table("predicted", predicted)
     predicted = _aligned(measured, predicted)
     held_out = names_of(held_out, "held_out", "['c1']")
@@ -90,8 +88,6 @@ def plot_conditions(
 
     Arguments as in `plot_fit`. A condition in which nothing varies has no r, and says so.
     """
-    from jaxllc.signaling.training.train import correlation
-
     measured, predicted = _table("measured", measured), _table("predicted", predicted)
     predicted = _aligned(measured, predicted)
     held_out = names_of(held_out, "held_out", "['c1']")

@@ -23,6 +23,7 @@ from jaxllc.errors import (
     quoted,
 )
 from jaxllc.files.json_text import read_json
+from jaxllc.signaling.model.activations import activation
 
 # What a settings.json holds beside the settings: what else its run was told.
 RUN = ("seed", "seeds", "study")
@@ -79,8 +80,6 @@ class SignalingSettings:
     spectral_steepness: float = 21.0
 
     def __post_init__(self) -> None:
-        from jaxllc.signaling.model.activations import activation
-
         activation(self.activation)
         for field in fields(self):
             value, wanted = _plain(getattr(self, field.name)), type(field.default)

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
         zipped,
     )
     from jaxllc.sweeps.records import read_records
-    from jaxllc.sweeps.runner import Outcome, SweepResult, sweep
+    from jaxllc.sweeps.runner import SweepResult, sweep
     from jaxllc.sweeps.snapshots import Snapshots, read_snapshots
     from jaxllc.sweeps.training import train_sweep
+    from jaxllc.sweeps.work import Outcome
 
 _HOMES = {
     "Choice": "grids",
     "Grid": "grids",
     "Integers": "grids",
     "LogUniform": "grids",
-    "Outcome": "runner",
+    "Outcome": "work",
     "Snapshots": "snapshots",
     "SweepResult": "runner",
     "TrainedMember": "figures",

@@ -21,7 +21,7 @@ from jaxllc.signaling.training.training_outcome import MEND, best_epoch, failure
 from jaxllc.signaling.training.training_state import Shape
 from jaxllc.sweeps.grids import Point
 from jaxllc.sweeps.records import DIVERGED, DONE
-from jaxllc.sweeps.runner import Outcome
+from jaxllc.sweeps.work import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,9 +18,10 @@ from jaxllc.errors import (
     listed,
     nearest_match,
 )
-from jaxllc.signaling.arguments import check_kind, folds_of
+from jaxllc.signaling.arguments import check_kind
 from jaxllc.signaling.data.condition_notes import once
 from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.data.folds import folds_of
 from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.network.structure import Data, Structure
 from jaxllc.signaling.settings import SignalingSettings

@@ -25,6 +25,7 @@ from jaxllc.files.file_values import number, plain, text
 from jaxllc.files.json_lines import append_lines, read_rows
 from jaxllc.files.json_text import parse_json
 from jaxllc.sweeps.grids import Grid, GridLike, grid_of, key_of
+from jaxllc.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,10 +169,8 @@ def versions() -> dict[str, str]:
     """The versions that a row names."""
     import jax
 
-    import jaxllc
-
     return {
-        "jaxllc": jaxllc.__version__,
+        "jaxllc": __version__,
         "jax": jax.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),

@@ -4,67 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from jaxllc.errors import (
-    InputError,
-    check_callable,
-    check_integer,
-    check_mapping,
-    check_path,
-    quoted,
-)
+from jaxllc.errors import InputError, check_callable, check_integer, check_path, quoted
 from jaxllc.files.json_lines import locked_rows
-from jaxllc.running.waiting import StalledError
-from jaxllc.sweeps.devices.devices import device_name, members_within
-from jaxllc.sweeps.devices.fresh_process import FreshProcess, fresh_process
+from jaxllc.sweeps.devices.cluster import Workers, check_cluster, workers_on
+from jaxllc.sweeps.devices.devices import members_within
+from jaxllc.sweeps.devices.own_process import OwnProcess
 from jaxllc.sweeps.grids import Grid, GridLike, Point, grid_of, key_of
-from jaxllc.sweeps.records import (
-    DIVERGED,
-    DONE,
-    FAILED,
-    Records,
-    Row,
-    check_names,
-    fingerprint_of,
-    versions,
-)
+from jaxllc.sweeps.records import DIVERGED, DONE, FAILED, Records, Row, fingerprint_of
+from jaxllc.sweeps.work import Work
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jaxllc.sweeps.devices.cluster import Workers
-
 Progress = Callable[[int, int, str], None]
 INTERRUPTED = "interrupted with"  # the begin of a note
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run came to, where its metrics alone do not say it.
-
-    metrics: numbers, text or lists by name. status: "done", or "diverged" with a sentence in `note`.
-    settings: everything that the run was told, as plain data.
-    """
-
-    metrics: Mapping[str, Any]
-    status: str = DONE
-    note: str = ""
-    settings: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        check_mapping("metrics", self.metrics, "{'error': 0.1}")
-        if self.settings is not None:
-            check_mapping("settings", self.settings, "{'epochs': 1000}")
-        if not isinstance(self.status, str) or self.status not in (DONE, DIVERGED):
-            raise InputError(
-                f"status is {quoted(self.status, 80)}, but it must be {DONE!r} or {DIVERGED!r}; raise an "
-                "exception for a run that failed"
-            )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -152,8 +110,6 @@ def sweep(
     if records is not None:
         check_path("records", records)
     if cluster is not None:
-        from jaxllc.sweeps.devices.cluster import check_cluster, workers_on
-
         check_cluster(cluster)
     size = _chunk_size(together, memory, bytes_per_member)
     identities = {
@@ -179,7 +135,11 @@ def sweep(
                 say(f"{done} of {total} runs were done before")
             # Without a run left no workers are started.
             away = cluster is not None and left
-            with workers_on(cluster, work, len(left)) if away else nullcontext(work) as place:
+            with (
+                workers_on(cluster, work, len(left))
+                if away
+                else nullcontext(OwnProcess(work)) as place
+            ):
                 for rows in place.ended(_chunks(left, place, group), say):
                     kept.add(rows)
                     done += len(rows)
@@ -192,57 +152,6 @@ def sweep(
     return SweepResult(
         grid, table, finished, time.perf_counter() - start, _notes(table, total, finished, stalled)
     )
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a sweep does with its points, here or on a worker: a batched function, and points in a chunk."""
-
-    function: Callable[[list[Point]], Any]
-    size: Callable[[Point], int]
-
-    def sizes(self, points: Sequence[Point]) -> Iterable[int]:
-        """The points in a chunk, for the first point of each group."""
-        return map(self.size, points)
-
-    def ended(
-        self, chunks: Iterable[list[Point]], say: Callable[[str], None]
-    ) -> Iterator[list[Row]]:
-        """The rows of each chunk, as it ends; from one that stands still on, by another process."""
-        waiting = iter(chunks)
-        for chunk in waiting:
-            try:
-                rows = self.rows(chunk)
-            except StalledError as error:
-                say(f"{error}; this chunk and those after it run on one device, in another process")
-                yield from self._elsewhere([chunk], waiting, error)
-            else:
-                yield rows
-
-    def _elsewhere(
-        self, first: list[list[Point]], rest: Iterable[list[Point]], error: StalledError
-    ) -> Iterator[list[Row]]:
-        """The rows of chunks by a process with one device; failed ones where it cannot run them."""
-        with ExitStack() as stack:
-            process: FreshProcess | None = None
-            for chunk in chain(first, rest):
-                try:
-                    process = process or stack.enter_context(fresh_process(self))
-                    rows = process.rows(chunk)
-                except (RuntimeError, InputError) as other:
-                    rows = self.failed(chunk, StalledError(f"{error}; {other}"))
-                yield [{**row, "stalled": str(error)} for row in rows]
-
-    def rows(self, chunk: list[Point]) -> list[Row]:
-        """Run a chunk; the row of each of its points."""
-        began = time.perf_counter()
-        outcomes = _outcomes(self.function, chunk)
-        seconds = (time.perf_counter() - began) / len(chunk)
-        return [_row(p, o, seconds) for p, o in zip(chunk, outcomes, strict=True)]
-
-    def failed(self, chunk: list[Point], error: Exception) -> list[Row]:
-        """The rows of a chunk that could not be run."""
-        return [_row(point, error, 0.0) for point in chunk]
 
 
 def _chunk_size(
@@ -267,7 +176,7 @@ def _chunk_size(
 
 def _chunks(
     left: Sequence[Point],
-    place: Work | Workers,
+    place: OwnProcess | Workers,
     group: Callable[[Point], Hashable] | None,
 ) -> Iterator[list[Point]]:
     groups: dict[Hashable, list[Point]] = {}
@@ -285,60 +194,9 @@ def _chunks(
             yield points[first : first + count]
 
 
-def _outcomes(function: Callable[[list[Point]], Any], chunk: list[Point]) -> list[Any]:
-    """What became of each point of a chunk: a mapping, an Outcome or an exception."""
-    try:
-        found = function([dict(point) for point in chunk])
-    except StalledError:
-        raise  # nothing runs here any more
-    except Exception as error:
-        if len(chunk) == 1:
-            return [error]
-        half = len(chunk) // 2
-        return [*_outcomes(function, chunk[:half]), *_outcomes(function, chunk[half:])]
-    if not isinstance(found, Sequence) or len(found) != len(chunk):
-        said = f"{len(found)} results" if isinstance(found, Sequence) else f"{found!r:.40}"
-        raise InputError(
-            f"the function gave {said} for {len(chunk)} points; give a list with one result for each"
-        )
-    return list(found)
-
-
-def _row(point: Point, outcome: Any, seconds: float) -> Row:
-    status, note, metrics, settings = DONE, "", outcome, None
-    if isinstance(outcome, Exception):
-        status, note, metrics = FAILED, sentence_of(outcome), {}
-    elif isinstance(outcome, Outcome):
-        status, note = outcome.status, outcome.note
-        metrics, settings = outcome.metrics, outcome.settings
-    elif not isinstance(outcome, Mapping):
-        raise InputError(
-            f"the function gave {outcome!r:.40} for the point {key_of(point)}; give a dict of metrics"
-        )
-    check_names(point, metrics)
-    return {
-        "point": point,
-        "seed": point.get("seed"),
-        "status": status,
-        "note": note,
-        "metrics": dict(metrics),
-        "settings": None if settings is None else dict(settings),
-        "seconds": seconds,
-        "device": device_name(),
-        "versions": versions(),
-    }
-
-
 def name_of(function: Callable[..., Any]) -> str:
     """What a function is called, or what it is an instance of."""
     return getattr(function, "__qualname__", type(function).__qualname__)
-
-
-def sentence_of(error: Exception) -> str:
-    """The kind of an exception and the first line of what it says."""
-    lines = str(error).strip().splitlines()
-    kind = type(error).__name__
-    return f"{kind}: {lines[0]}" if lines else kind
 
 
 def _said(rows: Sequence[Row]) -> str:

@@ -22,12 +22,11 @@ from jaxllc.errors import (
 )
 from jaxllc.files.output_file import remove_leftovers
 from jaxllc.running.waiting import Pace, computed
-from jaxllc.signaling.arguments import conditions_of, prior_of
 from jaxllc.signaling.data.condition_notes import once
-from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.data.conditions import Conditions, conditions_of
 from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
 from jaxllc.signaling.model.steady_state import Solver
-from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.settings import SettingsLike, settings_of
 from jaxllc.signaling.training.train import dtype, history_rows, most_epochs
@@ -45,9 +44,10 @@ from jaxllc.sweeps.devices.vmapped import (
 from jaxllc.sweeps.figures import TrainedMember, error_of, outcome_of
 from jaxllc.sweeps.grids import GridLike, Point, grid_of, key_of
 from jaxllc.sweeps.members import Member, Problem, members_of, number_format
-from jaxllc.sweeps.runner import Outcome, Progress, SweepResult, name_of, sweep
+from jaxllc.sweeps.runner import Progress, SweepResult, name_of, sweep
 from jaxllc.sweeps.snapshot_epochs import checked_snapshots
 from jaxllc.sweeps.snapshots import Snapshots, snapshot_name, write_snapshots
+from jaxllc.sweeps.work import Outcome
 
 
 def train_sweep(

@@ -14,32 +14,34 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxllc.commands.command_line import INTERRUPTED
 from jaxllc.commands.elapsed import seconds_line, with_total
+from jaxllc.commands.exit_codes import INTERRUPTED
 from jaxllc.commands.output import output_folder, print_json, write_settings
 from jaxllc.commands.progress import say
-from jaxllc.commands.signaling.group import (
-    add_settings_arguments,
-    add_table_arguments,
+from jaxllc.commands.signaling.problem import add_table_arguments, read_problem
+from jaxllc.commands.signaling.progress import ProgressBar
+from jaxllc.commands.signaling.results import (
     files_line,
     going_on_from,
     interrupted_line,
-    read_problem,
+    write_figures,
+)
+from jaxllc.commands.signaling.settings_arguments import (
+    add_settings_arguments,
     seeds,
     seeds_of,
     settings_of,
-    write_figures,
 )
-from jaxllc.commands.signaling.progress import ProgressBar
 from jaxllc.errors import InputError
 from jaxllc.files.output_file import output_file
+from jaxllc.signaling import figures
+from jaxllc.signaling.data.condition_notes import once
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.data.folds import Folds, leave_out_folds, published_folds, read_folds
+from jaxllc.signaling.training.cross_validation import CrossValidation, cross_validate
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from jaxllc.signaling.data.conditions import Conditions
-    from jaxllc.signaling.data.folds import Folds
-    from jaxllc.signaling.training.cross_validation import CrossValidation
 
 RECORDS = "records.jsonl"
 
@@ -69,9 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, train a model for each fold and seed, write, report; 130 if interrupted."""
-    from jaxllc.signaling.data.condition_notes import once
-    from jaxllc.signaling.training.cross_validation import cross_validate
-
     settings = settings_of(options)
     if options.seeds is not None and options.seed:
         raise InputError("give either --seed or --seeds, not both")
@@ -118,8 +117,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _folds(options: argparse.Namespace, conditions: Conditions) -> Folds:
-    from jaxllc.signaling.data.folds import leave_out_folds, published_folds, read_folds
-
     if options.folds is not None:
         if options.fold_size is not None or options.keep:
             raise InputError("give either --folds or --fold-size and --keep, not both")
@@ -148,8 +145,6 @@ def held_out_table(found: CrossValidation) -> pd.DataFrame:
 
 
 def _write(found: CrossValidation, folder: Path) -> list[Path]:
-    from jaxllc.signaling import figures
-
     files = [folder / "held_out.csv", folder / "correlations.csv"]
     for path, frame in zip(files, (held_out_table(found), found.correlations), strict=True):
         with output_file(path) as temporary:

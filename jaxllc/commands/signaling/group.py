@@ -6,242 +6,27 @@ steady state, from the ligands that a cell is given.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, replace
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from jaxllc.commands import Command
 
-from jaxllc.commands.command_line import DEFAULT_SEED
-from jaxllc.commands.progress import say
-from jaxllc.errors import InputError, listed
-from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset, seeds_in
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from jaxllc.signaling.data.conditions import Conditions
-    from jaxllc.signaling.network.prior_network import PriorNetwork
-
-_MOST_SEEDS = 10_000
-_HELP = {
-    "activation": "activation of the nodes: mml, leaky_relu or sigmoid",
-    "epochs": "epochs; each shows every condition once",
-    "batch_size": "conditions in a step, 0 for all of them",
-    "iterations": "iterations towards the steady state in a step",
-    "warm_start": "begin them where the step before ended",
-    "adjoint_limit": "bound that the adjoint is bent to, 0 for none",
-    "learning_rate_start": "learning rate at the start",
-    "learning_rate": "learning rate at its peak",
-    "learning_rate_end": "learning rate at the end",
-    "peak_at": "part of the training at which the learning rate peaks",
-    "end_at": "part of the training from which it stays at its end",
-    "reset_every": "epochs between two resets of Adam, 0 for none",
-    "input_noise_per_rate": "noise on the input of every node, per learning rate",
-    "gradient_noise_per_rate": "noise on the gradient, per learning rate",
-    "gradient_limit": "largest norm of the gradient, 0 for none",
-    "input_scale": "factor of every ligand level",
-    "output_scale": "factor of every TF at the start",
-    "train_output_scale": "learn it",
-    "initial_radius": "spectral radius of the weights at the start",
-    "sign_penalty": "weight of edges with the wrong sign",
-    "l2": "weight of the squares of weights and bias",
-    "l1": "weight of the absolute values of weights",
-    "spread_penalty": "weight of 1 / (w^2 + 0.5)",
-    "ligand_bias_penalty": "weight of the squares of the bias of ligands",
-    "output_scale_penalty": "weight of the squares of changes of the output scale",
-    "uniform_penalty": "weight of nodes that do not use their whole range over the conditions",
-    "uniform_silent": "weight of nodes that are never active",
-    "uniform_high": "activity that a node should reach at most",
-    "spectral_penalty": "weight of spectral radii near 1",
-    "spectral_target": "spectral radius from which the penalty counts in full",
-}
-
-
-def modules() -> list[tuple[str, ModuleType]]:
-    """Name and module of every command of the group."""
-    from jaxllc.commands.signaling import (
-        cross_validate as signaling_cross_validate,
-    )
-    from jaxllc.commands.signaling import (
-        predict as signaling_predict,
-    )
-    from jaxllc.commands.signaling import (
-        self_prune as signaling_self_prune,
-    )
-    from jaxllc.commands.signaling import (
-        train as signaling_train,
-    )
-
-    return [
-        ("train", signaling_train),
-        ("cross-validate", signaling_cross_validate),
-        ("predict", signaling_predict),
-        ("self-prune", signaling_self_prune),
-    ]
-
-
-def add_table_arguments(parser: argparse.ArgumentParser) -> None:
-    """The three tables that a model is fitted to."""
-    parser.add_argument("network", metavar="NETWORK", help="signed edges: a table or a SIF file")
-    parser.add_argument("ligands", metavar="LIGANDS", help="ligand levels: conditions x nodes")
-    parser.add_argument("tfs", metavar="TFS", help="TF activities, 0 to 1: conditions x nodes")
-    parser.add_argument(
-        "--trim",
-        action="store_true",
-        help="leave out the nodes that are on no path from a ligand to a TF",
-    )
-
-
-def read_problem(options: argparse.Namespace) -> tuple[PriorNetwork, Conditions]:
-    """The prior network and the conditions matched to it; what the readers noted is said on stderr.
-
-    Raises InputError for tables that cannot be used, and where no path leads from a ligand to a TF.
-    """
-    from jaxllc.signaling.data.condition_notes import once
-    from jaxllc.signaling.data.conditions import Conditions
-    from jaxllc.signaling.network.prior_network import PriorNetwork
-
-    tables = Conditions.read(options.ligands, options.tfs)
-    prior = PriorNetwork.read(options.network, conditions=tables)
-    conditions = tables.matched(prior)
-    if not prior.has_path(conditions.ligands, conditions.tfs):
-        raise InputError(
-            f"{options.network}: no path leads from a ligand ({listed(conditions.ligands)}) to a TF "
-            f"({listed(conditions.tfs)}), so no ligand can act on any; add the edges between them or "
-            "check the names"
-        )
-    more = []
-    beyond = set(prior.unreached(conditions.ligands))
-    unreached = [tf for tf in conditions.tfs if tf in beyond]
-    if unreached:
-        more.append(
-            f"no path leads from a ligand to {len(unreached)} of {len(conditions.tfs)} TFs, which the "
-            f"model predicts alike in all conditions: {listed(unreached, shown=20)}"
-        )
-    if options.trim:
-        before = prior.num_nodes
-        prior = prior.trimmed(conditions.ligands, conditions.tfs)
-        conditions = conditions.matched(prior)
-        if prior.num_nodes < before:
-            more.append(f"--trim leaves out {before - prior.num_nodes} of {before} nodes")
-    conditions = replace(conditions, remarks=once(*conditions.remarks, *more))
-    if not options.quiet:
-        for note in once(*prior.notes, *conditions.notes):
-            say(note)
-    return prior, conditions
-
-
-def add_settings_arguments(
-    parser: argparse.ArgumentParser, base: str = "default", without: Sequence[str] = ()
-) -> None:
-    """A flag for each of `SignalingSettings`; one that is left out keeps the value of the preset.
-
-    base: the preset where none is chosen. without: settings that the command has flags of its own for.
-    """
-    group = parser.add_argument_group(
-        "settings of the training",
-        f"Each flag overrides the preset or the file of settings; in brackets the preset {base}.",
-    )
-    group.add_argument(
-        "--preset",
-        metavar="NAME",
-        help=f"{', '.join(PRESETS)}: the settings to start from ({base})",
-    )
-    group.add_argument("--settings", metavar="FILE.json", help="a settings.json to start from")
-    for field in fields(SignalingSettings):
-        if field.name in without:
-            continue
-        default: Any = getattr(preset(base), field.name)
-        flag = f"--{field.name.replace('_', '-')}"
-        shown = default if isinstance(default, str | bool) else f"{default:g}"
-        text = f"{_HELP.get(field.name, field.name.replace('_', ' '))} ({shown})"
-        if isinstance(default, bool):
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
-        else:
-            group.add_argument(flag, type=type(default), help=text, metavar="VALUE")
-
-
-def settings_of(
-    options: argparse.Namespace, base: str = "default", without: Sequence[str] = ()
-) -> SignalingSettings:
-    """The preset or the file of settings, with the flags that were given; see `add_settings_arguments`."""
-    if options.preset is not None and options.settings is not None:
-        raise InputError("give either --preset or --settings, not both")
-    settings = preset(options.preset or base)
-    if options.settings is not None:
-        settings = SignalingSettings.read(options.settings)
-    names = [field.name for field in fields(SignalingSettings) if field.name not in without]
-    given = {name: getattr(options, name) for name in names}
-    return replace(settings, **{name: x for name, x in given.items() if x is not None})
-
-
-def seeds_of(options: argparse.Namespace) -> tuple[int, ...]:
-    """The seeds that were given, else those in the file of settings, else 0."""
-    if getattr(options, "seeds", None) is not None:
-        return tuple(options.seeds)
-    if options.settings is not None and options.seed is DEFAULT_SEED:
-        found = seeds_in(options.settings)
-        if found and not options.quiet:
-            several = "s" if len(found) > 1 else ""
-            say(f"seed{several} {', '.join(map(str, found))} from {options.settings}")
-        return found or (0,)
-    return (int(options.seed),)
-
-
-def seeds(text: str) -> tuple[int, ...]:
-    """The seeds in a text such as 0,1,2 or 0:10, as a type of an argument."""
-    parts = text.split(":") if ":" in text else text.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a list such as 0,1,2 nor a range 0:10"
-        )
-    numbers = tuple(int(part) for part in parts)
-    if ":" in text:
-        if len(numbers) != 2 or not 0 < numbers[1] - numbers[0] <= _MOST_SEEDS:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a range of seeds such as 0:10")
-        numbers = tuple(range(*numbers))
-    if len(set(numbers)) < len(numbers) or max(numbers) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} names a seed twice, or one beyond {2**32 - 1}")
-    return numbers
-
-
-@contextmanager
-def going_on_from(path: Path, options: argparse.Namespace) -> Iterator[None]:
-    """Work that goes on from what a file holds, which --fresh removes before; an error about it says so."""
-    if options.fresh:
-        path.unlink(missing_ok=True)
-    elif path.exists() and not options.quiet:
-        say(f"going on from {path}; --fresh starts anew")
-    try:
-        yield
-    except InputError as error:
-        if str(path) in str(error):
-            raise InputError(f"{error}; --fresh removes {path.name} and starts anew") from error
-        raise
-
-
-def interrupted_line(path: Path, options: argparse.Namespace) -> str:
-    """What to say of an interrupt after which a file holds what the command goes on from."""
-    again = "the same command without --fresh" if options.fresh else "the same command"
-    return f"interrupted: {path} holds what is done; {again} goes on"
-
-
-def write_figures(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> list[Path]:
-    """A PNG for each figure, drawn one after the other, each whole or not at all."""
-    from jaxllc.files.output_file import output_file
-
-    written = []
-    for name, draw in figures.items():
-        path = folder / name
-        with output_file(path) as temporary:
-            draw().savefig(temporary, dpi=150)
-        written.append(path)
-    return written
-
-
-def files_line(folder: Path, files: Sequence[Path]) -> str:
-    """The line that says what was written where."""
-    return f"Written to {folder}: {', '.join(path.name for path in files)}"
+COMMANDS = (
+    Command(
+        "train",
+        "jaxllc.commands.signaling.train",
+        "Train a model of signaling on a prior network, ligand levels and TF activities.",
+    ),
+    Command(
+        "cross-validate",
+        "jaxllc.commands.signaling.cross_validate",
+        "How well a model of signaling predicts conditions that it was not trained on.",
+    ),
+    Command(
+        "predict",
+        "jaxllc.commands.signaling.predict",
+        "Predict TF activities for other ligands, and with nodes knocked out.",
+    ),
+    Command(
+        "self-prune",
+        "jaxllc.commands.signaling.self_prune",
+        "Add spurious edges to a prior network, train, and see which edges the models let go of.",
+    ),
+)

@@ -16,6 +16,8 @@ from jaxllc.commands.output import check_output_file, print_json, print_of
 from jaxllc.commands.progress import say
 from jaxllc.errors import InputError, listed
 from jaxllc.files.output_file import output_file
+from jaxllc.signaling.data.condition_notes import once
+from jaxllc.signaling.model.signaling_model import SignalingModel
 
 _NOT_CONVERGED = 3
 
@@ -32,9 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, predict, write; 3 if a condition did not reach its steady state."""
-    from jaxllc.signaling.data.condition_notes import once
-    from jaxllc.signaling.model.signaling_model import SignalingModel
-
     target = check_output_file(options.out, options.json)
     path = Path(options.model)
     model = SignalingModel.load(path / "model.npz" if path.is_dir() else path)

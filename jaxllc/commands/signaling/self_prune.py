@@ -20,35 +20,49 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxllc.commands.command_line import INTERRUPTED
 from jaxllc.commands.elapsed import seconds_line, with_total
+from jaxllc.commands.exit_codes import INTERRUPTED
 from jaxllc.commands.output import output_folder, print_json, write_settings
 from jaxllc.commands.progress import say
-from jaxllc.commands.signaling.group import (
-    add_settings_arguments,
-    add_table_arguments,
+from jaxllc.commands.signaling.problem import add_table_arguments, read_problem
+from jaxllc.commands.signaling.progress import ProgressBar
+from jaxllc.commands.signaling.results import (
     files_line,
     going_on_from,
     interrupted_line,
-    read_problem,
-    seeds,
-    settings_of,
     write_figures,
 )
-from jaxllc.commands.signaling.progress import ProgressBar
+from jaxllc.commands.signaling.settings_arguments import add_settings_arguments, seeds, settings_of
 from jaxllc.errors import InputError
 from jaxllc.files.output_file import output_file
+from jaxllc.running import waiting
+from jaxllc.running.waiting import StalledError
+from jaxllc.self_pruning import figures
+from jaxllc.self_pruning.pruned_models import removal_curves, retrained_curves
+from jaxllc.self_pruning.scorable import TooFewEdgesError, unscored_note
+from jaxllc.self_pruning.score_figures import plot_scores
+from jaxllc.self_pruning.scoring import EdgeScores, edge_scores
+from jaxllc.self_pruning.study import (
+    HELD_OUT,
+    L2,
+    RECORDS,
+    SEEDS,
+    TIMES,
+    SelfPruningStudy,
+    networks_of,
+    self_pruning_study,
+)
+from jaxllc.signaling.data.condition_notes import once
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.network.spurious_edges import KINDS, SIGNS
+from jaxllc.signaling.settings import SignalingSettings
+from jaxllc.sweeps.devices.cluster import add_cluster_option
+from jaxllc.sweeps.grids import grid
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-    from jaxllc.self_pruning.scoring import EdgeScores
-    from jaxllc.self_pruning.study import SelfPruningStudy
-    from jaxllc.signaling.data.conditions import Conditions
-    from jaxllc.signaling.network.prior_network import PriorNetwork
-    from jaxllc.signaling.settings import SignalingSettings
 
 _BASE = "self_pruning"
 _SWEPT = ("l2", "l1")
@@ -57,9 +71,6 @@ _SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `jaxllc signaling self-prune`."""
-    from jaxllc.self_pruning.study import HELD_OUT, L2, SEEDS, TIMES
-    from jaxllc.sweeps.devices.cluster import add_cluster_option
-
     add_table_arguments(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results")
     parser.add_argument(
@@ -133,8 +144,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, train, analyse, write, report; 130 if interrupted."""
-    from jaxllc.running.waiting import StalledError
-
     try:
         return _run(options)
     except StalledError as error:
@@ -145,9 +154,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from jaxllc.running import waiting
-    from jaxllc.self_pruning.study import RECORDS, self_pruning_study
-
     settings = settings_of(options, _BASE, _SWEPT)
     for part in options.retrain or ():
         if not 0 <= part <= 1:
@@ -248,10 +254,6 @@ def _cut_cpu(devices: int | None) -> None:
 
 def _say_before(prior: PriorNetwork, conditions: Conditions, options: argparse.Namespace) -> None:
     """What is known of the results before anything is trained."""
-    from jaxllc.self_pruning.scorable import unscored_note
-    from jaxllc.self_pruning.study import networks_of
-    from jaxllc.sweeps.grids import grid
-
     kinds = options.seeds_per_network, options.kind, options.signs
     if options.spurious_edges > 0 and options.seeds_per_network > 0:
         try:
@@ -274,12 +276,6 @@ def _results(
     study: SelfPruningStudy, options: argparse.Namespace, progress: ProgressBar
 ) -> tuple[dict[str, pd.DataFrame], Mapping[str, Callable[[], Figure]], EdgeScores | None]:
     import pandas as pd
-
-    from jaxllc.self_pruning import figures
-    from jaxllc.self_pruning.pruned_models import removal_curves, retrained_curves
-    from jaxllc.self_pruning.scorable import TooFewEdgesError
-    from jaxllc.self_pruning.score_figures import plot_scores
-    from jaxllc.self_pruning.scoring import edge_scores
 
     retrained = None
     if options.retrain:
@@ -323,8 +319,6 @@ def _write_table(path: Path, table: pd.DataFrame) -> Path:
 def _record(
     study: SelfPruningStudy, scores: EdgeScores | None, notes: tuple[str, ...], files: list[Path]
 ) -> dict[str, Any]:
-    from jaxllc.signaling.data.condition_notes import once
-
     return {
         "models": len(study.table),
         "diverged": int((study.table["status"] == "diverged").sum()),

@@ -13,31 +13,32 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from jaxllc.commands.command_line import DIVERGED, INTERRUPTED, OK
 from jaxllc.commands.elapsed import seconds_line, with_total
+from jaxllc.commands.exit_codes import DIVERGED, INTERRUPTED, OK
 from jaxllc.commands.output import output_folder, print_json
 from jaxllc.commands.progress import say
-from jaxllc.commands.signaling.group import (
-    add_settings_arguments,
-    add_table_arguments,
+from jaxllc.commands.signaling.problem import add_table_arguments, read_problem
+from jaxllc.commands.signaling.progress import ProgressBar
+from jaxllc.commands.signaling.results import (
     files_line,
     going_on_from,
     interrupted_line,
-    read_problem,
-    seeds_of,
-    settings_of,
     write_figures,
 )
-from jaxllc.commands.signaling.progress import ProgressBar
+from jaxllc.commands.signaling.settings_arguments import (
+    add_settings_arguments,
+    seeds_of,
+    settings_of,
+)
 from jaxllc.errors import InputError, listed
-
-if TYPE_CHECKING:
-    from jaxllc.signaling.data.conditions import Conditions
-    from jaxllc.signaling.training.train import SignalingFit
+from jaxllc.signaling import figures
+from jaxllc.signaling.data.condition_notes import once
+from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.training.train import SignalingFit, correlation, train
 
 CHECKPOINT = "checkpoint.npz"
 FIGURES = ("fit.png", "conditions.png", "training.png")
@@ -62,8 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, train, write, report; 3 if the training diverged, 130 if interrupted, with what there was."""
-    from jaxllc.signaling.training.train import train
-
     settings, (seed, *others) = settings_of(options), seeds_of(options)
     if others:
         raise InputError(f"{options.settings} has several seeds; give one with --seed")
@@ -146,9 +145,6 @@ def _record(
     fit: SignalingFit, conditions: Conditions, held_out: Conditions | None
 ) -> dict[str, Any]:
     """What there is to say about a trained model, as plain data."""
-    from jaxllc.signaling.data.condition_notes import once
-    from jaxllc.signaling.training.train import correlation
-
     prediction = fit.predict(conditions)
     converged = np.asarray(prediction.converged)
     stalled = [name for name, well in zip(conditions.names, converged, strict=True) if not well]
@@ -186,8 +182,6 @@ def _record(
 def _write_figures(
     fit: SignalingFit, conditions: Conditions, held_out: Conditions | None, folder: Path
 ) -> list[Path]:
-    from jaxllc.signaling import figures
-
     measured = conditions.to_frames()[1]
     predicted = fit.predict(conditions).tfs
     names = () if held_out is None else held_out.names

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jaxllc.errors import listed, quoted
-
-if TYPE_CHECKING:
-    from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.data.condition_record import ConditionRecord
 
 SHOWN = 20  # names in a note
 OUTSIDE, NEGATIVE, NEVER_TF, NEVER_CONDITION, ALIKE = (
@@ -22,19 +19,12 @@ OUTSIDE, NEGATIVE, NEVER_TF, NEVER_CONDITION, ALIKE = (
 )
 
 
-class Origin(NamedTuple):
-    """Where the row of each condition stands in the two tables, such as "tfs.tsv, row 3"."""
-
-    ligands: Mapping[str, str]
-    tfs: Mapping[str, str]
-
-
 def once(*notes: str) -> tuple[str, ...]:
     """The notes in this order, each once."""
     return tuple(dict.fromkeys(notes))
 
 
-def notes_on(conditions: Conditions) -> dict[str, str]:
+def notes_on(conditions: ConditionRecord) -> dict[str, str]:
     """A sentence for each kind of oddity that the values have."""
     names, activities = conditions.names, conditions.tf_activities
     levels, origin = conditions.ligand_levels, conditions.origin

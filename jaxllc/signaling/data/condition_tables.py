@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxllc.errors import InputError, listed, quoted
-from jaxllc.signaling.data.condition_notes import SHOWN, Origin, first_place
+from jaxllc.signaling.data.condition_notes import SHOWN, first_place
+from jaxllc.signaling.data.condition_record import Origin
 from jaxllc.signaling.data.long_table import check_wide
-
-if TYPE_CHECKING:
-    from jaxllc.tables.table import Table
+from jaxllc.tables.table import Table
 
 _ROWS = 5  # row numbers in a message
 

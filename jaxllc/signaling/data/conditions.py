@@ -6,32 +6,28 @@ of the prior network (as published with Nilsson et al., Nature Communications 13
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.errors import (
-    InputError,
-    check_number,
-    check_path,
-    first_repeat,
-    listed,
-    listing,
-    quoted,
-)
-from jaxllc.signaling.data.condition_notes import NEGATIVE, OUTSIDE, SHOWN, Origin, notes_on
+from jaxllc.errors import InputError, check_path, listed, listing, quoted
+from jaxllc.files.output_file import output_file
+from jaxllc.signaling.arguments import is_frame, kind_of
+from jaxllc.signaling.data.condition_notes import NEGATIVE, OUTSIDE, SHOWN, notes_on
+from jaxllc.signaling.data.condition_record import ConditionRecord
+from jaxllc.signaling.data.condition_tables import joined, levels_of
+from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
+from jaxllc.tables.csv_table import LabelledTable
+from jaxllc.tables.frame_table import FrameTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jaxllc.signaling.network.prior_network import PriorNetwork
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Conditions:
+class Conditions(ConditionRecord):
     """Ligand levels and TF activities of B conditions, in the order of the ligand table.
 
     names: B condition names, unique. ligands, tfs: node names of the inputs and of the outputs.
@@ -45,37 +41,6 @@ class Conditions:
     Example: `Conditions.read("macrophage-Ligands.tsv", "macrophage-TFs.tsv").matched(prior)`.
     """
 
-    names: tuple[str, ...]
-    ligands: tuple[str, ...]
-    tfs: tuple[str, ...]
-    ligand_levels: np.ndarray
-    tf_activities: np.ndarray
-    remarks: tuple[str, ...] = ()
-    origin: Origin | None = None
-    expected: tuple[float, float] = (0.0, 1.0)
-
-    def __post_init__(self) -> None:
-        fill = object.__setattr__
-        for name in ("names", "ligands", "tfs"):
-            fill(self, name, _texts(getattr(self, name), name))
-        remarks = listing("remarks", self.remarks, "sentences", "['one of 3 was left out']")
-        fill(self, "remarks", tuple(str(remark) for remark in remarks))
-        low_high = listing("expected", self.expected, "two numbers", "(0, 1)")
-        if len(low_high) != 2:
-            raise InputError(f"expected is {quoted(self.expected, 80)}; give two numbers: (0, 1)")
-        for bound in low_high:
-            check_number("a bound of expected", bound)
-        fill(self, "expected", tuple(float(bound) for bound in low_high))
-        for name, nodes in (("ligand_levels", self.ligands), ("tf_activities", self.tfs)):
-            shape = len(self.names), len(nodes)
-            fill(self, name, _numbers(getattr(self, name), name, shape))
-        if np.isnan(self.ligand_levels).any():
-            row, column = np.argwhere(np.isnan(self.ligand_levels))[0]
-            raise InputError(
-                f"the level of {quoted(self.ligands[column], 80)} in the condition "
-                f"{quoted(self.names[row], 80)} is nan; give 0 for a ligand that was not given"
-            )
-
     @classmethod
     def read(cls, ligands_path: str | os.PathLike, tfs_path: str | os.PathLike) -> "Conditions":
         """The conditions in two tables whose first column holds their names; its header may be empty.
@@ -85,9 +50,6 @@ class Conditions:
         is missing, text, an infinite value, a repeated condition or column, a long table, and no common
         condition.
         """
-        from jaxllc.signaling.data.condition_tables import joined, levels_of
-        from jaxllc.tables.csv_table import LabelledTable
-
         for name, path in (("ligands_path", ligands_path), ("tfs_path", tfs_path)):
             check_path(name, path, "Conditions.from_frames takes DataFrames")
         return cls(
@@ -97,9 +59,6 @@ class Conditions:
     @classmethod
     def from_frames(cls, ligands: "pd.DataFrame", tfs: "pd.DataFrame") -> "Conditions":
         """The conditions in two DataFrames: the index holds their names, the columns the nodes."""
-        from jaxllc.signaling.data.condition_tables import joined, levels_of
-        from jaxllc.tables.frame_table import FrameTable
-
         tables = (
             FrameTable(ligands, "the ligand table", index_name="condition"),
             FrameTable(tfs, "the TF table", index_name="condition"),
@@ -128,8 +87,6 @@ class Conditions:
 
     def to_csv(self, ligands_path: str | os.PathLike, tfs_path: str | os.PathLike) -> None:
         """Write both tables, with tabs where the path ends in .tsv, else with commas."""
-        from jaxllc.files.output_file import output_file
-
         check_path("ligands_path", ligands_path)
         check_path("tfs_path", tfs_path)
         for frame, path in zip(self.to_frames(), (ligands_path, tfs_path), strict=True):
@@ -213,14 +170,12 @@ class Conditions:
             tf_activities=self.tf_activities[chosen],
         )
 
-    def matched(self, prior: "PriorNetwork") -> "Conditions":
+    def matched(self, prior: PriorNetwork) -> "Conditions":
         """Only the ligands and TFs that are nodes of the prior network, in the order of the tables.
 
         The codes left out stand in `notes`, with counts. Raises InputError when no ligand or no TF is
         a node, with the nearest node names, or with the columns of the table whose names fit.
         """
-        from jaxllc.signaling.arguments import prior_of
-
         prior = prior_of(prior, self)
         remarks, kept = list(self.remarks), []
         for kind, codes in (("ligand", self.ligands), ("TF", self.tfs)):
@@ -257,7 +212,22 @@ class Conditions:
         return f"Conditions({self.describe()})"
 
 
-def _mend(prior: "PriorNetwork", codes: Sequence[str], kind: str) -> str:
+def conditions_of(value: Any, argument: str = "conditions") -> Conditions:
+    """Conditions as they are, or in two paths or two DataFrames: ligand levels and TF activities."""
+    if isinstance(value, Conditions):
+        return value
+    if isinstance(value, tuple | list) and len(value) == 2:
+        if all(isinstance(one, str | os.PathLike) for one in value):
+            return Conditions.read(*value)
+        if all(is_frame(one) for one in value):
+            return Conditions.from_frames(*value)
+    raise InputError(
+        f"{argument} is {kind_of(value)}; give Conditions, such as Conditions.read(ligands_path, tfs_path) "
+        "or Conditions.from_frames(ligands, tfs), or the pair of paths or DataFrames"
+    )
+
+
+def _mend(prior: PriorNetwork, codes: Sequence[str], kind: str) -> str:
     """What to do about names that are no nodes: other columns of the table may hold them."""
     fits = [(len(set(codes) & names), a, b) for a, b, names in prior.other_ends]
     if not fits:
@@ -270,37 +240,3 @@ def _mend(prior: "PriorNetwork", codes: Sequence[str], kind: str) -> str:
         f"{count} of them {'is a node' if count == 1 else 'are nodes'} in the columns {a!r} and {b!r} of "
         f"its table: read it with columns=({a!r}, {b!r}), or with conditions=, which chooses by names"
     )
-
-
-def _texts(values: Any, argument: str) -> tuple[str, ...]:
-    texts = listing(argument, values, "names", "['EGF', 'TNF']")
-    names = tuple(str(text) for text in texts)
-    twice = first_repeat(names)
-    if twice is not None:
-        raise InputError(f"{argument} holds {quoted(twice, 80)} twice; name each once")
-    return names
-
-
-def _numbers(values: Any, argument: str, shape: tuple[int, int]) -> np.ndarray:
-    """The values as float64 that nobody writes to, a masked entry as nan."""
-    if isinstance(values, np.ndarray) and values.dtype == np.float64 and not values.flags.writeable:
-        found = values  # of other conditions
-    else:
-        try:
-            given = np.ma.asarray(values)
-            if given.dtype.kind not in "iufbO":
-                raise TypeError(f"it holds {given.dtype}")
-            found = np.array(np.ma.filled(given.astype(np.float64), np.nan))
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{argument} is {quoted(values, 80)}; give an array of numbers (conditions, nodes)"
-            ) from error
-    if found.shape != shape:
-        raise InputError(
-            f"{argument} has the shape {found.shape}, but there are {shape[0]} conditions and {shape[1]} "
-            "nodes; give a row for each condition and a column for each node"
-        )
-    if np.isinf(found).any():
-        raise InputError(f"{argument} holds an infinite value; give nan where nothing was measured")
-    found.flags.writeable = False
-    return found

@@ -5,8 +5,11 @@ of its ligands also occurs in a condition outside its fold (Nilsson et al., Natu
 2022: 20 of 23 conditions in 20 folds, and 84 of 103 in 28 folds).
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +22,9 @@ from jaxllc.errors import (
     listing,
     quoted,
 )
-from jaxllc.signaling.arguments import conditions_of, names_of
-from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.arguments import is_frame, kind_of, names_of
+from jaxllc.signaling.data.conditions import Conditions, conditions_of
+from jaxllc.tables.csv_table import CsvTable
 
 Folds = tuple[tuple[str, ...], ...]
 
@@ -92,8 +96,6 @@ def published_folds(conditions: Conditions) -> Folds:
 
 def read_folds(path: str | os.PathLike, conditions: Conditions) -> Folds:
     """The folds in a CSV file with the columns fold and condition, in order of first appearance."""
-    from jaxllc.tables.csv_table import CsvTable
-
     check_path("path", path)
     conditions = conditions_of(conditions)
     table = CsvTable(path)
@@ -113,6 +115,28 @@ def read_folds(path: str | os.PathLike, conditions: Conditions) -> Folds:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return folds
+
+
+def folds_of(value: Any, conditions: Conditions) -> Folds:
+    """Folds as tuples of names; from a list of lists, a mapping of lists, or the path of a table."""
+    if isinstance(value, str | os.PathLike):
+        return read_folds(value, conditions)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    alone = not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
+    if alone or isinstance(value, type) or is_frame(value):
+        raise InputError(
+            f"folds is {kind_of(value)}; give lists of names of held-out conditions, such as "
+            "leave_out_folds(conditions, size=2) makes"
+        )
+    each = list(value)
+    several = [isinstance(one, Iterable) and getattr(one, "ndim", 1) > 0 for one in each]
+    folds = [
+        [*one] if many and not isinstance(one, str) else one
+        for one, many in zip(each, several, strict=True)
+    ]
+    check_folds(folds, conditions)
+    return tuple(tuple(str(name) for name in fold) for fold in folds)
 
 
 def check_folds(folds: Sequence[Sequence[str]], conditions: Conditions) -> None:

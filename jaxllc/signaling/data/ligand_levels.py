@@ -11,7 +11,10 @@ import numpy as np
 
 from jaxllc.errors import InputError, check_path, listed, quoted
 from jaxllc.signaling.data.condition_notes import NEGATIVE, SHOWN, negative_note
+from jaxllc.signaling.data.condition_tables import complete, levels_of
 from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.tables.csv_table import LabelledTable
+from jaxllc.tables.frame_table import FrameTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,17 +68,12 @@ def _read(ligands: Sequence[str], given: Any) -> tuple[list[str], list[str], np.
     if isinstance(given, Conditions):
         return list(given.names), list(given.ligands), given.ligand_levels, ""
     if isinstance(given, str | os.PathLike) and given != "":
-        from jaxllc.signaling.data.condition_tables import complete, levels_of
-        from jaxllc.tables.csv_table import LabelledTable
-
         check_path("ligands", given)
         found = complete(levels_of(LabelledTable(given)))
         return found.names, found.nodes, found.values, f"{Path(given)}: "
     if isinstance(given, Mapping):
         given = _frame_of(given)
     if hasattr(given, "columns") and hasattr(given, "index"):
-        from jaxllc.tables.frame_table import FrameTable
-
         table = FrameTable(given, "ligands", index_name="condition")
         label, *columns = table.header
         table.load(label)

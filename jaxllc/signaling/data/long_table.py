@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxllc.errors import InputError, listed
 from jaxllc.signaling.network.edge_columns import column_key
 from jaxllc.tables.number_cells import number
-
-if TYPE_CHECKING:
-    from jaxllc.tables.table import Table
+from jaxllc.tables.table import Table
 
 _CONDITION = ("condition", "conditions", "sample", "sample_id", "obs", "experiment", "treatment")
 _NODE = (

@@ -7,15 +7,12 @@ the node in Source, where Target is empty. The case of names and the order of co
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxllc.errors import InputError, listed, nearest_match
+from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.tables.csv_table import LabelledTable
-
-if TYPE_CHECKING:
-    from jaxllc.signaling.network.prior_network import PriorNetwork
 
 _KINDS = ("Weight", "Bias", "Projection", "Input")
 

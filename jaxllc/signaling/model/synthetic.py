@@ -26,13 +26,14 @@ from jaxllc.errors import (
     listing,
     quoted,
 )
-from jaxllc.signaling.arguments import check_kind, prior_of
+from jaxllc.signaling.arguments import check_kind
 from jaxllc.signaling.data.conditions import Conditions
 from jaxllc.signaling.model.activations import activation as activation_named
+from jaxllc.signaling.model.parameter_table import ParameterRows
 from jaxllc.signaling.model.signaling_model import SignalingModel
 from jaxllc.signaling.model.spectral_radius import radius_of_weights
 from jaxllc.signaling.model.steady_state import Solver
-from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.structure import Parameters, Structure, settle, structure_of
 
 # Conditions solved at once, always so many: digits must not depend on how many are asked for.
@@ -98,8 +99,6 @@ class GroundTruth:
         without a Bias row has the bias 0. Raises InputError for a missing column, an unknown type or
         node, a repeated row, an empty value, and a table without Weight, Projection or Input rows.
         """
-        from jaxllc.signaling.model.parameter_table import ParameterRows
-
         activation_named(activation)
         check_path("path", path)
         if prior is not None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from jaxllc.errors import InputError, listed
 from jaxllc.signaling.network.edge_columns import EdgeColumns, check_columns, column_key
@@ -17,9 +15,7 @@ from jaxllc.signaling.network.sign_words import (
     sign_of_number,
     sign_of_word,
 )
-
-if TYPE_CHECKING:
-    from jaxllc.tables.table import Table
+from jaxllc.tables.table import Table
 
 _WEIGHTED = ("mor", "mode_of_regulation", "mode", "modes")
 _TRUTH = {
@@ -32,6 +28,8 @@ def signs_of(
     table: Table, columns: EdgeColumns, count: int
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Which rows stimulate and which inhibit, bool (R,), and notes."""
+    import pandas as pd
+
     if columns.flags:
         stimulation, inhibition = (flags_of(table, name) for name in columns.flags)
         return stimulation, inhibition, []
@@ -87,6 +85,8 @@ def _mapped(
     mend: str,
 ) -> np.ndarray:
     """The number of each cell, int (R,); a cell whose value is None raises InputError."""
+    import pandas as pd
+
     codes, found = pd.factorize(cells)
     values = [value(cell) for cell in found]
     if None in values:

@@ -6,12 +6,11 @@ set counts as inhibition, and repeated rows are one edge, in which a known sign 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from jaxllc.signaling.network.edge_rows import EdgeRows
+from jaxllc.signaling.network.edge_rows import EdgeRows
 
 _EXAMPLES = 3
 

@@ -11,11 +11,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxllc.errors import InputError, check_path, first_repeat, listed, listing, quoted
+from jaxllc.files.output_file import output_file
+from jaxllc.signaling.arguments import is_frame, kind_of
+from jaxllc.signaling.data.condition_record import ConditionRecord
+from jaxllc.signaling.network.edge_rows import EdgeRows
 from jaxllc.signaling.network.given_edges import (
     flags_given,
     names_given,
@@ -23,12 +27,10 @@ from jaxllc.signaling.network.given_edges import (
     whole_numbers,
 )
 from jaxllc.signaling.network.merged_edges import merged
+from jaxllc.signaling.network.prior_tables import frame_edge_rows, read_edge_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from jaxllc.signaling.data.conditions import Conditions
-    from jaxllc.signaling.network.edge_rows import EdgeRows
 
 _OF_EDGES = ("senders", "receivers", "signs", "sign_known", "sources")
 _WORDS = {1: "activates", -1: "inhibits", 0: "unknown"}
@@ -91,7 +93,7 @@ class PriorNetwork:
         cls,
         path: str | os.PathLike,
         *,
-        conditions: "Conditions | None" = None,
+        conditions: ConditionRecord | None = None,
         columns: Sequence[str] | None = None,
     ) -> "PriorNetwork":
         """The network in a table of edges or a SIF file; `edge_columns` says which columns are known.
@@ -102,8 +104,6 @@ class PriorNetwork:
         Undirected rows are left out. What was left out, merged or contradictory stands in `notes`.
         Raises InputError for missing columns, an empty node name, and a cell that is no sign.
         """
-        from jaxllc.signaling.network.prior_tables import read_edge_rows
-
         check_path("path", path, "PriorNetwork.from_frame takes a DataFrame")
         return _merged(read_edge_rows(path, _nodes_of(conditions), columns))
 
@@ -113,15 +113,13 @@ class PriorNetwork:
         frame: "pd.DataFrame",
         place: str = "the table",
         *,
-        conditions: "Conditions | None" = None,
+        conditions: ConditionRecord | None = None,
         columns: Sequence[str] | None = None,
     ) -> "PriorNetwork":
         """The network in a DataFrame with the columns of a table; `place` names it in errors.
 
         conditions, columns: as in `read`.
         """
-        from jaxllc.signaling.network.prior_tables import frame_edge_rows
-
         return _merged(frame_edge_rows(frame, place, _nodes_of(conditions), columns))
 
     @classmethod
@@ -135,8 +133,6 @@ class PriorNetwork:
 
         Raises InputError for lists of unequal length, no edges, an empty name and any other sign.
         """
-        from jaxllc.signaling.network.edge_rows import EdgeRows
-
         tails, heads = names_given(senders, "senders"), names_given(receivers, "receivers")
         given = np.zeros(len(tails)) if signs is None else signs_given(signs)
         if not len(tails) == len(heads) == len(given):
@@ -173,8 +169,6 @@ class PriorNetwork:
 
         A SIF file has no place for the sources of edges.
         """
-        from jaxllc.files.output_file import output_file
-
         check_path("path", path)
         suffix = Path(path).suffix.lower()
         frame = self.to_frame()
@@ -354,17 +348,31 @@ class PriorNetwork:
         )
 
 
-def _merged(rows: "EdgeRows") -> PriorNetwork:
+def prior_of(
+    value: Any, conditions: ConditionRecord | None = None, argument: str = "prior"
+) -> PriorNetwork:
+    """A prior network as it is, or in a file or DataFrame of edges, whose ends fit the conditions."""
+    if isinstance(value, PriorNetwork):
+        return value
+    if isinstance(value, str | os.PathLike) and value:
+        return PriorNetwork.read(value, conditions=conditions)
+    if is_frame(value):
+        return PriorNetwork.from_frame(value, argument, conditions=conditions)
+    raise InputError(
+        f"{argument} is {kind_of(value)}; give a PriorNetwork, the path of a table of edges, or a DataFrame "
+        "such as PriorNetwork.from_frame takes; PriorNetwork.from_edges(senders, receivers, signs) makes one"
+    )
+
+
+def _merged(rows: EdgeRows) -> PriorNetwork:
     return PriorNetwork(*merged(rows), rows.other_ends)
 
 
-def _nodes_of(conditions: "Conditions | None") -> set[str]:
+def _nodes_of(conditions: ConditionRecord | None) -> set[str]:
     """The ligands and TFs of conditions; raises InputError for what is none."""
-    from jaxllc.signaling.data.conditions import Conditions
-
     if conditions is None:
         return set()
-    if not isinstance(conditions, Conditions):
+    if not isinstance(conditions, ConditionRecord):
         raise InputError(
             f"conditions is a {type(conditions).__name__}; give Conditions, as Conditions.read(ligands, tfs) "
             "returns them"

@@ -6,13 +6,14 @@ CollecTRI, NicheNet; sender,receiver[,weight or sign]; and SIF files, which have
 interaction, one or more targets.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from jaxllc.errors import InputError
 from jaxllc.files.file_text import read_text
@@ -32,6 +33,9 @@ from jaxllc.signaling.network.sign_words import sign_of_word
 from jaxllc.tables.csv_table import LabelledTable
 from jaxllc.tables.frame_table import FrameTable
 from jaxllc.tables.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_edge_rows(
@@ -106,6 +110,8 @@ def _edge_rows(
 
 
 def _nodes_of(table: Table, ends: Ends) -> frozenset[str]:
+    import pandas as pd
+
     return frozenset(pd.unique(np.concatenate([table.cells(name) for name in ends]))) - {""}
 
 

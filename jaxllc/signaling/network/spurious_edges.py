@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from jaxllc.errors import InputError, check_choice, check_integer, check_seed
-from jaxllc.signaling.arguments import prior_of
-from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 
 KINDS = ("uniform", "degree_preserving")
 SIGNS = ("unknown", "known", "like_prior")

@@ -20,11 +20,11 @@ from jaxllc.files.file_values import count, flag, number, plain, text, texts
 from jaxllc.files.json_lines import append_lines, locked_rows, read_rows
 from jaxllc.files.json_text import parse_json
 from jaxllc.running.waiting import computed
-from jaxllc.signaling.arguments import conditions_of, folds_of, prior_of, seeds_of
+from jaxllc.signaling.arguments import seeds_of
 from jaxllc.signaling.data.condition_notes import once
-from jaxllc.signaling.data.conditions import Conditions
-from jaxllc.signaling.data.folds import Folds, published_folds
-from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.data.conditions import Conditions, conditions_of
+from jaxllc.signaling.data.folds import Folds, folds_of, published_folds
+from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.structure import Data, Parameters, Structure
 from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
 from jaxllc.signaling.training.checkpoint import fingerprint

@@ -18,13 +18,12 @@ import numpy as np
 from jaxllc.errors import InputError, check_callable, check_integer, check_path, check_seed
 from jaxllc.files.output_file import output_file
 from jaxllc.running.waiting import Pace
-from jaxllc.signaling.arguments import conditions_of, prior_of
 from jaxllc.signaling.data.condition_notes import once
-from jaxllc.signaling.data.conditions import Conditions
+from jaxllc.signaling.data.conditions import Conditions, conditions_of
 from jaxllc.signaling.model.penalties import wrong_signs
 from jaxllc.signaling.model.signaling_model import Prediction, SignalingModel
 from jaxllc.signaling.model.spectral_radius import radius_of_weights, random_eigenspace
-from jaxllc.signaling.network.prior_network import PriorNetwork
+from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.structure import (
     Data,
     Parameters,

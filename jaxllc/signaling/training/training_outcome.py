@@ -6,14 +6,15 @@ nowhere: then it is the untrained start. So a training is judged by how it ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.signaling.training.training_state import HISTORY
 
 if TYPE_CHECKING:
-    from jaxllc.signaling.training.train import SignalingFit
+    import pandas as pd
 
 _WORSE = 2.0  # times the loss of the start
 _WORSE_FIT = 1.1  # times the misfit of the start; less is a rise by penalties
@@ -21,6 +22,23 @@ _RISE = 0.5  # of the loss by penalties alone, beside activities from 0 to 1
 _SHORT = 50  # epochs in which a sound training may not have come below its start again
 _LAST = 0.02  # part of the epochs that a training ends with
 MEND = "train with a lower learning_rate or a larger spectral_penalty"
+
+
+class Trained(Protocol):
+    """What is to be known of a training to say what came of it, as `SignalingFit` holds it."""
+
+    @property
+    def history(self) -> pd.DataFrame: ...
+    @property
+    def settings(self) -> SignalingSettings: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def best_epoch(self) -> int | None: ...
+    @property
+    def failure(self) -> str: ...
+    @property
+    def spectral_radius(self) -> float: ...
 
 
 def best_epoch(rows: np.ndarray, batch_size: int, best_loss: float) -> int | None:
@@ -75,7 +93,7 @@ def untrained_note(rows: np.ndarray, best: int | None) -> str:
     )
 
 
-def history_notes(fit: SignalingFit) -> list[str]:
+def history_notes(fit: Trained) -> list[str]:
     """What the epochs of a training give reason to say."""
     rows, count, notes = fit.history[list(HISTORY)].to_numpy(float), len(fit.history), []
     if not fit.finished:
@@ -103,7 +121,7 @@ def history_notes(fit: SignalingFit) -> list[str]:
     return notes
 
 
-def _radius_note(fit: SignalingFit, unstable: np.ndarray) -> str:
+def _radius_note(fit: Trained, unstable: np.ndarray) -> str:
     """What became of a spectral radius that was above 1 in some epochs."""
     penalty = fit.settings.spectral_penalty > 0
     if penalty:

@@ -35,7 +35,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import jax
@@ -46,9 +46,7 @@ from jaxllc.files.file_values import plain
 from jaxllc.sweeps.devices.packed_work import packed, unpacked
 from jaxllc.sweeps.grids import Point
 from jaxllc.sweeps.records import Row
-
-if TYPE_CHECKING:
-    from jaxllc.sweeps.runner import Work
+from jaxllc.sweeps.work import Work
 
 _CHOICES = (
     "'local' for a process on each core, 'local:4' for four, the address of a scheduler such as "

@@ -13,14 +13,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxllc.sweeps.devices.packed_work import packed, unpacked
 from jaxllc.sweeps.grids import Point
 from jaxllc.sweeps.records import Row, plain
-
-if TYPE_CHECKING:
-    from jaxllc.sweeps.runner import Work
+from jaxllc.sweeps.work import Work
 
 _FLAG = "--xla_force_host_platform_device_count"
 
@@ -31,7 +29,7 @@ class FreshProcess:
     def __init__(self, work: Work):
         function = getattr(work.function, "for_one_device", lambda: work.function)()
         # Which chunks there are is known.
-        self.packed = packed(type(work)(function, len), "another process")
+        self.packed = packed(Work(function, len), "another process")
         self.process: Any = None
 
     def rows(self, chunk: Sequence[Point]) -> list[Row]:

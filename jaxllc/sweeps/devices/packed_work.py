@@ -7,12 +7,9 @@ that this worker belongs to, has sent.
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
 
 from jaxllc.errors import InputError
-
-if TYPE_CHECKING:
-    from jaxllc.sweeps.runner import Work
+from jaxllc.sweeps.work import Work
 
 
 def packed(work: Work, where: str) -> bytes:
