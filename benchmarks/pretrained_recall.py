@@ -31,7 +31,8 @@ from jaxllc.pretrained.alphabet import Alphabet
 from jaxllc.pretrained.corpus_structures import draw_structures, held_out
 from jaxllc.pretrained.engine import PretrainedEngine
 from jaxllc.pretrained.normal_form import identity
-from jaxllc.pretrained.recall import TOP, RecallSet, best_fits, score
+from jaxllc.pretrained.recall import TOP, RecallSet, best_fits
+from jaxllc.pretrained.starts import score
 from jaxllc.symbolic.grammar import Grammar
 from jaxllc.symbolic.search_enumerate import EnumerationEngine
 from jaxllc.symbolic.skeletons import Skeleton, as_written

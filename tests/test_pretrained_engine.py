@@ -116,7 +116,7 @@ def test_most_skeletons_of_the_corpus_fit_their_own_samples():
 
 @pytest.fixture(scope="module")
 def engine():
-    return PretrainedEngine(new_model(TINY, seed=4), width=12, views=2)
+    return PretrainedEngine(new_model(TINY, seed=4), width=12, views=2, search=None)
 
 
 def test_an_engine_keeps_to_grammar_and_names_and_is_the_same_each_time(engine):

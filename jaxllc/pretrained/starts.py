@@ -1,7 +1,6 @@
 """Constants to begin with for skeletons that were written: many random ones inside functions, solved outside.
 
-The coefficients outside of functions are linear, so each draw of those inside is judged by one small
-least-squares problem (variable projection; Golub and Pereyra 1973), and the best few are refined together.
+The best few of the draws (`skeleton_draws`) are refined together.
 """
 
 from __future__ import annotations
@@ -10,27 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import sympy
 
 from jaxllc.errors import InputError
-from jaxllc.functions import sigmoid
-from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KINDS, Alphabet
-from jaxllc.pretrained.corpus_inputs import log_uniform, signs
-from jaxllc.pretrained.corpus_values import function_values, monomials_at
+from jaxllc.pretrained.alphabet import Alphabet
 from jaxllc.pretrained.normal_form import Structures
+from jaxllc.pretrained.skeleton_draws import Frame, OneSkeleton
 from jaxllc.symbolic.refit import in_blocks, refit
-from jaxllc.symbolic.skeletons import Skeleton, constant
+from jaxllc.symbolic.skeletons import Skeleton
 from jaxllc.symbolic.tapes import Tape, write_tape
-from jaxllc.symbolic.term_samples import Samples, scale_of
+from jaxllc.symbolic.term_samples import Samples
 
 _MOST_POINTS = 256
-_SYMPY = {
-    **{name: getattr(sympy, name) for name in ("sin", "cos", "exp", "log", "sqrt", "tanh")},
-    "abs": sympy.Abs,
-    "sigmoid": sigmoid,
-}
-_SCALE_FREE = ("sqrt", "abs", "reciprocal")
-_POSITIVE = ("log", "sqrt", "reciprocal", "power")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,27 +47,49 @@ def fitted(
     has. draws: of constants inside functions; kept: how many of them are refined, by so many steps.
     """
     some = samples.thinned(_MOST_POINTS, seed)
+    found = drawn(structures, some, symbols, seed, draws, kept)
+    starts = [(owner, skeleton) for owner, skeleton, *_ in found]
+    return refined(starts, some, steps)
+
+
+def score(mean_square: float, num_constants: int, num_samples: int) -> float:
+    """What fits are ranked by, the lowest first: the misfit and the number of constants, in nats.
+
+    mean_square: of what the fit leaves, in units of the samples' error; below 1 it is no gain.
+    """
+    misfit = num_samples * np.log(0.5 + 0.5 * max(mean_square, 1.0))
+    return float(misfit + num_constants * np.log(num_samples))
+
+
+def refined(
+    starts: Sequence[tuple[int, Skeleton]], samples: Samples, steps: int = 25
+) -> list[Fitted]:
+    """The best of the fits from several starts of each skeleton, by its number."""
     tapes: list[Tape] = []
-    constants, owners, skeletons = [], [], []
-    for owner, skeleton, tape, start in drawn(structures, some, symbols, seed, draws, kept):
+    constants, kept = [], []
+    for owner, skeleton in starts:
+        try:
+            tape, start = write_tape(skeleton.expression, samples.names, skeleton.constants)
+        except InputError:
+            continue
+        start[: len(skeleton.values)] = skeleton.values
         tapes.append(tape)
         constants.append(start)
-        owners.append(owner)
-        skeletons.append(skeleton)
+        kept.append((owner, skeleton))
     if not tapes:
         return []
-    blocks = in_blocks(some.points, some.values, 1.0 / some.error)
+    blocks = in_blocks(samples.points, samples.values, 1.0 / samples.error)
     found = refit(tapes, np.stack(constants), blocks, steps)
     best: dict[int, int] = {}
-    for k, owner in enumerate(owners):
+    for k, (owner, _) in enumerate(kept):
         chi = found.chi_squared[k]
         if np.isfinite(chi) and (owner not in best or chi < found.chi_squared[best[owner]]):
             best[owner] = k
     return [
         Fitted(
             owner,
-            skeletons[k].with_values(found.constants[k][: len(skeletons[k].values)]),
-            float(found.chi_squared[k]) / len(some.values),
+            kept[k][1].with_values(found.constants[k][: len(kept[k][1].values)]),
+            float(found.chi_squared[k]) / len(samples.values),
         )
         for owner, k in sorted(best.items())
     ]
@@ -94,10 +105,10 @@ def drawn(
 ) -> Iterator[tuple[int, Skeleton, Tape, np.ndarray]]:
     """Starts for the constants of skeletons, as in `fitted`: the number of the skeleton, it with these
     constants, its tape, and them as the tape takes them; what a tape cannot hold is left out."""
-    frame = _Frame(samples, symbols)
+    frame = Frame(samples, symbols)
     rng = np.random.default_rng([seed, 1])
     for b in range(len(structures)):
-        one = _One(structures.taken(np.array([b])), frame)
+        one = OneSkeleton(structures.taken(np.array([b])), frame)
         for skeleton in one.skeletons(rng, draws, kept):
             try:
                 tape, start = write_tape(skeleton.expression, samples.names, skeleton.constants)
@@ -105,215 +116,3 @@ def drawn(
                 continue
             start[: len(skeleton.values)] = skeleton.values
             yield b, skeleton, tape, start
-
-
-class _Frame:
-    """Samples in the units of the corpus, and what leads back to their own."""
-
-    def __init__(self, samples: Samples, symbols: Alphabet):
-        self.symbols, self.count = symbols, len(samples.values)
-        missing = symbols.num_variables - samples.num_inputs
-        points = np.pad(samples.points.T, ((0, missing), (0, 0)))
-        size = np.sqrt(np.mean(points**2, axis=1))
-        self.size = np.where(size > 0, size, 1.0)
-        self.unit = scale_of(samples.values)
-        self.values = samples.values / self.unit
-        self.monomials = monomials_at((points / self.size[:, None])[None], symbols)[0]
-        self.weight = 1.0 / (samples.error / self.unit)
-        mean = self.monomials.mean(1)
-        self.rms = np.sqrt(np.mean(self.monomials**2, axis=1)) + 1e-12
-        self.spread = np.sqrt(np.maximum(self.rms**2 - mean**2, 1e-12))
-        self.spread[0] = 1.0
-        self.scales = np.prod(self.size**symbols.exponents, axis=1)  # of each monomial
-        names = [sympy.Symbol(name) for name in samples.names]
-        names += [sympy.Symbol("absent")] * missing
-        self.products = [
-            sympy.Mul(*(x ** int(e) for x, e in zip(names, row, strict=True)))
-            for row in symbols.exponents
-        ]
-
-
-@dataclass
-class _Factor:
-    """A function with drawn constants: weights (draw, monomial), share (draw,) of the inner function,
-    exponent (draw,) of a power, values (draw, n)."""
-
-    kind: str
-    weights: np.ndarray
-    share: np.ndarray
-    exponent: np.ndarray
-    inner: _Factor | None
-    values: np.ndarray
-
-
-class _One:
-    """One skeleton at samples."""
-
-    def __init__(self, structure: Structures, frame: _Frame):
-        self.frame = frame
-        self.base = np.flatnonzero(structure.base[0])
-        self.groups = []
-        for g in range(GROUPS):
-            parts = [
-                (
-                    int(structure.kind[0, g, f]),
-                    structure.argument[0, g, f],
-                    int(structure.inner_kind[0, g, f]),
-                    structure.inner[0, g, f],
-                )
-                for f in range(FACTORS)
-                if structure.kind[0, g, f]
-            ]
-            if parts:
-                self.groups.append((parts, np.flatnonzero(structure.outer[0, g])))
-
-    def skeletons(self, rng: np.random.Generator, draws: int, kept: int) -> list[Skeleton]:
-        """The skeleton with the constants of the best draws."""
-        if not self.groups:
-            draws = kept = 1
-        with np.errstate(all="ignore"):
-            factors = [[self._factor(rng, *part, draws) for part in p] for p, _ in self.groups]
-            coefficients, misfit = self._solved(factors, draws)
-        order = np.argsort(misfit)[:kept]
-        return [
-            self._skeleton(factors, coefficients[s], int(s))
-            for s in order
-            if np.isfinite(misfit[s])
-        ]
-
-    def _solved(self, factors: Sequence[Sequence[_Factor]], draws: int):
-        frame = self.frame
-        columns = [np.broadcast_to(frame.monomials[m], (draws, frame.count)) for m in self.base]
-        for group, (_, outer) in zip(factors, self.groups, strict=True):
-            product = np.prod([factor.values for factor in group], axis=0)
-            columns += [product * frame.monomials[m] for m in outer]
-        joint = np.stack(columns, axis=1) * frame.weight
-        target = frame.values * frame.weight
-        size = np.sqrt(np.mean(joint**2, axis=2))
-        good = np.isfinite(size).all(1) & (size > 0).all(1)
-        joint = np.where(good[:, None, None], joint, 1.0)
-        size = np.where(good[:, None], size, 1.0)
-        joint = joint / size[..., None]
-        gram = joint @ joint.transpose(0, 2, 1) / frame.count
-        diagonal = np.arange(gram.shape[1])
-        gram[:, diagonal, diagonal] += 1e-10
-        right = joint @ target / frame.count
-        solved = np.linalg.solve(gram, right[..., None])[..., 0]
-        rest = target - (solved[:, None, :] @ joint)[:, 0]
-        misfit = np.where(good, np.mean(rest**2, axis=1), np.inf)
-        return solved / size, misfit
-
-    # -- drawing ----------------------------------------------------------------------------------
-
-    def _factor(self, rng, kind: int, of, inner_kind: int, inner_of, draws: int) -> _Factor:
-        name = KINDS[kind - 1]
-        inner = None
-        if inner_kind:
-            inner = self._factor(rng, inner_kind, inner_of, 0, None, draws)
-        positive = name in _POSITIVE
-        draw = self._positive if positive else self._free
-        weights, share = draw(rng, name, of, inner, draws)
-        exponent = signs(rng, draws) * rng.uniform(0.3, 3.5, draws)
-        argument = weights @ self.frame.monomials
-        if inner is not None:
-            argument = argument + share[:, None] * inner.values
-        values = function_values(kind, argument, exponent[:, None])
-        return _Factor(name, weights, share, exponent, inner, values)
-
-    def _free(self, rng, name: str, of, inner: _Factor | None, draws: int):
-        frame = self.frame
-        weights = signs(rng, (draws, len(of))) * log_uniform(rng, 0.4, 2.5, (draws, len(of)))
-        weights = weights / frame.spread * of
-        linear = np.flatnonzero(of & (frame.symbols.exponents.sum(1) == 1))
-        if len(linear) == 2:
-            # The difference of two variables in their own units, in half of the draws.
-            half = draws // 2
-            weights[:half, linear[0]] = frame.scales[linear[0]]
-            weights[:half, linear[1]] = -frame.scales[linear[1]]
-        weights[:, 0] = 0.0
-        argument = weights @ frame.monomials
-        share = np.zeros(draws)
-        if inner is not None:
-            alone = argument.std(1)
-            share = signs(rng, draws) * log_uniform(rng, 0.4, 2.5, draws)
-            share *= np.where(alone > 0, alone, 1.0) / (inner.values.std(1) + 1e-12)
-            argument = argument + share[:, None] * inner.values
-        factor = log_uniform(rng, 0.25, 6.0, draws) / (argument.std(1) + 1e-12)
-        weights, share = weights * factor[:, None], share * factor
-        argument = argument * factor[:, None]
-        if of[0]:
-            centre = -(argument.mean(1) + rng.uniform(-1.4, 1.4, draws) * argument.std(1))
-            periodic = name in ("sin", "cos")
-            weights[:, 0] = rng.uniform(-np.pi, np.pi, draws) if periodic else centre
-        return weights, share
-
-    def _positive(self, rng, name: str, of, inner: _Factor | None, draws: int):
-        sign = np.where(rng.random((draws, len(of))) < 0.1, -1.0, 1.0)
-        weights = sign * log_uniform(rng, 0.05, 20.0, (draws, len(of))) / self.frame.rms * of
-        first = np.flatnonzero(of)[:1]
-        if name != "log" or inner is not None or of.sum() > 1:
-            # One coefficient goes into that of the group.
-            weights[:, first] = 1.0
-        share = np.zeros(draws)
-        if inner is not None:
-            share = log_uniform(rng, 0.05, 20.0, draws) * np.where(
-                rng.random(draws) < 0.3, -1.0, 1.0
-            )
-        return weights, share
-
-    # -- writing ----------------------------------------------------------------------------------
-
-    def _skeleton(self, factors, coefficients: np.ndarray, draw: int) -> Skeleton:
-        frame, values = self.frame, []
-
-        def number(value: float) -> sympy.Symbol:
-            values.append(float(value))
-            return constant(len(values) - 1)
-
-        def weights_of(factor: _Factor) -> dict[int, float]:
-            row = factor.weights[draw]
-            return {int(m): float(row[m] / frame.scales[m]) for m in np.flatnonzero(row)}
-
-        def pivot(factor: _Factor) -> tuple[int, float]:
-            """The monomial whose coefficient goes into that of the group, and that coefficient."""
-            found = weights_of(factor)
-            if factor.kind not in (*_SCALE_FREE, "power") or not found:
-                return -1, 1.0
-            # A constant may be nought in a magnitude, where it is a place, and elsewhere not.
-            place = list(found)[-1 if factor.kind == "abs" else 0]
-            return place, found[place]
-
-        def taken_out(factor: _Factor) -> float:
-            """What taking that coefficient out multiplies the function by."""
-            coefficient = pivot(factor)[1]
-            if factor.kind == "reciprocal":
-                return 1.0 / coefficient
-            power = {"sqrt": 0.5, "power": factor.exponent[draw]}.get(factor.kind, 1.0)
-            return float(abs(coefficient) ** power)
-
-        def written(factor: _Factor) -> sympy.Expr:
-            place, coefficient = pivot(factor)
-            if factor.kind == "power":
-                return frame.products[place] ** number(factor.exponent[draw])
-            terms = [
-                frame.products[m] if m == place else number(w / coefficient) * frame.products[m]
-                for m, w in weights_of(factor).items()
-            ]
-            if factor.inner is not None:
-                share = factor.share[draw] / coefficient * taken_out(factor.inner)
-                terms.append(number(share) * written(factor.inner))
-            argument = sympy.Add(*terms)
-            return 1 / argument if factor.kind == "reciprocal" else _SYMPY[factor.kind](argument)
-
-        rest = iter(coefficients)
-        terms = [
-            number(next(rest) * frame.unit / frame.scales[m]) * frame.products[m] for m in self.base
-        ]
-        for group, (_, outer) in zip(factors, self.groups, strict=True):
-            product = sympy.Mul(*(written(factor) for factor in group))
-            size = np.prod([taken_out(factor) for factor in group]) * frame.unit
-            weights = [
-                number(next(rest) * size / frame.scales[m]) * frame.products[m] for m in outer
-            ]
-            terms.append(sympy.Add(*weights) * product)
-        return Skeleton(sympy.Add(*terms), tuple(values))
