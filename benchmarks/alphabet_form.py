@@ -17,15 +17,15 @@ import numpy as np
 import sympy
 
 from jaxllc.equations.functions import sigmoid
-from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KIND, LENGTH, Alphabet
-from jaxllc.pretrained.normal_form import (
+from jaxllc.pretrained.skeletons.alphabet import FACTORS, GROUPS, KIND, LENGTH, Alphabet
+from jaxllc.pretrained.skeletons.canonical_form import (
     MOST_CONSTANTS,
     Structures,
     canonical,
     empty,
     num_constants,
 )
-from jaxllc.pretrained.strings import lengths
+from jaxllc.pretrained.skeletons.strings import lengths
 
 _KINDS = {
     sympy.sin: "sin",

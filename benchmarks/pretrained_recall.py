@@ -27,11 +27,12 @@ from symbolic_conditions import CONDITIONS, Condition, samples
 from symbolic_targets import Target, values_at
 
 from jaxllc.errors import InputError
-from jaxllc.pretrained.alphabet import Alphabet
 from jaxllc.pretrained.engine import PretrainedEngine
-from jaxllc.pretrained.normal_form import identity
+from jaxllc.pretrained.skeletons.alphabet import Alphabet
+from jaxllc.pretrained.skeletons.canonical_form import identity
+from jaxllc.pretrained.skeletons.starts import score
 from jaxllc.pretrained.training.corpus_structures import draw_structures, held_out
-from jaxllc.pretrained.training.recall import TOP, RecallSet, best_fits, score
+from jaxllc.pretrained.training.recall import TOP, RecallSet, best_fits
 from jaxllc.search.engines.enumeration import EnumerationEngine
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.skeletons import Skeleton, as_written

@@ -17,7 +17,7 @@ from symbolic_targets import Target, read_targets
 
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
 from jaxllc.pretrained.model import num_parameters
-from jaxllc.pretrained.starts import fitted
+from jaxllc.pretrained.skeletons.starts import fitted
 from jaxllc.pretrained.weights import load_model
 from jaxllc.search.forms.term_samples import Samples
 

@@ -9,11 +9,11 @@ import sympy
 from flax import nnx
 
 from jaxllc.equations.expressions import parse
-from jaxllc.pretrained.alphabet import KIND, alphabet
 from jaxllc.pretrained.model import ModelSettings, SkeletonModel
-from jaxllc.pretrained.normal_form import identity
-from jaxllc.pretrained.starts import fitted
-from jaxllc.pretrained.strings import text
+from jaxllc.pretrained.skeletons.alphabet import KIND, alphabet
+from jaxllc.pretrained.skeletons.canonical_form import identity
+from jaxllc.pretrained.skeletons.starts import fitted
+from jaxllc.pretrained.skeletons.strings import text
 from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.training.recall import recall_sets
 from jaxllc.pretrained.weights import save_model

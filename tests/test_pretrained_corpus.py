@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.pretrained.alphabet import KIND, LENGTH, alphabet
 from jaxllc.pretrained.descriptors import describe
-from jaxllc.pretrained.normal_form import Structures, canonical, empty, family, identity, renamed
-from jaxllc.pretrained.strings import lengths, strings, structures_of, text
+from jaxllc.pretrained.skeletons.alphabet import KIND, LENGTH, alphabet
+from jaxllc.pretrained.skeletons.canonical_form import (
+    Structures,
+    canonical,
+    empty,
+    family,
+    identity,
+    renamed,
+)
+from jaxllc.pretrained.skeletons.strings import lengths, strings, structures_of, text
 from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.training.corpus_structures import draw_structures, held_out
 from jaxllc.pretrained.training.corpus_values import monomials_at

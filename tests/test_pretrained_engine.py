@@ -8,11 +8,11 @@ import sympy
 
 from jaxllc.dynamics.terms import evaluate
 from jaxllc.errors import InputError
-from jaxllc.pretrained.alphabet import KIND, alphabet
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
 from jaxllc.pretrained.model import ModelSettings, new_model
-from jaxllc.pretrained.normal_form import canonical, empty, identity, renamed
-from jaxllc.pretrained.starts import fitted
+from jaxllc.pretrained.skeletons.alphabet import KIND, alphabet
+from jaxllc.pretrained.skeletons.canonical_form import canonical, empty, identity, renamed
+from jaxllc.pretrained.skeletons.starts import fitted
 from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.training.recall import recall
 from jaxllc.search.forms.grammar import Grammar, operators_in
@@ -116,7 +116,7 @@ def test_most_skeletons_of_the_corpus_fit_their_own_samples():
 
 @pytest.fixture(scope="module")
 def engine():
-    return PretrainedEngine(new_model(TINY, seed=4), width=12, views=2)
+    return PretrainedEngine(new_model(TINY, seed=4), width=12, views=2, search=None)
 
 
 def test_an_engine_keeps_to_grammar_and_names_and_is_the_same_each_time(engine):

@@ -5,7 +5,7 @@ import pytest
 import sympy
 
 from jaxllc.dynamics.terms import evaluate
-from jaxllc.pretrained.hinges import with_extremes
+from jaxllc.pretrained.skeletons.hinges import with_extremes
 
 X, Y = sympy.symbols("x y", real=True)
 

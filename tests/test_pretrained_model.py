@@ -17,7 +17,7 @@ from jaxllc.errors import InputError
 from jaxllc.pretrained.decoding import allowed_symbols, decode
 from jaxllc.pretrained.descriptors import describe
 from jaxllc.pretrained.model import ModelSettings, new_model, states_of
-from jaxllc.pretrained.strings import structures_of, text
+from jaxllc.pretrained.skeletons.strings import structures_of, text
 from jaxllc.pretrained.tensors import read_tensors, write_tensors
 from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.training.train import Budget, main, train

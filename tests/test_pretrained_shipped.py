@@ -14,7 +14,7 @@ from jaxllc.dynamics.terms import evaluate
 from jaxllc.errors import InputError
 from jaxllc.pretrained import decoding, shipped
 from jaxllc.pretrained.engine import PretrainedEngine
-from jaxllc.pretrained.normal_form import identity
+from jaxllc.pretrained.skeletons.canonical_form import identity
 from jaxllc.pretrained.tensors import read_tensors
 from jaxllc.pretrained.training.corpus import CorpusSettings
 from jaxllc.pretrained.weights import VERSION, digest, load_model

@@ -14,8 +14,8 @@ import numpy as np
 from flax import nnx
 
 from jaxllc.errors import InputError, check_integer
-from jaxllc.pretrained.alphabet import LENGTH, Alphabet
 from jaxllc.pretrained.model import NEVER, SkeletonModel
+from jaxllc.pretrained.skeletons.alphabet import LENGTH, Alphabet
 from jaxllc.running.waiting import computed
 
 

@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
-from jaxllc.pretrained.alphabet import Alphabet
+from jaxllc.pretrained.skeletons.alphabet import Alphabet
 from jaxllc.pretrained.training.corpus_values import monomials_at
 
 _CHUNK = 256  # sets at a time, so that their columns stay in the cache

@@ -11,20 +11,31 @@ import numpy as np
 import sympy
 
 from jaxllc.equations.expression_building import is_real
-from jaxllc.pretrained.allowed_forms import allowed_form, allowed_kinds
-from jaxllc.pretrained.alphabet import Alphabet
 from jaxllc.pretrained.decoding import allowed_symbols, decode
 from jaxllc.pretrained.descriptors import describe, num_descriptors
-from jaxllc.pretrained.hinges import with_extremes
+from jaxllc.pretrained.local_search import LocalSearch, explains, ranked, searched
 from jaxllc.pretrained.model import NEVER, SkeletonModel
-from jaxllc.pretrained.normal_form import Structures, canonical, empty, identity, joined, renamed
-from jaxllc.pretrained.starts import fitted
-from jaxllc.pretrained.strings import structures_of
+from jaxllc.pretrained.skeletons.allowed_forms import allowed_form, allowed_kinds
+from jaxllc.pretrained.skeletons.alphabet import Alphabet
+from jaxllc.pretrained.skeletons.canonical_form import (
+    Structures,
+    canonical,
+    empty,
+    identity,
+    joined,
+    renamed,
+)
+from jaxllc.pretrained.skeletons.hinges import with_extremes
+from jaxllc.pretrained.skeletons.starts import Fitted, fitted, refined
+from jaxllc.pretrained.skeletons.strings import structures_of
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.search_work import spend, work_is_over
 from jaxllc.search.forms.term_samples import Samples
 
 _MOST_POINTS = 256  # that are described
+_SEARCH = LocalSearch()
+_LATE = 60  # of the less likely skeletons are fitted whole: the best after a few steps
+_JUDGED = 50  # fits that a search of a term is given
 # Targets whose strings are written at a time; on the CPU more of them take as much longer.
 _TARGETS = {"cpu": 1}
 _TARGETS_ELSEWHERE = 16
@@ -36,14 +47,18 @@ class PretrainedEngine:
 
     width: how many strings are written for each view of the samples; views: how many orders of the inputs
     the samples are shown in, the likelihoods being put together; temperature: as in `decode`. Of more inputs
-    than the model has variables those are tried that explain the values best.
+    than the model has variables those are tried that explain the values best. first: how many of the
+    likeliest are fitted whole; the others only where none of these explains the samples. search: how much is
+    looked at beside the best fits, None for nothing.
     """
 
     model: SkeletonModel
-    width: int = 25
+    width: int = 200
     views: int = 2
     temperature: float = 0.0
     choices: int = 2
+    first: int = 50
+    search: LocalSearch | None = _SEARCH
 
     @property
     def name(self) -> str:
@@ -65,12 +80,13 @@ class PretrainedEngine:
         found: list[tuple[int, float, sympy.Expr]] = []
         inputs = best_inputs(samples, self.model.settings.num_variables, self.choices)
         targets = [samples.with_inputs(chosen) for chosen in inputs]
-        spend("views", len(targets))
+        spend("views", len(targets) * max(1.0, self.width / 50))
         written = self.skeletons_of(targets, grammar, seed)
         for chosen, skeletons in zip(targets, written, strict=True):
             if found and work_is_over(deadline):
                 break
-            for fit in fitted(skeletons, chosen, self.model.settings.alphabet, seed):
+            _, fits = self.searched(skeletons, chosen, grammar, seed, deadline)
+            for fit in _worth_judging(fits, chosen):
                 constants, expression = len(fit.skeleton.values), fit.skeleton.numeric()
                 if not is_real(expression):
                     continue
@@ -95,10 +111,10 @@ class PretrainedEngine:
         as the model has variables."""
         symbols = self.model.settings.alphabet
         grammar = grammar or Grammar()
+        kinds, required = allowed_kinds(grammar)
         views = [self._views(samples, seed) for samples in targets]
         descriptors = np.concatenate([view[1] for view in views])
         present = np.concatenate([view[2] for view in views])
-        kinds, required = allowed_kinds(grammar)
         allowed = allowed_symbols(present, symbols, kinds, grammar.largest_power)
         needed = np.zeros(symbols.size, bool)
         needed[symbols.num_monomials : symbols.opening] = required
@@ -118,6 +134,38 @@ class PretrainedEngine:
             found.append(self._together((strings[rows], likelihood[rows]), orders, symbols))
             first += len(orders)
         return found
+
+    def searched(
+        self,
+        skeletons: Structures,
+        samples: Samples,
+        grammar: Grammar | None = None,
+        seed: int = 0,
+        deadline: float = np.inf,
+    ) -> tuple[Structures, list[Fitted]]:
+        """Skeletons, the likeliest first, and what a search beside them finds, with their fits, whose numbers
+        are of the skeletons that come back.
+
+        Where none of the first explains the samples, the others are fitted, in few steps, the best of them
+        whole, and neighbours of the best; else only shorter ones of these.
+        """
+        symbols = self.model.settings.alphabet
+        early = np.arange(min(self.first, len(skeletons)))
+        fits = fitted(skeletons.taken(early), samples, symbols, seed)
+        if not explains(fits) and len(skeletons) > len(early) and not work_is_over(deadline):
+            late = skeletons.taken(np.arange(len(early), len(skeletons)))
+            rough = fitted(late, samples, symbols, seed, draws=24, kept=1, steps=6)
+            starts = [
+                (len(early) + fit.number, fit.skeleton) for fit in ranked(rough, samples)[:_LATE]
+            ]
+            fits += refined(starts, samples.thinned(_MOST_POINTS, seed))
+        if self.search is None:
+            return skeletons, fits
+        present = np.arange(symbols.num_variables)[None] < samples.num_inputs
+        grammar = grammar or Grammar()
+        kinds, _ = allowed_kinds(grammar)
+        allowed = allowed_symbols(present, symbols, kinds, grammar.largest_power)[0]
+        return searched(skeletons, fits, samples, symbols, allowed, self.search, seed, deadline)
 
     def _views(
         self, samples: Samples, seed: int
@@ -153,6 +201,13 @@ class PretrainedEngine:
         _, first, group = np.unique(identity(joint), return_index=True, return_inverse=True)
         total = np.bincount(group, weights=score)
         return joint.taken(first[np.argsort(-total, kind="stable")])
+
+
+def _worth_judging(fits: list[Fitted], samples: Samples) -> list[Fitted]:
+    """The best fits, and the best of each number of constants."""
+    order = ranked(fits, samples)
+    front = {len(fit.skeleton.values): fit for fit in reversed(order)}
+    return list({f.number: f for f in [*order[:_JUDGED], *front.values()]}.values())
 
 
 def _orders(num_variables: int, num_inputs: int) -> list[tuple[int, ...]]:

@@ -17,8 +17,8 @@ import numpy as np
 from flax import nnx
 
 from jaxllc.errors import InputError
-from jaxllc.pretrained.alphabet import LENGTH, MOST_VARIABLES, Alphabet, alphabet
 from jaxllc.pretrained.descriptors import num_descriptors
+from jaxllc.pretrained.skeletons.alphabet import LENGTH, MOST_VARIABLES, Alphabet, alphabet
 
 DECODERS = ("prefix", "transformer")
 # The largest sizes: a file that asks for more was not written by a training.

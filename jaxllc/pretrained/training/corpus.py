@@ -12,9 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxllc.errors import InputError
-from jaxllc.pretrained.alphabet import Alphabet, alphabet
-from jaxllc.pretrained.normal_form import Structures, joined, num_constants, variables_in
-from jaxllc.pretrained.strings import strings
+from jaxllc.pretrained.skeletons.alphabet import Alphabet, alphabet
+from jaxllc.pretrained.skeletons.canonical_form import (
+    Structures,
+    joined,
+    num_constants,
+    variables_in,
+)
+from jaxllc.pretrained.skeletons.strings import strings
 from jaxllc.pretrained.training.corpus_inputs import draw_inputs, log_uniform, smooth_errors
 from jaxllc.pretrained.training.corpus_structures import draw_structures, held_out
 from jaxllc.pretrained.training.corpus_values import draw_values

@@ -12,8 +12,8 @@ from itertools import product
 
 import numpy as np
 
-from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KIND, KINDS, LENGTH, Alphabet
-from jaxllc.pretrained.normal_form import (
+from jaxllc.pretrained.skeletons.alphabet import FACTORS, GROUPS, KIND, KINDS, LENGTH, Alphabet
+from jaxllc.pretrained.skeletons.canonical_form import (
     MOST_CONSTANTS,
     Structures,
     canonical,
@@ -21,7 +21,7 @@ from jaxllc.pretrained.normal_form import (
     family,
     num_constants,
 )
-from jaxllc.pretrained.strings import lengths
+from jaxllc.pretrained.skeletons.strings import lengths
 
 _ROLES = "vuw"
 _HELD_OUT = 40  # one family of skeletons in so many is never trained on

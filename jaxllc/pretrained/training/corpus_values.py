@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KIND, Alphabet
-from jaxllc.pretrained.normal_form import Structures
+from jaxllc.pretrained.skeletons.alphabet import FACTORS, GROUPS, KIND, Alphabet
+from jaxllc.pretrained.skeletons.canonical_form import Structures
 from jaxllc.pretrained.training.corpus_inputs import log_uniform, signs
 
 _BENT = 0.02  # least share of a function's spread that no line in its argument explains

@@ -16,9 +16,9 @@ from typing import Any
 
 from jaxllc.errors import InputError
 from jaxllc.files.output_file import output_file
-from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KINDS, LENGTH
 from jaxllc.pretrained.model import ModelSettings, num_parameters
-from jaxllc.pretrained.normal_form import MOST_CONSTANTS
+from jaxllc.pretrained.skeletons.alphabet import FACTORS, GROUPS, KINDS, LENGTH
+from jaxllc.pretrained.skeletons.canonical_form import MOST_CONSTANTS
 from jaxllc.pretrained.tensors import read_tensors
 from jaxllc.pretrained.training.recall import TOP
 from jaxllc.pretrained.training.train import LOG, WEIGHTS

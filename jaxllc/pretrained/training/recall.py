@@ -2,8 +2,9 @@
 
     python -m jaxllc.pretrained.training.recall WEIGHTS [--sets 100] [--split held-out] [--json FILE]
 
-Two shares: among the first so many skeletons written, and among the best so many after constants were fitted,
-by a score of the misfit, in units of the samples' error, and of the number of constants.
+Two shares: among the first so many skeletons written, and among the best so many after constants were fitted
+and the engine has searched beside them, by a score of the misfit, in units of the samples' error, and of the
+number of constants.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ import numpy as np
 
 from jaxllc.errors import InputError, check_integer
 from jaxllc.files.output_file import output_file
-from jaxllc.pretrained.alphabet import Alphabet
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
-from jaxllc.pretrained.normal_form import (
+from jaxllc.pretrained.local_search import ranked
+from jaxllc.pretrained.skeletons.alphabet import Alphabet
+from jaxllc.pretrained.skeletons.canonical_form import (
     Structures,
     canonical,
     identity,
     num_constants,
     renamed,
 )
-from jaxllc.pretrained.starts import Fitted, fitted
+from jaxllc.pretrained.skeletons.starts import Fitted
 from jaxllc.pretrained.training.corpus import SPLITS, Corpus, CorpusSettings
 from jaxllc.pretrained.weights import load_model
 from jaxllc.search.forms.refit import prepare
@@ -88,15 +90,6 @@ def recall_sets(
     return found
 
 
-def score(mean_square: float, num_constants: int, num_samples: int) -> float:
-    """What fits are ranked by, the lowest first: the misfit and the number of constants, in nats.
-
-    mean_square: of what the fit leaves, in units of the samples' error; below 1 it is no gain.
-    """
-    misfit = num_samples * np.log(0.5 + 0.5 * max(mean_square, 1.0))
-    return float(misfit + num_constants * np.log(num_samples))
-
-
 def best_fits(
     engine: PretrainedEngine, samples: Samples, top: int = TOP, seed: int = 0
 ) -> list[Fitted]:
@@ -106,14 +99,8 @@ def best_fits(
     for inputs in best_inputs(samples, engine.model.settings.num_variables, engine.choices):
         chosen = samples.with_inputs(inputs)
         skeletons = engine.skeletons(chosen, seed=seed)
-        found += fitted(skeletons, chosen, engine.model.settings.alphabet, seed)
+        found += engine.searched(skeletons, chosen, seed=seed)[1]
     return ranked(found, samples)[:top]
-
-
-def ranked(fits: list[Fitted], samples: Samples) -> list[Fitted]:
-    """Fits by their score, the best first."""
-    count = len(samples.values)
-    return sorted(fits, key=lambda f: score(f.mean_square, len(f.skeleton.values), count))
 
 
 def recall(
@@ -129,7 +116,6 @@ def recall(
     Raises InputError for an unknown split or fewer than one set.
     """
     corpus = corpus or CorpusSettings(engine.model.settings.num_variables, points=(_POINTS,))
-    symbols = corpus.alphabet
     drawn = recall_sets(corpus, split, sets, seed)
     constants = np.array([one.constants for one in drawn])
     # What is compiled once is no part of the seconds.
@@ -144,10 +130,10 @@ def recall(
         spent[0] += time.perf_counter() - clock
         early[k] = true in identity(skeletons)[:top]
         clock = time.perf_counter()
-        fits = ranked(fitted(skeletons, samples, symbols, seed=k), samples)
+        tried, fits = engine.searched(skeletons, samples, seed=k)
         spent[1] += time.perf_counter() - clock
-        best = np.array([fit.number for fit in fits[:top]], int)
-        late[k] = true in identity(skeletons.taken(best))
+        best = np.array([fit.number for fit in ranked(fits, samples)[:top]], int)
+        late[k] = true in identity(tried.taken(best))
     shares = {
         str(number): (
             round(float(late[constants == number].mean()), 4),

@@ -8,7 +8,7 @@ import numpy as np
 import sympy
 
 from jaxllc.equations.functions import sigmoid
-from jaxllc.pretrained.alphabet import KINDS
+from jaxllc.pretrained.skeletons.alphabet import KINDS
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.skeletons import made
 

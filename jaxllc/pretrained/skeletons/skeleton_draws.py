@@ -1,29 +1,25 @@
-"""Constants to begin with for skeletons that were written: many random ones inside functions, solved outside.
+"""Skeletons at samples: random constants inside their functions, the best coefficients outside of them.
 
 The coefficients outside of functions are linear, so each draw of those inside is judged by one small
-least-squares problem (variable projection; Golub and Pereyra 1973), and the best few are refined together.
+least-squares problem (variable projection; Golub and Pereyra 1973).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import sympy
 
 from jaxllc.equations.functions import sigmoid
-from jaxllc.errors import InputError
-from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KINDS, Alphabet
-from jaxllc.pretrained.normal_form import Structures
+from jaxllc.pretrained.skeletons.alphabet import FACTORS, GROUPS, KIND, KINDS, Alphabet
+from jaxllc.pretrained.skeletons.canonical_form import Structures
 from jaxllc.pretrained.training.corpus_inputs import log_uniform, signs
 from jaxllc.pretrained.training.corpus_values import function_values, monomials_at
-from jaxllc.search.forms.refit import in_blocks, refit
 from jaxllc.search.forms.skeletons import Skeleton, constant
-from jaxllc.search.forms.tapes import Tape, write_tape
 from jaxllc.search.forms.term_samples import Samples, scale_of
 
-_MOST_POINTS = 256
 _SYMPY = {
     **{name: getattr(sympy, name) for name in ("sin", "cos", "exp", "log", "sqrt", "tanh")},
     "abs": sympy.Abs,
@@ -33,81 +29,7 @@ _SCALE_FREE = ("sqrt", "abs", "reciprocal")
 _POSITIVE = ("log", "sqrt", "reciprocal", "power")
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """number: of the skeleton among those given; skeleton: it with its constants; mean_square: of what it
-    leaves, in units of the samples' error."""
-
-    number: int
-    skeleton: Skeleton
-    mean_square: float
-
-
-def fitted(
-    structures: Structures,
-    samples: Samples,
-    symbols: Alphabet,
-    seed: int = 0,
-    draws: int = 64,
-    kept: int = 3,
-    steps: int = 25,
-) -> list[Fitted]:
-    """Skeletons with fitted constants, each once, in their order; those that cannot be fitted are left out.
-
-    samples: with the inputs that the variables of the skeletons stand for, at most as many as the alphabet
-    has. draws: of constants inside functions; kept: how many of them are refined, by so many steps.
-    """
-    some = samples.thinned(_MOST_POINTS, seed)
-    tapes: list[Tape] = []
-    constants, owners, skeletons = [], [], []
-    for owner, skeleton, tape, start in drawn(structures, some, symbols, seed, draws, kept):
-        tapes.append(tape)
-        constants.append(start)
-        owners.append(owner)
-        skeletons.append(skeleton)
-    if not tapes:
-        return []
-    blocks = in_blocks(some.points, some.values, 1.0 / some.error)
-    found = refit(tapes, np.stack(constants), blocks, steps)
-    best: dict[int, int] = {}
-    for k, owner in enumerate(owners):
-        chi = found.chi_squared[k]
-        if np.isfinite(chi) and (owner not in best or chi < found.chi_squared[best[owner]]):
-            best[owner] = k
-    return [
-        Fitted(
-            owner,
-            skeletons[k].with_values(found.constants[k][: len(skeletons[k].values)]),
-            float(found.chi_squared[k]) / len(some.values),
-        )
-        for owner, k in sorted(best.items())
-    ]
-
-
-def drawn(
-    structures: Structures,
-    samples: Samples,
-    symbols: Alphabet,
-    seed: int = 0,
-    draws: int = 64,
-    kept: int = 3,
-) -> Iterator[tuple[int, Skeleton, Tape, np.ndarray]]:
-    """Starts for the constants of skeletons, as in `fitted`: the number of the skeleton, it with these
-    constants, its tape, and them as the tape takes them; what a tape cannot hold is left out."""
-    frame = _Frame(samples, symbols)
-    rng = np.random.default_rng([seed, 1])
-    for b in range(len(structures)):
-        one = _One(structures.taken(np.array([b])), frame)
-        for skeleton in one.skeletons(rng, draws, kept):
-            try:
-                tape, start = write_tape(skeleton.expression, samples.names, skeleton.constants)
-            except InputError:
-                continue
-            start[: len(skeleton.values)] = skeleton.values
-            yield b, skeleton, tape, start
-
-
-class _Frame:
+class Frame:
     """Samples in the units of the corpus, and what leads back to their own."""
 
     def __init__(self, samples: Samples, symbols: Alphabet):
@@ -134,7 +56,7 @@ class _Frame:
 
 
 @dataclass
-class _Factor:
+class Factor:
     """A function with drawn constants: weights (draw, monomial), share (draw,) of the inner function,
     exponent (draw,) of a power, values (draw, n)."""
 
@@ -142,17 +64,50 @@ class _Factor:
     weights: np.ndarray
     share: np.ndarray
     exponent: np.ndarray
-    inner: _Factor | None
+    inner: Factor | None
     values: np.ndarray
 
 
-class _One:
+def factor_of(
+    name: str,
+    weights: np.ndarray,
+    share: np.ndarray,
+    exponent: np.ndarray,
+    inner: Factor | None,
+    frame: Frame,
+) -> Factor:
+    """A function with its values at the points of a frame."""
+    argument = weights @ frame.monomials
+    if inner is not None:
+        argument = argument + share[:, None] * inner.values
+    values = function_values(KIND[name], argument, exponent[:, None])
+    return Factor(name, weights, share, exponent, inner, values)
+
+
+def taken(factor: Factor, draws: np.ndarray) -> Factor:
+    """Some of the draws of a function."""
+    inner = None if factor.inner is None else taken(factor.inner, draws)
+    weights, share, exponent = factor.weights[draws], factor.share[draws], factor.exponent[draws]
+    return Factor(factor.kind, weights, share, exponent, inner, factor.values[draws])
+
+
+def _pivot(name: str, monomials: Sequence[int] | np.ndarray) -> int:
+    """The monomial whose coefficient goes into that of the group, -1 for none."""
+    if name not in (*_SCALE_FREE, "power") or not len(monomials):
+        return -1
+    # A constant may be nought in a magnitude, where it is a place, and elsewhere not.
+    return int(monomials[-1 if name == "abs" else 0])
+
+
+class OneSkeleton:
     """One skeleton at samples."""
 
-    def __init__(self, structure: Structures, frame: _Frame):
+    def __init__(self, structure: Structures, frame: Frame):
         self.frame = frame
         self.base = np.flatnonzero(structure.base[0])
         self.groups = []
+        # The place (group, factor) of each function in the arrays of the skeleton.
+        self.places: list[list[tuple[int, int]]] = []
         for g in range(GROUPS):
             parts = [
                 (
@@ -166,22 +121,70 @@ class _One:
             ]
             if parts:
                 self.groups.append((parts, np.flatnonzero(structure.outer[0, g])))
+                self.places.append([(g, f) for f in range(FACTORS) if structure.kind[0, g, f]])
 
     def skeletons(self, rng: np.random.Generator, draws: int, kept: int) -> list[Skeleton]:
         """The skeleton with the constants of the best draws."""
+        factors, coefficients, misfit = self.draws(rng, draws)
+        return self.best(factors, coefficients, misfit, kept)
+
+    def draws(
+        self, rng: np.random.Generator, draws: int
+    ) -> tuple[list[list[Factor]], np.ndarray, np.ndarray]:
+        """Functions with random constants, the best coefficients outside of them, and what these leave."""
         if not self.groups:
-            draws = kept = 1
+            draws = 1
         with np.errstate(all="ignore"):
-            factors = [[self._factor(rng, *part, draws) for part in p] for p, _ in self.groups]
-            coefficients, misfit = self._solved(factors, draws)
-        order = np.argsort(misfit)[:kept]
+            factors = [[self.factor(rng, *part, draws) for part in p] for p, _ in self.groups]
+            return factors, *self.solved(factors, draws)
+
+    def best(
+        self,
+        factors: Sequence[Sequence[Factor]],
+        coefficients: np.ndarray,
+        misfit: np.ndarray,
+        kept: int,
+    ) -> list[Skeleton]:
+        """The skeleton with the best of the draws of constants inside functions."""
         return [
             self._skeleton(factors, coefficients[s], int(s))
-            for s in order
+            for s in np.argsort(misfit)[:kept]
             if np.isfinite(misfit[s])
         ]
 
-    def _solved(self, factors: Sequence[Sequence[_Factor]], draws: int):
+    def read(self, values: Sequence[float]) -> list[list[Factor]]:
+        """The functions of the skeleton with constants as `skeletons` writes them: one draw."""
+        frame, rest = self.frame, iter(values[len(self.base) :])
+
+        def function(kind: int, of: np.ndarray, inner_kind: int, inner_of: np.ndarray) -> Factor:
+            name, exponent = KINDS[kind - 1], np.ones(1)
+            weights, share, inner = np.zeros((1, len(of))), np.zeros(1), None
+            place = _pivot(name, np.flatnonzero(of))
+            if name == "power":
+                exponent[0] = next(rest)
+                weights[0, place] = frame.scales[place]
+            else:
+                for m in np.flatnonzero(of):
+                    weights[0, m] = (1.0 if m == place else next(rest)) * frame.scales[m]
+                if inner_kind:
+                    share[0] = next(rest)
+                    inner = function(inner_kind, inner_of, 0, inner_of)
+            return factor_of(name, weights, share, exponent, inner, frame)
+
+        found = []
+        with np.errstate(all="ignore"):
+            for parts, outer in self.groups:
+                found.append([function(*part) for part in parts])
+                for _ in outer:
+                    next(rest)
+        return found
+
+    def solved(self, factors: Sequence[Sequence[Factor]], draws: int):
+        """The best coefficients outside of functions, (draw, coefficient), and what they leave, (draw,)."""
+        with np.errstate(all="ignore"):
+            return self._solved(factors, draws)
+
+    def _solved(self, factors: Sequence[Sequence[Factor]], draws: int):
         frame = self.frame
         columns = [np.broadcast_to(frame.monomials[m], (draws, frame.count)) for m in self.base]
         for group, (_, outer) in zip(factors, self.groups, strict=True):
@@ -205,22 +208,18 @@ class _One:
 
     # -- drawing ----------------------------------------------------------------------------------
 
-    def _factor(self, rng, kind: int, of, inner_kind: int, inner_of, draws: int) -> _Factor:
+    def factor(self, rng, kind: int, of, inner_kind: int, inner_of, draws: int) -> Factor:
         name = KINDS[kind - 1]
         inner = None
         if inner_kind:
-            inner = self._factor(rng, inner_kind, inner_of, 0, None, draws)
+            inner = self.factor(rng, inner_kind, inner_of, 0, None, draws)
         positive = name in _POSITIVE
         draw = self._positive if positive else self._free
         weights, share = draw(rng, name, of, inner, draws)
         exponent = signs(rng, draws) * rng.uniform(0.3, 3.5, draws)
-        argument = weights @ self.frame.monomials
-        if inner is not None:
-            argument = argument + share[:, None] * inner.values
-        values = function_values(kind, argument, exponent[:, None])
-        return _Factor(name, weights, share, exponent, inner, values)
+        return factor_of(name, weights, share, exponent, inner, self.frame)
 
-    def _free(self, rng, name: str, of, inner: _Factor | None, draws: int):
+    def _free(self, rng, name: str, of, inner: Factor | None, draws: int):
         frame = self.frame
         weights = signs(rng, (draws, len(of))) * log_uniform(rng, 0.4, 2.5, (draws, len(of)))
         weights = weights / frame.spread * of
@@ -247,7 +246,7 @@ class _One:
             weights[:, 0] = rng.uniform(-np.pi, np.pi, draws) if periodic else centre
         return weights, share
 
-    def _positive(self, rng, name: str, of, inner: _Factor | None, draws: int):
+    def _positive(self, rng, name: str, of, inner: Factor | None, draws: int):
         sign = np.where(rng.random((draws, len(of))) < 0.1, -1.0, 1.0)
         weights = sign * log_uniform(rng, 0.05, 20.0, (draws, len(of))) / self.frame.rms * of
         first = np.flatnonzero(of)[:1]
@@ -270,20 +269,17 @@ class _One:
             values.append(float(value))
             return constant(len(values) - 1)
 
-        def weights_of(factor: _Factor) -> dict[int, float]:
+        def weights_of(factor: Factor) -> dict[int, float]:
             row = factor.weights[draw]
             return {int(m): float(row[m] / frame.scales[m]) for m in np.flatnonzero(row)}
 
-        def pivot(factor: _Factor) -> tuple[int, float]:
+        def pivot(factor: Factor) -> tuple[int, float]:
             """The monomial whose coefficient goes into that of the group, and that coefficient."""
             found = weights_of(factor)
-            if factor.kind not in (*_SCALE_FREE, "power") or not found:
-                return -1, 1.0
-            # A constant may be nought in a magnitude, where it is a place, and elsewhere not.
-            place = list(found)[-1 if factor.kind == "abs" else 0]
-            return place, found[place]
+            place = _pivot(factor.kind, list(found))
+            return place, found.get(place, 1.0)
 
-        def taken_out(factor: _Factor) -> float:
+        def taken_out(factor: Factor) -> float:
             """What taking that coefficient out multiplies the function by."""
             coefficient = pivot(factor)[1]
             if factor.kind == "reciprocal":
@@ -291,7 +287,7 @@ class _One:
             power = {"sqrt": 0.5, "power": factor.exponent[draw]}.get(factor.kind, 1.0)
             return float(abs(coefficient) ** power)
 
-        def written(factor: _Factor) -> sympy.Expr:
+        def written(factor: Factor) -> sympy.Expr:
             place, coefficient = pivot(factor)
             if factor.kind == "power":
                 return frame.products[place] ** number(factor.exponent[draw])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KIND, Alphabet
+from jaxllc.pretrained.skeletons.alphabet import FACTORS, GROUPS, KIND, Alphabet
 
 MOST_CONSTANTS = 9
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxllc.errors import InputError
-from jaxllc.pretrained.alphabet import FACTORS, GROUPS, KINDS, LENGTH, Alphabet
-from jaxllc.pretrained.normal_form import Structures, empty
+from jaxllc.pretrained.skeletons.alphabet import FACTORS, GROUPS, KINDS, LENGTH, Alphabet
+from jaxllc.pretrained.skeletons.canonical_form import Structures, empty
 
 
 def lengths(structures: Structures) -> np.ndarray:
