@@ -130,7 +130,7 @@ def _validation(name: str, options: argparse.Namespace, scrambled: bool = False)
 
 def _tf_means(conditions: Any, folds: Any) -> float:
     """Held-out r of the mean activity of each TF in the training conditions."""
-    from jaxllc.signaling.training.train import correlation
+    from jaxllc.signaling.training.signaling_training import correlation
 
     predicted = np.full(conditions.tf_activities.shape, np.nan)
     for fold in folds:
@@ -142,7 +142,7 @@ def _tf_means(conditions: Any, folds: Any) -> float:
 def _synthetic(options: argparse.Namespace) -> dict[str, Any]:
     """Models of simulated conditions predict others of the same ground truth, which one fold holds out."""
     from jaxllc.signaling import GroundTruth, PriorNetwork, cross_validate, simulate_conditions
-    from jaxllc.signaling.training.train import correlation
+    from jaxllc.signaling.training.signaling_training import correlation
 
     prior = PriorNetwork.read(options.data / "KEGGnet-Model.tsv")
     truth = GroundTruth.read(options.data / "synthNet-equationParams.txt", prior=prior)

@@ -23,7 +23,12 @@ class Loop:
         import jax
         import jax.numpy as jnp
 
-        from jaxllc.signaling.training.train import advance, dtype, initial_state, prepare
+        from jaxllc.signaling.training.signaling_training import (
+            advance,
+            dtype,
+            initial_state,
+            prepare,
+        )
         from jaxllc.signaling.training.training_state import Rates, Shape
 
         self.conditions, structure, data = prepare(prior, conditions, settings)

@@ -97,7 +97,7 @@ def test_settings_are_flags_on_top_of_a_file_or_a_preset(
         given.append((settings, seed))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxllc.commands.signaling.train.train", stop)
+    monkeypatch.setattr("jaxllc.commands.signaling.train_command.train", stop)
     words = [*tables(toy_tables), "--out", tmp_path / "out"]
     flags = ["--l2", "1e-5", "--no-warm-start", "--batch-size", 2, "--activation", "sigmoid"]
     assert signaling("train", *words, "--preset", "ligand", *flags, "--seed", 7) == 130
@@ -145,7 +145,7 @@ def test_an_interrupted_training_writes_what_it_has_and_goes_on_to_the_same_mode
     out = tmp_path / "out"
     words = [*tables(toy_tables), "--out", out, "--epochs", EPOCHS]
     with monkeypatch.context() as patch:
-        patch.setattr("jaxllc.commands.signaling.train.ProgressBar", _Interrupted)
+        patch.setattr("jaxllc.commands.signaling.train_command.ProgressBar", _Interrupted)
         assert signaling("train", *words) == 130
     names = {path.name for path in out.iterdir()}
     assert names - {"checkpoint.npz"} == FILES - {"predictions.csv"}
@@ -258,7 +258,7 @@ def test_a_state_that_is_not_steady_is_written_with_exit_code_three(
     ids=str,
 )
 def test_bad_arguments_get_one_sentence(bad, toy_tables, tmp_path, monkeypatch, words, named):
-    monkeypatch.setattr("jaxllc.commands.signaling.train.train", unreachable)
+    monkeypatch.setattr("jaxllc.commands.signaling.train_command.train", unreachable)
     out = tmp_path / "out"
     assert named in bad(["signaling", "train", *tables(toy_tables), "--out", out, *words])
     assert not out.exists()
@@ -302,7 +302,7 @@ def test_a_network_without_a_path_is_refused(bad, toy_tables, tmp_path, command)
 def test_a_folder_that_cannot_be_written_stops_before_the_work(
     bad, toy_tables, tmp_path, monkeypatch, command
 ):
-    monkeypatch.setattr("jaxllc.commands.signaling.train.train", unreachable)
+    monkeypatch.setattr("jaxllc.commands.signaling.train_command.train", unreachable)
     monkeypatch.setattr("jaxllc.commands.signaling.cross_validate.cross_validate", unreachable)
     (tmp_path / "file").write_text("in the way")
     assert "file" in bad(

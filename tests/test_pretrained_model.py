@@ -21,7 +21,7 @@ from jaxllc.pretrained.skeletons.strings import structures_of, text
 from jaxllc.pretrained.tensors import read_tensors, write_tensors
 from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.training.train import Budget, main, train
-from jaxllc.pretrained.training.training_state import TrainingSettings, prepared
+from jaxllc.pretrained.training.trainer_state import TrainingSettings, prepared
 from jaxllc.pretrained.weights import digest, load_model, named_arrays, save_model
 
 TINY = {"width": 16, "blocks": 1, "decoder_width": 16, "layers": 1, "heads": 2, "memory": 2}

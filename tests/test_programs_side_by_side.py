@@ -16,7 +16,7 @@ import pytest
 
 from jaxllc.self_pruning import leverage
 from jaxllc.signaling.training import cross_validation
-from jaxllc.signaling.training.train import advance, dtype, initial_state, prepare
+from jaxllc.signaling.training.signaling_training import advance, dtype, initial_state, prepare
 from jaxllc.signaling.training.training_state import Rates, Shape
 from jaxllc.sweeps.devices.devices import member_mesh
 from jaxllc.sweeps.devices.vmapped import COARSE, WHOLE, advance_program, judge_program

@@ -24,7 +24,7 @@ from jaxllc.self_pruning.pruned_models import (
 from jaxllc.self_pruning.study import SNAPSHOTS, self_pruning_study
 from jaxllc.signaling import train
 from jaxllc.signaling.network.structure import settle
-from jaxllc.signaling.training.train import correlation
+from jaxllc.signaling.training.signaling_training import correlation
 from jaxllc.sweeps import read_records, training
 from jaxllc.sweeps.snapshots import snapshot_name, write_snapshots
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS

@@ -14,7 +14,7 @@ from jaxllc.errors import InputError
 from jaxllc.self_pruning import figures
 from jaxllc.self_pruning.study import RECORDS, SNAPSHOTS, self_pruning_study
 from jaxllc.signaling import add_spurious_edges, is_spurious
-from jaxllc.signaling.training.train import model_of
+from jaxllc.signaling.training.signaling_training import model_of
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
 
 L2, SEEDS, NUMBER, TIMES = [1e-2, 1e-6], range(3), 6, 5

@@ -9,7 +9,7 @@ import pytest
 
 from jaxllc.errors import InputError
 from jaxllc.figure_style import COLOURS
-from jaxllc.signaling import figures
+from jaxllc.signaling import signaling_figures as figures
 
 CONDITIONS = ["none", "one", "two", "both"]
 TFS = ["A", "B", "C", "D", "E"]

@@ -13,7 +13,7 @@ from jaxllc.signaling.model.neighbour_sums import padded_weights, sum_neighbours
 from jaxllc.signaling.model.spectral_radius import edges_on_loops
 from jaxllc.signaling.model.steady_state import product, transposed_product
 from jaxllc.signaling.network.structure import structure_of
-from jaxllc.signaling.training.train import (
+from jaxllc.signaling.training.signaling_training import (
     advance,
     correlation,
     initial_state,
@@ -24,8 +24,8 @@ from jaxllc.signaling.training.training_state import Rates, Shape
 from jaxllc.sweeps import Grid, grid, read_records, read_snapshots, train_sweep, training, zipped
 from jaxllc.sweeps.devices.padding import of_one_shape
 from jaxllc.sweeps.devices.vmapped import advance_program
-from jaxllc.sweeps.figures import divergence
 from jaxllc.sweeps.members import Problem, members_of
+from jaxllc.sweeps.trained_member import divergence
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
 
 GRID = grid(l2=[1e-6, 1e-2], seed=range(2)) + grid(learning_rate=[3e-3], seed=[5])

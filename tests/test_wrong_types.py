@@ -13,12 +13,12 @@ import pytest
 
 from jaxllc import self_pruning, signaling, sweeps
 from jaxllc.errors import InputError
-from jaxllc.signaling import figures
+from jaxllc.signaling import signaling_figures as figures
 from jaxllc.signaling.model import signaling_model as model
 from jaxllc.signaling.model import synthetic
 from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.training import cross_validation
-from jaxllc.signaling.training import train as training
+from jaxllc.signaling.training import signaling_training as training
 from jaxllc.sweeps import training as sweep_training
 from tests.planted_study import random_study
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS

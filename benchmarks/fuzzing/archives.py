@@ -72,7 +72,7 @@ def model(given: Any) -> str | None:
 def _training() -> Any:
     from jaxllc.signaling.settings import SignalingSettings
     from jaxllc.signaling.training import checkpoint
-    from jaxllc.signaling.training.train import HISTORY, initial_state, prepare
+    from jaxllc.signaling.training.signaling_training import HISTORY, initial_state, prepare
 
     prior, conditions = _problem()
     settings = SignalingSettings()
@@ -89,7 +89,7 @@ def checkpoint(given: Any) -> str | None:
     import jax
 
     from jaxllc.signaling.training import checkpoint
-    from jaxllc.signaling.training.train import history_of
+    from jaxllc.signaling.training.signaling_training import history_of
 
     template, mark, _ = _training()
     state, history = checkpoint.read_checkpoint(given["checkpoint.npz"], template, mark)
@@ -103,7 +103,7 @@ def checkpoint(given: Any) -> str | None:
 @cache
 def _snapshots() -> _Arrays:
     from jaxllc.signaling.network.structure import Parameters
-    from jaxllc.signaling.training.train import HISTORY, history_of
+    from jaxllc.signaling.training.signaling_training import HISTORY, history_of
     from jaxllc.sweeps.snapshots import Snapshots, write_snapshots
 
     ones = np.ones(3)

@@ -52,13 +52,13 @@ def import_everything() -> None:
     import jaxllc.commands.discover
     import jaxllc.commands.signaling.cross_validate
     import jaxllc.commands.signaling.self_prune
-    import jaxllc.commands.signaling.train
+    import jaxllc.commands.signaling.train_command
     import jaxllc.commands.simulate
     import jaxllc.discovery.entry
     import jaxllc.law.forecast
     import jaxllc.law.report
     import jaxllc.self_pruning
-    import jaxllc.signaling.training.train
+    import jaxllc.signaling.training.signaling_training
     import jaxllc.sweeps.training  # noqa: F401
 
 

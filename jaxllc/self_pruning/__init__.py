@@ -6,26 +6,26 @@ from jaxllc.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from jaxllc.self_pruning.curves import removable, summary_of
-    from jaxllc.self_pruning.figures import (
+    from jaxllc.self_pruning.pruned_models import removal_curves, retrained_curves
+    from jaxllc.self_pruning.score_figures import plot_scores
+    from jaxllc.self_pruning.scoring import EdgeScores, edge_scores
+    from jaxllc.self_pruning.study import SelfPruningStudy, self_pruning_study
+    from jaxllc.self_pruning.study_figures import (
         plot_distributions,
         plot_errors,
         plot_removal,
         plot_shares,
     )
-    from jaxllc.self_pruning.pruned_models import removal_curves, retrained_curves
-    from jaxllc.self_pruning.score_figures import plot_scores
-    from jaxllc.self_pruning.scoring import EdgeScores, edge_scores
-    from jaxllc.self_pruning.study import SelfPruningStudy, self_pruning_study
 
 _HOMES = {
     "EdgeScores": "scoring",
     "SelfPruningStudy": "study",
     "edge_scores": "scoring",
-    "plot_distributions": "figures",
-    "plot_errors": "figures",
-    "plot_removal": "figures",
+    "plot_distributions": "study_figures",
+    "plot_errors": "study_figures",
+    "plot_removal": "study_figures",
     "plot_scores": "score_figures",
-    "plot_shares": "figures",
+    "plot_shares": "study_figures",
     "removable": "curves",
     "removal_curves": "pruned_models",
     "retrained_curves": "pruned_models",

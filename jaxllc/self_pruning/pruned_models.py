@@ -37,7 +37,7 @@ from jaxllc.signaling.arguments import seeds_of
 from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
 from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.network.structure import settle
-from jaxllc.signaling.training.train import correlation, dtype, mean_squared_error
+from jaxllc.signaling.training.signaling_training import correlation, dtype, mean_squared_error
 from jaxllc.sweeps.devices.vmapped import COARSE
 from jaxllc.sweeps.grids import Grid, Point
 from jaxllc.sweeps.records import DONE

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.signaling.network.structure import Parameters
-from jaxllc.signaling.training.train import dtype
+from jaxllc.signaling.training.signaling_training import dtype
 from jaxllc.sweeps.snapshots import Snapshots
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jaxllc.signaling.network.spurious_edges import add_spurious_edges, is_spurious
     from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset
     from jaxllc.signaling.training.cross_validation import CrossValidation, cross_validate
-    from jaxllc.signaling.training.train import SignalingFit, train
+    from jaxllc.signaling.training.signaling_training import SignalingFit, train
 
 _HOMES = {
     "Conditions": "data.conditions",
@@ -23,7 +23,7 @@ _HOMES = {
     "PRESETS": "settings",
     "Prediction": "model.signaling_model",
     "PriorNetwork": "network.prior_network",
-    "SignalingFit": "training.train",
+    "SignalingFit": "training.signaling_training",
     "SignalingModel": "model.signaling_model",
     "SignalingSettings": "settings",
     "cross_validate": "training.cross_validation",
@@ -36,7 +36,7 @@ _HOMES = {
     "self_pruning_study": "jaxllc.self_pruning.study",  # it stands on the sweeps, and they on this package
     "simulate_conditions": "model.synthetic",
     "simulate_signaling": "model.continuous_time",
-    "train": "training.train",
+    "train": "training.signaling_training",
 }
 
 __all__ = [

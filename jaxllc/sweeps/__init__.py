@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from jaxllc.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from jaxllc.sweeps.figures import TrainedMember
     from jaxllc.sweeps.grids import (
         Choice,
         Grid,
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from jaxllc.sweeps.records import read_records
     from jaxllc.sweeps.runner import SweepResult, sweep
     from jaxllc.sweeps.snapshots import Snapshots, read_snapshots
+    from jaxllc.sweeps.trained_member import TrainedMember
     from jaxllc.sweeps.training import train_sweep
     from jaxllc.sweeps.work import Outcome
 
@@ -32,7 +32,7 @@ _HOMES = {
     "Outcome": "work",
     "Snapshots": "snapshots",
     "SweepResult": "runner",
-    "TrainedMember": "figures",
+    "TrainedMember": "trained_member",
     "Uniform": "grids",
     "grid": "grids",
     "log_range": "grids",

@@ -26,7 +26,7 @@ from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.network.structure import Data, Structure
 from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.signaling.training.checkpoint import fingerprint
-from jaxllc.signaling.training.train import dtype, initial_state, prepare
+from jaxllc.signaling.training.signaling_training import dtype, initial_state, prepare
 from jaxllc.signaling.training.training_state import Rates, Shape
 from jaxllc.sweeps.devices.padding import of_one_shape, padded_state
 from jaxllc.sweeps.devices.vmapped import Members

@@ -15,7 +15,7 @@ from jaxllc.files.array_file import TEXT, ArrayOf, read_arrays, write_arrays
 from jaxllc.files.json_text import parse_json
 from jaxllc.files.output_file import output_file
 from jaxllc.signaling.network.structure import Parameters
-from jaxllc.signaling.training.train import history_of
+from jaxllc.signaling.training.signaling_training import history_of
 from jaxllc.signaling.training.training_state import HISTORY
 from jaxllc.sweeps.grids import Point, key_of
 

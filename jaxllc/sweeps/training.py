@@ -29,7 +29,7 @@ from jaxllc.signaling.model.steady_state import Solver
 from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.settings import SettingsLike, settings_of
-from jaxllc.signaling.training.train import dtype, history_rows, most_epochs
+from jaxllc.signaling.training.signaling_training import dtype, history_rows, most_epochs
 from jaxllc.signaling.training.training_state import Record
 from jaxllc.sweeps.devices.devices import member_mesh, members_per_device, padded_to
 from jaxllc.sweeps.devices.vmapped import (
@@ -41,12 +41,12 @@ from jaxllc.sweeps.devices.vmapped import (
     judge_program,
     stacked,
 )
-from jaxllc.sweeps.figures import TrainedMember, error_of, outcome_of
 from jaxllc.sweeps.grids import GridLike, Point, grid_of, key_of
 from jaxllc.sweeps.members import Member, Problem, members_of, number_format
 from jaxllc.sweeps.runner import Progress, SweepResult, name_of, sweep
 from jaxllc.sweeps.snapshot_epochs import checked_snapshots
 from jaxllc.sweeps.snapshots import Snapshots, snapshot_name, write_snapshots
+from jaxllc.sweeps.trained_member import TrainedMember, error_of, outcome_of
 from jaxllc.sweeps.work import Outcome
 
 

@@ -19,7 +19,6 @@ from jaxllc.commands.exit_codes import INTERRUPTED
 from jaxllc.commands.output import output_folder, print_json, write_settings
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling.problem import add_table_arguments, read_problem
-from jaxllc.commands.signaling.progress import ProgressBar
 from jaxllc.commands.signaling.results import (
     files_line,
     going_on_from,
@@ -32,9 +31,10 @@ from jaxllc.commands.signaling.settings_arguments import (
     seeds_of,
     settings_of,
 )
+from jaxllc.commands.signaling.training_bar import ProgressBar
 from jaxllc.errors import InputError
 from jaxllc.files.output_file import output_file
-from jaxllc.signaling import figures
+from jaxllc.signaling import signaling_figures as figures
 from jaxllc.signaling.data.condition_notes import once
 from jaxllc.signaling.data.conditions import Conditions
 from jaxllc.signaling.data.folds import Folds, leave_out_folds, published_folds, read_folds

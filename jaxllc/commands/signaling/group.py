@@ -11,7 +11,7 @@ from jaxllc.commands import Command
 COMMANDS = (
     Command(
         "train",
-        "jaxllc.commands.signaling.train",
+        "jaxllc.commands.signaling.train_command",
         "Train a model of signaling on a prior network, ligand levels and TF activities.",
     ),
     Command(

@@ -25,7 +25,6 @@ from jaxllc.commands.exit_codes import INTERRUPTED
 from jaxllc.commands.output import output_folder, print_json, write_settings
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling.problem import add_table_arguments, read_problem
-from jaxllc.commands.signaling.progress import ProgressBar
 from jaxllc.commands.signaling.results import (
     files_line,
     going_on_from,
@@ -33,11 +32,12 @@ from jaxllc.commands.signaling.results import (
     write_figures,
 )
 from jaxllc.commands.signaling.settings_arguments import add_settings_arguments, seeds, settings_of
+from jaxllc.commands.signaling.training_bar import ProgressBar
 from jaxllc.errors import InputError
 from jaxllc.files.output_file import output_file
 from jaxllc.running import waiting
 from jaxllc.running.waiting import StalledError
-from jaxllc.self_pruning import figures
+from jaxllc.self_pruning import study_figures as figures
 from jaxllc.self_pruning.pruned_models import removal_curves, retrained_curves
 from jaxllc.self_pruning.scorable import TooFewEdgesError, unscored_note
 from jaxllc.self_pruning.score_figures import plot_scores

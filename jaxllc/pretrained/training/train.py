@@ -33,11 +33,11 @@ from jaxllc.pretrained.decoding import allowed_symbols, decode
 from jaxllc.pretrained.model import DECODERS, ModelSettings, SkeletonModel
 from jaxllc.pretrained.shipped import shipped_model
 from jaxllc.pretrained.training.corpus import SPLITS, Corpus, CorpusSettings
-from jaxllc.pretrained.training.training_state import (
+from jaxllc.pretrained.training.trainer_state import (
     Prepared,
     Trainer,
+    TrainerState,
     TrainingSettings,
-    TrainingState,
     averaged_model,
     begin,
     fingerprint,
@@ -78,7 +78,7 @@ class Budget:
         check_integer("looks", self.looks, 1)
         check_integer("tested", self.tested, 1)
 
-    def progress(self, state: TrainingState) -> float:
+    def progress(self, state: TrainerState) -> float:
         """The share of the training that is done."""
         if self.steps is not None:
             return float(state.step) / self.steps
@@ -97,7 +97,7 @@ def train(
     workers: int = 1,
     stop_after: float | None = None,
     say: Callable[[str], None] = print,
-) -> TrainingState:
+) -> TrainerState:
     """Train into a folder, and return the state in the end.
 
     resume: go on from the folder's checkpoint; with a budget in steps the result is the same bit for bit as
@@ -144,7 +144,7 @@ def train(
     state = trainer.placed_state(state)
     tests = _Tests(corpus.settings, model_settings, trainer, budget.tested)
 
-    def look(state: TrainingState, losses: list[Any]) -> None:
+    def look(state: TrainerState, losses: list[Any]) -> None:
         write_checkpoint(checkpoint, state, mark)
         about = {
             "corpus": asdict(corpus.settings),
@@ -249,7 +249,7 @@ class _Tests:
             batch = source.batch(0, count)
             self.sets[split] = (of_batch(batch, source, False), batch.present, batch.strings)
 
-    def measured(self, state: TrainingState) -> dict[str, float]:
+    def measured(self, state: TrainerState) -> dict[str, float]:
         """Loss and recall of each split by the averaged weights."""
         model = averaged_model(self.model, state)
         found = {}

@@ -35,7 +35,7 @@ from jaxllc.search.forms.skeletons import (
     rebuilt,
     renumbered,
 )
-from jaxllc.search.term.term_judge import Judged, TermJudge
+from jaxllc.search.term.term_judge import JudgedTerm, TermJudge
 
 PARENTS = 6
 ROUNDS = 4
@@ -53,10 +53,10 @@ _POINTS = 160
 
 def grown(
     judge: TermJudge,
-    best: list[Judged],
+    best: list[JudgedTerm],
     rounds: int = ROUNDS,
     parents: int = PARENTS,
-) -> list[Judged]:
+) -> list[JudgedTerm]:
     """The candidates and what grew out of them; best first."""
     columns = None
     tried: set[sympy.Expr] = set()
@@ -98,9 +98,9 @@ def grown(
     return best
 
 
-def _parents(best: list[Judged], count: int) -> list[Judged]:
+def _parents(best: list[JudgedTerm], count: int) -> list[JudgedTerm]:
     """The best, and the best of each small number of constants: a right beginning may look bad alone."""
-    smallest: dict[int, Judged] = {}
+    smallest: dict[int, JudgedTerm] = {}
     for judged in best:
         smallest.setdefault(judged.num_constants, judged)
     simple = [smallest[k] for k in sorted(smallest) if 0 < k <= 5]
@@ -126,7 +126,7 @@ class Residuals:
     def columns(self) -> Columns:
         return Columns(*self.dictionary.columns(), 1.0 / self.samples.error)
 
-    def terms(self, parent: Judged, count: int = 16) -> Iterator[Skeleton]:
+    def terms(self, parent: JudgedTerm, count: int = 16) -> Iterator[Skeleton]:
         """The candidate plus one feature, for the features that explain the most."""
         skeleton, samples = parent.skeleton, self.samples
         weight = 1.0 / samples.error
@@ -151,7 +151,7 @@ class Residuals:
             feature = self.dictionary.expression(subset.positions[0])
             yield _with_term(skeleton, feature)
 
-    def factors(self, parent: Judged, count: int = 3) -> Iterator[Skeleton]:
+    def factors(self, parent: JudgedTerm, count: int = 3) -> Iterator[Skeleton]:
         """Each term of the candidate, or of the denominator that is all of it, found anew but for one factor,
         or for all but one: what is kept times at most two functions."""
         expression = parent.skeleton.numeric()

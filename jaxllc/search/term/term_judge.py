@@ -44,7 +44,7 @@ _CERTAIN, _MOST_CERTAIN = 1e-6, 6
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class JudgedTerm:
     """A skeleton with refitted constants.
 
     chi_squared: sum of squared residuals in units of the samples' error; information: Gauss-Newton matrix of
@@ -83,7 +83,7 @@ class TermJudge:
         self.exact = bool(samples.error.max() <= exact)
         self.calibrate = independent is None
         self.set_independent(independent or _SMOOTH)
-        self.closest: list[Judged] = []
+        self.closest: list[JudgedTerm] = []
         # Features of the samples that growth looks at, made once for all of its rounds.
         self.features: Any = None
         # Where the order of the samples means something, thinning must not follow it.
@@ -100,7 +100,7 @@ class TermJudge:
         skeletons: Sequence[tuple[Skeleton, str]],
         steps: int = 30,
         screen: bool = False,
-    ) -> list[Judged]:
+    ) -> list[JudgedTerm]:
         """Skeletons, each with its engine, after a fit of their constants; unfittable ones are left out.
 
         screen: on one block of the samples only.
@@ -137,7 +137,9 @@ class TermJudge:
             # A free exponent may have turned negative.
             if not self.grammar.division and not self.grammar.allows(new.numeric()):
                 continue
-            found.append(Judged(new, chi, fit.information[k] * ratio, self.score(new, chi), engine))
+            found.append(
+                JudgedTerm(new, chi, fit.information[k] * ratio, self.score(new, chi), engine)
+            )
         return found
 
     def score(self, skeleton: Skeleton, chi_squared: float) -> float:
@@ -155,12 +157,12 @@ class TermJudge:
         self.independent = float(min(max(independent, 3.0), len(self.samples.values)))
         self.per_constant = 0.5 * float(np.log(self.independent)) + 0.5
 
-    def rescored(self, judged: Iterable[Judged]) -> list[Judged]:
+    def rescored(self, judged: Iterable[JudgedTerm]) -> list[JudgedTerm]:
         """The same candidates by the present number of independent samples; best first."""
         new = [replace(j, score=self.score(j.skeleton, j.chi_squared)) for j in judged]
         return sorted(new, key=_by_score)
 
-    def _estimated_independent(self, judged: Sequence[Judged], neighbours: int = 4) -> float:
+    def _estimated_independent(self, judged: Sequence[JudgedTerm], neighbours: int = 4) -> float:
         """Independent samples by how alike neighbouring residuals of the closest candidate are."""
         closest = min(judged, key=lambda j: j.chi_squared)
         self.closest = [closest]
@@ -174,24 +176,26 @@ class TermJudge:
             found = evaluate(skeleton.expression, skeleton.memo(self.samples.columns))
         return np.broadcast_to(np.asarray(found, float), self.samples.values.shape)
 
-    def mean_square(self, judged: Judged) -> float:
+    def mean_square(self, judged: JudgedTerm) -> float:
         """Mean squared residual in units of the samples' error: 1 is as good as they can tell."""
         return judged.chi_squared / len(self.samples.values)
 
-    def certain(self, judged: Judged) -> bool:
+    def certain(self, judged: JudgedTerm) -> bool:
         """Whether a short expression leaves so little of exact samples that it is the term itself, however
         written; of samples with errors something shorter may be the truth."""
         most = min(_MOST_CERTAIN, len(self.samples.values) // 20)
         short = self.exact and judged.num_constants <= most
         return short and self.mean_square(judged) < _CERTAIN
 
-    def merged(self, judged: Iterable[Judged], kept: int = 16) -> list[Judged]:
+    def merged(self, judged: Iterable[JudgedTerm], kept: int = 16) -> list[JudgedTerm]:
         """The best of several lists, each skeleton once."""
         return _distinct(sorted(judged, key=_by_score))[:kept]
 
     # -- judging ----------------------------------------------------------------------------------
 
-    def judge(self, proposals: Iterable[tuple[sympy.Expr, str]], kept: int = 12) -> list[Judged]:
+    def judge(
+        self, proposals: Iterable[tuple[sympy.Expr, str]], kept: int = 12
+    ) -> list[JudgedTerm]:
         """Proposals of engines -> the best few, refitted, pruned and in their shortest form; best first."""
         first: dict[sympy.Expr, tuple[Skeleton, str]] = {}
         for expression, engine in proposals:
@@ -205,7 +209,7 @@ class TermJudge:
             best = self.rescored(best)
         return self.improved(_distinct(best)[:kept])
 
-    def _screened(self, skeletons: Sequence[tuple[Skeleton, str]], kept: int) -> list[Judged]:
+    def _screened(self, skeletons: Sequence[tuple[Skeleton, str]], kept: int) -> list[JudgedTerm]:
         """The best of many on a few samples: half of them get further steps each time, since a right
         skeleton may start far from its constants."""
         rest = list(skeletons)
@@ -216,7 +220,7 @@ class TermJudge:
                 return found[:kept]
             rest = [(j.skeleton, j.engine) for j in found[:half]]
 
-    def improved(self, best: list[Judged]) -> list[Judged]:
+    def improved(self, best: list[JudgedTerm]) -> list[JudgedTerm]:
         """Each candidate pruned and rewritten while its score falls; best first."""
         current = list(best)
         active = list(range(len(current)))
@@ -246,7 +250,7 @@ class TermJudge:
             active = list(improved)
         return _distinct(sorted(current, key=_by_score))
 
-    def _moves(self, judged: Judged) -> list[Skeleton]:
+    def _moves(self, judged: JudgedTerm) -> list[Skeleton]:
         """Ways to write a candidate shorter: constants dropped, its other forms."""
         skeleton = judged.skeleton
         found = []
@@ -267,7 +271,7 @@ class TermJudge:
         """Whether a skeleton can be refitted, and holds only what the grammar allows."""
         return len(skeleton.values) <= MAX_CONSTANTS and self.grammar.allows(skeleton.expression)
 
-    def _tied(self, judged: Judged, count: int = 6) -> list[Skeleton]:
+    def _tied(self, judged: JudgedTerm, count: int = 6) -> list[Skeleton]:
         """Pairs of constants of one role that are nearly equal or opposite made so: between a coefficient
         and a shift within a function that would be chance."""
         values = np.array(judged.skeleton.values)
@@ -290,7 +294,7 @@ class TermJudge:
                 found.append(tied)
         return found
 
-    def _weakest(self, judged: Judged, count: int = 6) -> list[int]:
+    def _weakest(self, judged: JudgedTerm, count: int = 6) -> list[int]:
         errors = np.maximum(judged.standard_errors(), 1e-300)
         values = np.abs(judged.skeleton.values)
         # In logarithms: the ratio of a constant that is known exactly may overflow.
@@ -371,11 +375,11 @@ def _may_be_complex(expression: sympy.Expr) -> bool:
     return False
 
 
-def _by_score(judged: Judged) -> float:
+def _by_score(judged: JudgedTerm) -> float:
     return judged.score
 
 
-def _distinct(judged: Iterable[Judged]) -> list[Judged]:
+def _distinct(judged: Iterable[JudgedTerm]) -> list[JudgedTerm]:
     """One candidate of each skeleton and of each value of chi2 at equal size, the first met."""
     seen: set = set()
     kept = []

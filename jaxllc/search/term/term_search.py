@@ -22,7 +22,7 @@ from jaxllc.search.forms.search_work import SearchWork
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.term.input_reduction import reduced
 from jaxllc.search.term.term_growth import ROUNDS, grown
-from jaxllc.search.term.term_judge import Judged, TermJudge
+from jaxllc.search.term.term_judge import JudgedTerm, TermJudge
 from jaxllc.settings.names import DEFAULT_ENGINES, check_engine
 
 # The stage in which what a search needs is loaded and compiled, once in a process.
@@ -160,7 +160,7 @@ def _searched(
         prepare()
     check_time()
     judge = TermJudge(samples, grammar, independent)
-    best: list[Judged] = []
+    best: list[JudgedTerm] = []
     smaller = reduced(samples, grammar)
     if smaller is not None:
         inner = TermJudge(smaller.samples, grammar, independent)
@@ -192,8 +192,8 @@ def _found(
     seed: int,
     work: SearchWork,
     spent: dict[str, float],
-    best: Sequence[Judged] = (),
-) -> list[Judged]:
+    best: Sequence[JudgedTerm] = (),
+) -> list[JudgedTerm]:
     """What the engines find, one after the other until one explains the samples, with what grows out of
     the best, unless that has grown before and explains them.
     """
@@ -227,11 +227,11 @@ def _found(
     return best
 
 
-def _explained(judge: TermJudge, best: Sequence[Judged]) -> bool:
+def _explained(judge: TermJudge, best: Sequence[JudgedTerm]) -> bool:
     return judge.mean_square(best[0]) < _EXPLAINS
 
 
-def _candidate(judge: TermJudge, judged: Judged) -> Candidate:
+def _candidate(judge: TermJudge, judged: JudgedTerm) -> Candidate:
     samples = judge.samples
     mean = judge.mean_square(judged)
     # The samples' errors are a level; they need not be independent of each other.

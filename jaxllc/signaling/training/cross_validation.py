@@ -28,7 +28,13 @@ from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.structure import Data, Parameters, Structure
 from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
 from jaxllc.signaling.training.checkpoint import fingerprint
-from jaxllc.signaling.training.train import correlation, dtype, initial_state, model_of, prepare
+from jaxllc.signaling.training.signaling_training import (
+    correlation,
+    dtype,
+    initial_state,
+    model_of,
+    prepare,
+)
 from jaxllc.signaling.training.training_state import Rates, Record, Shape, TrainingState
 from jaxllc.signaling.training.training_step import training_steps
 

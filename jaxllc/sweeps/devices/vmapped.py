@@ -35,7 +35,7 @@ class Members(NamedTuple):
     state: TrainingState
 
 
-class Judged(NamedTuple):
+class SteadyStates(NamedTuple):
     """activities (M, B, TFs), residual (M, B), and slope phi' (M, N, B) at the steady states."""
 
     activities: jax.Array
@@ -57,13 +57,13 @@ def advance_program(shape: Shape, most_epochs: int, shared: bool, mesh: Mesh) ->
 
 @lru_cache(maxsize=64)
 def judge_program(activation: str, solver: Solver, shared: bool, mesh: Mesh) -> Any:
-    """(structure, parameters, ligand levels (B, inputs), tolerance) -> Judged, for all members."""
+    """(structure, parameters, ligand levels (B, inputs), tolerance) -> SteadyStates, for all members."""
 
     def member(
         structure: Structure, parameters: Parameters, levels: jax.Array, tolerance: jax.Array
-    ) -> Judged:
+    ) -> SteadyStates:
         found, activities = settle(activation, solver, structure, parameters, levels, tolerance)
-        return Judged(activities, found.residual, found.slope)
+        return SteadyStates(activities, found.residual, found.slope)
 
     return _over_members(member, (not shared, True, False, False), mesh)
 

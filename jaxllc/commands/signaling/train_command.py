@@ -22,7 +22,6 @@ from jaxllc.commands.exit_codes import DIVERGED, INTERRUPTED, OK
 from jaxllc.commands.output import output_folder, print_json
 from jaxllc.commands.progress import say
 from jaxllc.commands.signaling.problem import add_table_arguments, read_problem
-from jaxllc.commands.signaling.progress import ProgressBar
 from jaxllc.commands.signaling.results import (
     files_line,
     going_on_from,
@@ -34,11 +33,12 @@ from jaxllc.commands.signaling.settings_arguments import (
     seeds_of,
     settings_of,
 )
+from jaxllc.commands.signaling.training_bar import ProgressBar
 from jaxllc.errors import InputError, listed
-from jaxllc.signaling import figures
+from jaxllc.signaling import signaling_figures as figures
 from jaxllc.signaling.data.condition_notes import once
 from jaxllc.signaling.data.conditions import Conditions
-from jaxllc.signaling.training.train import SignalingFit, correlation, train
+from jaxllc.signaling.training.signaling_training import SignalingFit, correlation, train
 
 CHECKPOINT = "checkpoint.npz"
 FIGURES = ("fit.png", "conditions.png", "training.png")

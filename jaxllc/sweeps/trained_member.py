@@ -16,7 +16,12 @@ from jaxllc.signaling.model.spectral_radius import spectral_radius
 from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.network.structure import Parameters, Structure
 from jaxllc.signaling.settings import SignalingSettings
-from jaxllc.signaling.training.train import correlation, history_of, mean_squared_error, model_of
+from jaxllc.signaling.training.signaling_training import (
+    correlation,
+    history_of,
+    mean_squared_error,
+    model_of,
+)
 from jaxllc.signaling.training.training_outcome import MEND, best_epoch, failure, untrained_note
 from jaxllc.signaling.training.training_state import Shape
 from jaxllc.sweeps.grids import Point

@@ -15,7 +15,7 @@ from jaxllc.errors import InputError, check_mapping, listed
 from jaxllc.figure_style import COLOURS, INK, SOFT, new_figure, styled_axes
 from jaxllc.signaling.arguments import check_frame, check_parts, names_of
 from jaxllc.signaling.model.signaling_model import Prediction
-from jaxllc.signaling.training.train import correlation
+from jaxllc.signaling.training.signaling_training import correlation
 
 if TYPE_CHECKING:
     import pandas as pd
