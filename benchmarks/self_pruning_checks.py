@@ -141,7 +141,7 @@ def _double(
 
     jax.config.update("jax_enable_x64", True)
     from jaxllc.signaling import add_spurious_edges, train
-    from jaxllc.signaling.training import train as training
+    from jaxllc.signaling.training import signaling_training as training
 
     initial_state = training.initial_state
 

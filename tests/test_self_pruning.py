@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from jaxllc.errors import InputError
-from jaxllc.self_pruning import figures
+from jaxllc.self_pruning import study_figures as figures
 from jaxllc.self_pruning.study import RECORDS, SNAPSHOTS, self_pruning_study
 from jaxllc.signaling import add_spurious_edges, is_spurious
 from jaxllc.signaling.training.signaling_training import model_of

@@ -8,7 +8,7 @@ import pytest
 
 from jaxllc.errors import InputError
 from jaxllc.figure_style import COLOURS
-from jaxllc.self_pruning import figures
+from jaxllc.self_pruning import study_figures as figures
 from tests.planted_study import PlantedStudy, planted_model, random_study
 
 ONE = [{"l2": 1e-5}]

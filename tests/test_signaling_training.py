@@ -14,7 +14,7 @@ from jaxllc.signaling.model.signaling_model import SignalingModel
 from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset, seeds_in
 from jaxllc.signaling.training import cross_validation
-from jaxllc.signaling.training import train as training
+from jaxllc.signaling.training import signaling_training as training
 from jaxllc.signaling.training.signaling_training import correlation, prepare, train
 from jaxllc.signaling.training.training_state import Rates, Shape, learning_rate
 from jaxllc.signaling.training.training_step import training_step

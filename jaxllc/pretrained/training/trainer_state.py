@@ -101,7 +101,7 @@ def of_batch(batch: Batch, corpus: Corpus, packed: bool) -> Prepared:
     return Prepared(descriptors, batch.strings.astype(np.int32), states, places)
 
 
-class TrainingState(NamedTuple):
+class TrainerState(NamedTuple):
     """weights: trained; average: of them over steps; optimiser: of optax; fixed: what is not trained;
     step: number of steps done; seconds: spent on them."""
 
@@ -127,7 +127,7 @@ def begin(
     settings: TrainingSettings,
     corpus: Corpus,
     trained: SkeletonModel | None = None,
-) -> TrainingState:
+) -> TrainerState:
     """An untrained model whose descriptors are scaled by some of the corpus, or one to be trained further."""
     model = trained or new_model(model_settings, settings.seed)
     if trained is None:
@@ -140,10 +140,10 @@ def begin(
     fixed = nnx.state(model, nnx.Not(nnx.Param))
     optimiser = _optimiser(settings.decay).init(weights)
     average = jax.tree.map(jnp.copy, weights)
-    return TrainingState(weights, average, optimiser, fixed, np.int64(0), np.float64(0.0))
+    return TrainerState(weights, average, optimiser, fixed, np.int64(0), np.float64(0.0))
 
 
-def averaged_model(model_settings: ModelSettings, state: TrainingState) -> SkeletonModel:
+def averaged_model(model_settings: ModelSettings, state: TrainerState) -> SkeletonModel:
     """The model with the averaged weights."""
     graph = nnx.graphdef(blank_model(model_settings))
     return nnx.merge(graph, jax.tree.map(jnp.copy, state.average), state.fixed)
@@ -191,26 +191,26 @@ class Trainer:
             return Prepared(*map(jnp.asarray, batch))
         return Prepared(*(jax.device_put(part, self.shared_out) for part in batch))
 
-    def placed_state(self, state: TrainingState) -> TrainingState:
+    def placed_state(self, state: TrainerState) -> TrainerState:
         """A state on the devices."""
         on_device = state._replace(step=None, seconds=None)
         placed = jax.device_put(on_device, self.everywhere)
         return placed._replace(step=state.step, seconds=state.seconds)
 
     def step(
-        self, state: TrainingState, batch: Prepared, progress: float
-    ) -> tuple[TrainingState, jax.Array]:
+        self, state: TrainerState, batch: Prepared, progress: float
+    ) -> tuple[TrainerState, jax.Array]:
         """The state after one step, and the loss before it in nats a string."""
         number = int(state.step)
         rate = np.float32(self.settings.rate_at(number, progress))
         keep = np.float32(min(self.settings.average, (1 + number) / (10 + number)))
         weights, average, memory, value = self._step(*state[:4], self.placed(batch), rate, keep)
-        new = TrainingState(
+        new = TrainerState(
             weights, average, memory, state.fixed, np.int64(number + 1), state.seconds
         )
         return new, value
 
-    def loss(self, state: TrainingState, batch: Prepared) -> float:
+    def loss(self, state: TrainerState, batch: Prepared) -> float:
         """Nats a string by the averaged weights."""
         return float(self._loss(state.average, state.fixed, self.placed(batch)))
 
@@ -232,7 +232,7 @@ def fingerprint(
     return {name: json.dumps(part) for name, part in parts.items()}
 
 
-def write_checkpoint(path: str | os.PathLike, state: TrainingState, mark: dict[str, str]) -> None:
+def write_checkpoint(path: str | os.PathLike, state: TrainerState, mark: dict[str, str]) -> None:
     """Write a state, whole or not at all."""
     arrays = named_arrays(state)
     write_tensors(path, arrays, {"format": _FORMAT, "sha256": digest(arrays), **mark})
@@ -249,8 +249,8 @@ def model_settings_in(path: str | os.PathLike) -> ModelSettings:
 
 
 def read_checkpoint(
-    path: str | os.PathLike, template: TrainingState, mark: dict[str, str]
-) -> TrainingState:
+    path: str | os.PathLike, template: TrainerState, mark: dict[str, str]
+) -> TrainerState:
     """The state in a file; raises InputError unless it is a training of these settings."""
     arrays, metadata = read_tensors(path)
     if metadata.get("format") != _FORMAT or metadata.get("sha256") != digest(arrays):
