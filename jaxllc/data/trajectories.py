@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from jaxllc.data.trajectory_input import feature_arrays, labelled_states, variable_names
 from jaxllc.data.trajectory_table import run_of
+from jaxllc.equations.function_table import TABLE
 from jaxllc.errors import InputError, check_integer, first_repeat, listed, listing
 from jaxllc.files.output_file import output_file
 from jaxllc.tables.labels import names_tuple
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _SYMBOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 # k_i is the in-strength in every law, and a function's name cannot be a variable's.
-_FUNCTIONS = ("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "sinh", "cosh", "abs", "Abs")
+_FUNCTIONS = {name for r in TABLE.values() if r.sympy and not r.more for name in (r.name, r.sympy)}
 _TAKEN_NAMES = frozenset(("k", *_FUNCTIONS))
 
 

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import sympy
-from scipy.special import expit
 
-from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.functions import record_of
 from jaxllc.equations.programs import whole_power
 
-_FUNCTIONS = {
-    sympy.sin: np.sin,
-    sympy.cos: np.cos,
-    sympy.tan: np.tan,
-    sympy.exp: np.exp,
-    sympy.log: np.log,
-    sympy.tanh: np.tanh,
-    sympy.sinh: np.sinh,
-    sympy.cosh: np.cosh,
-    sympy.Abs: np.abs,
+# What derivatives hold beside the functions of laws: with 1/2 on a tie, and zero almost everywhere.
+_OF_DERIVATIVES: dict[Any, Callable[..., Any]] = {
     sympy.sign: np.sign,
-    sympy.Min: lambda *values: reduce(np.minimum, values),
-    sympy.Max: lambda *values: reduce(np.maximum, values),
-    # Derivatives of the above: with 1/2 on a tie, and zero almost everywhere.
     sympy.Heaviside: np.heaviside,
     sympy.DiracDelta: lambda value, *_: np.zeros_like(value),
-    sigmoid: expit,
 }
 
 
@@ -85,9 +72,11 @@ def evaluate(expression: sympy.Expr, memo: dict):
             value = np.sqrt(base)
         else:
             value = np.power(base, evaluate(expression.exp, memo))
-    elif expression.func in _FUNCTIONS:
-        value = _FUNCTIONS[expression.func](*(evaluate(a, memo) for a in expression.args))
     else:
-        raise ValueError(f"no numeric value is known for {expression.func} in {expression}")
+        record = record_of(expression.func)
+        function = _OF_DERIVATIVES.get(expression.func) if record is None else record.exact_value
+        if function is None:
+            raise ValueError(f"no numeric value is known for {expression.func} in {expression}")
+        value = function(*(evaluate(a, memo) for a in expression.args))
     memo[expression] = value
     return value

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import sympy
-from scipy.special import expit
 
 from jaxllc.equations import expression_calculus
 from jaxllc.equations.expression_building import call, power_of, product_of, sum_of
 from jaxllc.equations.expression_text import to_text
+from jaxllc.equations.function_table import TABLE
 from jaxllc.equations.functions import EXTREMES, FUNCTIONS, KNOWN_NAMES, NOT_REAL
 from jaxllc.equations.programs import compile_expression, run_program
 from jaxllc.errors import InputError
@@ -202,7 +202,7 @@ class _Parser:
         count = len(arguments)
         if name in EXTREMES and count < 2:
             self.fail(f"The function {name!r} takes two or more arguments, not 1, and ends")
-        expected = {"hill": 3}.get(name, 1)
+        expected = TABLE[name].arguments
         if name not in EXTREMES and count != expected:
             plural = "" if expected == 1 else "s"
             self.fail(
@@ -247,8 +247,7 @@ class _Parser:
                 # Not as a program, where exp is bounded.
                 value = float(expression_calculus.evaluate(expression, {}))
                 if function is not None:
-                    apply = expit if function == "sigmoid" else getattr(np, function)
-                    value = float(apply(value))
+                    value = float(TABLE[function].exact_value(value))
         except (OverflowError, ZeroDivisionError):
             value = math.nan
         if not math.isfinite(value):

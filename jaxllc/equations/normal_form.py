@@ -15,6 +15,7 @@ import sympy
 
 from jaxllc.equations.expression_building import real_value
 from jaxllc.equations.extremes import canonical_extreme
+from jaxllc.equations.function_table import TABLE, largest_exponent
 from jaxllc.equations.functions import EXTREMES, NAME_OF_FUNCTION
 from jaxllc.equations.functions import sigmoid as sigmoid_function
 from jaxllc.equations.term_shape import (
@@ -37,8 +38,6 @@ from jaxllc.errors import InputError
 EXPONENT_TOLERANCE = 1e-6
 MAX_TERMS = 2_000
 MAX_POWER = 12
-_ODD = {"sin", "tan", "tanh", "sinh"}
-_EVEN = {"cos", "cosh"}
 
 
 def normal_form(expression: sympy.Expr) -> Sum:
@@ -204,7 +203,7 @@ def _split(terms: Sum) -> tuple[float, Monomial, Sum]:
 def exponential(argument: Sum) -> Sum:
     """exp of a sum: its constant becomes part of the coefficient."""
     constant = argument.get(ONE, 0.0)
-    if abs(constant) > 700:
+    if abs(constant) > largest_exponent():
         raise InputError("A constant of the equation is beyond the range of a double.")
     rest = {m: c for m, c in argument.items() if m != ONE}
     if not rest:
@@ -223,7 +222,7 @@ def sigmoid(argument: Sum, exponent: float) -> Sum:
 def _apply(name: str, argument: Sum) -> Sum:
     if set(argument) <= {ONE}:
         try:
-            return _constant(getattr(math, name, abs)(argument.get(ONE, 0.0)))
+            return _constant(TABLE[name].of_number(argument.get(ONE, 0.0)))
         except (ValueError, OverflowError):
             raise InputError(
                 f"The equation takes {name} of a constant outside its range."
@@ -235,9 +234,10 @@ def _apply(name: str, argument: Sum) -> Sum:
     sign = 1.0
     if name in ("sin", "cos"):
         name, sign, argument = _phase(name, argument)
-    if argument[reference_monomial(argument)] < 0 and (name in _ODD or name in _EVEN):
+    parity = TABLE[name].parity
+    if parity and argument[reference_monomial(argument)] < 0:
         argument = scale(argument, -1.0)
-        sign = -sign if name in _ODD else sign
+        sign *= parity
     return {(((name, freeze(argument)), 1),): sign}
 
 
@@ -245,7 +245,7 @@ def _absolute(argument: Sum) -> Sum:
     coefficient, common, rest = _split(argument)
     result = _constant(abs(coefficient))
     for factor, p in common:
-        positive = factor[0] in ("exp", "sigmoid", "cosh", "abs") or p % 2 == 0
+        positive = (factor[0] in TABLE and TABLE[factor[0]].positive) or p % 2 == 0
         size = factor if positive else ("abs", freeze({((factor, 1),): 1.0}))
         result = multiply(result, {((size, p),): 1.0})
     return result if set(rest) == {ONE} else multiply(result, {((("abs", freeze(rest)), 1),): 1.0})

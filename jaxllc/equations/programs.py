@@ -10,15 +10,15 @@ that differ only in constants have one program, hence one compilation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import numpy as np
 import sympy
 
 from jaxllc.equations.expression_building import as_double
+from jaxllc.equations.function_table import TABLE
 from jaxllc.equations.functions import EXTREMES, FUNCTIONS, NAME_OF_FUNCTION
 from jaxllc.errors import InputError
 
@@ -112,13 +112,8 @@ def run_program(program: Program, constants: Any, values: Mapping[str, Any], xp:
         if kind == "general power":
             base = run(node[1])
             return xp.power(base, run(node[2]))
-        if kind == "exp":
-            return _bounded_exp(run(node[1]), xp)
-        if kind == "sigmoid":
-            return 1.0 / (1.0 + _bounded_exp(-run(node[1]), xp))
-        if kind in EXTREMES:
-            return reduce(xp.minimum if kind == "min" else xp.maximum, map(run, node[1:]))
-        return getattr(xp, kind)(run(node[1]))
+        of = partial(TABLE[kind].of, xp)
+        return reduce(of, map(run, node[1:])) if kind in EXTREMES else of(run(node[1]))
 
     return run(program)
 
@@ -135,9 +130,3 @@ def whole_power(base: Any, exponent: int) -> Any:
         if exponent:
             base = base * base
     return 1.0 if result is None else result
-
-
-def _bounded_exp(argument: Any, xp: Any) -> Any:
-    # Just below overflow, so that the gradient of 1/(1 + exp(u)) is 0 there and never nan.
-    dtype = getattr(argument, "dtype", np.dtype(float))
-    return xp.exp(xp.minimum(argument, math.log(float(np.finfo(dtype).max)) - 1.0))

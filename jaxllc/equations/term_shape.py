@@ -13,6 +13,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from jaxllc.equations.function_table import TABLE
+
 Factor = tuple[str, Any]
 Monomial = tuple[tuple[Factor, float], ...]
 Frozen = tuple[tuple[Monomial, float], ...]
@@ -21,6 +23,11 @@ Sum = dict[Monomial, float]
 ONE: Monomial = ()
 TOLERANCE = 1e-9
 TIE_TOLERANCE = 1e-6  # x_j - x_i has ratio -1, not a constant of its own
+
+
+def is_extreme(kind: str) -> bool:
+    """Whether a factor is a min or max, whose argument is several frozen sums."""
+    return kind in TABLE and TABLE[kind].more
 
 
 def add(*sums: Sum) -> Sum:
@@ -112,11 +119,11 @@ def _describe(factor: Factor) -> tuple[str, tuple[float, ...]]:
     kind, argument = factor
     if kind == "symbol":
         return argument, ()
-    if kind in ("min", "max"):
+    if is_extreme(kind):
         return _describe_extreme(kind, argument)
     terms = thaw(argument)
     constants: list[float] = []
-    if kind in ("sum", "log", "abs"):
+    if kind == "sum" or TABLE[kind].scaled:
         # Already scaled: the first coefficient is 1 or -1, and belongs to the shape.
         reference = ONE if ONE in terms else reference_monomial(terms)
         ordered = [reference, *(m for m, _ in argument if m != reference)]
@@ -142,7 +149,7 @@ def _describe(factor: Factor) -> tuple[str, tuple[float, ...]]:
             constants += [ratio, *inner_constants(monomial)]
     if ONE in terms:
         text += " + C"
-        constants.append(-terms[ONE] / size if kind == "sigmoid" else terms[ONE])
+        constants.append(-terms[ONE] / size if TABLE[kind].middle else terms[ONE])
     return f"{kind}(C*({text}))", tuple(constants)
 
 
@@ -194,7 +201,7 @@ def symbols_in(monomial: Monomial) -> set[str]:
     for (kind, argument), _ in monomial:
         if kind == "symbol":
             found.add(argument)
-        elif kind in ("min", "max"):
+        elif is_extreme(kind):
             found.update(*(symbols_in(m) for terms in argument for m, _ in terms))
         else:
             found.update(*(symbols_in(m) for m, _ in argument))

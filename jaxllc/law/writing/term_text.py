@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import sympy
 from sympy.printing.str import StrPrinter
 
 from jaxllc.equations.expressions import parse
-
-_NAMES = {"Abs": "abs", "Min": "min", "Max": "max"}
+from jaxllc.equations.function_table import TABLE
+from jaxllc.equations.functions import NAME_OF_FUNCTION
 
 
 class Printer(StrPrinter):
     """Writes functions by the names that the parser reads."""
 
-    def _called(self, name: str, e: sympy.Expr) -> str:
-        return f"{name}({', '.join(self._print(a) for a in e.args)})"
-
-    def _print_Min(self, e: sympy.Expr) -> str:
-        return self._called("min", e)
-
-    def _print_Max(self, e: sympy.Expr) -> str:
-        return self._called("max", e)
-
-    def _print_Abs(self, e: sympy.Expr) -> str:
-        return self._called("abs", e)
+    def _print(self, e: Any, **kwargs: Any) -> str:
+        name = NAME_OF_FUNCTION.get(getattr(e, "func", None))
+        if name is None or name == e.func.__name__:
+            return str(super()._print(e, **kwargs))
+        # Numbers have fewer digits inside of something than alone.
+        self._print_level += 1
+        try:
+            return f"{name}({', '.join(self._print(a) for a in e.args)})"
+        finally:
+            self._print_level -= 1
 
 
 def term_text(expression: sympy.Expr) -> str:
@@ -35,4 +35,5 @@ def term_text(expression: sympy.Expr) -> str:
 
 def parsed_term(text: str) -> sympy.Expr:
     """The text of a constant's term as an expression."""
-    return parse(re.sub(r"\b(Abs|Min|Max)\(", lambda m: _NAMES[m[1]] + "(", text))
+    names = {r.sympy: r.name for r in TABLE.values() if r.sympy not in ("", r.name)}
+    return parse(re.sub(rf"\b({'|'.join(names)})\(", lambda m: names[m[1]] + "(", text))
