@@ -17,7 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.running.waiting import computed
-from jaxllc.search.forms.tapes import MAX_CONSTANTS, MAX_INPUTS, Tape, in_batches, with_derivatives
+from jaxllc.search.forms.tapes import (
+    MAX_CONSTANTS,
+    MAX_INPUTS,
+    Tape,
+    in_batches,
+    tape_functions,
+    with_derivatives,
+)
 
 _ENOUGH_DESCENT = 1e-4
 _SHORTEST = 1e-8
@@ -62,25 +69,34 @@ def minimised(
         found = in_batches(
             tapes,
             constants,
-            lambda *batch: computed(_batch, *batch, inputs, target, steps, tolerance),
+            lambda *batch: computed(
+                _batch, *batch, inputs, target, steps, tolerance, functions=tape_functions()
+            ),
         )
     if not found:
         return Minimum(np.zeros((0, MAX_CONSTANTS)), np.zeros(0))
     return Minimum(*found)
 
 
-@jax.jit
-def _batch(tapes, constants, inputs, values, steps, tolerance):
-    one = partial(_minimised_one, inputs=inputs, values=values, steps=steps, tolerance=tolerance)
+@partial(jax.jit, static_argnames=("functions",))
+def _batch(tapes, constants, inputs, values, steps, tolerance, functions):
+    one = partial(
+        _minimised_one,
+        inputs=inputs,
+        values=values,
+        steps=steps,
+        tolerance=tolerance,
+        functions=functions,
+    )
     # One after the other: side by side, each instruction of a tape would cost all operations.
     return jax.lax.map(lambda item: one(*item), (tapes, constants))
 
 
-def _minimised_one(tape, constants, inputs, values, steps, tolerance):
+def _minimised_one(tape, constants, inputs, values, steps, tolerance, functions):
     code, length, free = tape
 
     def look(c):
-        found, slopes = with_derivatives(code, length, c, inputs)
+        found, slopes = with_derivatives(code, length, c, inputs, functions)
         rest, slopes = found - values, jnp.where(free[:, None], slopes, 0.0)
         loss, gradient = jnp.mean(rest**2), 2.0 * slopes @ rest / len(values)
         good = jnp.isfinite(loss) & jnp.all(jnp.isfinite(gradient))

@@ -7,7 +7,7 @@ and every number of samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxllc.dynamics.small_matrices import solve
+from jaxllc.equations.function_table import Function
 from jaxllc.running.time_limit import check_time
 from jaxllc.running.waiting import computed
 from jaxllc.search.forms.search_work import spend
@@ -24,6 +25,7 @@ from jaxllc.search.forms.tapes import (
     Tape,
     blank_tape,
     in_batches,
+    tape_functions,
     with_derivatives,
 )
 
@@ -71,7 +73,7 @@ class Refit(NamedTuple):
     steps: Any
 
 
-def _refit_one(tape, constants, samples, steps, tolerance):
+def _refit_one(tape, constants, samples, steps, tolerance, functions):
     """Levenberg-Marquardt (Marquardt 1963, scaled by the diagonal) on one tape."""
     code, length, free = tape
     dtype = samples.values.dtype
@@ -81,7 +83,7 @@ def _refit_one(tape, constants, samples, steps, tolerance):
 
     def look(c):
         def block(k, sums):
-            f, slopes = with_derivatives(code, length, c, samples.inputs[k])
+            f, slopes = with_derivatives(code, length, c, samples.inputs[k], functions)
             rest = (f - samples.values[k]) * samples.weights[k]
             slopes = slopes * samples.weights[k][None] * mask[:, None]
             joint = jnp.concatenate([slopes, rest[None]])
@@ -128,10 +130,10 @@ def _refit_one(tape, constants, samples, steps, tolerance):
     return Refit(c, chi, matrix, taken)
 
 
-@partial(jax.jit, static_argnames=("one_by_one",))
-def _refit_batch(tapes, constants, samples, steps, tolerance, one_by_one):
+@partial(jax.jit, static_argnames=("functions", "one_by_one"))
+def _refit_batch(tapes, constants, samples, steps, tolerance, functions, one_by_one):
     def one(tape, start):
-        return _refit_one(tape, start, samples, steps, tolerance)
+        return _refit_one(tape, start, samples, steps, tolerance, functions)
 
     # One after the other, a tape runs only its own operations and stops when it is done; side by side each
     # instruction costs all operations, which only an accelerator has to spare.
@@ -140,9 +142,13 @@ def _refit_batch(tapes, constants, samples, steps, tolerance, one_by_one):
     return jax.vmap(one)(tapes, constants)
 
 
-@cache
 def prepare() -> None:
     """Compile what refits, once in a process, so that no search has to wait for it."""
+    _prepared(tape_functions())
+
+
+@lru_cache(maxsize=4)
+def _prepared(functions: tuple[Function, ...]) -> None:
     one = np.ones((1, 1))
     refit([blank_tape()], np.zeros((1, MAX_CONSTANTS)), in_blocks(one, one[0], one[0]), steps=1)
 
@@ -167,7 +173,13 @@ def refit(
             tapes,
             constants,
             lambda *batch: computed(
-                _refit_batch, *batch, samples, steps, tolerance, one_by_one=one_by_one
+                _refit_batch,
+                *batch,
+                samples,
+                steps,
+                tolerance,
+                functions=tape_functions(),
+                one_by_one=one_by_one,
             ),
         )
     if not found:

@@ -18,37 +18,12 @@ import numpy as np
 import sympy
 
 from jaxllc.equations.expression_building import real_value
+from jaxllc.equations.function_table import TABLE, Function, OnArrays, bounded_exp, searchable
+from jaxllc.equations.functions import record_of
 from jaxllc.errors import InputError
 
-OPERATIONS = (
-    "copy",
-    "add",
-    "multiply",
-    "divide",
-    "reciprocal",
-    "power",
-    "square",
-    "sqrt",
-    "exp",
-    "log",
-    "sin",
-    "cos",
-    "tanh",
-    "sigmoid",
-    "abs",
-    "min",
-    "max",
-)
-_CODE = {name: k for k, name in enumerate(OPERATIONS)}
-_UNARY = {
-    "exp": "exp",
-    "log": "log",
-    "sin": "sin",
-    "cos": "cos",
-    "tanh": "tanh",
-    "sigmoid": "sigmoid",
-    "Abs": "abs",
-}
+# Besides the functions that expressions hold.
+_ARITHMETIC = ("copy", "add", "multiply", "divide", "reciprocal", "power", "square")
 # Padded sizes: one compiled routine serves every expression up to these.
 MAX_INPUTS = 12
 MAX_CONSTANTS = 16
@@ -56,7 +31,19 @@ MAX_LENGTH = 40
 _FIRST = MAX_INPUTS + MAX_CONSTANTS
 # Tapes are worked on so many at a time, the last ones padded.
 _BATCH = 64
-_LARGEST_ARGUMENT = 600.0
+
+
+def tape_functions() -> tuple[Function, ...]:
+    """The functions that a tape holds, all that expressions do, in the order of their operations.
+
+    A static argument of what is compiled: another table of functions is another program.
+    """
+    return tuple(TABLE[name] for name in searchable())
+
+
+def operations() -> tuple[str, ...]:
+    """Names of what an instruction can be, in the order of their numbers."""
+    return (*_ARITHMETIC, *searchable())
 
 
 class Tape(NamedTuple):
@@ -103,13 +90,14 @@ class _Writer:
     fixed: list[float]
 
     def __post_init__(self) -> None:
+        self.number_of = {name: k for k, name in enumerate(operations())}
         self.code: list[tuple[int, int, int]] = []
         self.known: dict[Any, int] = {}
 
     def emit(self, name: str, a: int, b: int = 0) -> int:
         key = (name, a, b)
         if key not in self.known:
-            self.code.append((_CODE[name], a, b))
+            self.code.append((self.number_of[name], a, b))
             self.known[key] = _FIRST + len(self.code) - 1
         return self.known[key]
 
@@ -136,12 +124,12 @@ class _Writer:
             return self._product(e)
         if e.is_Pow:
             return self._power(e.base, e.exp)
-        name = e.func.__name__
-        if name in ("Min", "Max"):
-            return self._chain(name.lower(), [self.write(a) for a in e.args])
-        if name not in _UNARY:
-            raise InputError(f"{name} cannot be fitted in an expression")
-        return self.emit(_UNARY[name], self.write(e.args[0]))
+        record = record_of(e.func)
+        if record is None:
+            raise InputError(f"{e.func.__name__} cannot be fitted in an expression")
+        if record.more:
+            return self._chain(record.name, [self.write(a) for a in e.args])
+        return self.emit(record.name, self.write(e.args[0]))
 
     def _chain(self, name: str, registers: list[int]) -> int:
         first = registers[0]
@@ -202,7 +190,7 @@ def write_tape(
     )
     last = writer.write(expression)
     # The result is the last register, whatever register it was found in.
-    code = [*writer.code, (_CODE["copy"], last, 0)]
+    code = [*writer.code, (writer.number_of["copy"], last, 0)]
     if len(code) > MAX_LENGTH:
         raise InputError("the expression is too long")
     padded = np.zeros((MAX_LENGTH, 3), dtype=np.int32)
@@ -217,37 +205,21 @@ def write_tape(
 # --- evaluation ---------------------------------------------------------------------------------
 
 
-def _bounded(a):
-    return jnp.clip(a, -_LARGEST_ARGUMENT, _LARGEST_ARGUMENT)
-
-
-def _logistic(a):
-    return 0.5 * (1.0 + jnp.tanh(0.5 * a))
-
-
 _FORWARD = (
     lambda a, b: a,
     lambda a, b: a + b,
     lambda a, b: a * b,
     lambda a, b: a / b,
     lambda a, b: 1.0 / a,
-    lambda a, b: jnp.exp(_bounded(b * jnp.log(a))),
+    lambda a, b: bounded_exp(b * jnp.log(a), jnp),
     lambda a, b: a * a,
-    lambda a, b: jnp.sqrt(a),
-    lambda a, b: jnp.exp(_bounded(a)),
-    lambda a, b: jnp.log(a),
-    lambda a, b: jnp.sin(a),
-    lambda a, b: jnp.cos(a),
-    lambda a, b: jnp.tanh(a),
-    lambda a, b: _logistic(a),
-    lambda a, b: jnp.abs(a),
-    lambda a, b: jnp.minimum(a, b),
-    lambda a, b: jnp.maximum(a, b),
 )
 
 
-def _less(a, b):
-    return jnp.where(a < b, 1.0, 0.0)
+def _forward(record: Function):
+    if record.arguments == 1:
+        return lambda a, b: record.tape_value(jnp, a)
+    return lambda a, b: record.tape_value(jnp, a, b)
 
 
 # Derivatives by both arguments, from the arguments and the result c.
@@ -270,27 +242,15 @@ _PARTIALS = (
     lambda a, b, c: c * jnp.log(a),
     lambda a, b, c: 2.0 * a,
     _none,
-    lambda a, b, c: 0.5 / c,
-    _none,
-    lambda a, b, c: c,
-    _none,
-    lambda a, b, c: 1.0 / a,
-    _none,
-    lambda a, b, c: jnp.cos(a),
-    _none,
-    lambda a, b, c: -jnp.sin(a),
-    _none,
-    lambda a, b, c: 1.0 - c * c,
-    _none,
-    lambda a, b, c: c * (1.0 - c),
-    _none,
-    lambda a, b, c: jnp.sign(a),
-    _none,
-    lambda a, b, c: _less(a, b),
-    lambda a, b, c: 1.0 - _less(a, b),
-    lambda a, b, c: 1.0 - _less(a, b),
-    lambda a, b, c: _less(a, b),
 )
+_ON_ARRAYS = OnArrays(jnp)
+
+
+def _partials(record: Function):
+    if record.arguments == 1:
+        (by_first,) = record.derivatives
+        return (lambda a, b, c: by_first(a, c, _ON_ARRAYS)), _none
+    return tuple(lambda a, b, c, by=by: by(a, b, c, _ON_ARRAYS) for by in record.derivatives)
 
 
 def _instruction(code, k):
@@ -307,8 +267,9 @@ def _with_row(rows, row, k):
     return jax.lax.dynamic_update_index_in_dim(rows, row, k, 0)
 
 
-def _registers(code, length, constants, points):
+def _registers(code, length, constants, points, functions):
     """All registers of a tape, (register, n): inputs, constants, results."""
+    forward = (*_FORWARD, *map(_forward, functions))
     size = points.shape[1]
     start = jnp.concatenate(
         [
@@ -320,18 +281,20 @@ def _registers(code, length, constants, points):
 
     def step(k, registers):
         op, a, b = _instruction(code, k)
-        value = jax.lax.switch(op, _FORWARD, _row(registers, a), _row(registers, b))
+        value = jax.lax.switch(op, forward, _row(registers, a), _row(registers, b))
         return _with_row(registers, value, _FIRST + k)
 
     return jax.lax.fori_loop(0, length, step, start)
 
 
-def with_derivatives(code, length, constants, points):
+def with_derivatives(code, length, constants, points, functions):
     """Values (n,) and derivatives by the constants (MAX_CONSTANTS, n).
 
-    code, length: of a tape; constants: (MAX_CONSTANTS,); points: (MAX_INPUTS, n).
+    code, length: of a tape; constants: (MAX_CONSTANTS,); points: (MAX_INPUTS, n); functions: those of
+    `tape_functions`.
     """
-    registers = _registers(code, length, constants, points)
+    partials = (*_PARTIALS, *(one for record in functions for one in _partials(record)))
+    registers = _registers(code, length, constants, points, functions)
     adjoint = jnp.zeros_like(registers).at[_FIRST + length - 1].set(1.0)
 
     # One argument in each turn: two updates in one would copy all adjoints.
@@ -340,7 +303,7 @@ def with_derivatives(code, length, constants, points):
         op, a, b = _instruction(code, place)
         own, into = _FIRST + place, jnp.where(second, b, a)
         partial_ = jax.lax.switch(
-            2 * op + second, _PARTIALS, _row(registers, a), _row(registers, b), _row(registers, own)
+            2 * op + second, partials, _row(registers, a), _row(registers, b), _row(registers, own)
         )
         share = _row(adjoint, own)
         # What has no share in the result must not spread an infinite derivative.
