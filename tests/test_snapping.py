@@ -9,9 +9,10 @@ import sympy
 from scipy.stats import chi2
 
 import jaxllc
-from jaxllc.dynamics.terms import INTERACTION, sigmoid
+from jaxllc.dynamics.terms import INTERACTION
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.expressions import evaluate
+from jaxllc.equations.functions import sigmoid
 from jaxllc.errors import InputError
 from jaxllc.knowledge.nice_numbers import free_bits, misfit_bits, nice_numbers
 from jaxllc.law.law import Constant, Law

@@ -8,8 +8,9 @@ import sympy
 from numpy import cos, exp, sin, tanh
 
 from jaxllc.data.network import Network
-from jaxllc.dynamics.terms import INTERACTION, SELF, Stage, Term, TermFamily, inner_symbol, sigmoid
+from jaxllc.dynamics.terms import INTERACTION, SELF, Stage, Term, TermFamily, inner_symbol
 from jaxllc.equations.expression_calculus import evaluate
+from jaxllc.equations.functions import sigmoid
 
 NUM_NODES, NUM_TIMES = 9, 5
 W0, W1 = inner_symbol(0), inner_symbol(1)

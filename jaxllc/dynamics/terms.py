@@ -21,7 +21,7 @@ import sympy
 
 from jaxllc.equations.expression_building import filled, representable
 from jaxllc.equations.expression_calculus import derivative, evaluate
-from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.functions import record_of, written_out
 from jaxllc.equations.sum_symbols import SUM_SIDE, sums_in
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class TermFamily:
     @property
     def text(self) -> str:
         """The expression as a law shows it, without functions of the search's own."""
-        return str(self.expression.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u))))
+        return str(written_out(self.expression))
 
     def __str__(self) -> str:
         return f"{'sum ' if self.side == INTERACTION else ''}{self.expression}"
@@ -91,9 +91,9 @@ class Term:
         """The term as an expression of variables and numbers only."""
         values = {inner_symbol(k): sympy.Float(w) for k, w in enumerate(self.inner)}
         expression = filled(self.family.expression, values)
-        written_out = expression.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u)))
+        plain = written_out(expression)
         # Sympy splits exp(w0*x - 1000), which leaves the range of a double.
-        return written_out if representable(written_out) else expression
+        return plain if representable(plain) else expression
 
     def with_inner(self, inner: Sequence[float]) -> Term:
         """The term with other inner constants, kept within the family's bounds."""
@@ -112,7 +112,7 @@ def _pieces(expression: sympy.Expr) -> tuple[Piece, ...]:
     """Split an interaction into products of a receiver factor, a sender factor and what mixes both."""
     # Only sines and cosines: the sum formula of tanh is 0/0 where it saturates.
     expanded = expression.replace(
-        lambda part: isinstance(part, sympy.sin | sympy.cos) and len(_sides(part)) == 2,
+        lambda part: _is_additive(part) and len(_sides(part)) == 2,
         lambda part: sympy.expand_trig(sympy.expand(part)),
     )
     pieces: list[Piece] = []
@@ -128,6 +128,11 @@ def _pieces(expression: sympy.Expr) -> tuple[Piece, ...]:
                 receiver *= factor
         pieces.append((receiver, sender, mixed))
     return tuple(pieces)
+
+
+def _is_additive(part: sympy.Expr) -> bool:
+    record = record_of(part.func)
+    return record is not None and record.additive
 
 
 def needs_edges(family: TermFamily) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import sympy
 
-from jaxllc.dynamics.terms import sigmoid
+from jaxllc.equations.functions import written_out
 from jaxllc.knowledge.units import TIME, Unit, Units
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _found(
 ) -> list[Unit] | None:
     result = []
     for constant, term in zip(constants, terms, strict=True):
-        plain = term.replace(sigmoid, lambda u: 1 / (1 + sympy.exp(-u)))
+        plain = written_out(term)
         rate = units.of_quantity(constant.variable) / units.of_quantity(TIME)
         named = {s.name for s in plain.free_symbols}
         # A known term holds all its constants by name and has no coefficient beside them.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
+from jaxllc.equations.function_table import DEFAULT_FUNCTIONS, searchable
 from jaxllc.errors import InputError, nearest_match
 
 # Cheap proposals first: where they explain the samples in a few constants, no more are made.
 DEFAULT_ENGINES = ("pretrained", "sparse")
 ENGINES = ("sparse", "operon", "pysr", "pretrained")
-FUNCTION_NAMES = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs", "min", "max")
-
+FUNCTION_NAMES = DEFAULT_FUNCTIONS
 
 # Packages that engines need beside those that are always there, and how to come by them.
 _PACKAGES = {
@@ -49,8 +49,8 @@ def check_engine(name: object) -> None:
 
 def check_function(name: object) -> None:
     """Raises InputError unless there is a function of this name for expressions."""
-    if name not in FUNCTION_NAMES:
-        raise InputError(
-            f"there is no function {name!r}{nearest_match(str(name), FUNCTION_NAMES)}; "
-            f"choose from {', '.join(FUNCTION_NAMES)}"
-        )
+    known = searchable()
+    if name not in known:
+        # What is usual is likelier to be meant.
+        near = nearest_match(str(name), FUNCTION_NAMES) or nearest_match(str(name), known)
+        raise InputError(f"there is no function {name!r}{near}; choose from {', '.join(known)}")

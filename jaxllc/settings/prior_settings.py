@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxllc.equations.equation import Equation
+from jaxllc.equations.function_table import searchable
 from jaxllc.errors import InputError, check_mapping, nearest_match
 from jaxllc.settings.constant_bounds import checked_bounds
 from jaxllc.settings.discover_settings import DiscoverSettings
-from jaxllc.settings.names import FUNCTION_NAMES
-
-# What a law can be asked to hold: functions, a denominator, an exponent that is no whole number.
-DEMANDED = (*FUNCTION_NAMES, "division", "power")
 
 
 def plain_prior(settings: DiscoverSettings) -> dict[str, Any]:
@@ -61,11 +58,13 @@ def _demanded(settings: DiscoverSettings) -> tuple[str, ...]:
     allowed = set(settings.functions)
     allowed |= {"division"} if settings.division else set()
     allowed |= {"power"} if "sqrt" in allowed else set()
+    # Functions, a denominator, an exponent that is no whole number.
+    known = (*searchable(), "division", "power")
     for name in settings.demand:
-        if name not in DEMANDED:
+        if name not in known:
             raise InputError(
-                f"a law cannot be demanded to hold {name!r}{nearest_match(str(name), DEMANDED)}; "
-                f"choose from {', '.join(DEMANDED)}"
+                f"a law cannot be demanded to hold {name!r}{nearest_match(str(name), known)}; "
+                f"choose from {', '.join(known)}"
             )
         if name not in allowed:
             raise InputError(

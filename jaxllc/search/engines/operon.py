@@ -18,7 +18,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import sympy
 
-from jaxllc.equations.functions import extreme, sigmoid
+from jaxllc.equations.function_table import DEFAULT_FUNCTIONS, TABLE
+from jaxllc.equations.functions import EXTREMES, FUNCTIONS, extreme, sigmoid
 from jaxllc.search.forms.grammar import Grammar, is_real_function
 from jaxllc.search.forms.term_samples import Samples, scale_of
 from jaxllc.settings.names import check_installed
@@ -34,22 +35,6 @@ FUNCTION_SETS: tuple[tuple[str, ...], ...] = (
     ("abs", "min", "max"),
     ("square", "exp", "log", "sqrt", "sin", "tanh", "abs"),
 )
-# The other one of two functions that differ by constants only: one of them is searched.
-_TWIN = {"sin": "cos", "tanh": "sigmoid"}
-# Operon's own names, where they differ from ours.
-_NODE_NAMES = {"min": "fmin", "max": "fmax", "sigmoid": "tanh"}
-_FUNCTIONS: dict[str, Any] = {
-    "exp": sympy.exp,
-    "log": sympy.log,
-    "sqrt": sympy.sqrt,
-    "sin": sympy.sin,
-    "cos": sympy.cos,
-    "tanh": sympy.tanh,
-    "abs": sympy.Abs,
-    "fmin": lambda *arguments: extreme("min", list(dict.fromkeys(arguments))),
-    "fmax": lambda *arguments: extreme("max", list(dict.fromkeys(arguments))),
-    "square": lambda argument: argument**2,
-}
 
 
 class _Found(NamedTuple):
@@ -247,7 +232,13 @@ def _applied(name: str, operands: list[sympy.Expr]) -> sympy.Expr:
         return first - sympy.Add(*others) if others else -first
     if name == "/":
         return first / sympy.Mul(*others) if others else 1 / first
-    return _FUNCTIONS[name](*operands)
+    if name == "square":
+        return first**2
+    # A sigmoid is a tanh to Operon, which comes first.
+    ours = next(r.name for r in TABLE.values() if r.operon == name)
+    if ours in EXTREMES:
+        return extreme(ours, list(dict.fromkeys(operands)))
+    return FUNCTIONS[ours](*operands)
 
 
 @dataclass(frozen=True, eq=False)
@@ -317,7 +308,7 @@ def _problem(
     problem.InputHashes = inputs
     types = {op.Node(kind).Name: kind for kind in op.NodeType}
     names = ["+", "*", "constant", "variable", *(("/",) if grammar.division else ())]
-    names += [_NODE_NAMES.get(function, function) for function in functions]
+    names += [TABLE[f].operon if f in TABLE else f for f in functions]
     config = 0
     for name in names:
         config |= int(types[name])
@@ -331,10 +322,11 @@ def _function_sets(
     """The sets that the grammar allows, without those that cannot meet what it requires."""
     allowed, required = {*grammar.functions, "square"}, set(grammar.required)
     kept: list[tuple[str, ...]] = []
-    for functions in sets:
+    more = (f for f in grammar.functions if f not in DEFAULT_FUNCTIONS and TABLE[f].operon)
+    for functions in (*sets, *((f,) for f in more)):
         chosen = []
         for function in functions:
-            twin = _TWIN.get(function)
+            twin = TABLE[function].twin if function in TABLE else ""
             if twin in allowed and (function not in allowed or required == {twin}):
                 function = twin
             if function in allowed:

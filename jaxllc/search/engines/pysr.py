@@ -17,15 +17,12 @@ from typing import Any, ClassVar
 import numpy as np
 import sympy
 
-from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.function_table import TABLE, searchable
+from jaxllc.equations.functions import FUNCTIONS
 from jaxllc.errors import InputError
 from jaxllc.search.forms.grammar import Grammar, is_real_function
 from jaxllc.search.forms.term_samples import Samples, scale_of
 from jaxllc.settings.names import check_installed
-
-_UNARY = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs")
-_BINARY = ("min", "max")
-_SIGMOID = "sigmoid(u) = 1 / (1 + exp(-u))"
 
 
 @dataclass
@@ -83,10 +80,14 @@ class PySREngine:
 
     def arguments(self, grammar: Grammar, seed: int, seconds: float) -> dict[str, Any]:
         """Keyword arguments for PySRRegressor; seconds: time left, infinite for no limit."""
-        unary = [name for name in _UNARY if name in grammar.functions]
-        unary += ["square", *([_SIGMOID] if "sigmoid" in grammar.functions else [])]
+        records = [TABLE[name] for name in searchable() if TABLE[name].pysr]
+        # Those that Julia lacks are handed over with their definition.
+        defined = [r for r in records if "(" in r.pysr]
+        allowed = [r for r in records if r.name in grammar.functions]
+        unary = [r.pysr for r in allowed if not r.more and r not in defined]
+        unary += ["square", *(r.pysr for r in allowed if r in defined)]
         binary = ["+", "-", "*", *(["/"] if grammar.division else [])]
-        binary += [name for name in _BINARY if name in grammar.functions]
+        binary += [r.pysr for r in allowed if r.more]
         arguments: dict[str, Any] = {
             "binary_operators": binary,
             "unary_operators": unary,
@@ -99,7 +100,7 @@ class PySREngine:
             "deterministic": True,
             "parallelism": "serial",
             "precision": 64,
-            "extra_sympy_mappings": {"sigmoid": sigmoid},
+            "extra_sympy_mappings": {r.name: FUNCTIONS[r.name] for r in defined},
             "input_stream": "devnull",
             "progress": False,
             "verbosity": 0,

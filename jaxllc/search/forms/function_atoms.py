@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import sigmoid
+from jaxllc.equations.function_table import DEFAULT_FUNCTIONS, TABLE
+from jaxllc.equations.functions import FUNCTIONS, sigmoid
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.skeletons import made
 
@@ -81,7 +82,7 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
     allowed = set(grammar.functions)
     single = x.is_Symbol
 
-    def atom(name: str, grid, evaluate, write, bands=None) -> Atom:
+    def atom(name: str, grid, evaluate, write, bands=None, group: str = "") -> Atom:
         grid = np.asarray(grid, dtype=float)
         grid = grid[:, None] if grid.ndim == 1 else grid
         with np.errstate(all="ignore"):
@@ -89,7 +90,7 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
         cost = 3.0 + 2.5 * grid.shape[1] + u.cost
         return Atom(
             f"{name}({u.name})",
-            _GROUP_OF[name],
+            group or _GROUP_OF[name],
             cost,
             lambda row: write(x, *map(sympy.Float, row)),
             grid,
@@ -231,6 +232,31 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
     if "min" in allowed:
         yield atom(
             "min", kinks, lambda v, c: np.minimum(v, c), lambda x, c: made(sympy.Min, [x, c])
+        )
+    # Functions without grids of their own, which are searched where they are asked for.
+    slopes = np.array([0.5, 2.0, 6.0] if coarse else [0.4, 1.0, 2.5, 5.0, 10.0]) / spread
+    slopes = np.concatenate([slopes, -slopes])
+    middles = np.quantile(
+        v, [0.15, 0.5, 0.85] if coarse else [0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92]
+    )
+    for name in grammar.functions:
+        if name in DEFAULT_FUNCTIONS:
+            continue
+        value, function, group = TABLE[name].exact_value, FUNCTIONS[name], TABLE[name].group
+        once = slopes[: len(slopes) // 2] if TABLE[name].parity else slopes
+        yield atom(
+            f"plain {name}",
+            once,
+            lambda v, a, value=value: value(a * v),
+            lambda x, a, function=function: made(function, [a * x]),
+            group=group,
+        )
+        yield atom(
+            name,
+            [(a, c) for a in once for c in middles],
+            lambda v, a, c, value=value: value(a * (v - c)),
+            lambda x, a, c, function=function: made(function, [a * x - a * c]),
+            group=group,
         )
 
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import sigmoid
 from jaxllc.equations.expression_building import is_real
+from jaxllc.equations.function_table import TABLE, bounded_exp
+from jaxllc.equations.functions import FUNCTIONS, record_of, sigmoid
 from jaxllc.equations.normal_form import combined, normal_form
 from jaxllc.equations.term_shape import Sum
 from jaxllc.errors import InputError
@@ -217,7 +218,7 @@ def _in_logarithms(expression: sympy.Expr) -> Iterator[Skeleton]:
                 continue
             offset = float(beside[0].as_coeff_Mul()[0] / coefficient)
             shift, rest = inside.as_coeff_Add()
-            scale = float(np.exp(np.clip(offset, -30.0, 30.0)))
+            scale = float(bounded_exp(offset, np))
             if abs(scale * float(shift) - 1) < _NEAR_ONE:
                 grown = sympy.Add(*(sympy.Float(scale) * t for t in sympy.Add.make_args(rest)))
                 whole = coefficient * multiple * sympy.log(1 + grown, evaluate=False)
@@ -244,15 +245,12 @@ def _of_ratio(expression: sympy.Expr, part: sympy.Expr) -> Skeleton | None:
     return as_written(expression.xreplace({part: sympy.Add(*found)}))
 
 
-_LINEAR = {
-    sympy.sin: lambda u: u,
-    sympy.tanh: lambda u: u,
-    sympy.exp: lambda u: 1 + u,
-    sigmoid: lambda u: sympy.Rational(1, 2) + u / 4,
-}
-
-
 def _in_linear_range(expression: sympy.Expr) -> Iterator[Skeleton | None]:
     """Each function replaced by its first-order expansion, which is all of it that a small argument shows."""
-    for part in parts_of(expression, *_LINEAR):
-        yield _normal(expression.xreplace({part: _LINEAR[part.func](part.args[0])}))
+    bent = [FUNCTIONS[r.name] for r in TABLE.values() if r.linear is not None]
+    for part in parts_of(expression, *bent):
+        record = record_of(part.func)
+        assert record is not None
+        assert record.linear is not None
+        value, slope = map(sympy.sympify, record.linear)
+        yield _normal(expression.xreplace({part: value + slope * part.args[0]}))

@@ -10,10 +10,24 @@ from typing import Any
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import sigmoid
 from jaxllc.equations.expression_building import real_value
-from jaxllc.equations.functions import NOT_REAL
-from jaxllc.equations.term_shape import ONE, Factor, Monomial, Sum, reference_monomial, thaw
+from jaxllc.equations.function_table import TABLE
+from jaxllc.equations.functions import (
+    EXTREMES,
+    FUNCTIONS,
+    NAME_OF_FUNCTION,
+    NOT_REAL,
+    record_of,
+)
+from jaxllc.equations.term_shape import (
+    ONE,
+    Factor,
+    Monomial,
+    Sum,
+    is_extreme,
+    reference_monomial,
+    thaw,
+)
 
 _NEAR = 1e-9
 
@@ -87,16 +101,12 @@ def rebuilt(expression: sympy.Expr, changes: Mapping[sympy.Expr, sympy.Expr]) ->
 
 def made(function, arguments: Sequence[sympy.Expr]) -> sympy.Expr:
     """A function of arguments; evaluated only where an argument is a number."""
-    plain = function in _PLAIN and not arguments[0].is_number
-    if function in _EXTREMES:
+    plain = function in NAME_OF_FUNCTION and not arguments[0].is_number
+    if function in EXTREMES.values():
         plain = len(set(arguments)) == len(arguments) > 1 and not all(
             a.is_number for a in arguments
         )
     return function(*arguments, evaluate=False) if plain else function(*arguments)
-
-
-_EXTREMES = (sympy.Min, sympy.Max)
-_PLAIN = (sympy.sin, sympy.cos, sympy.tan, sympy.tanh, sympy.exp, sympy.log, sympy.Abs, sigmoid)
 
 
 @lru_cache(maxsize=20000)
@@ -111,7 +121,7 @@ def _shape(e: sympy.Expr) -> str:
 
 
 def _is_commutative(e: sympy.Expr) -> bool:
-    return e.is_Add or e.is_Mul or e.func in (sympy.Min, sympy.Max)
+    return e.is_Add or e.is_Mul or e.func in EXTREMES.values()
 
 
 def _symbols_in_order(e: sympy.Expr) -> Iterator[sympy.Symbol]:
@@ -168,19 +178,18 @@ class Maker:
     def _factor(self, kind: str, argument) -> sympy.Expr:
         if kind == "symbol":
             return sympy.Symbol(argument)
-        if kind in ("min", "max"):
+        if is_extreme(kind):
             parts = [self.sum(thaw(part)) for part in argument]
-            return made(sympy.Min if kind == "min" else sympy.Max, parts)
+            return made(EXTREMES[kind], parts)
         terms = thaw(argument)
         if kind == "sum":
             return self.sum(terms, ONE if ONE in terms else next(iter(terms)))
-        if kind in ("log", "abs"):
+        if TABLE[kind].scaled:
             reference = ONE if ONE in terms else reference_monomial(terms)
             scaled = abs(abs(terms[reference]) - 1) < 1e-9
             inside = self.sum(terms, reference if scaled else None)
-            return made(sympy.log if kind == "log" else sympy.Abs, [inside])
-        function = sigmoid if kind == "sigmoid" else getattr(sympy, kind)
-        return made(function, [self.sum(terms)])
+            return made(FUNCTIONS[kind], [inside])
+        return made(FUNCTIONS[kind], [self.sum(terms)])
 
 
 def from_sum(terms: Sum) -> Skeleton:
@@ -251,4 +260,5 @@ def structure_cost(e: sympy.Expr) -> float:
                 1.0 if exponent == -1 else 1.5 if exponent.is_Integer else 2.5
             )
         return inside + 2.0
-    return inside + (3.0 if e.func is not sympy.exp else 2.5)
+    record = record_of(e.func)
+    return inside + (3.0 if record is None else record.cost)

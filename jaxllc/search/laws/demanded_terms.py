@@ -7,10 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol, sigmoid
-from jaxllc.search.laws.library import Scale
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol
+from jaxllc.equations.function_table import DEFAULT_FUNCTIONS, TABLE
+from jaxllc.equations.functions import FUNCTIONS, sigmoid
+from jaxllc.search.forms.skeletons import made
+from jaxllc.search.laws.library import Scale, families, geometric
 
-_W0 = inner_symbol(0)
+_W0, _W1 = inner_symbol(0), inner_symbol(1)
+_ONE = sympy.Integer(1)
 _EXPONENTS = (0.3, 0.6, 1.4, 2.4)
 
 
@@ -25,6 +29,12 @@ def demanded_terms(
     for v in variables:
         own, other = sympy.Symbol(f"{v}_i"), sympy.Symbol(f"{v}_j")
         for name in demand:
+            if name in TABLE and name not in DEFAULT_FUNCTIONS:
+                terms += general_terms(SELF, name, own, scales[v])
+                for factor in (sympy.Integer(1), own):
+                    terms += general_terms(INTERACTION, name, other, scales[v], factor)
+                terms += general_terms(INTERACTION, name, other - own, differences[v])
+                continue
             for expression, grid in _shapes(name, own, scales[v]):
                 terms += _terms(SELF, expression, grid)
             for expression, grid in _shapes(name, other, scales[v]):
@@ -34,6 +44,25 @@ def demanded_terms(
                 for expression, grid in _shapes(name, other - own, differences[v]):
                     terms += _terms(INTERACTION, expression, grid)
     return list(dict.fromkeys(terms))
+
+
+def general_terms(
+    side: str, name: str, argument: sympy.Expr, scale: Scale, factor: sympy.Expr = _ONE
+) -> list[Term]:
+    """Terms with a function of the table of which no more is known than where it has values."""
+    function, record = FUNCTIONS[name], TABLE[name]
+    if record.lowest > -np.inf and not scale.strictly_positive:
+        return []
+    rates = geometric(1.0 / scale.size, 8.0 / scale.middle_width, 2.2)
+    scaled = factor * made(function, [sympy.expand(_W0 * argument)])
+    terms = families(side, scaled, [(r,) for r in rates], (True,))
+    if record.lowest > -np.inf:
+        return terms
+    grid = [(r, float(m)) for r in rates for m in scale.quantiles]
+    moved = sympy.expand(_W0 * argument) - _W0 * _W1
+    for inside in (moved,) if record.parity else (moved, -moved):
+        terms += families(side, factor * made(function, [inside]), grid, (True, False))
+    return terms
 
 
 def _shapes(

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol, sigmoid
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol
+from jaxllc.equations.functions import sigmoid
 
 _W0, _W1 = inner_symbol(0), inner_symbol(1)
 _ONE = sympy.Integer(1)

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxllc.dynamics.terms import Stage, Term
+from jaxllc.dynamics.terms import SELF, Stage, Term
+from jaxllc.equations.function_table import DEFAULT_FUNCTIONS
 from jaxllc.fit.integral_form import IntegralForm
 from jaxllc.knowledge.known_terms import starts
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.running.time_limit import current_limit
 from jaxllc.search.forms.constants import ColumnCache
 from jaxllc.search.forms.grammar import Grammar
-from jaxllc.search.laws.demanded_terms import demanded_terms
+from jaxllc.search.laws.demanded_terms import demanded_terms, general_terms
 from jaxllc.search.laws.library import CLEAN, Scale, candidate_terms, input_arguments, sum_terms
 
 if TYPE_CHECKING:
@@ -150,11 +151,17 @@ class SearchProblem:
             self.regular,
             self._normalised,
         )
-        if self.prior.demand:
-            more = demanded_terms(self.prior.demand, self.variables, self.scales, self.differences)
+        wanted = tuple(dict.fromkeys((*self.prior.demand, *self._unlisted)))
+        if wanted:
+            more = demanded_terms(wanted, self.variables, self.scales, self.differences)
             listed = {t.family for t in terms}
             terms += [t for t in more if t.family not in listed]
         return self.allowed(terms)
+
+    @property
+    def _unlisted(self) -> list[str]:
+        """Functions that were asked for and that no library lists."""
+        return [name for name in self.grammar.functions if name not in DEFAULT_FUNCTIONS]
 
     @cached_property
     def sum_library(self) -> list[Term]:
@@ -166,9 +173,13 @@ class SearchProblem:
             # Nodes without a sender all have the input zero.
             if scale.std > 1e-9 * scale.size:
                 inputs[argument] = scale
-        return self.allowed(
-            sum_terms(self.variables, tuple(self.features), inputs, self.scales, self._normalised)
+        terms = sum_terms(
+            self.variables, tuple(self.features), inputs, self.scales, self._normalised
         )
+        for name in self._unlisted:
+            for argument, scale in inputs.items():
+                terms += general_terms(SELF, name, argument, scale)
+        return self.allowed(terms)
 
     def values_of(self, argument: sympy.Expr) -> np.ndarray:
         """Values of an expression of the self side over the nodes with a sender and all grid times, flat."""

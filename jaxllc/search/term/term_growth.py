@@ -13,8 +13,9 @@ from functools import cached_property
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import sigmoid
 from jaxllc.equations.expression_calculus import derivative, evaluate
+from jaxllc.equations.function_table import TABLE
+from jaxllc.equations.functions import FUNCTIONS, sigmoid
 from jaxllc.search.engines.dictionary import (
     Dictionary,
     Features,
@@ -282,15 +283,14 @@ def extended(skeleton: Skeleton, names: tuple[str, ...]) -> Iterator[Skeleton]:
             yield grown_at(part, part.base**new, float(part.exp))
 
 
-_ALIKE = {"sin": sympy.sin, "tanh": sympy.tanh, "exp": sympy.exp, "sigmoid": sigmoid}
-
-
 def exchanged(skeleton: Skeleton, grammar: Grammar) -> Iterator[Skeleton]:
     """Each function replaced by another."""
     values = skeleton.by_constant
     expression = skeleton.expression
-    for part in parts_of(expression, *_ALIKE.values(), sympy.cos):
-        for name, function in _ALIKE.items():
+    placed = sorted((r.exchanged, r.name) for r in TABLE.values() if r.exchanged is not None)
+    alike = {name: FUNCTIONS[name] for _, name in placed}
+    for part in parts_of(expression, *alike.values(), sympy.cos):
+        for name, function in alike.items():
             if name in grammar.functions and function is not part.func:
                 other = rebuilt(expression, {part: function(part.args[0], evaluate=False)})
                 yield renumbered(other, values)

@@ -18,6 +18,8 @@ from scipy.spatial import cKDTree
 
 from jaxllc.equations.expression_building import is_real
 from jaxllc.equations.expression_calculus import evaluate
+from jaxllc.equations.function_table import TABLE
+from jaxllc.equations.functions import FUNCTIONS
 from jaxllc.errors import InputError
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.refit import in_blocks, refit
@@ -366,7 +368,8 @@ def independent_samples(points: np.ndarray, rest: np.ndarray, neighbours: int = 
 
 def _may_be_complex(expression: sympy.Expr) -> bool:
     """Whether it takes roots or logarithms of constants, or raises them to exponents that are fitted."""
-    for part in parts_of(expression, sympy.log, sympy.Pow):
+    partial = [FUNCTIONS[r.name] for r in TABLE.values() if r.lowest > -np.inf]
+    for part in parts_of(expression, *partial, sympy.Pow):
         whole = part.is_Pow and part.exp.is_Integer
         inside = part.base if part.is_Pow else part.args[0]
         factors = sympy.Mul.make_args(inside)
