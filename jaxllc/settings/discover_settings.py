@@ -17,7 +17,8 @@ class DiscoverSettings:
         jaxllc), "sparse", "operon" (needs jaxllc[operon]), "pysr" (needs jaxllc[pysr]); asked in the order
         given until one explains a term. Whole equations are always searched sparsely first; where that
         leaves something, or needs many terms, the engines look for expressions of the neural terms.
-    functions: those that a law may hold, by name; "sqrt" stands for all powers that are not whole.
+    functions: those that a law may hold, by name; "sqrt" stands for all powers that are not whole. Beyond the
+        usual ones "tan", "sinh" and "cosh" are searched where they are named.
     division: whether a variable may stand in a denominator.
     sums: where sums of terms leave something unexplained, also look for functions of the sum over neighbours,
         such as tanh(sum_j A_ij x_j + u_i).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from jaxllc.equations.function_table import DEFAULT_FUNCTIONS
 from jaxllc.errors import InputError, check_integer, nearest_match
 
 PRESETS = ("default", "llc")
@@ -60,4 +61,9 @@ def check_preset(settings: Any) -> None:
             raise InputError(
                 f"the preset 'llc' does not read {field.name}, which is {value!r}; of the settings it reads "
                 f"{' and '.join(READ[1:])} only: leave out {field.name}, or the preset"
+            )
+    for name in settings.functions:
+        if name not in DEFAULT_FUNCTIONS:
+            raise InputError(
+                f"the preset 'llc' cannot write {name}; its functions are {', '.join(DEFAULT_FUNCTIONS)}"
             )
