@@ -133,6 +133,25 @@ def test_functions_beyond_the_usual_are_searched_on_request_only():
 
 
 @pytest.mark.parametrize(
+    ("engine", "name", "rate", "shift"),
+    [("sparse", "sinh", 1.4, 0.5), ("operon", "tan", 0.9, -0.1)],
+)
+def test_a_function_beyond_the_usual_is_found(engine, name, rate, shift):
+    from jaxllc.search.term.term_search import search_term
+
+    if engine == "operon":
+        pytest.importorskip("pyoperon", reason="pyoperon has no wheel for this platform")
+    points = np.random.default_rng(0).uniform(-1.3, 1.3, (200, 1))
+    values = 1.7 * getattr(np, name)(rate * points[:, 0] + shift)
+    samples = Samples.of(("x_i",), points, values)
+    best = search_term(samples, (engine,), 5.0, 0, Grammar(("exp", "sin", name))).best
+    assert best.expression.has(getattr(sympy, name))
+    assert best.num_constants == 3
+    found = evaluate(best.expression, {"x_i": points[:, 0]})
+    np.testing.assert_allclose(found, values, atol=1e-9)
+
+
+@pytest.mark.parametrize(
     ("record", "part"),
     [
         (Function("sin", "sin", (lambda u, c, f: f.cos(u),)), "already"),

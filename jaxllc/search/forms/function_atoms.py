@@ -234,29 +234,25 @@ def atoms_of(u: Argument, grammar: Grammar, coarse: bool = False) -> Iterator[At
             "min", kinks, lambda v, c: np.minimum(v, c), lambda x, c: made(sympy.Min, [x, c])
         )
     # Functions without grids of their own, which are searched where they are asked for.
+    more = [name for name in grammar.functions if name not in DEFAULT_FUNCTIONS]
     slopes = np.array([0.5, 2.0, 6.0] if coarse else [0.4, 1.0, 2.5, 5.0, 10.0]) / spread
-    slopes = np.concatenate([slopes, -slopes])
-    middles = np.quantile(
-        v, [0.15, 0.5, 0.85] if coarse else [0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92]
-    )
-    for name in grammar.functions:
-        if name in DEFAULT_FUNCTIONS:
-            continue
-        value, function, group = TABLE[name].exact_value, FUNCTIONS[name], TABLE[name].group
-        once = slopes[: len(slopes) // 2] if TABLE[name].parity else slopes
+    for name in more:
+        record, value, function = TABLE[name], TABLE[name].exact_value, FUNCTIONS[name]
+        rates = slopes if record.parity else np.concatenate([slopes, -slopes])
+        middles = np.quantile(v, [0.15, 0.5, 0.85] if coarse else [0.08, 0.2, 0.35, 0.5, 0.65, 0.8])
         yield atom(
             f"plain {name}",
-            once,
+            rates,
             lambda v, a, value=value: value(a * v),
             lambda x, a, function=function: made(function, [a * x]),
-            group=group,
+            group=record.group,
         )
         yield atom(
             name,
-            [(a, c) for a in once for c in middles],
+            [(a, c) for a in rates for c in middles],
             lambda v, a, c, value=value: value(a * (v - c)),
             lambda x, a, c, function=function: made(function, [a * x - a * c]),
-            group=group,
+            group=record.group,
         )
 
 
