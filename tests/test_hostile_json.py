@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxllc.files.json_text import parse_json, read_json
-from jaxllc.law.writing.law_file import read_law
+from jaxllc.law.law import load_law as read_law
 from jaxllc.signaling import SignalingSettings
 from jaxllc.sweeps import read_records
 from tests.refusals import MEND, sentence

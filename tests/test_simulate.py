@@ -59,7 +59,7 @@ def test_a_batch_is_its_runs_one_by_one(linear):
 
 
 def test_another_law_of_the_same_structure_does_not_compile_again(linear):
-    compiled = importlib.import_module("jaxllc.simulate")._compiled("tsit5", 20_000)
+    compiled = importlib.import_module("jaxllc.dynamics.integrate")._compiled("tsit5", 20_000)
     simulate(linear, PAIR, TIMES, np.ones(2))
     before = compiled._cache_size()
     other = law("-3.5*x_i", "0.25*x_j")

@@ -34,7 +34,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     ours = Clock()
-    for module in ("time_limit", "symbolic.judge", "symbolic.standing"):
+    for module in ("running.time_limit", "judge.judge", "judge.standing"):
         monkeypatch.setattr(f"jaxllc.{module}.clock", ours)
     monkeypatch.setattr("jaxllc.fit.trajectory_problem.clock", ours)
     return ours

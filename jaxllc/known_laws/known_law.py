@@ -117,7 +117,7 @@ class KnownLaw:
         """Trajectories of this law on `network`; what is left out is drawn from the ranges.
 
         initial_state: (N, d); (R, N, d) gives a list of R runs. A run that diverges or stalls warns,
-        and is nan from there. solver_options go to `jaxllc.simulate.simulate`, which also lists
+        and is nan from there. solver_options go to `jaxllc.simulate`, which also lists
         what is raised.
         """
         from jaxllc.dynamics.integrate import simulate
