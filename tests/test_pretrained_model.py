@@ -369,6 +369,7 @@ def test_tensors_are_laid_out_as_the_format_says(tmp_path):
 
 
 def test_importing_jaxllc_leaves_the_package_out():
-    code = "import jaxllc.search.term.term_search, sys; print([m for m in sys.modules if m.startswith('jaxllc.pretrained')])"
+    loaded = "[m for m in sys.modules if m.startswith('jaxllc.pretrained')]"
+    code = f"import jaxllc.search.term.term_search, sys; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -254,7 +254,7 @@ def test_a_term_that_is_not_listed_pays_for_the_longer_list_it_is_from():
     falling = TermFamily(SELF, x_i * sympy.exp(-w0 * x_i), (True,), ((0.1, 5.0),))
     listed = [LINEAR, SQUARE, Term(falling, (1.0,))]
     rising = TermFamily(SELF, 3 * x_i * sympy.exp(w0 * x_i), (False,))
-    tie = Term(TermFamily(SELF, x_i - x_i**2))
+    tie, product = (Term(TermFamily(SELF, e)) for e in (x_i - x_i**2, x_i * (1 - x_i)))
     other = Term(TermFamily(SELF, x_i * sympy.tanh(w0 * x_i), (False,)), (1.0,))
     sides = Term(TermFamily(INTERACTION, x_i))
     prices, free = Prices(listed), Prices()
@@ -262,6 +262,7 @@ def test_a_term_that_is_not_listed_pays_for_the_longer_list_it_is_from():
         (LINEAR, 0),
         (Term(rising, (-1.0,)), 0),
         (tie, 0),
+        (product, 0),
         (other, 10),
         (sides, 10),
     ):

@@ -167,6 +167,19 @@ class TrajectoryProblem:
                 break
         return states
 
+    def ahead(self, law: CandidateLaw, states: np.ndarray, share: float) -> np.ndarray:
+        """Trajectories beyond the ends of the runs, for a share of each, from states (variable, node, run).
+
+        As `simulated`, in steps of the mean length of each run's.
+        """
+        count = max(1, round(share * (self.grid_length - 1)))
+        length = self.steps.sum(axis=1) * share / count / self.substeps
+        found = np.empty((*states.shape, count))
+        for k in range(count):
+            states = self._stepped(law, states, length[None, None], self.substeps)
+            found[..., k] = states
+        return found
+
     def seconds_of_simulation(self, law: CandidateLaw) -> float:
         """About how long `simulated` takes, by its first interval."""
         begun = clock()

@@ -16,6 +16,8 @@ from jaxllc.running.time_limit import current_limit
 HELD_OUT = 0.2
 # Origins of the forecasts where these decide: one alone would leave the choice to chance.
 _ORIGINS = (0.5, 0.65, 0.8)
+# Ranges of a variable that a law may leave its samples by, run on.
+_FARTHEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,26 @@ def choice(judge: Judge, chosen: Judged, front: list[FrontMember], slack: float 
     if explained(judge, chosen):
         near = [m for m in front if m.criterion <= chosen.criterion + slack]
         return min(near, key=lambda m: (m.num_constants, m.criterion)).judged if slack else chosen
-    errors = [m.held_out_error for m in front if np.isfinite(m.held_out_error)]
-    if not errors:
+    known = [m for m in front if np.isfinite(m.held_out_error)]
+    # One that leaves all bounds right after the samples forecasts nothing, however it did within them.
+    lasting = [m for m in known if lasts(judge, m.judged)] or known
+    if not lasting:
         return chosen
-    good = [m for m in front if m.held_out_error <= 1.05 * min(errors)]
+    best = min(m.held_out_error for m in lasting)
+    good = [m for m in lasting if m.held_out_error <= 1.05 * best]
     return min(good, key=lambda m: m.num_constants).judged
+
+
+def lasts(judge: Judge, judged: Judged) -> bool:
+    """Whether a law run on from the end of each run, for a fifth of it, stays within ten of its ranges."""
+    problem = judge.problem
+    states = judged.fit.states.reshape(problem.samples.shape)
+    with np.errstate(all="ignore"):
+        low = states.min(axis=(1, 2, 3), keepdims=True)
+        high = states.max(axis=(1, 2, 3), keepdims=True)
+        ahead = problem.ahead(judged.law, states[..., -1], HELD_OUT)
+        room = _FARTHEST * (high - low)
+        return bool(np.all((ahead >= low - room) & (ahead <= high + room)))
 
 
 def _in_time(judge: Judge, judged: Judged, std: np.ndarray, origins: Sequence[float]) -> float:

@@ -69,7 +69,8 @@ def _parts(family: TermFamily) -> tuple[sympy.Expr, ...]:
     """The summands of a family without the values and signs of their constants."""
     values = {inner_symbol(k): sympy.Float(0.71 + 0.37 * k) for k in range(family.num_inner)}
     parts = []
-    for summand in sympy.Add.make_args(family.expression):
+    # (x_i - 1) x_j is the tie of x_i x_j and x_j, however an engine writes it.
+    for summand in sympy.Add.make_args(sympy.expand_mul(family.expression)):
         number, rest = summand.xreplace(values).as_coeff_Mul()
         parts.append(as_written(rest).key if number != 0 else summand)
     return tuple(parts)

@@ -18,8 +18,8 @@ from jaxllc.search.laws.sparse_sets import Proposal, information_criterion
 # Terms of a set at most, beside those of every set; pairs of a set of plain terms and a candidate at most,
 # larger sets are left out beyond them; sets of plain terms at a time.
 _LARGEST, _MOST, _AT_ONCE = 4, 8e6, 500
-# Sets that are kept for each family of functions, and of plain terms for each size.
-_PER_FAMILY, _PER_SIZE = 3, 6
+# Sets of each size that are kept for each family of functions, and of plain terms.
+_PER_FAMILY, _PER_SIZE = 1, 6
 # Squared length that is left of a column of unit length when it counts as in the span of others.
 _SMALLEST = 1e-8
 
@@ -37,27 +37,31 @@ def small_sets(
     members, family = np.array(others, dtype=int)[order], family[order]
     if not len(members):
         return []
-    columns, target = reduced.columns[:, reduced.first[members]], reduced.targets[:, 0]
+    # Each candidate's own column, and after these the first derivatives by an inner constant.
+    slopes = np.flatnonzero(reduced.width[members] > 1)
+    first = reduced.first[members]
+    columns = reduced.columns[:, np.concatenate([first, first[slopes] + 1])]
+    target = reduced.targets[:, 0]
     paid = int(sum(reduced.width[p] for p in base))
     if len(base):
         basis, _ = reduced.span(base)
         columns = columns - basis @ (basis.T @ columns)
         target = target - basis @ (basis.T @ target)
     products, aims = columns.T @ columns, columns.T @ target
-    first = np.flatnonzero(np.diff(family, prepend=-1))
     width = reduced.width[members]
     plain = np.flatnonzero(width == 1)
     total = float(reduced.outside[0] + target @ target)
     rows = int(reduced.num_rows[0])
-    best = _Best(len(first), plain, first)
+    best = _Best(np.flatnonzero(np.diff(family, prepend=-1)), plain)
     for some in _subsets(plain, len(members), min(_LARGEST, max_terms) - 1):
         check_time()
-        left, gain = _gains(products, aims, some)
-        residual = np.maximum(total - left[:, None] - gain, 0.0)
+        left, own, both = _gains(products, aims, some, slopes)
         constants = paid + some.shape[1] + width
-        score = information_criterion(residual, rows, constants, floor)
-        score[~(gain > 0)] = np.inf
-        best.add(some, score, residual)
+        for near, gain in enumerate((own, both)):
+            residual = np.maximum(total - left[:, None] - gain, 0.0)
+            score = information_criterion(residual, rows, constants, floor)
+            score[~(gain > 0)] = np.inf
+            best.add(some, score, residual, near)
     found = [
         Proposal(
             tuple(sorted([*map(int, base), *(int(members[m]) for m in positions)])), score, left
@@ -83,52 +87,74 @@ def _subsets(plain: np.ndarray, num_members: int, largest: int) -> Iterator[np.n
 
 
 def _gains(
-    products: np.ndarray, aims: np.ndarray, some: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """What sets explain, (set,), and what each candidate explains beside them, (set, candidate)."""
+    products: np.ndarray, aims: np.ndarray, some: np.ndarray, slopes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What sets explain, (set,), and what each candidate explains beside them, (set, candidate).
+
+    The latter by itself, and together with its derivative by an inner constant, which stands for values
+    between the points of its grid. slopes: candidates that have one; their columns come last.
+    """
+    num = len(aims) - len(slopes)
+    at = num + np.arange(len(slopes))
     lengths = np.diag(products)
-    if not some.shape[1]:
-        return np.zeros(len(some)), (aims**2 / np.maximum(lengths, _SMALLEST))[None]
-    own = products[some[:, :, None], some[:, None, :]]
-    # A set of nearly dependent terms explains nothing in particular.
-    ridge = 1e-12 * np.eye(some.shape[1])
-    cross = np.concatenate([products[some], aims[some][:, :, None]], axis=2)
-    solved = np.linalg.solve(own + ridge, cross)
-    left = (aims[some] * solved[:, :, -1]).sum(axis=1)
-    norm = lengths - (cross[:, :, :-1] * solved[:, :, :-1]).sum(axis=1)
-    slope = aims - np.einsum("nsm,ns->nm", cross[:, :, :-1], solved[:, :, -1])
-    gain = np.where(norm > _SMALLEST, slope**2 / np.maximum(norm, _SMALLEST), 0.0)
-    return left, gain
+    left, norm, slope, cross = (
+        np.zeros(len(some)),
+        lengths[None],
+        aims[None],
+        products[slopes, at][None],
+    )
+    if some.shape[1]:
+        own = products[some[:, :, None], some[:, None, :]]
+        # A set of nearly dependent terms explains nothing in particular.
+        ridge = 1e-12 * np.eye(some.shape[1])
+        right = np.concatenate([products[some], aims[some][:, :, None]], axis=2)
+        solved = np.linalg.solve(own + ridge, right)
+        left = (aims[some] * solved[:, :, -1]).sum(axis=1)
+        right, of_target, solved = right[:, :, :-1], solved[:, :, -1], solved[:, :, :-1]
+        norm = norm - (right * solved).sum(axis=1)
+        slope = slope - np.einsum("nsm,ns->nm", right, of_target)
+        cross = cross - (right[:, :, slopes] * solved[:, :, at]).sum(axis=1)
+    good = norm[:, :num] > _SMALLEST
+    gain = np.where(good, slope[:, :num] ** 2 / np.maximum(norm[:, :num], _SMALLEST), 0.0)
+    both = gain.copy()
+    length = np.where(good[:, slopes], norm[:, slopes], 1.0)
+    rest = norm[:, at] - cross**2 / length
+    further = slope[:, at] - cross * slope[:, slopes] / length
+    fine = good[:, slopes] & (rest > _SMALLEST)
+    both[:, slopes] += np.where(fine, further**2 / np.maximum(rest, _SMALLEST), 0.0)
+    return left, gain, both
 
 
 class _Best:
-    """The best sets of each family of functions, and of plain terms of each size."""
+    """The best sets of each family of functions and of plain terms, of each size.
 
-    def __init__(self, num_families: int, plain: np.ndarray, first: np.ndarray) -> None:
+    first: of each family its first candidate; plain: candidates without inner constants.
+    """
+
+    def __init__(self, first: np.ndarray, plain: np.ndarray) -> None:
         self.first = first
         self.is_plain = np.isin(first, plain)
-        self.by_family: list[list[tuple]] = [[] for _ in range(num_families)]
-        self.by_size: dict[int, dict[tuple[int, ...], tuple]] = {}
+        self.found: dict[tuple, dict[tuple[int, ...], tuple]] = {}
 
-    def add(self, some: np.ndarray, score: np.ndarray, residual: np.ndarray) -> None:
+    def add(self, some: np.ndarray, score: np.ndarray, residual: np.ndarray, near: int) -> None:
+        """Sets with one candidate more; near: whether values between the points of the grids count."""
         best = np.minimum.reduceat(score, self.first, axis=1)
         last = np.append(self.first[1:], score.shape[1])
         for f, (start, end) in enumerate(zip(self.first, last, strict=True)):
-            for n in np.argsort(best[:, f], kind="stable")[:_PER_SIZE]:
+            plain = bool(self.is_plain[f])
+            if plain and near:
+                continue
+            most = _PER_SIZE if plain else _PER_FAMILY
+            kept = self.found.setdefault((-1 if plain else f, some.shape[1], near), {})
+            for n in np.argsort(best[:, f], kind="stable")[:most]:
                 if not np.isfinite(best[n, f]):
                     break
                 member = int(start + np.argmin(score[n, start:end]))
                 positions = tuple(sorted((*some[n].tolist(), member)))
-                item = (float(score[n, member]), positions, float(residual[n, member]))
-                if self.is_plain[f]:
-                    self.by_size.setdefault(len(positions), {})[positions] = item
-                else:
-                    self.by_family[f].append(item)
+                kept[positions] = (float(score[n, member]), positions, float(residual[n, member]))
 
     def sets(self) -> Iterator[tuple[tuple[int, ...], float, float]]:
-        for items in self.by_family:
-            for score, positions, left in sorted(items)[:_PER_FAMILY]:
-                yield positions, score, left
-        for sets in self.by_size.values():
-            for score, positions, left in sorted(sets.values())[:_PER_SIZE]:
+        for (family, *_), sets in self.found.items():
+            most = _PER_SIZE if family < 0 else _PER_FAMILY
+            for score, positions, left in sorted(sets.values())[:most]:
                 yield positions, score, left
