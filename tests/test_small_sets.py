@@ -5,11 +5,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 import sympy
-from jaxllc.symbolic.second_look import small_sets as module
 
 from jaxllc.dynamics.terms import SELF, Term, TermFamily
 from jaxllc.search.laws.reduced_columns import Reduced
 from jaxllc.search.laws.sparse_sets import information_criterion
+from jaxllc.search.second_look import small_sets as module
 from jaxllc.search.second_look.likelihood_columns import Regression
 from jaxllc.search.second_look.set_refinement import refined_set
 from jaxllc.search.second_look.small_sets import small_sets
