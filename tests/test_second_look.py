@@ -311,7 +311,7 @@ def test_ties_are_tried_in_laws_near_the_best_one_too():
         CandidateLaw(((LINEAR, SPREAD, both, SQUARE),), ((-0.3, 0.5, -0.5, 0.01),)),
         plain.fit.states,
     )
-    best.criterion = plain.criterion - 4
+    best.criterion = plain.criterion - 2
     found = _tied_nearby(judge, best, 1, NOTHING_KNOWN)
     assert found.law.num_constants == 2
     assert found.criterion < best.criterion
