@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 import jaxllc
 from jaxllc.discovery.assemble import _constants, _last_fit
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
-from jaxllc.equations.equation import Equation
+from jaxllc.equations import Equation
 from jaxllc.equations.functions import sigmoid
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.condensing import FULL, OWN, linearise
@@ -20,10 +20,11 @@ from jaxllc.judge.number_choice import by_numbers
 from jaxllc.judge.price import Prices
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.second_look.likelihood_columns import affordable, likelihood_columns
+from jaxllc.search.second_look.look import _tied_nearby
 from jaxllc.search.second_look.rewriting import rewritten, shortened
 from jaxllc.search.second_look.set_search import nested_sets
 from jaxllc.search.second_look.shortest import shortest
-from jaxllc.search.second_look.sides import side_expression, with_side
+from jaxllc.search.second_look.sides import NOTHING_KNOWN, side_expression, with_side
 from jaxllc.search.second_look.teaching import may_imitate, taught_samples
 from jaxllc.search.second_look.ties import tied, tied_laws
 from jaxllc.search.second_look.wide_terms import wide_terms
@@ -293,6 +294,27 @@ def test_coefficients_are_tied_where_the_data_do_not_object(share, alike):
     judge = Judge(problem, 1e-6 * noise)
     best = judge.fitted(law, iterations=12)
     assert (tied(judge, best, 0).law.num_constants == 2) == alike
+
+
+def test_ties_are_tried_in_laws_near_the_best_one_too():
+    """dx_i/dt = -0.3 x_i + 0.5 sum_j (x_j - x_i x_j); the best law has one term too many."""
+    network = jaxllc.generators.erdos_renyi(12, 3, seed=1)
+    rate = lambda x, A: -0.3 * x + 0.5 * A @ x - 0.5 * x * (A @ x)  # noqa: E731
+    (run,) = noisy_runs(rate, network, (0, 1), 3, 35, count=1)
+    smoothed = smooth([run], refine=2)
+    noise = np.full(1, float(smoothed.noise[0]))
+    problem = TrajectoryProblem([run], network, {}, smoothed.grid_times, smoothed.states, noise, 2)
+    both = Term(TermFamily(INTERACTION, x_i * x_j))
+    judge = Judge(problem, 1e-6 * noise)
+    plain = judge.fitted(CandidateLaw(((LINEAR, SPREAD, both),), ((-0.3, 0.5, -0.5),)))
+    best = judge.fitted(
+        CandidateLaw(((LINEAR, SPREAD, both, SQUARE),), ((-0.3, 0.5, -0.5, 0.01),)),
+        plain.fit.states,
+    )
+    best.criterion = plain.criterion - 2
+    found = _tied_nearby(judge, best, 1, NOTHING_KNOWN)
+    assert found.law.num_constants == 2
+    assert found.criterion < best.criterion
 
 
 def test_what_was_added_to_a_law_has_to_earn_more_than_another_law(judge):

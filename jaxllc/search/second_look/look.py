@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
+from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.sparse_engine import SparseEngine
 from jaxllc.search.second_look.rewriting import rewritten, shortened
@@ -19,9 +19,14 @@ from jaxllc.search.second_look.shortest import shortest
 from jaxllc.search.second_look.teaching import taught
 from jaxllc.search.second_look.ties import tied
 from jaxllc.search.second_look.wide_terms import listed_terms
+from jaxllc.symbolic import moves
+
+__all__ = ["second_look"]
 
 # Fall of the criterion from which on the regression is made anew around the better law; how often at most.
 _MOVED, _ROUNDS = 30.0, 4
+# Other laws in which ties are tried.
+_NEARBY = 6
 
 
 def second_look(
@@ -63,7 +68,22 @@ def second_look(
             # Sets are searched again around a law of another form.
             if best is searched:
                 break
+    best = _cleared(judge, best, _tied_nearby(judge, best, len(search.variables), search.prior))
     return _cleared(judge, best, shortest(judge, best))
+
+
+def _tied_nearby(judge: Judge, best: Judged, equations: int, prior: PriorKnowledge) -> Judged:
+    """The best law with a tie in laws near it: what one constant less saves, another law may have cost."""
+    near = [
+        j
+        for j in judge.seen.values()
+        if j is not best and j.fit.finite and j.criterion < best.criterion + judge.penalty
+    ]
+    for other in sorted(near, key=lambda j: j.criterion)[:_NEARBY]:
+        for equation in range(equations):
+            found = tied(judge, other, equation, prior)
+            best = found if found.criterion < best.criterion - 1e-6 else best
+    return best
 
 
 def _cleared(judge: Judge, before: Judged, after: Judged) -> Judged:
