@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 import jaxllc
 from jaxllc.discovery.assemble import _constants, _last_fit
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
-from jaxllc.equations import Equation
+from jaxllc.equations.equation import Equation
 from jaxllc.equations.functions import sigmoid
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.condensing import FULL, OWN, linearise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.search.laws.search_problem import SearchProblem
@@ -19,7 +20,6 @@ from jaxllc.search.second_look.shortest import shortest
 from jaxllc.search.second_look.teaching import taught
 from jaxllc.search.second_look.ties import tied
 from jaxllc.search.second_look.wide_terms import listed_terms
-from jaxllc.symbolic import moves
 
 __all__ = ["second_look"]
 
