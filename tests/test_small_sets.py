@@ -85,12 +85,14 @@ def test_between_points_of_a_grid_the_constant_is_found():
     """Columns of 1/(1 + w x) at w of 0.3, 0.9 and 2.7; the target is made with 0.5 and 1.7."""
     x = np.linspace(0.1, 4, 60)
     family = TermFamily(SELF, 1 / (1 + w0 * x_i), (True,), bounds=((0.1, 9.0),))
-    terms = [Term(TermFamily(SELF, x_i)), *(Term(family, (w,)) for w in (0.3, 0.9, 2.7))]
+    # A bound may put two points on one place.
+    grid = (0.3, 0.9, 2.7, 2.7)
+    terms = [Term(TermFamily(SELF, x_i)), *(Term(family, (w,)) for w in grid)]
     columns = np.stack(
-        [x, *(c for w in (0.3, 0.9, 2.7) for c in (1 / (1 + w * x), -x / (1 + w * x) ** 2))], axis=1
+        [x, *(c for w in grid for c in (1 / (1 + w * x), -x / (1 + w * x) ** 2))], axis=1
     )
     scale = np.linalg.norm(columns, axis=0)
-    width = np.array([1, 2, 2, 2])
+    width = np.array([1, 2, 2, 2, 2])
     first = np.cumsum(width) - width
     for true in (0.5, 1.7):
         target = 0.4 * x - 3 / (1 + true * x)

@@ -105,7 +105,8 @@ def _points(regression: Regression, position: int) -> _Points:
     place = int(np.flatnonzero(members[order] == position)[0])
     found = [points]
     for low in (place - 1, place):
-        if 0 <= low < len(order) - 1:
+        # Bounds that a user gave may put several points of a grid on one place.
+        if 0 <= low < len(order) - 1 and values[order[low]] < values[order[low + 1]]:
             found.append(_between(regression, *members[order[low : low + 2]]))
     return _Points(
         term.family,
