@@ -148,3 +148,9 @@ def test_folders_are_small():
     for folder in {path.parent for path in ROOT.rglob("*.py")}:
         files = [p.name for p in folder.glob("*.py") if p.name != "__init__.py"]
         assert len(files) <= LARGEST_FOLDER, folder
+
+
+def test_no_two_files_have_one_name():
+    """A name sends to one door; the faces of packages aside."""
+    names = [path.name for path in ROOT.rglob("*.py") if path.name != "__init__.py"]
+    assert sorted(names) == sorted(set(names))

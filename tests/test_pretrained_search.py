@@ -12,8 +12,8 @@ from jaxllc.pretrained.local_search import LocalSearch, ranked, searched
 from jaxllc.pretrained.model import ModelSettings, new_model
 from jaxllc.pretrained.skeletons.alphabet import KIND, alphabet
 from jaxllc.pretrained.skeletons.canonical_form import canonical, identity, joined
+from jaxllc.pretrained.skeletons.drawn_functions import FunctionTable
 from jaxllc.pretrained.skeletons.fitted_skeleton import starts_of
-from jaxllc.pretrained.skeletons.function_table import FunctionTable
 from jaxllc.pretrained.skeletons.neighbours import Neighbours
 from jaxllc.pretrained.skeletons.skeleton_draws import Frame, OneSkeleton
 from jaxllc.pretrained.skeletons.starts import fitted

@@ -1,8 +1,10 @@
 """The public names are these and no more, and importing them is light."""
 
+import inspect
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +12,7 @@ from types import ModuleType
 import pytest
 
 import jaxllc
+from jaxllc.settings.discover_settings import DiscoverChoices
 
 PUBLIC = [
     "DiscoverSettings",
@@ -203,3 +206,9 @@ def test_sweeps_load_no_cluster_library_before_one_is_asked_for():
         "print([name for name in ('dask', 'distributed') if name in sys.modules])"
     )
     assert run_python(program) == "[]"
+
+
+def test_every_choice_of_discover_is_named_where_people_and_editors_look():
+    names = [f.name for f in fields(jaxllc.DiscoverSettings)]
+    assert list(DiscoverChoices.__annotations__) == names
+    assert list(inspect.signature(jaxllc.discover).parameters)[-len(names) :] == names

@@ -200,11 +200,18 @@ def _chosen(
     judge: Judge, best: Judged, std: np.ndarray, twins: Callable, slack: float, rows: Callable
 ) -> _Chosen:
     """The law to report: the best one, or where that does not stand on its own samples another that does."""
+    fits: dict[int, TrajectoryFit] = {}
+
+    def last_fit(judge: Judge, judged: Judged) -> TrajectoryFit:
+        if id(judged) not in fits:
+            fits[id(judged)] = _last_fit(judge, judged)
+        return fits[id(judged)]
+
     if explained(judge, best):
-        best = by_numbers(judge, best, _last_fit, rows)
+        best = by_numbers(judge, best, last_fit, rows)
     members = pareto_front(judge, best, std, twins=twins)
     best = choice(judge, best, members, slack)
-    fit = _last_fit(judge, best)
+    fit = last_fit(judge, best)
     if not (reason := fault(judge, fit)):
         return _Chosen(judge, best, fit, members, "")
     for standing in standing_laws(judge, best, std):

@@ -15,6 +15,7 @@ from jaxllc.data.trajectories import Trajectories
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
+from jaxllc.smoothing.smooth import refine_times
 
 # Units of the criterion up to which other laws are fitted to all samples too, and how many of them at most.
 _NEAR, _MOST = 12.0, 8
@@ -34,9 +35,8 @@ def with_starts(
     first = whole.fitted(best.law, problem.smoothed, iterations=_ITERATIONS)
     if not explained(whole, first):
         return None
-    others = sorted(judge.seen.values(), key=lambda j: j.criterion)
-    near = [j for j in others if j is not best and j.criterion < best.criterion + _NEAR]
-    found = [first, *(whole.fitted(j.law, first.fit.states) for j in near[:_MOST])]
+    near = judge.near(best, _NEAR, _MOST)
+    found = [first, *(whole.fitted(j.law, first.fit.states) for j in near)]
     return whole, min(found, key=lambda j: j.criterion)
 
 
@@ -52,7 +52,7 @@ def _whole(
         skipped = run.num_times - len(kept.sample_index[r])
         end = run.times[skipped] + np.concatenate([[0.0], np.cumsum(steps[: length - 1])])
         parts = int(kept.sample_index[r][1] - kept.sample_index[r][0])
-        start = _between(run.times[: skipped + 1], parts)
+        start = refine_times(run.times[: skipped + 1], parts)
         after = fitted[:, :, r, :length].transpose(2, 1, 0)
         samples = np.concatenate([run.states[:skipped], after[:1]])
         before = np.empty((len(start), *samples.shape[1:]))
@@ -67,9 +67,3 @@ def _whole(
     return TrajectoryProblem(
         runs, kept.network, kept.features, grids, states, kept.noise, kept.substeps
     )
-
-
-def _between(times: np.ndarray, parts: int) -> np.ndarray:
-    """Times with each interval in so many equal parts."""
-    places = np.arange((len(times) - 1) * parts + 1) / parts
-    return np.interp(places, np.arange(len(times)), times)

@@ -104,6 +104,15 @@ class Judge:
             self.progress(f"fitted {len(self.seen)} candidate laws")
         return self.seen[key]
 
+    def near(self, best: Judged, units: float, most: int) -> list[Judged]:
+        """Other laws whose criterion is above that of the best one by less than so many units, best first."""
+        found = [
+            j
+            for j in self.seen.values()
+            if j is not best and j.fit.finite and j.criterion < best.criterion + units
+        ]
+        return sorted(found, key=lambda j: j.criterion)[:most]
+
     def _is_law(self, law: CandidateLaw) -> bool:
         values = law.values()
         beyond = len(values) > 0 and not np.abs(values).max() <= self.largest

@@ -36,11 +36,7 @@ def by_numbers(
 
     last_fit: a law fitted with the covariance of its constants; rows: a law's constants with their errors.
     """
-    near = [
-        j
-        for j in judge.seen.values()
-        if j is not best and j.fit.finite and j.criterion < best.criterion + _NEAR
-    ]
+    near = judge.near(best, _NEAR, _MOST)
     if judge.late or not near:
         return best
 
@@ -51,7 +47,7 @@ def by_numbers(
         return judged.criterion - (2 * math.log(2) * numbers.gain if numbers is not None else 0.0)
 
     own = with_numbers(best)
-    for judged in sorted(near, key=lambda j: j.criterion)[:_MOST]:
+    for judged in near:
         if (other := with_numbers(judged)) < own - _VERY_STRONG:
             best, own = judged, other
     return best

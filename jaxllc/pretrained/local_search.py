@@ -22,8 +22,8 @@ from jaxllc.pretrained.skeletons.canonical_form import (
     joined,
     num_constants,
 )
+from jaxllc.pretrained.skeletons.drawn_functions import FunctionTable
 from jaxllc.pretrained.skeletons.fitted_skeleton import Neighbour, starts_of
-from jaxllc.pretrained.skeletons.function_table import FunctionTable
 from jaxllc.pretrained.skeletons.neighbours import Neighbours
 from jaxllc.pretrained.skeletons.skeleton_draws import Frame, OneSkeleton
 from jaxllc.pretrained.skeletons.starts import Fitted, refined, score
@@ -85,6 +85,7 @@ def searched(
     rng = np.random.default_rng([seed, 2])
     rough = Frame(samples.thinned(_POINTS, seed), symbols)
     exact = samples.thinned(_FIT_POINTS, seed)
+    frame = Frame(exact, symbols)
     table = FunctionTable(rough, allowed, rng)
     best = {fit.number: fit for fit in fits}
     numbers = {int(key): k for k, key in enumerate(identity(structures))}
@@ -127,7 +128,7 @@ def searched(
         new = [choice for choice in chosen if choice.key not in numbers]
         numbers |= {choice.key: len(structures) + k for k, choice in enumerate(new)}
         structures = joined([structures, *(choice.form for choice in new)])
-        for fit in _fits(chosen, [numbers[c.key] for c in chosen], exact, symbols, rough, rng):
+        for fit in _fits(chosen, [numbers[c.key] for c in chosen], exact, frame, rough, rng):
             before = best.get(fit.number)
             if before is None or fit.mean_square < before.mean_square:
                 best[fit.number] = fit
@@ -201,12 +202,11 @@ def _fits(
     chosen: Sequence[Choice],
     numbers: Sequence[int],
     samples: Samples,
-    symbols: Alphabet,
+    frame: Frame,
     rough: Frame,
     rng: np.random.Generator,
 ) -> list[Fitted]:
     starts: list[tuple[int, Skeleton]] = []
-    frame = Frame(samples, symbols)
     for number, choice in zip(numbers, chosen, strict=True):
         if choice.neighbour is None:
             found = OneSkeleton(choice.form, frame).skeletons(rng, 64, 2)

@@ -5,8 +5,9 @@ The best few of the draws (`skeleton_draws`) are refined together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,15 @@ class Fitted:
     mean_square: float
 
 
+class Start(NamedTuple):
+    """number: of a skeleton; it with constants to begin with, its tape, and them as the tape takes them."""
+
+    number: int
+    skeleton: Skeleton
+    tape: Tape
+    constants: np.ndarray
+
+
 def fitted(
     structures: Structures,
     samples: Samples,
@@ -47,9 +57,7 @@ def fitted(
     has. draws: of constants inside functions; kept: how many of them are refined, by so many steps.
     """
     some = samples.thinned(_MOST_POINTS, seed)
-    found = drawn(structures, some, symbols, seed, draws, kept)
-    starts = [(owner, skeleton) for owner, skeleton, *_ in found]
-    return refined(starts, some, steps)
+    return _refitted(drawn(structures, some, symbols, seed, draws, kept), some, steps)
 
 
 def score(mean_square: float, num_constants: int, num_samples: int) -> float:
@@ -65,30 +73,24 @@ def refined(
     starts: Sequence[tuple[int, Skeleton]], samples: Samples, steps: int = 25
 ) -> list[Fitted]:
     """The best of the fits from several starts of each skeleton, by its number."""
-    tapes: list[Tape] = []
-    constants, kept = [], []
-    for owner, skeleton in starts:
-        try:
-            tape, start = write_tape(skeleton.expression, samples.names, skeleton.constants)
-        except InputError:
-            continue
-        start[: len(skeleton.values)] = skeleton.values
-        tapes.append(tape)
-        constants.append(start)
-        kept.append((owner, skeleton))
-    if not tapes:
+    return _refitted(_on_tapes(starts, samples.names), samples, steps)
+
+
+def _refitted(starts: Iterable[Start], samples: Samples, steps: int) -> list[Fitted]:
+    kept = list(starts)
+    if not kept:
         return []
     blocks = in_blocks(samples.points, samples.values, 1.0 / samples.error)
-    found = refit(tapes, np.stack(constants), blocks, steps)
+    found = refit([s.tape for s in kept], np.stack([s.constants for s in kept]), blocks, steps)
     best: dict[int, int] = {}
-    for k, (owner, _) in enumerate(kept):
+    for k, (owner, *_) in enumerate(kept):
         chi = found.chi_squared[k]
         if np.isfinite(chi) and (owner not in best or chi < found.chi_squared[best[owner]]):
             best[owner] = k
     return [
         Fitted(
             owner,
-            kept[k][1].with_values(found.constants[k][: len(kept[k][1].values)]),
+            kept[k].skeleton.with_values(found.constants[k][: len(kept[k].skeleton.values)]),
             float(found.chi_squared[k]) / len(samples.values),
         )
         for owner, k in sorted(best.items())
@@ -102,17 +104,20 @@ def drawn(
     seed: int = 0,
     draws: int = 64,
     kept: int = 3,
-) -> Iterator[tuple[int, Skeleton, Tape, np.ndarray]]:
-    """Starts for the constants of skeletons, as in `fitted`: the number of the skeleton, it with these
-    constants, its tape, and them as the tape takes them; what a tape cannot hold is left out."""
+) -> Iterator[Start]:
+    """Starts for the constants of skeletons, as in `fitted`; what a tape cannot hold is left out."""
     frame = Frame(samples, symbols)
     rng = np.random.default_rng([seed, 1])
-    for b in range(len(structures)):
-        one = OneSkeleton(structures.taken(np.array([b])), frame)
-        for skeleton in one.skeletons(rng, draws, kept):
-            try:
-                tape, start = write_tape(skeleton.expression, samples.names, skeleton.constants)
-            except InputError:
-                continue
-            start[: len(skeleton.values)] = skeleton.values
-            yield b, skeleton, tape, start
+    each = (OneSkeleton(structures.taken(np.array([b])), frame) for b in range(len(structures)))
+    starts = ((b, s) for b, one in enumerate(each) for s in one.skeletons(rng, draws, kept))
+    yield from _on_tapes(starts, samples.names)
+
+
+def _on_tapes(starts: Iterable[tuple[int, Skeleton]], names: Sequence[str]) -> Iterator[Start]:
+    for number, skeleton in starts:
+        try:
+            tape, constants = write_tape(skeleton.expression, names, skeleton.constants)
+        except InputError:
+            continue
+        constants[: len(skeleton.values)] = skeleton.values
+        yield Start(number, skeleton, tape, constants)

@@ -283,6 +283,19 @@ def single_gains(reduced: Reduced, equation: int, positions: Sequence[int]) -> n
     return _gains(state, state.rest @ reduced.columns, reduced.groups)
 
 
+def best_beside(target: np.ndarray, others: np.ndarray, columns: np.ndarray) -> int:
+    """Which of some columns (row, column) explains most of a target beside others (row, k), all free."""
+    lengths = (columns**2).sum(axis=0)
+    if others.shape[1]:
+        basis = np.linalg.qr(others)[0]
+        target = target - basis @ (basis.T @ target)
+        columns = columns - basis @ (basis.T @ columns)
+    squared = (columns**2).sum(axis=0)
+    usable = squared > 1e-12 * lengths
+    gain = np.where(usable, (target @ columns) ** 2 / np.where(usable, squared, 1.0), 0.0)
+    return int(np.argmax(gain))
+
+
 def best_start(
     reduced: Reduced, equation: int, positions: Sequence[int], sweeps: int = 2
 ) -> list[int]:
@@ -297,19 +310,9 @@ def best_start(
         before = list(positions)
         for k in inner:
             others = [reduced.first[p] for i, p in enumerate(positions) if i != k]
-            family = reduced.terms[positions[k]].family
-            members = np.array([i for i, t in enumerate(reduced.terms) if t.family == family])
+            members = np.flatnonzero(reduced.family == reduced.family[positions[k]])
             columns = reduced.columns[:, reduced.first[members]]
-            rest = target
-            if others:
-                basis = np.linalg.qr(reduced.columns[:, others])[0]
-                rest = target - basis @ (basis.T @ target)
-                columns = columns - basis @ (basis.T @ columns)
-            squared = (columns**2).sum(axis=0)
-            gain = np.where(
-                squared > 1e-12, (rest @ columns) ** 2 / np.maximum(squared, 1e-12), 0.0
-            )
-            positions[k] = int(members[np.argmax(gain)])
+            positions[k] = int(members[best_beside(target, reduced.columns[:, others], columns)])
         if positions == before:
             break
     return positions

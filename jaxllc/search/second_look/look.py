@@ -21,8 +21,6 @@ from jaxllc.search.second_look.teaching import taught
 from jaxllc.search.second_look.ties import tied
 from jaxllc.search.second_look.wide_terms import listed_terms
 
-__all__ = ["second_look"]
-
 # Fall of the criterion from which on the regression is made anew around the better law; how often at most.
 _MOVED, _ROUNDS = 30.0, 4
 # Other laws in which ties are tried.
@@ -74,12 +72,7 @@ def second_look(
 
 def _tied_nearby(judge: Judge, best: Judged, equations: int, prior: PriorKnowledge) -> Judged:
     """The best law with a tie in laws near it: what one constant less saves, another law may have cost."""
-    near = [
-        j
-        for j in judge.seen.values()
-        if j is not best and j.fit.finite and j.criterion < best.criterion + judge.penalty
-    ]
-    for other in sorted(near, key=lambda j: j.criterion)[:_NEARBY]:
+    for other in judge.near(best, judge.penalty, _NEARBY):
         for equation in range(equations):
             found = tied(judge, other, equation, prior)
             best = found if found.criterion < best.criterion - 1e-6 else best

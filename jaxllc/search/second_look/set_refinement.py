@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxllc.dynamics.terms import Term, TermFamily
 from jaxllc.search.laws.reduced_columns import Reduced
-from jaxllc.search.laws.sparse_sets import best_start
+from jaxllc.search.laws.sparse_sets import best_beside, best_start
 from jaxllc.search.second_look.likelihood_columns import Regression
 
 # Largest move of an inner constant, relative to it, or, where it has a sign, to the range of its family.
@@ -36,7 +36,7 @@ def refined_set(regression: Regression, positions: Sequence[int]) -> RefinedSet:
     """The best grid points of a set of families, and moves of their inner constants from there."""
     reduced, target = regression.reduced, regression.reduced.targets[:, 0]
     positions = best_start(reduced, 0, positions)
-    parts = _nearest([_points(regression, p) for p in positions], target)
+    parts = _nearest([_points(regression, p) for p in positions], target[:, None])
     terms = [part.term(0) for part in parts]
     own = np.stack([part.columns[:, 0] for part in parts], axis=1)
     slopes = [part.slopes[:, 0] for part in parts]
@@ -144,21 +144,14 @@ def _between(regression: Regression, low: int, high: int) -> _Points:
 
 
 def _nearest(parts: Sequence[_Points], target: np.ndarray) -> list[_Points]:
-    """One point of each candidate, one after the other the best beside the others."""
+    """One point of each candidate, one after the other the best beside the others. target: (row, 1)."""
     chosen = [part.at(0) for part in parts]
     open_ones = [k for k, part in enumerate(parts) if len(part.inner) > 1]
     for _ in range(2 if len(open_ones) > 1 else 1):
         for k in open_ones:
-            others = [c.columns for i, c in enumerate(chosen) if i != k]
-            rest, columns = target, parts[k].columns
-            if others:
-                basis = np.linalg.qr(np.concatenate(others, axis=1))[0]
-                rest = target - basis @ (basis.T @ target)
-                columns = columns - basis @ (basis.T @ columns)
-            squared = (columns**2).sum(axis=0)
-            usable = squared > 1e-12 * (parts[k].columns ** 2).sum(axis=0)
-            gain = np.where(usable, (rest @ columns) ** 2 / np.where(usable, squared, 1.0), 0.0)
-            chosen[k] = parts[k].at(int(np.argmax(gain)))
+            others = [target[:, :0], *(c.columns for i, c in enumerate(chosen) if i != k)]
+            beside = np.concatenate(others, axis=1)
+            chosen[k] = parts[k].at(best_beside(target[:, 0], beside, parts[k].columns))
     return chosen
 
 

@@ -85,7 +85,7 @@ def _fitted(
         always = option in plain and option.predicted < limit
         if judge.late or (not always and count >= _TRIES):
             break
-        # A longer law must promise to be better; a shorter one only not to be much worse.
+        # A longer law must promise to be better; any other one only not to be much worse.
         here = sum(t.num_constants for t in option.found.terms)
         longer = here > sum(t.num_constants for t in best.law.terms[equation])
         if not always and option.predicted > best.criterion + (-1.0 if longer else SLACK):
