@@ -10,8 +10,9 @@ from jaxllc.data.message_passing import graph_of, sum_into_receivers
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
+from jaxllc.fit.integral_form import integration_matrix
 from jaxllc.neural.neural_fit import fit_neural_terms
-from jaxllc.neural.neural_rows import RowMaker, integration_weights, thin_grid
+from jaxllc.neural.neural_rows import RowMaker, thin_grid
 from jaxllc.neural.neural_terms import NeuralVectorField
 from jaxllc.neural.variable_projection import moments, project
 from jaxllc.smoothing.smooth import smooth
@@ -134,12 +135,12 @@ def test_compressed_rows_say_what_all_samples_say(epidemic):
     assert np.sum(left**2) / rows.num_samples < 1e-9
 
 
-def test_integration_weights_and_thinned_grids_are_accurate():
+def test_integrals_on_thinned_grids_are_accurate():
     times = np.linspace(0.0, 1.0, 200)
     states = np.exp(-20.0 * times)[:, None, None] * np.ones((1, 3, 1))
     chosen = thin_grid(times, states, np.array([1e-7]))
     assert len(chosen) < 100
-    weights = integration_weights(times[chosen], times)
+    weights = integration_matrix(times[chosen], times)
     exact = (1.0 - np.exp(-20.0 * times)) / 20.0
     np.testing.assert_allclose(weights @ states[chosen, 0, 0], exact, atol=1e-7)
 

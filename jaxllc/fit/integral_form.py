@@ -16,10 +16,15 @@ from scipy.interpolate import make_interp_spline
 
 from jaxllc.dynamics.terms import Evaluator, Stage, Term
 
+SPLINE_DEGREE = 5
+
 
 def integration_matrix(grid: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Matrix (sample, grid) that integrates values on a grid from its start to each sample, by splines."""
-    degree = min(5, len(grid) - 1)
+    """Matrix (sample, grid) that integrates values on a grid from its start to each sample.
+
+    By the quintic spline through the values, or where they are few by the highest odd degree they allow.
+    """
+    degree = min(SPLINE_DEGREE, len(grid) - 1)
     spline = make_interp_spline(grid, np.eye(len(grid)), k=degree if degree % 2 else degree - 1)
     return spline.antiderivative()(samples)
 

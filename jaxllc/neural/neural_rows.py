@@ -15,6 +15,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from jaxllc.data.message_passing import Graph
+from jaxllc.fit.integral_form import SPLINE_DEGREE, integration_matrix
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from jaxllc.smoothing.smooth import SmoothedStates
 
 FEWEST_GRID_TIMES = 24
-SPLINE_DEGREE = 5
 MAX_BATCHES = 4
 FINEST_TOLERANCE = 2e-6  # of the standard deviation, for states restored from the thinned grid
 
@@ -44,16 +44,6 @@ class Rows(NamedTuple):
     targets: np.ndarray
     remainder: np.ndarray
     num_samples: np.ndarray
-
-
-def integration_weights(grid: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Matrix (T, K): integral from grid[0] to each time of the quintic spline through values on
-    the grid.
-    """
-    degree = min(SPLINE_DEGREE, len(grid) - 1)
-    degree -= 1 - degree % 2
-    spline = make_interp_spline(grid, np.eye(len(grid)), k=degree)
-    return spline.antiderivative()(times)
 
 
 def thin_grid(grid: np.ndarray, states: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
@@ -111,7 +101,7 @@ class RowMaker:
             constant = np.broadcast_to(extra[None], (len(padded), *extra.shape))
             inputs = np.concatenate([states[padded], constant], axis=-1)
             self._inputs.append((inputs - input_mean) / input_std)
-            weights = integration_weights(grid[chosen], run.times)
+            weights = integration_matrix(grid[chosen], run.times)
             pad = np.zeros((len(run.times), self.num_times - len(chosen)))
             self._weights.append(np.concatenate([weights, pad], axis=1))
         self._series = self._usable_series(smoothed, seed)
