@@ -22,8 +22,8 @@ from jaxllc.search.laws.sparse_sets import (
     Proposal,
     beam_search,
     best_start,
+    criterion_of_sets,
     eliminate,
-    information_criterion,
 )
 from jaxllc.settings.constant_bounds import ConstantBounds
 from jaxllc.settings.names import check_engine
@@ -81,7 +81,7 @@ def test_the_beam_finds_the_best_set_of_each_size(seed):
         for positions in sets:
             residual = residual_by_least_squares(reduced, positions)
             constants = WIDTHS[list(positions)].sum()
-            scores[positions] = information_criterion(residual, NUM_ROWS, constants, 1e-6)
+            scores[positions] = criterion_of_sets(residual, NUM_ROWS, constants, 1e-6)
         best = min((p for p in found if len(p.positions) == size), key=lambda p: p.score)
         assert best.positions == min(scores, key=scores.get)
         assert best.score == pytest.approx(min(scores.values()))
@@ -103,7 +103,7 @@ def test_a_beam_of_one_is_forward_selection_by_least_squares(seed):
             positions = tuple(sorted((*chosen, position)))
             residual = residual_by_least_squares(reduced, positions)
             constants = WIDTHS[list(positions)].sum()
-            scores[positions] = information_criterion(residual, NUM_ROWS, constants, 1e-6)
+            scores[positions] = criterion_of_sets(residual, NUM_ROWS, constants, 1e-6)
         chosen = min(scores, key=scores.get)
         assert chosen in path
     assert len(path) == 4

@@ -8,7 +8,7 @@ import sympy
 
 from jaxllc.dynamics.terms import SELF, Term, TermFamily
 from jaxllc.search.laws.reduced_columns import Reduced
-from jaxllc.search.laws.sparse_sets import information_criterion
+from jaxllc.search.laws.sparse_sets import criterion_of_sets
 from jaxllc.search.second_look import small_sets as module
 from jaxllc.search.second_look.likelihood_columns import Regression
 from jaxllc.search.second_look.set_refinement import refined_set
@@ -38,7 +38,7 @@ def by_least_squares(reduced, positions, slope=None):
     own += [] if slope is None else [reduced.columns[:, reduced.first[slope] + 1]]
     left = np.linalg.lstsq(np.stack(own, axis=1), reduced.targets[:, 0], rcond=None)[1][0] + 0.7
     constants = sum(int(reduced.width[p]) for p in positions)
-    return float(information_criterion(left, ROWS, constants, FLOOR)), float(left)
+    return float(criterion_of_sets(left, ROWS, constants, FLOOR)), float(left)
 
 
 @pytest.mark.parametrize("base", [(), (1,)])

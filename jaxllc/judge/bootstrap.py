@@ -28,6 +28,7 @@ from jaxllc.errors import InputError
 from jaxllc.fit.bounded_step import on_bound
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.contributions import DataParts, contributions, data_parts
+from jaxllc.fit.criterion import information_criterion
 from jaxllc.fit.trajectory_fit import TrajectoryFit
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judge, Judged
@@ -86,8 +87,8 @@ def chosen_laws(
                 for j in laws
             ]
         )
-        variance = (weights @ rest.T) / samples[:, None] + judge.floor_ratio
-        criterion = judge.num_samples * np.log(variance) + costs
+        misfits = (weights @ rest.T) / samples[:, None]
+        criterion = information_criterion(misfits, judge.num_samples, costs, judge.floor_ratio)
     return np.argmin(np.where(np.isnan(criterion), np.inf, criterion), axis=1)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxllc.dynamics.terms import TermFamily
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
+from jaxllc.fit.criterion import information_criterion
 from jaxllc.fit.trajectory_fit import TrajectoryFit, fit_trajectories, screen
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.price import Prices
@@ -73,13 +74,11 @@ class Judge:
         return float((counts * (self.floor / self.problem.noise) ** 2).sum() / counts.sum())
 
     def criterion(self, merit: float, num_constants: int) -> float:
-        """BIC: n ln(chi2 / n) + k ln n, with the floor added to chi2 / n."""
+        """The information criterion by chi2 / n, with the floor; each constant costs ln n."""
         if not np.isfinite(merit):
             return np.inf
-        n = self.num_samples
-        return float(
-            n * np.log(max(merit, 0.0) / n + self.floor_ratio) + num_constants * self.penalty
-        )
+        n, cost = self.num_samples, num_constants * self.penalty
+        return float(information_criterion(merit / n, n, cost, self.floor_ratio))
 
     def criterion_of(self, law: CandidateLaw, merit: float) -> float:
         """The criterion of a law that leaves a chi-squared, what its terms cost included."""

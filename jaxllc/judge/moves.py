@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxllc.dynamics.terms import Term, TermFamily
 from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.criterion import information_criterion
 from jaxllc.fit.trajectory_fit import information, score_test
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.known_terms import same_skeleton
@@ -78,7 +79,7 @@ def _elimination_path(
         # The quadratic model exaggerates what lies beyond the floor.
         n = judge.num_samples
         left = sum(prices[term] for term in alive)
-        score = n * np.log(variance + added / n) + constants * judge.penalty + left
+        score = information_criterion(variance + added / n, n, constants * judge.penalty) + left
         path.append((dropped, float(score)))
     return sorted(path, key=lambda item: item[1])
 

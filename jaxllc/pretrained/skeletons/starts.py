@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxllc.errors import InputError
+from jaxllc.fit.criterion import information_criterion
 from jaxllc.pretrained.skeletons.alphabet import Alphabet
 from jaxllc.pretrained.skeletons.canonical_form import Structures
 from jaxllc.pretrained.skeletons.skeleton_draws import Frame, OneSkeleton
@@ -61,12 +62,12 @@ def fitted(
 
 
 def score(mean_square: float, num_constants: int, num_samples: int) -> float:
-    """What fits are ranked by, the lowest first: the misfit and the number of constants, in nats.
+    """What fits are ranked by, the lowest first: the information criterion, with half the error as a floor.
 
     mean_square: of what the fit leaves, in units of the samples' error; below 1 it is no gain.
     """
-    misfit = num_samples * np.log(0.5 + 0.5 * max(mean_square, 1.0))
-    return float(misfit + num_constants * np.log(num_samples))
+    cost = num_constants * np.log(num_samples)
+    return float(information_criterion(0.5 * mean_square, num_samples, cost, 0.5, below=0.0))
 
 
 def refined(

@@ -24,7 +24,7 @@ from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.laws.reduced_columns import Reduced
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.sparse_engine import proposed
-from jaxllc.search.laws.sparse_sets import Proposal, beam_search, information_criterion
+from jaxllc.search.laws.sparse_sets import Proposal, beam_search, criterion_of_sets
 from jaxllc.search.term.term_search import NothingFoundError, search_term
 
 _POINTS = 600
@@ -242,5 +242,5 @@ def _refined(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> Pr
     rows = problem.forms[0].num_rows(variable)
     constants = sum(t.num_constants for t in terms)
     floor = problem.mean_square_floor(variable)
-    score = float(information_criterion(residual, rows, constants, floor))
+    score = float(criterion_of_sets(residual, rows, constants, floor))
     return proposed(problem, variable, terms, coefficients, residual, score)

@@ -20,7 +20,7 @@ from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.sparse_sets import (
     Proposal,
     best_start,
-    information_criterion,
+    criterion_of_sets,
     propose,
     single_gains,
 )
@@ -206,7 +206,7 @@ class SparseEngine:
                 elif clean and place >= self.kept_per_size:
                     break
                 constants = sum(t.num_constants for t in terms)
-                score = float(information_criterion(residual, rows, constants, floor))
+                score = float(criterion_of_sets(residual, rows, constants, floor))
                 best = min(best, residual)
                 yield proposed(problem, variable, terms, coefficients, residual, score)
             if stop is None and clean and best < 4 * lowest + 1e-2 * floor * rows:
@@ -251,7 +251,7 @@ def _without_terms(reduced: Reduced, equation: int, floor: float) -> Proposal:
     target = reduced.targets[:, equation]
     residual = float(reduced.outside[equation]) + float(target @ target)
     rows = int(reduced.num_rows[equation])
-    return Proposal((), float(information_criterion(residual, rows, 0, floor)), residual)
+    return Proposal((), float(criterion_of_sets(residual, rows, 0, floor)), residual)
 
 
 def _first_positions(reduced: Reduced) -> dict[TermFamily, int]:

@@ -15,6 +15,7 @@ from scipy.linalg.lapack import dtrtri
 
 from jaxllc.dynamics.terms import SELF, Term
 from jaxllc.equations.sum_symbols import sums_in
+from jaxllc.fit.criterion import information_criterion
 from jaxllc.running.time_limit import check_time
 from jaxllc.search.laws.reduced_columns import Groups, Reduced
 
@@ -28,11 +29,10 @@ class Proposal:
     residual: float
 
 
-def information_criterion(residual, num_rows: int, num_constants, floor: float):
-    """BIC with an absolute error floor on the mean squared residual."""
-    return num_rows * np.log(np.maximum(residual, 0) / num_rows + floor) + num_constants * np.log(
-        num_rows
-    )
+def criterion_of_sets(residual, num_rows: int, num_constants, floor: float):
+    """The information criterion of sets that leave a squared residual, with a floor of its mean."""
+    cost = num_constants * np.log(num_rows)
+    return information_criterion(residual / num_rows, num_rows, cost, floor)
 
 
 @dataclass
@@ -140,7 +140,7 @@ def _extended(chosen: Sequence[tuple[_State, int]], reduced: Reduced) -> list[_S
 
 def _record(found: dict, state: _State, family, outside: float, rows: int, floor: float) -> None:
     residual = outside + float(state.rest @ state.rest)
-    score = float(information_criterion(residual, rows, state.constants, floor))
+    score = float(criterion_of_sets(residual, rows, state.constants, floor))
     key = frozenset(int(f) for f in family[list(state.positions)])
     if key not in found or score < found[key].score:
         found[key] = Proposal(tuple(sorted(state.positions)), score, residual)
@@ -184,7 +184,7 @@ def beam_search(
             used[family[list(state.positions)]] = True
             gain[used[family] | barred] = -np.inf
             remaining = residual - gain
-            score = information_criterion(remaining, rows, state.constants + reduced.width, floor)
+            score = criterion_of_sets(remaining, rows, state.constants + reduced.width, floor)
             score[~np.isfinite(gain)] = np.inf
             for position in np.argsort(score)[: 2 * beam]:
                 if not np.isfinite(score[position]):
@@ -245,7 +245,7 @@ def eliminate(
         inside = part.T @ before
         rest = before - part @ inside
         residual += float(rest @ rest)
-        score = float(information_criterion(residual, rows, len(owner), floor))
+        score = float(criterion_of_sets(residual, rows, len(owner), floor))
         chosen = tuple(sorted(int(p) for p in positions[np.unique(owner)]))
         path.append(Proposal(chosen, score, residual))
     return path

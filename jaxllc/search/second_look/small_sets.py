@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxllc.running.time_limit import check_time
 from jaxllc.search.laws.reduced_columns import Reduced
-from jaxllc.search.laws.sparse_sets import Proposal, information_criterion
+from jaxllc.search.laws.sparse_sets import Proposal, criterion_of_sets
 
 # Terms of a set at most, beside those of every set; pairs of a set of plain terms and a candidate at most,
 # larger sets are left out beyond them; sets of plain terms at a time.
@@ -59,7 +59,7 @@ def small_sets(
         constants = paid + some.shape[1] + width
         for near, gain in enumerate((own, both)):
             residual = np.maximum(total - left[:, None] - gain, 0.0)
-            score = information_criterion(residual, rows, constants, floor)
+            score = criterion_of_sets(residual, rows, constants, floor)
             score[~(gain > 0)] = np.inf
             best.add(some, score, residual, near)
     found = [

@@ -21,6 +21,7 @@ from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.equations.function_table import TABLE
 from jaxllc.equations.functions import FUNCTIONS
 from jaxllc.errors import InputError
+from jaxllc.fit.criterion import information_criterion
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.refit import in_blocks, refit
 from jaxllc.search.forms.search_work import work_is_cut, work_is_over
@@ -146,13 +147,12 @@ class TermJudge:
 
     def score(self, skeleton: Skeleton, chi_squared: float) -> float:
         """Nats: what the samples cost given the expression, and the expression itself."""
-        return self._misfit(chi_squared) + description_length(skeleton, self.per_constant)
+        return self._misfit(chi_squared, description_length(skeleton, self.per_constant))
 
-    def _misfit(self, chi_squared: float) -> float:
-        """Nats: what the samples cost given an expression."""
-        mean = chi_squared / len(self.samples.values)
-        above, below = np.log(0.5 + 0.5 * max(mean, 1.0)), np.log(0.5 + 0.5 * min(mean, 1.0))
-        return 0.5 * self.independent * float(above + _BELOW * below)
+    def _misfit(self, chi_squared: float, cost: float = 0.0) -> float:
+        """Nats: what the samples cost given an expression, and what it costs itself."""
+        half, m = 0.5 * chi_squared / len(self.samples.values), self.independent
+        return float(information_criterion(half, 0.5 * m, cost, 0.5, _BELOW))
 
     def set_independent(self, independent: float) -> None:
         """Another number of independent samples, by which scores are reckoned from now on."""
