@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,12 +22,15 @@ from jaxllc.dynamics.terms import Term
 from jaxllc.fit.bounded_step import on_bound, room
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.condensing import FULL, KNOWN, OWN, Linearisation, close, linearise, propagate
+from jaxllc.fit.levenberg import Damping, State, accepted
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.running.time_limit import check_time, time_is_over
 
 # States above which initial states act on their own node only: while choosing, and for the final fit.
 _LARGEST_FULL = 400
 _LARGEST_FULL_EXACT = 400
+# A step that fails is damped at once as much as matters.
+_DAMPING = Damping(1e-6, eased_by=10.0, raised_by=30.0, smallest=1e-9, least_raised=1e-4, tries=5)
 # Candidates of a score test that are linearised together; numbers in their columns at one time, and at all.
 _SMALLEST_CHUNK = 120
 _CHUNK_SIZE = 400_000
@@ -94,9 +99,10 @@ def fit_trajectories(
     states = problem.smoothed if states is None else states
     mode = mode_of(problem, exact)
     samples = float(problem.counts.sum())
-    damping, converged, iteration = 1e-6, False, 0
+    converged, iteration = False, 0
     with np.errstate(all="ignore"):
         defects = problem.defects(law, states)
+        state = State(_Point(law, states, defects, np.inf), _DAMPING.start)
         line = None
         for iteration in range(1, iterations + 1):
             check_time()
@@ -106,11 +112,12 @@ def fit_trajectories(
             if not np.isfinite(line.merit) or not np.all(np.isfinite(line.constants)):
                 infinite = np.full(len(problem.noise), np.inf)
                 return TrajectoryFit(law, states, infinite, None, False, iteration)
-            trial = _accepted_step(problem, law, states, line, damping)
-            if trial is None:
+            after = accepted(state, partial(_better_point, problem, state.point, line), _DAMPING)
+            if after is None:
                 converged = _stationary(line, law, _negligible(line.merit, samples, tolerance))
                 break
-            law, states, defects, merit, damping = trial
+            state = after
+            law, states, defects, merit = state.point
             if line.merit - merit < _negligible(merit, samples, tolerance):
                 converged = True
                 break
@@ -143,24 +150,32 @@ def _stationary(line: Linearisation, law, negligible: float) -> bool:
     return line.merit - predicted < negligible
 
 
-def _accepted_step(problem, law, states, line: Linearisation, damping: float):
-    """The first of a few ever more damped steps that lowers the merit; None where none does."""
+class _Point(NamedTuple):
+    """A law, states beside it, how far these miss its flow, and the squared weighted residual once closed."""
+
+    law: CandidateLaw
+    states: np.ndarray
+    defects: np.ndarray
+    merit: float
+
+
+def _better_point(
+    problem: TrajectoryProblem, point: _Point, line: Linearisation, damping: float
+) -> _Point | None:
+    """Where a damped step leads; None where it does not lower the merit."""
+    try:
+        change, initial, _ = line.step(damping, room(point.law))
+    except np.linalg.LinAlgError:
+        return None
+    law = point.law.with_vector(point.law.vector() + change)
+    states = point.states + propagate(problem, line, change, initial)
+    defects = problem.defects(law, states)
     largest = 1e6 * np.abs(problem.samples).max()
-    for _ in range(5):
-        try:
-            change, initial, _ = line.step(damping, room(law))
-        except np.linalg.LinAlgError:
-            damping = max(damping * 30, 1e-4)
-            continue
-        new_law = law.with_vector(law.vector() + change)
-        new_states = states + propagate(problem, line, change, initial)
-        defects = problem.defects(new_law, new_states)
-        if np.all(np.isfinite(defects)) and np.abs(defects).max() < largest:
-            rest = problem.weighted_residual(close(problem, line, new_states, defects))
-            merit = float((rest**2).sum())
-            if merit <= line.merit * (1 + 1e-9) + 1e-12:
-                return new_law, new_states, defects, merit, max(damping / 10, 1e-9)
-        damping = max(damping * 30, 1e-4)
+    if np.all(np.isfinite(defects)) and np.abs(defects).max() < largest:
+        rest = problem.weighted_residual(close(problem, line, states, defects))
+        merit = float((rest**2).sum())
+        if merit <= line.merit * (1 + 1e-9) + 1e-12:
+            return _Point(law, states, defects, merit)
     return None
 
 

@@ -19,11 +19,12 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from jaxllc.data.message_passing import sum_into_receivers
+from jaxllc.fit.levenberg import Damping, State, accepted
 from jaxllc.neural.neural_rows import Rows
 from jaxllc.running.waiting import computed
 
 SMALLEST_RESIDUAL = 1e-13  # of the variance; float64 has nothing to say below it
-LARGEST_DAMPING = 1e8
+DAMPING = Damping(1e-2, eased_by=4.0, raised_by=6.0, smallest=1e-9, largest=1e8)
 SMALL_GAIN, PATIENCE = (
     2e-3,
     6,
@@ -151,37 +152,49 @@ def fit_hidden_layers(
     target: loss at which the noise of the samples is reached. deadline: time.perf_counter() at
     which to stop.
     """
-    current = project(computed(moments, hidden, rows), hidden, ridge)
-    damping, small = 1e-2, 0
+    start = _Layers(hidden, project(computed(moments, hidden, rows), hidden, ridge))
+    state, small = State(start, DAMPING.start), 0
     history: list[float] = []
     for step in range(steps):
+        hidden, current = state.point
         if current.loss < target:
             return hidden, history, "Stopped at the noise of the samples."
         if deadline is not None and time.perf_counter() > deadline:
             return hidden, history, "Stopped by the time budget."
-        diagonal = np.diag(current.curvature)
-        scale = np.sqrt(np.maximum(diagonal, 1e-10 * diagonal.max() + 1e-300))
-        normal = current.curvature / np.outer(scale, scale)
-        while True:
-            move = (
-                np.linalg.solve(normal + damping * np.eye(len(scale)), -current.gradient / scale)
-                / scale
-            )
-            trial = _moved(hidden, move)
-            there = project(computed(moments, trial, rows), trial, ridge)
-            if there.loss < current.loss:
-                break
-            damping *= 6.0
-            if damping > LARGEST_DAMPING:
-                return hidden, history, "No step lowers the loss any further."
-        small = small + 1 if current.loss - there.loss < SMALL_GAIN else 0
-        hidden, current, damping = trial, there, max(damping / 4.0, 1e-9)
-        history.append(current.loss)
+        after = accepted(state, _proposer(state.point, rows, ridge), DAMPING)
+        if after is None:
+            return hidden, history, "No step lowers the loss any further."
+        state, loss = after, after.point.projection.loss
+        small = small + 1 if current.loss - loss < SMALL_GAIN else 0
+        history.append(loss)
         if after_step is not None:
-            after_step(step + 1, current.loss)
+            after_step(step + 1, loss)
         if small >= PATIENCE:
-            return hidden, history, "The loss has settled."
-    return hidden, history, "All steps were taken."
+            return state.point.hidden, history, "The loss has settled."
+    return state.point.hidden, history, "All steps were taken."
+
+
+class _Layers(NamedTuple):
+    """Hidden layers and what was projected out at them."""
+
+    hidden: Hidden
+    projection: Projection
+
+
+def _proposer(point: _Layers, rows: Rows, ridge: float) -> Callable[[float], _Layers | None]:
+    """The layers that a step from a point leads to at a damping, None where they lose more."""
+    hidden, current = point
+    diagonal = np.diag(current.curvature)
+    scale = np.sqrt(np.maximum(diagonal, 1e-10 * diagonal.max() + 1e-300))
+    normal = current.curvature / np.outer(scale, scale)
+
+    def propose(damping: float) -> _Layers | None:
+        damped = normal + damping * np.eye(len(scale))
+        trial = _moved(hidden, np.linalg.solve(damped, -current.gradient / scale) / scale)
+        there = project(computed(moments, trial, rows), trial, ridge)
+        return _Layers(trial, there) if there.loss < current.loss else None
+
+    return propose
 
 
 def _moved(hidden: Hidden, move: np.ndarray) -> Hidden:

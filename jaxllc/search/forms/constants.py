@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from jaxllc.dynamics.terms import Evaluator, Term
 from jaxllc.fit.integral_form import IntegralForm
+from jaxllc.fit.levenberg import Shortening, State, accepted
 from jaxllc.running.time_limit import check_time
 from jaxllc.settings.constant_bounds import FREE, UNBOUNDED, ConstantBounds
 
 # Largest change of an inner constant in one step: of its logarithm, or relative to its size.
 _LARGEST_STEP = 0.6
+# Of a step, until it leaves less.
+_SHARES = Shortening((1.0, 0.5, 0.2, 0.05))
 _KEPT_COLUMNS = 100
 _KEPT_EVALUATORS = 4
 
@@ -174,7 +178,9 @@ def refine_inner_constants(
     rest, residual = _rest(matrix, coefficients, target)
     if not any(t.inner for t in terms) or not np.all(np.isfinite(rest)):
         return terms, coefficients, residual
+    state = State(_Set(terms, matrix, coefficients, rest, residual), _SHARES.start)
     for _ in range(iterations):
+        terms, matrix, coefficients, rest, residual = state.point
         slopes, owners = [], []
         for index, term in enumerate(terms):
             if not term.inner:
@@ -189,30 +195,41 @@ def refine_inner_constants(
                 owners.append(index)
         joint = np.concatenate([matrix.T[linear], np.stack(slopes)]).T
         step = _solve(joint, rest)[linear.sum() :]
-        accepted = False
-        for scale in (1.0, 0.5, 0.2, 0.05):
-            moved = [
-                _moved(t, step[[o == i for o in owners]], scale) if t.inner else t
-                for i, t in enumerate(terms)
-            ]
-            new_matrix = np.stack(
-                [
-                    cache.column(t, variable) if t.inner else column
-                    for t, column in zip(moved, matrix.T, strict=True)
-                ]
-            ).T
-            if not np.all(np.isfinite(new_matrix)):
-                continue
-            new_coefficients = _coefficients(terms, new_matrix, target, cache.bounds)
-            new_rest, new_residual = _rest(new_matrix, new_coefficients, target)
-            if new_residual < residual:
-                accepted = True
-                break
-        if not accepted:
+        steps = [step[[o == i for o in owners]] for i in range(len(terms))]
+        after = accepted(state, partial(_better_set, cache, variable, state.point, steps), _SHARES)
+        if after is None:
             break
-        gained = 1 - new_residual / residual
-        terms, matrix = moved, new_matrix
-        coefficients, rest, residual = new_coefficients, new_rest, new_residual
-        if gained < tolerance:
+        state = after
+        if 1 - state.point.residual / residual < tolerance:
             break
-    return terms, coefficients, residual
+    return state.point.terms, state.point.coefficients, state.point.residual
+
+
+class _Set(NamedTuple):
+    """Terms, their columns, the best coefficients, what these leave of the target, and its square."""
+
+    terms: list[Term]
+    matrix: np.ndarray
+    coefficients: np.ndarray
+    rest: np.ndarray
+    residual: float
+
+
+def _better_set(
+    cache: ColumnCache, variable: int, point: _Set, steps: Sequence[np.ndarray], share: float
+) -> _Set | None:
+    """Terms moved by a share of the steps of their inner constants; None where they leave no less."""
+    terms = [
+        _moved(t, step, share) if t.inner else t for t, step in zip(point.terms, steps, strict=True)
+    ]
+    columns = [
+        cache.column(t, variable) if t.inner else column
+        for t, column in zip(terms, point.matrix.T, strict=True)
+    ]
+    matrix = np.stack(columns).T
+    if not np.all(np.isfinite(matrix)):
+        return None
+    target = cache.form.target(variable)
+    coefficients = _coefficients(terms, matrix, target, cache.bounds)
+    rest, residual = _rest(matrix, coefficients, target)
+    return _Set(terms, matrix, coefficients, rest, residual) if residual < point.residual else None

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxllc.dynamics.small_matrices import solve
 from jaxllc.equations.function_table import Function
+from jaxllc.fit.levenberg import Damping, State, judged
 from jaxllc.running.time_limit import check_time
 from jaxllc.running.waiting import computed
 from jaxllc.search.forms.search_work import spend
@@ -29,6 +30,7 @@ from jaxllc.search.forms.tapes import (
     with_derivatives,
 )
 
+_DAMPING = Damping(1e-3, eased_by=10.0, raised_by=8.0, smallest=1e-12, largest=1e9)
 BLOCK = 256
 MAX_BLOCKS = 16
 
@@ -96,38 +98,34 @@ def _refit_one(tape, constants, samples, steps, tolerance, functions):
         chi = jnp.where(good, sums[-1, -1], jnp.inf)
         return chi, sums[:-1, :-1], sums[:-1, -1]
 
-    def proceed(state):
-        k, _, _, _, _, damping, stalled = state
-        return (k < steps) & (stalled < 2) & (damping < 1e9) & jnp.any(free)
+    def proceed(carried):
+        k, state, stalled = carried
+        return (k < steps) & (stalled < 2) & _DAMPING.allows(state.damping) & jnp.any(free)
 
-    def step(state):
-        k, c, chi, matrix, gradient, damping, stalled = state
+    def step(carried):
+        k, state, stalled = carried
+        c, chi, matrix, gradient = state.point
         scale = jnp.diagonal(matrix)
         scale = jnp.maximum(scale, floor * jnp.max(scale) + 1e-300)
         root = jnp.sqrt(scale)
-        system = matrix / root[:, None] / root[None] + damping * jnp.diag(mask)
+        system = matrix / root[:, None] / root[None] + state.damping * jnp.diag(mask)
         system = system + jnp.diag(1.0 - mask)
         move = -solve(system, gradient / root, unknowns) / root * mask
         new = c + move
-        new_chi, new_matrix, new_gradient = look(new)
+        new_chi, *rest = look(new)
         better = new_chi < chi
         small = chi - new_chi < tolerance * chi
         stalled = jnp.where(better & small, stalled + 1, jnp.where(better, 0, stalled))
-        pick = partial(jnp.where, better)
-        return (
-            k + 1,
-            pick(new, c),
-            pick(new_chi, chi),
-            pick(new_matrix, matrix),
-            pick(new_gradient, gradient),
-            jnp.where(better, jnp.maximum(damping * 0.1, 1e-12), damping * 8.0),
-            stalled,
-        )
+        return k + 1, judged(state, (new, new_chi, *rest), better, _DAMPING, _where), stalled
 
-    start = look(constants)
-    state = (0, constants, *start, jnp.asarray(1e-3, dtype), 0)
-    taken, c, chi, matrix, *_ = jax.lax.while_loop(proceed, step, state)
-    return Refit(c, chi, matrix, taken)
+    start = State((constants, *look(constants)), jnp.asarray(_DAMPING.start, dtype))
+    taken, state, _ = jax.lax.while_loop(proceed, step, (0, start, 0))
+    return Refit(*state.point[:3], taken)
+
+
+def _where(condition: Any, first: Any, other: Any) -> Any:
+    """Whichever of two a traced condition says, each an array or a tuple of them."""
+    return jax.tree.map(partial(jnp.where, condition), first, other)
 
 
 @partial(jax.jit, static_argnames=("functions", "one_by_one"))
