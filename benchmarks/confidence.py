@@ -31,6 +31,7 @@ from jaxllc.fit.trajectory_fit import fit_trajectories
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.bootstrap import draw_weights, intervals
 from jaxllc.law.snapping import snap_constants
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 
 X_I, X_J, W0 = sympy.symbols("x_i x_j w0")
@@ -89,9 +90,8 @@ def clean_runs(law: CandidateLaw, network, initial, end: float, runs: int, times
 
 def problem_of(runs, network, noise: float) -> TrajectoryProblem:
     smoothed = smooth(runs, refine=1)
-    return TrajectoryProblem(
-        runs, network, {}, smoothed.grid_times, smoothed.states, np.array([noise]), substeps=2
-    )
+    data = grid_data(runs, smoothed)
+    return TrajectoryProblem.of(data, network, np.array([noise]), substeps=2)
 
 
 def measured(case, seeds: int, factor: float, stream: int) -> dict[str, Any]:

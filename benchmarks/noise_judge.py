@@ -25,6 +25,7 @@ from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judge
 from jaxllc.knowledge.known_terms import known_families
 from jaxllc.search.laws.search_problem import FLOOR
+from jaxllc.smoothing.grid_data import on_grids
 from jaxllc.smoothing.smooth import refine_times
 
 BEATEN_BY = 0.5  # units of the criterion
@@ -136,14 +137,8 @@ def judge_of(case: Case, laws: tuple[CandidateLaw, ...]) -> Judge:
     refine = 1 if case.clean[0].num_times > _LONG else _REFINED
     grid = refine_times(case.clean[0].times, refine)
     states = [case.drawn.states(r, grid) for r in range(len(case.runs))]
-    problem = TrajectoryProblem(
-        case.runs, case.network, {}, [grid] * len(states), states, case.noise
-    )
-    substeps = []
-    for law in laws:
-        problem.set_substeps(law)
-        substeps.append(problem.substeps)
-    problem.substeps = max(substeps)
+    data = on_grids(case.runs, [grid] * len(states), states, case.noise)
+    problem = TrajectoryProblem.of(data, case.network, case.noise).with_substeps_for(*laws)
     return Judge(problem, FLOOR * np.std(np.concatenate(states), axis=(0, 1)))
 
 

@@ -1,5 +1,7 @@
 """Laws, exact solutions and fitting problems that the tests of the trajectory fit share."""
 
+from dataclasses import replace
+
 import numpy as np
 import sympy
 from scipy.integrate import solve_ivp
@@ -9,6 +11,7 @@ from jaxllc.data.trajectories import Trajectories
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 
 X_I, X_J, Y_I, Z_I, W0, OMEGA_I = sympy.symbols("x_i x_j y_i z_i w0 omega_i")
@@ -71,8 +74,8 @@ def problem_of(runs, A, noise, refine=4, substeps=2, features=None, **options):
     smoothed = smooth(runs, refine=refine)
     network = Network.from_adjacency(A)
     noise = np.broadcast_to(np.asarray(noise, dtype=float), (runs[0].num_variables,)).copy()
-    arguments = network, features or {}, smoothed.grid_times, smoothed.states, noise, substeps
-    return TrajectoryProblem(runs, *arguments, **options)
+    data = replace(grid_data(runs, smoothed), features=features or {})
+    return TrajectoryProblem.of(data, network, noise, substeps, **options)
 
 
 def epidemic_problem(

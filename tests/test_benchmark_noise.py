@@ -253,7 +253,7 @@ def test_standard_errors_are_those_of_finite_differences(michaelis):
 def test_a_constant_that_drowns_in_noise_is_named(michaelis):
     truth = judges.true_candidate(michaelis)
     problem = judges.judge_of(michaelis, (truth,)).problem
-    problem.set_noise(1e3 * michaelis.noise)
+    problem = problem.with_noise(1e3 * michaelis.noise)
     verdict = judges.readability(michaelis, problem, truth)
     assert not verdict.readable
     assert str(verdict).startswith("not readable, weakest constant h: ")

@@ -9,6 +9,7 @@ from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.fit.integral_form import IntegralForm, integration_matrix
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 
 X_I, X_J = sympy.symbols("x_i x_j")
@@ -99,7 +100,7 @@ def test_few_grid_points_still_integrate_straight_lines(count):
 
 
 def test_the_true_terms_reproduce_the_centred_samples(runs, network):
-    form = IntegralForm(runs, network, smooth(runs, refine=4), {})
+    form = IntegralForm(grid_data(runs, smooth(runs, refine=4)), network)
     target = form.target(0)
     assert np.abs(target).max() > 0.1
     np.testing.assert_allclose(true_columns(form) @ TRUE_CONSTANTS, target, atol=1e-6)
@@ -108,7 +109,7 @@ def test_the_true_terms_reproduce_the_centred_samples(runs, network):
 
 @pytest.mark.parametrize("num_windows", [1, 2, 4])
 def test_a_free_offset_for_each_window_leaves_the_law(runs, network, num_windows):
-    form = IntegralForm(runs, network, smooth(runs, refine=4), {}, num_windows)
+    form = IntegralForm(grid_data(runs, smooth(runs, refine=4)), network, num_windows)
     np.testing.assert_allclose(solved(form), TRUE_CONSTANTS, rtol=1e-4)
     values = np.concatenate([form.target(0)[None], true_columns(form).T])
     for column in values:
@@ -121,15 +122,15 @@ def test_a_constant_added_to_all_samples_of_a_node_changes_no_target(runs, netwo
     smoothed = smooth(runs, refine=2)
     shifts = np.random.default_rng(2).standard_normal((1, NUM_NODES, 1))
     shifted = [Trajectories(r.times, r.states + shifts) for r in runs]
-    plain = IntegralForm(runs, network, smoothed, {}, 2).target(0)
+    plain = IntegralForm(grid_data(runs, smoothed), network, 2).target(0)
     np.testing.assert_allclose(
-        IntegralForm(shifted, network, smoothed, {}, 2).target(0), plain, atol=1e-12
+        IntegralForm(grid_data(shifted, smoothed), network, 2).target(0), plain, atol=1e-12
     )
 
 
 def test_missing_samples_do_not_change_the_solution(runs, network):
     gapped = with_gaps(runs, 0.15)
-    form = IntegralForm(gapped, network, smooth(gapped, refine=4), {})
+    form = IntegralForm(grid_data(gapped, smooth(gapped, refine=4)), network)
     assert form.num_rows(0) == sum(int(r.observed.sum()) for r in gapped) < 2 * NUM_NODES * 41
     np.testing.assert_allclose(solved(form), TRUE_CONSTANTS, rtol=5e-3)
     unseen = np.concatenate([~r.observed[..., 0].T.ravel() for r in gapped])
@@ -144,7 +145,7 @@ def test_a_node_that_was_never_observed_takes_its_receivers_out(runs, network):
         states = run.states.copy()
         states[:, hidden] = np.nan
         gapped.append(Trajectories(run.times, states))
-    form = IntegralForm(gapped, network, smooth(gapped, refine=4), {})
+    form = IntegralForm(grid_data(gapped, smooth(gapped, refine=4)), network)
     told = np.abs(form.target(0).reshape(2, NUM_NODES, 41)).max(axis=(0, 2)) > 0
     receivers = network.receivers[network.senders == hidden]
     assert set(np.flatnonzero(~told)) == {hidden, *receivers}
@@ -158,7 +159,7 @@ def test_only_the_runs_concerned_lose_rows(runs, network):
     hidden = 3
     states[:, hidden, 1] = np.nan
     both = [first, Trajectories(runs[1].times, states, ("x", "y"))]
-    form = IntegralForm(both, network, smooth(both, refine=2), {})
+    form = IntegralForm(grid_data(both, smooth(both, refine=2)), network)
     told = np.abs(form.target(0).reshape(2, NUM_NODES, 41)).max(axis=2) > 0
     assert told[0].all()
     receivers = network.receivers[network.senders == hidden]
@@ -168,8 +169,8 @@ def test_only_the_runs_concerned_lose_rows(runs, network):
 def test_rows_of_chosen_nodes_are_those_of_the_whole(runs, network):
     smoothed = smooth(runs, refine=2)
     chosen = np.array([1, 4, 10])
-    whole = IntegralForm(runs, network, smoothed, {})
-    part = IntegralForm(runs, network, smoothed, {}, nodes=chosen)
+    whole = IntegralForm(grid_data(runs, smoothed), network)
+    part = IntegralForm(grid_data(runs, smoothed), network, nodes=chosen)
     for term in TRUE_TERMS:
         expected = whole.column(term).reshape(2, NUM_NODES, 41)[:, chosen].ravel()
         np.testing.assert_allclose(part.column(term), expected, atol=1e-13)
@@ -178,7 +179,7 @@ def test_rows_of_chosen_nodes_are_those_of_the_whole(runs, network):
 
 
 def test_derivatives_of_columns_equal_finite_differences(runs, network):
-    form = IntegralForm(runs, network, smooth(runs, refine=2), {}, 2)
+    form = IntegralForm(grid_data(runs, smooth(runs, refine=2)), network, 2)
     w0, w1 = sympy.symbols("w0 w1")
     family = TermFamily(INTERACTION, X_I * X_J**2 / (X_J**2 + w0 * X_I + w1), (True, True))
     block = form.column_and_derivatives(Term(family, (0.4, 0.7)))
@@ -197,6 +198,8 @@ def test_derivatives_of_columns_equal_finite_differences(runs, network):
 def test_columns_are_carried_over_to_more_windows(runs, network, share):
     gapped = with_gaps(runs, share) if share else runs
     smoothed = smooth(gapped, refine=2)
-    whole, parts = (IntegralForm(gapped, network, smoothed, {}, windows) for windows in (1, 4))
+    whole, parts = (
+        IntegralForm(grid_data(gapped, smoothed), network, windows) for windows in (1, 4)
+    )
     found = parts.recentred(true_columns(whole).T)
     np.testing.assert_allclose(found, true_columns(parts).T, atol=1e-12)

@@ -13,6 +13,7 @@ from jaxllc.judge.judge import Judge
 from jaxllc.judge.pareto import choice, explained, held_out_error, pareto_front
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.sparse_engine import SparseEngine
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 
 x_i, x_j, w0 = sympy.symbols("x_i x_j w0")
@@ -31,21 +32,12 @@ def search():
     known = jaxllc.known_laws.get("epidemic")
     times = np.linspace(0, 4, 60)
     runs = [known.simulate(network, times, seed=r).with_noise(40, seed=r) for r in range(3)]
-    return SearchProblem(runs, network, {}, smooth(runs, refine=2), False, 0)
+    return SearchProblem(grid_data(runs, smooth(runs, refine=2)), network, False, 0)
 
 
 @pytest.fixture
 def judge(search):
-    smoothed = search.smoothed
-    problem = TrajectoryProblem(
-        search.runs,
-        search.network,
-        {},
-        [g[::2] for g in smoothed.grid_times],
-        [s[::2] for s in smoothed.states],
-        search.noise,
-        2,
-    )
+    problem = TrajectoryProblem.of(search.data.coarser(2), search.network, search.noise, 2)
     return Judge(problem, search.floor)
 
 

@@ -132,12 +132,12 @@ def test_what_a_known_term_explains_is_taken_off_the_neural_terms():
     from jaxllc.search.laws.neural_proposals import without_known
 
     (term,) = families("-delta*x_i**2")
-    known_now = (((Term(term), 0.7), (pair(X_J), 1.0)), ())
-    problem = SimpleNamespace(variables=("x", "y"), known_now=known_now)
+    law = CandidateLaw(((Term(term), pair(X_J)), ()), ((0.7, 1.0), ()))
+    problem = SimpleNamespace(variables=("x", "y"))
     points = np.random.default_rng(0).uniform(0, 2, (9, 2))
     values = {"x": np.sin(points[:, 0]), "y": np.cos(points[:, 1])}
     samples = TermSamples(("x_i", "y_i"), points, values, {})
-    rest = without_known(problem, samples).values
+    rest = without_known(problem, samples, law).values
     np.testing.assert_allclose(rest["x"], np.sin(points[:, 0]) + 0.7 * points[:, 0] ** 2)
     np.testing.assert_array_equal(rest["y"], values["y"])
 

@@ -10,6 +10,7 @@ from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judge
 from jaxllc.judge.pareto import FrontMember, choice, lasts
+from jaxllc.smoothing.grid_data import on_grids
 
 x_i = sympy.Symbol("x_i")
 LINEAR, SQUARE = (Term(TermFamily(SELF, e)) for e in (x_i, x_i**2))
@@ -22,8 +23,10 @@ def judge():
     states = np.stack([1 / (2 - times), 1 / (2.2 - times), 1 / (2.1 - times)], axis=1)
     run = jaxllc.Trajectories(times, states[..., None])
     network = jaxllc.Network.from_edges([0, 1, 2], [1, 2, 0])
-    problem = TrajectoryProblem([run], network, {}, [times], [run.states], np.full(1, 1e-6))
-    problem.set_substeps(CandidateLaw(((SQUARE,),), ((1.0,),)))
+    noise = np.full(1, 1e-6)
+    data = on_grids([run], [times], [run.states], noise)
+    problem = TrajectoryProblem.of(data, network, noise)
+    problem = problem.with_substeps_for(CandidateLaw(((SQUARE,),), ((1.0,),)))
     return Judge(problem, np.full(1, 1e-9))
 
 
@@ -38,7 +41,7 @@ def test_among_laws_that_explain_nothing_one_that_lasts_is_chosen(judge):
     away = judge.fitted(CandidateLaw(((LINEAR, SQUARE),), ((0.1, 0.9),)))
     tame = judge.fitted(CandidateLaw(((LINEAR,),), ((1.0,),)))
     # Neither counts as explaining the samples.
-    judge.problem.set_noise(np.full(1, 1e-9))
+    judge.problem = judge.problem.with_noise(np.full(1, 1e-9))
     front = [FrontMember(tame, 1, 9.0, 50.0, 0.3), FrontMember(away, 2, 4.0, 40.0, 0.1)]
     assert choice(judge, tame, front) is tame
     # Where none lasts, the forecasts within the runs decide.

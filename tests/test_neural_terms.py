@@ -15,6 +15,7 @@ from jaxllc.neural.neural_fit import fit_neural_terms
 from jaxllc.neural.neural_rows import RowMaker, thin_grid
 from jaxllc.neural.neural_terms import NeuralVectorField
 from jaxllc.neural.variable_projection import moments, project
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 
 
@@ -37,13 +38,12 @@ def epidemic_runs(network, num_runs=2, num_times=40, seed=0):
 @pytest.fixture(scope="module")
 def epidemic(small_network):
     runs = epidemic_runs(small_network, num_runs=3)
-    return runs, small_network, smooth(runs, refine=2)
+    return grid_data(runs, smooth(runs, refine=2)), small_network
 
 
 @pytest.fixture(scope="module")
 def epidemic_fit(epidemic):
-    runs, network, smoothed = epidemic
-    return fit_neural_terms(runs, network, smoothed, width=12)
+    return fit_neural_terms(*epidemic, width=12)
 
 
 def random_hidden(num_inputs, width, seed):
@@ -52,11 +52,11 @@ def random_hidden(num_inputs, width, seed):
     return tuple(generator.normal(size=shape) for shape in shapes)
 
 
-def make_rows(runs, network, smoothed):
-    states = np.concatenate([s.reshape(-1, s.shape[-1]) for s in smoothed.states])
-    none = [np.empty((network.num_nodes, 0))] * len(runs)
-    mean, std = states.mean(axis=0), states.std(axis=0)
-    return RowMaker(runs, network, smoothed, none, mean, std, std, 4000, 0).batch(0)
+def make_rows(data, network):
+    states = data.all_states()
+    none = np.empty((network.num_nodes, 0))
+    mean, std = states.mean(axis=(1, 2)), states.std(axis=(1, 2))
+    return RowMaker(data, network, none, mean, std, std, 4000, 0).batch(0)
 
 
 def moved(hidden, number, position, step):
@@ -77,7 +77,7 @@ def two_variable_data(network):
 
 def test_gradient_of_the_projected_loss(small_network):
     runs = two_variable_data(small_network)
-    rows = make_rows(runs, small_network, smooth(runs, refine=2))
+    rows = make_rows(grid_data(runs, smooth(runs, refine=2)), small_network)
     hidden = random_hidden(2, 5, seed=2)
     with jax.enable_x64(True):
         for ridge in (1e-3, 1e-8):
@@ -123,9 +123,8 @@ def test_projection_is_the_least_squares_solution(epidemic):
 
 def test_compressed_rows_say_what_all_samples_say(epidemic):
     """The truth leaves almost nothing, and a wrong law the same squares as a direct computation."""
-    runs, network, smoothed = epidemic
-    rows = make_rows(runs, network, smoothed)
-    states = np.concatenate([s.reshape(-1, 1) for s in smoothed.states])
+    rows = make_rows(*epidemic)
+    states = epidemic[0].all_states()
     mean, std = states.mean(), states.std()
     x, pairs = rows.inputs * std + mean, rows.pair_inputs * std + mean
     with jax.enable_x64(True):
@@ -137,12 +136,12 @@ def test_compressed_rows_say_what_all_samples_say(epidemic):
 
 def test_integrals_on_thinned_grids_are_accurate():
     times = np.linspace(0.0, 1.0, 200)
-    states = np.exp(-20.0 * times)[:, None, None] * np.ones((1, 3, 1))
+    states = np.exp(-20.0 * times) * np.ones((1, 3, 1))
     chosen = thin_grid(times, states, np.array([1e-7]))
     assert len(chosen) < 100
     weights = integration_matrix(times[chosen], times)
     exact = (1.0 - np.exp(-20.0 * times)) / 20.0
-    np.testing.assert_allclose(weights @ states[chosen, 0, 0], exact, atol=1e-7)
+    np.testing.assert_allclose(weights @ states[0, 0, chosen], exact, atol=1e-7)
 
 
 def without_gauge(receiver, difference):
@@ -179,7 +178,8 @@ def test_field_is_the_terms_it_was_sampled_from(epidemic_fit, small_network):
 
 
 def test_relabelled_nodes_give_the_same_loss(epidemic):
-    runs, network, _ = epidemic
+    data, network = epidemic
+    runs = epidemic_runs(network, num_runs=3)
     order = np.random.default_rng(5).permutation(network.num_nodes)
     adjacency = network.to_adjacency().toarray()
     other = Network.from_adjacency(adjacency[order][:, order])
@@ -187,12 +187,12 @@ def test_relabelled_nodes_give_the_same_loss(epidemic):
     hidden = random_hidden(1, 12, seed=6)
     losses = []
     with jax.enable_x64(True):
-        for data, graph in ((runs, network), (relabelled, other)):
-            states = smooth(data, refine=2)
-            everything = np.concatenate([s.reshape(-1, 1) for s in states.states])
-            mean, std = everything.mean(axis=0), everything.std(axis=0)
-            none = [np.empty((graph.num_nodes, 0))] * len(data)
-            maker = RowMaker(data, graph, states, none, mean, std, std, 10**7, 0)
+        changed = grid_data(relabelled, smooth(relabelled, refine=2))
+        for part, graph in ((data, network), (changed, other)):
+            everything = part.all_states()
+            mean, std = everything.mean(axis=(1, 2)), everything.std(axis=(1, 2))
+            none = np.empty((graph.num_nodes, 0))
+            maker = RowMaker(part, graph, none, mean, std, std, 10**7, 0)
             assert maker.num_series == len(runs) * network.num_nodes
             losses.append(project(moments(hidden, maker.batch(0)), hidden, 1e-8).loss)
     assert losses[0] == pytest.approx(losses[1], rel=1e-8)
@@ -203,14 +203,14 @@ def test_features_are_inputs_and_a_wrong_name_is_named(small_network):
     times = np.linspace(0.0, 2.0, 25)
     states = np.exp(-feature[None, :] * times[:, None])
     runs = [Trajectories(times, states, node_features={"rate": feature})]
-    smoothed = smooth(runs)
-    fit = fit_neural_terms(runs, small_network, smoothed, width=8, replicate_steps=0)
+    data = grid_data(runs, smooth(runs))
+    fit = fit_neural_terms(data, small_network, width=8, replicate_steps=0)
     own, pair = fit.sample_terms(300)
     assert own.input_names == ("x_i", "rate_i")
     assert pair.input_names == ("x_i", "rate_i", "x_j", "rate_j")
     assert fit.residual["x"] < 1e-6
     with pytest.raises(InputError, match="'speed'"):
-        fit_neural_terms(runs, small_network, smoothed, features=["speed"])
+        fit_neural_terms(data, small_network, features=["speed"])
 
 
 def test_unobserved_senders_leave_no_rows(small_network):
@@ -219,7 +219,7 @@ def test_unobserved_senders_leave_no_rows(small_network):
     states[:, hubs[1:]] = np.nan
     runs = [Trajectories(np.arange(20.0), states)]
     with pytest.raises(InputError, match="all its senders"):
-        fit_neural_terms(runs, small_network, smooth(runs))
+        fit_neural_terms(grid_data(runs, smooth(runs)), small_network)
 
 
 def test_gradient_through_the_solver():
@@ -232,7 +232,7 @@ def test_gradient_through_the_solver():
         for part in (field.self_part, field.interaction_part):
             shape = part.readout[...].shape
             part.readout[...] = 0.1 * jax.random.normal(jax.random.key(1), shape)
-        ((_, data),) = observations(runs, (), np.array([0.1]))
+        ((_, data),) = observations(grid_data(runs, smooth(runs)), (), np.array([0.1]))
         start = jnp.asarray(data.samples[:, 0])
         graph = graph_of(network)
         kernel = jnp.asarray(field.interaction_part.kernel[...])
@@ -268,5 +268,6 @@ def test_solver_stage_lowers_the_chi_square_of_noisy_trajectories():
         for run in epidemic_runs(network, num_runs=4, num_times=20)
     ]
     smoothed = smooth(runs, refine=2)
-    fit = fit_neural_terms(runs, network, smoothed, width=4, solver_steps=15, replicate_steps=0)
+    data = grid_data(runs, smoothed)
+    fit = fit_neural_terms(data, network, width=4, solver_steps=15, replicate_steps=0)
     assert fit.chi_square < 1.3 * (noise / smoothed.noise[0]) ** 2

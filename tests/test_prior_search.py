@@ -12,6 +12,7 @@ from jaxllc.discovery.prior_checks import misfit_notes
 from jaxllc.dynamics.terms import Term
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judge
 from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.known_terms import known_families
@@ -22,9 +23,9 @@ from jaxllc.search.laws.sparse_engine import SparseEngine
 from jaxllc.search.laws.sum_proposals import Rates
 from jaxllc.settings.discover_settings import DiscoverSettings
 from jaxllc.smoothing.gauge import has_equal_input_weights
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 from tests.fit_problems import X_I, X_J, Y_I, adjacency, own, pair, solved
-from tests.fit_problems import problem_of as trajectory_problem
 from tests.prior_problems import by_role, noisy, small_network
 from tests.prior_problems import runs_of as runs_on_hubs
 from tests.sum_laws import law_of, runs_of, signed_network
@@ -52,7 +53,7 @@ def problem_of(known, noise=0.02, unseen=False, **settings):
     network = Network.from_adjacency(A)
     prior = PriorKnowledge.of(DiscoverSettings(known=known, **settings), ("x", "y"), ())
     equal = has_equal_input_weights(network)
-    return SearchProblem(runs, network, {}, smooth(runs, refine=2), equal, prior=prior)
+    return SearchProblem(grid_data(runs, smooth(runs, refine=2)), network, equal, prior=prior)
 
 
 # --- columns of each equation ---------------------------------------------------------------------
@@ -80,9 +81,7 @@ def test_the_columns_of_an_equation_are_those_of_its_own_candidates(known):
     assert not any(t.family.known for t in of_y)
     for index in (0, 1):
         before = engine._reduction(problem, 0, index)
-        problem.with_sums = True
-        after = engine._reduction(problem, 0, index)
-        problem.with_sums = False
+        after = engine._reduction(problem.with_sums(True), 0, index)
         assert len(after.terms) > len(before.terms)
         assert engine._reduction(problem, 0, index) is before
 
@@ -130,7 +129,7 @@ def test_every_proposal_holds_what_is_known_and_no_other_coefficient_of_it():
 def test_a_right_known_term_is_not_blamed_for_another_that_is_missing():
     """The search beside it with its coefficient free finds the saturation, and a coefficient of one."""
     problem = problem_of({"x": ("-0.5*x_i", "")})
-    given = trajectory_problem(problem.runs, adjacency(NUM_NODES), 0.02, refine=2)
+    given = TrajectoryProblem.of(problem.data, problem.network, np.full(2, 0.02), 2)
     judge = Judge(given, problem.floor)
     (fixed,) = problem.prior.fixed(0)
     terms = ((fixed, pair(X_J)), (own(Y_I), pair(X_I * sympy.Symbol("y_j"))))
@@ -222,21 +221,16 @@ def test_a_demand_that_a_function_of_the_sum_meets_costs_nothing(tanh_runs, netw
 
 def test_what_a_known_term_explains_is_taken_off_the_rates():
     problem = problem_of({"x": ("-d*x_i", "sin(x_j - x_i)")})
-    whole = Rates(problem, 0)
     free, held = problem.prior.of_variable(0)
-    problem.known_now = (((Term(free), 0.7), (Term(held), 1.0)), ())
-    rest = Rates(problem, 0)
+    nothing = CandidateLaw(((), ()), ((), ()))
+    law = CandidateLaw(((Term(free), Term(held)), ()), ((0.7, 1.0), ()))
+    whole, rest = Rates(problem, 0, nothing), Rates(problem, 0, law)
     A = problem.network.to_adjacency().toarray()
-    x = np.concatenate([s[..., 0] for s in problem.smoothed.states])
+    x = problem.data.all_states()[0].T
     part = -0.7 * x + (A * np.sin(x[:, None, :] - x[:, :, None])).sum(axis=2)
     difference = (whole.values - rest.values).T
     np.testing.assert_allclose(difference, part[rest.times][:, rest.nodes], atol=1e-10)
-    np.testing.assert_array_equal(Rates(problem, 1).values, _without(problem, 1))
-
-
-def _without(problem, variable):
-    problem.known_now = ()
-    return Rates(problem, variable).values
+    np.testing.assert_array_equal(Rates(problem, 1, law).values, Rates(problem, 1, nothing).values)
 
 
 def test_expressions_beside_known_terms_hold_none_of_them_again():

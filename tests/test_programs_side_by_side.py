@@ -63,6 +63,7 @@ LAWS = """
 import numpy as np, jaxllc
 from jaxllc import generators, known_laws
 from jaxllc.neural.neural_fit import fit_neural_terms
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 from jaxllc.baselines.llc import RoadSettings, published_law
 network = generators.barabasi_albert(12, 2, seed=1)
@@ -70,9 +71,8 @@ known = known_laws.get("gene")
 times = np.linspace(0, known.horizon / 2, 30)
 runs = [known.simulate(network, times, seed=seed).with_noise(40.0, seed) for seed in range(2)]
 jaxllc.discover(runs, network, neural="always", search_seconds=20.0)
-smoothed = smooth(runs)
 fit_neural_terms(
-    runs, network, smoothed, width=4, hidden_steps=5, replicate_steps=0, solver_steps=2
+    grid_data(runs, smooth(runs)), network, width=4, hidden_steps=5, replicate_steps=0, solver_steps=2
 )
 published_law(runs, network, settings=RoadSettings(steps=60, width=8, beam=2, restarts=1))
 states = np.stack([run.states[0] for run in runs])

@@ -11,6 +11,7 @@ from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judge
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.resolution import without_unresolved_start
 from jaxllc.smoothing.smooth import smooth
 
@@ -47,9 +48,8 @@ def runs(network):
 def judged(runs, network, law):
     smoothed = smooth(runs, refine=4)
     noise = np.full(1, NOISE)
-    problem = TrajectoryProblem(runs, network, {}, smoothed.grid_times, smoothed.states, noise)
-    problem.set_substeps(law)
-    judge = Judge(problem, 1e-6 * noise)
+    problem = TrajectoryProblem.of(grid_data(runs, smoothed), network, noise)
+    judge = Judge(problem.with_substeps_for(law), 1e-6 * noise)
     return judge, judge.fitted(law, iterations=20)
 
 

@@ -28,6 +28,7 @@ from jaxllc.search.laws.sparse_sets import (
 from jaxllc.settings.constant_bounds import ConstantBounds
 from jaxllc.settings.names import check_engine
 from jaxllc.smoothing.gauge import has_equal_input_weights
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 
 X_I, X_J, W0, W1 = sympy.symbols("x_i x_j w0 w1")
@@ -185,7 +186,7 @@ def searched(A, rate, initial_range, horizon, num_runs=3, num_times=51, noise=0.
         runs.append(Trajectories(times, states))
     network = Network.from_adjacency(A)
     smoothed = smooth(runs, refine=4)
-    return SearchProblem(runs, network, {}, smoothed, has_equal_input_weights(network))
+    return SearchProblem(grid_data(runs, smoothed), network, has_equal_input_weights(network))
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +278,7 @@ def test_a_column_beyond_all_squares_counts_for_nothing(gene):
     """As if it were not there, with and without bounds, and no warning."""
     form = gene.forms[0]
     own = Term(TermFamily(SELF, X_I), ())
-    rate = 400.0 / max(s.max() for s in gene.smoothed.states)
+    rate = 400.0 / max(s.max() for s in gene.data.states)
     grown = Term(TermFamily(SELF, sympy.exp(W0 * X_I), (True,), ((1.0, 1e4),)), (rate,))
     assert np.abs(form.column(grown)).max() > 1e155
     alone, left = refine_inner_constants(ColumnCache(form), [own], 0)[1:]

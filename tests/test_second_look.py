@@ -28,6 +28,7 @@ from jaxllc.search.second_look.sides import NOTHING_KNOWN, side_expression, with
 from jaxllc.search.second_look.teaching import may_imitate, taught_samples
 from jaxllc.search.second_look.ties import tied, tied_laws
 from jaxllc.search.second_look.wide_terms import wide_terms
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 
 x_i, x_j, w0, w1 = sympy.symbols("x_i x_j w0 w1")
@@ -61,15 +62,12 @@ def search():
     network = jaxllc.generators.erdos_renyi(12, 3, seed=1)
     rate = lambda x, A: -x + 0.8 * A @ np.tanh(1.3 * x)  # noqa: E731
     runs = noisy_runs(rate, network, (-2, 2), 4, 25)
-    return SearchProblem(runs, network, {}, smooth(runs, refine=2), False, 0)
+    return SearchProblem(grid_data(runs, smooth(runs, refine=2)), network, False, 0)
 
 
 @pytest.fixture
 def judge(search):
-    smoothed = search.smoothed
-    problem = TrajectoryProblem(
-        search.runs, search.network, {}, smoothed.grid_times, smoothed.states, search.noise, 2
-    )
+    problem = TrajectoryProblem.of(search.data, search.network, search.noise, 2)
     return Judge(problem, search.floor)
 
 
@@ -113,9 +111,7 @@ def test_constants_of_other_equations_stay_free_in_the_regression():
     values = states.reshape(40, 2, 8).transpose(0, 2, 1)
     run = jaxllc.Trajectories(times, values, variables=["x", "y"]).with_noise(30, seed=0)
     smoothed = smooth([run], refine=2)
-    problem = TrajectoryProblem(
-        [run], network, {}, smoothed.grid_times, smoothed.states, smoothed.noise, 2
-    )
+    problem = TrajectoryProblem.of(grid_data([run], smoothed), network, smoothed.noise, 2)
     judge = Judge(problem, 1e-6 * smoothed.noise)
     y_i = sympy.Symbol("y_i")
     other, one = Term(TermFamily(SELF, y_i)), Term(TermFamily(SELF, sympy.Integer(1)))
@@ -288,7 +284,7 @@ def test_coefficients_are_tied_where_the_data_do_not_object(share, alike):
     (run,) = noisy_runs(rate, network, (0, 1), 3, 35, count=1)
     smoothed = smooth([run], refine=2)
     noise = np.full(1, float(smoothed.noise[0]))
-    problem = TrajectoryProblem([run], network, {}, smoothed.grid_times, smoothed.states, noise, 2)
+    problem = TrajectoryProblem.of(grid_data([run], smoothed), network, noise, 2)
     both = Term(TermFamily(INTERACTION, x_i * x_j))
     law = CandidateLaw(((LINEAR, SPREAD, both),), ((-0.3, 0.5, share),))
     judge = Judge(problem, 1e-6 * noise)
@@ -303,7 +299,7 @@ def test_ties_are_tried_in_laws_near_the_best_one_too():
     (run,) = noisy_runs(rate, network, (0, 1), 3, 35, count=1)
     smoothed = smooth([run], refine=2)
     noise = np.full(1, float(smoothed.noise[0]))
-    problem = TrajectoryProblem([run], network, {}, smoothed.grid_times, smoothed.states, noise, 2)
+    problem = TrajectoryProblem.of(grid_data([run], smoothed), network, noise, 2)
     both = Term(TermFamily(INTERACTION, x_i * x_j))
     judge = Judge(problem, 1e-6 * noise)
     plain = judge.fitted(CandidateLaw(((LINEAR, SPREAD, both),), ((-0.3, 0.5, -0.5),)))

@@ -24,6 +24,7 @@ from jaxllc.law.writing.law_text import equation_line
 from jaxllc.search.forms.expression_terms import terms_of
 from jaxllc.search.laws.library import Scale, candidate_terms, input_arguments, sum_terms
 from jaxllc.search.laws.sum_proposals import as_interaction
+from jaxllc.smoothing.grid_data import on_grids
 from tests.sum_laws import NUM_NODES, hub_network, law_of, runs_of, signed_network
 
 # --- values and derivatives ---------------------------------------------------------------------
@@ -119,7 +120,7 @@ def test_standard_errors_cover_the_truth():
     noise = np.array([np.std(runs[0].states - clean[0].states)])
     states = [run.states for run in clean]
     times = [run.times for run in clean]
-    problem = TrajectoryProblem(runs, network, {}, times, states, noise)
+    problem = TrajectoryProblem.of(on_grids(runs, times, states, noise), network, noise)
     tanh = TermFamily(SELF, parse("tanh(w0*x_s)"), (True,))
     start = CandidateLaw(
         ((Term(TermFamily(SELF, parse("x_i"))), Term(tanh, (1.0,))),), ((-0.8, 0.7),)

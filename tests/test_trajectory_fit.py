@@ -1,5 +1,7 @@
 """Trajectory fit: recovered constants, honest standard errors, the score test, chaos."""
 
+from dataclasses import FrozenInstanceError, replace
+
 import numpy as np
 import pytest
 import sympy
@@ -9,6 +11,7 @@ from jaxllc.data.trajectories import Trajectories
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.trajectory_fit import fit_trajectories, information, score_test, screen
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.smoothing.grid_data import on_grids
 from jaxllc.smoothing.smooth import refine_times
 from tests.fit_problems import (
     W0,
@@ -110,7 +113,8 @@ def test_first_samples_may_be_taken_as_exact_while_all_are_observed():
     smoothed = [np.ones((41, 8, 1))]
     network = Network.from_adjacency(adjacency(8))
     grids = [gapped.times]
-    problem = TrajectoryProblem([gapped], network, {}, grids, smoothed, noise, initial_known=True)
+    data = on_grids([gapped], grids, smoothed, noise)
+    problem = TrajectoryProblem.of(data, network, noise, initial_known=True)
     assert not problem.initial_known
 
 
@@ -256,21 +260,20 @@ def test_a_chaotic_system_converges_from_smoothed_states(lorenz, level):
     assert np.all(residual < 1.1 * level + 1e-4)
 
 
-def test_masked_samples_do_not_count_and_the_mask_comes_back():
+def test_masked_samples_do_not_count_and_the_problem_stays_as_it_is():
     problem = epidemic_problem(noise=0.01, level=0.01)
     kept = problem.mask.copy(), problem.counts.copy(), problem.sampled.copy(), problem.weight.copy()
     first_half = problem.mask.copy()
     first_half[..., first_half.shape[-1] // 2 :] = 0.0
-    samples = problem.samples.copy()
-    with problem.masked(first_half):
-        assert problem.counts[0] == first_half.sum()
-        plain = fit_trajectories(problem, epidemic_law(), iterations=10, tolerance=1e-8)
-        problem.samples = samples + 100.0 * (1 - first_half)
-        spoilt = fit_trajectories(problem, epidemic_law(), iterations=10, tolerance=1e-8)
-        problem.samples = samples
-    np.testing.assert_allclose(spoilt.law.vector(), plain.law.vector(), rtol=1e-10)
-    with pytest.raises(KeyError), problem.masked(first_half):
-        raise KeyError
+    masked = problem.with_mask(first_half)
+    assert masked.counts[0] == first_half.sum()
+    spoilt = replace(masked, samples=problem.samples + 100.0 * (1 - first_half))
+    fits = [
+        fit_trajectories(p, epidemic_law(), iterations=10, tolerance=1e-8) for p in (masked, spoilt)
+    ]
+    np.testing.assert_allclose(fits[1].law.vector(), fits[0].law.vector(), rtol=1e-10)
+    with pytest.raises(FrozenInstanceError):
+        problem.mask = first_half
     now = problem.mask, problem.counts, problem.sampled, problem.weight
     for before, after in zip(kept, now, strict=True):
         np.testing.assert_array_equal(after, before)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import sympy
 
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.discovery.prior_checks import bound_notes, misfit_notes
 from jaxllc.dynamics.terms import SELF
 from jaxllc.equations.equation import Equation
@@ -33,6 +35,9 @@ from jaxllc.law.record import Confidence, Rival
 from jaxllc.law.skill import skill
 from jaxllc.law.writing.law_text import equation_line
 from jaxllc.metrics import skeleton_equal
+from jaxllc.running.time_limit import TimeLimit
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.settings.discover_settings import DiscoverSettings
 from jaxllc.smoothing.gauge import undetermined_constants
 
 # Difference of the information criterion up to which evidence between two laws is not strong
@@ -163,12 +168,12 @@ def _rival_note(
     ]
 
 
-def _fitted_states(judge: Judge, fit: TrajectoryFit, runs: Sequence) -> tuple[np.ndarray, ...]:
+def _fitted_states(judge: Judge, fit: TrajectoryFit) -> tuple[np.ndarray, ...]:
     """The law's own trajectories at the sample times of each run, (time, node, variable)."""
     problem = judge.problem
     states = fit.states.reshape(problem.samples.shape)
     return tuple(
-        states[:, :, r, problem.sample_index[r]].transpose(2, 1, 0) for r in range(len(runs))
+        states[:, :, r, where].transpose(2, 1, 0) for r, where in enumerate(problem.sample_index)
     )
 
 
@@ -230,33 +235,48 @@ def _chosen(
     return _Chosen(standing.judge, standing.best, fit, standing.members, doubt)
 
 
-def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law:
-    """The Law of a discovery."""
-    search = discovery.search
+class Found(NamedTuple):
+    """What a search came to.
+
+    runs: as they were searched; measured: as they were given; cut: samples on a bound were drawn anew beyond
+    it; cut_short: a search of expressions came to its limit of time.
+    """
+
+    judge: Judge
+    best: Judged
+    search: SearchProblem
+    runs: Sequence[Trajectories]
+    measured: Sequence[Trajectories]
+    cut: bool
+    cut_short: bool
+
+
+def assemble_law(
+    found: Found, seed: int, settings: DiscoverSettings, limit: TimeLimit, notes: list[str]
+) -> Law:
+    """The Law of what was found; its seconds are not known yet."""
+    judge, best, search = found.judge, found.best, found.search
     variables = search.variables
     same_form = same_form_of(lambda judged: equations_of(judged.law, variables))
     twins = partial(are_twins, judge, same_form=same_form)
     # What stands for samples that were cut off agrees with the law a little too well.
-    slack = AS_GOOD if discovery.cut else 0.0
+    slack = AS_GOOD if found.cut else 0.0
     rows = partial(_constants, variables=variables, units=search.prior.units)
     judge, best, fit, members, doubt = _chosen(judge, best, search.std, twins, slack, rows)
     law = fit.law
     confidence, rivals = None, []
     if not doubt:
-        confidence, compared = bootstrapped(
-            judge, best, fit, variables, discovery.seed, twins=twins
-        )
+        confidence, compared = bootstrapped(judge, best, fit, variables, seed, twins=twins)
         rivals = _rivals(best, compared, variables)
     errors = standard_errors(fit)
     constants = rows(law, errors)
     notes = [doubt] * bool(doubt) + [*notes, *bound_notes(law, constants)]
     if not (judge.late or doubt):
-        settings = discovery.settings
-        with discovery.limit.may_give_up():
+        with limit.may_give_up():
             notes += misfit_notes(search, judge, best, settings.max_terms, settings.num_fits)
     notes += _undetermined_notes(law, constants)
-    notes += discovery.limit.notes(search.cut_short)
-    if not (fit.converged or discovery.limit.cut):
+    notes += limit.notes(found.cut_short)
+    if not (fit.converged or limit.cut):
         notes.append(
             "The last fit did not converge within its steps; the constants may still move: start again with "
             "more samples in the fast part, or with fewer terms (max_terms)."
@@ -286,23 +306,22 @@ def assemble_law(discovery, judge: Judge, best: Judged, notes: list[str]) -> Law
         )
     covariance = reported_covariance(judge, fit)
     rms = np.sqrt(fit.squared_residual / np.maximum(judge.problem.counts, 1))
-    fitted = _fitted_states(judge, fit, discovery.runs)
+    fitted = _fitted_states(judge, fit)
     return Law(
         equations=equations_of(law, variables),
         constants=tuple(constants),
         front=tuple(front),
         adjusted_r2=dict(zip(variables, _adjusted_r2(judge, fit, law), strict=True)),
-        skill=skill(fitted, discovery.runs),
+        skill=skill(fitted, found.runs),
         noise=dict(zip(variables, map(float, rms), strict=True)),
-        feature_names=tuple(search.features),
+        feature_names=tuple(search.data.features),
         converged=fit.converged,
-        finished=not discovery.limit.ended,
+        finished=not limit.ended,
         doubt=doubt,
         notes=tuple(notes),
-        seconds=discovery.seconds,
-        settings=discovery.settings_record(),
-        network=discovery.network,
-        data=tuple(discovery.measured),
+        settings={"seed": seed, **asdict(settings)},
+        network=search.network,
+        data=tuple(found.measured),
         fitted_states=fitted,
         covariance=covariance,
         confidence=confidence,

@@ -8,10 +8,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from numbers import Integral
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from jaxllc.data.inputs import checked_data
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.diagnosis.findings import data_notes, law_notes
-from jaxllc.discovery.assemble import assemble_law
+from jaxllc.discovery.assemble import Found, assemble_law
 from jaxllc.discovery.origin_choice import chosen_axes
 from jaxllc.discovery.prior_checks import demanded, holds, missing_note
 from jaxllc.discovery.restored_starts import with_starts
@@ -44,8 +44,12 @@ from jaxllc.settings.checks import checked_settings
 from jaxllc.settings.discover_settings import DiscoverChoices, DiscoverSettings
 from jaxllc.smoothing.clipped_samples import without_cuts
 from jaxllc.smoothing.gauge import has_equal_input_weights, identifiability_notes
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
 from jaxllc.smoothing.smooth import smooth
+
+if TYPE_CHECKING:
+    from jaxllc.neural.neural_fit import NeuralFit
 
 Progress = Callable[[str, str], None]
 # Constants in an equation up to which a law that explains the samples is taken as it is.
@@ -132,9 +136,11 @@ class _Discovery:
     ) -> None:
         self.runs, self.network, self.seed = runs, network, seed
         self.settings, self.progress = settings, progress
-        self.features = {k: np.asarray(v, dtype=float) for k, v in runs[0].node_features.items()}
         self.seconds: dict[str, float] = {}
         self.limit, self.stage, self.judge = limit, "", None
+        # The neural terms, once they are fitted, and whether a search of expressions was cut short.
+        self.nets: NeuralFit | None = None
+        self.cut_short = False
 
     def say(self, stage: str, what: str = "") -> None:
         self.stage = stage
@@ -164,7 +170,9 @@ class _Discovery:
 
     def _begun(self) -> list[str]:
         """The problem of the search, and notes on the data."""
-        self.prior = PriorKnowledge.of(self.settings, self.runs[0].variables, tuple(self.features))
+        self.prior = PriorKnowledge.of(
+            self.settings, self.runs[0].variables, tuple(self.runs[0].node_features)
+        )
         self.whole = self.runs
         self.runs, self.coarse = without_unresolved_start(self.runs)
         self.measured = self.runs
@@ -175,10 +183,8 @@ class _Discovery:
             smoothed = within_samples(smooth(self.runs, refine=refine), self.runs)
         notes = self.cut + identifiability_notes(self.runs, self.network, smoothed)
         self.search = SearchProblem(
-            self.runs,
+            grid_data(self.runs, smoothed),
             self.network,
-            self.features,
-            smoothed,
             has_equal_input_weights(self.network),
             self.seed,
             grammar=Grammar(tuple(self.settings.functions), self.settings.division),
@@ -197,7 +203,7 @@ class _Discovery:
             best = self._with_neural_terms(judge, best)
         with self.clock("refinement"):
             best = self._moved(judge, best)
-        if self.search.neural is None and self._needs_neural(judge, best):
+        if self.nets is None and self._needs_neural(judge, best):
             better = self._with_neural_terms(judge, best)
             with self.clock("refinement"):
                 best = best if better is best else self._moved(judge, better)
@@ -324,14 +330,13 @@ class _Discovery:
     def _with_sums(self, judge, best):
         from jaxllc.search.laws.sum_proposals import searched_sum_proposals, sum_proposals
 
-        self.search.with_sums = True
+        self.search = self.search.with_sums(True)
         with self.clock("sums over neighbours"):
             more = sum_proposals(self.search, self.engine)
         best = self._improved(judge, best, more)
         if self._unexplained(judge, best) and self.limit.may_compile():
-            self.search.known_now = best.law.known_terms()
             with self.clock("sums over neighbours"):
-                more = searched_sum_proposals(
+                found = searched_sum_proposals(
                     self.search,
                     best.law,
                     self.seed,
@@ -340,32 +345,41 @@ class _Discovery:
                     0.15 * self.settings.search_seconds,
                     say=lambda what: self.say("sums over neighbours", what),
                 )
+            self.cut_short |= not found.finished
+            more = found.proposals
             best = self._improved(judge, best, more) if any(more) else best
         # Moves are dear: functions of sums take part in them only where one has proved itself.
-        self.search.with_sums = any(
+        proved = any(
             sums_in(t.family.expression)
             for terms in best.law.terms
             for t in terms
             if not t.family.known
         )
+        self.search = self.search.with_sums(proved)
         return best
 
     def _with_neural_terms(self, judge, best):
-        from jaxllc.search.laws.neural_proposals import neural_proposals, searched_proposals
+        from jaxllc.search.laws.neural_proposals import (
+            fitted_neural_terms,
+            neural_proposals,
+            searched_proposals,
+        )
 
-        self.search.known_now = best.law.known_terms()
         with self.clock("neural terms"):
-            more = neural_proposals(self.search, self.seed, self.settings.max_terms)
+            if self.nets is None:
+                self.nets = fitted_neural_terms(self.search, self.seed)
+            given = self.search, self.nets, best.law, self.seed
+            more = neural_proposals(*given, self.settings.max_terms)
         with self.clock("expressions"):
             found = searched_proposals(
-                self.search,
-                self.seed,
+                *given,
                 self.settings.max_terms,
                 self.settings.engines,
                 0.2 * self.settings.search_seconds,
                 say=lambda what: self.say("expressions", what),
             )
-            more = [[*a, *b] for a, b in zip(more, found, strict=True)]
+            self.cut_short |= not found.finished
+            more = [[*a, *b] for a, b in zip(more, found.proposals, strict=True)]
         return self._improved(judge, best, more)
 
     def _improved(self, judge, best, more):
@@ -379,12 +393,13 @@ class _Discovery:
             # The steps were made for the first law; functions with a kink, for one, need finer ones.
             problem = judge.problem
             if np.any(problem.step_error(improved.law, problem.substeps) > 0.3 * problem.noise):
-                problem.set_substeps(improved.law)
+                judge.problem = problem.with_substeps_for(improved.law)
                 improved = judge.fitted(improved.law, improved.fit.states)
         return improved
 
     def _law(self, judge, best, notes) -> Law:
-        return assemble_law(self, judge, best, notes)
-
-    def settings_record(self) -> dict[str, Any]:
-        return {"seed": self.seed, **asdict(self.settings)}
+        found = Found(
+            judge, best, self.search, self.runs, self.measured, bool(self.cut), self.cut_short
+        )
+        law = assemble_law(found, self.seed, self.settings, self.limit, notes)
+        return replace(law, seconds=self.seconds)

@@ -11,6 +11,7 @@ from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
 from jaxllc.smoothing.gauge import has_equal_input_weights
+from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
 from jaxllc.smoothing.smooth import smooth
 
@@ -53,10 +54,8 @@ def _complexity(
     longest = max(len(r.times) for r in runs)
     smoothed = within_samples(smooth(runs, refine=4 if longest <= 60 else 2), runs)
     problem = SearchProblem(
-        runs,
+        grid_data(runs, smoothed),
         network,
-        dict(runs[0].node_features),
-        smoothed,
         has_equal_input_weights(network),
         seed,
         grammar=Grammar(tuple(settings.functions), settings.division),

@@ -46,22 +46,17 @@ def misfit_notes(
             law = best.law.replaced(equation, others, best.law.coefficients[equation])
             other = replace(judge, seen={}, restart=None, replacements=None)
             freed = other.fitted(law, best.fit.states)
-            noise, trusted = judge.problem.noise, judge.problem.initial_known
-            try:
-                if not explained(judge, best):
-                    options = _searched_anew(search, equation, held, family, max_terms)
-                    freed = other.choose(_beside(law, equation, options), freed.law, num_fits)
-                freed = moves.dropped(other, freed)
-            finally:
-                # Choosing may have set the noise anew.
-                judge.problem.set_noise(noise)
-                judge.problem.initial_known = trusted
+            if not explained(judge, best):
+                options = _searched_anew(search, equation, held, family, max_terms)
+                freed = other.choose(_beside(law, equation, options), freed.law, num_fits)
+            freed = moves.dropped(other, freed)
             # What was found in passing speaks against the term only if it does not stand beside it.
             beside = [
                 Term(held, t.inner) if t.family == family else t for t in freed.law.terms[equation]
             ]
             law = freed.law.replaced(equation, beside, freed.law.coefficients[equation])
-            given = replace(other, seen={}).fitted(law, freed.fit.states)
+            # Choosing may have set the noise of the other judge anew.
+            given = replace(other, problem=judge.problem, seen={}).fitted(law, freed.fit.states)
             costs = [judge.criterion_of(j.law, judge.merit(j.fit)) for j in (best, given, freed)]
             gain = min(costs[:2]) - costs[2]
             if not gain > _AGAINST:

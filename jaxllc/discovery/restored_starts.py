@@ -15,6 +15,7 @@ from jaxllc.data.trajectories import Trajectories
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
+from jaxllc.smoothing.grid_data import on_grids
 from jaxllc.smoothing.smooth import refine_times
 
 # Units of the criterion up to which other laws are fitted to all samples too, and how many of them at most.
@@ -29,8 +30,7 @@ def with_starts(
 
     judge: of the runs without their starts.
     """
-    problem = _whole(judge.problem, best, runs)
-    problem.set_substeps(best.law)
+    problem = _whole(judge.problem, best, runs).with_substeps_for(best.law)
     whole = replace(judge, problem=problem, seen={}, _restarted={})
     first = whole.fitted(best.law, problem.smoothed, iterations=_ITERATIONS)
     if not explained(whole, first):
@@ -64,6 +64,5 @@ def _whole(
                 )
         grids.append(np.concatenate([start[:-1], end]))
         states.append(np.concatenate([before[:-1], after]))
-    return TrajectoryProblem(
-        runs, kept.network, kept.features, grids, states, kept.noise, kept.substeps
-    )
+    data = on_grids(runs, grids, states, kept.noise)
+    return TrajectoryProblem.of(data, kept.network, kept.noise, kept.substeps)

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
+from jaxtyping import Bool, Float, Integer
 from scipy.interpolate import make_interp_spline
 
+from jaxllc.data.network import Network
 from jaxllc.dynamics.terms import Evaluator, Stage, Term
+from jaxllc.smoothing.grid_data import GridData
 
 SPLINE_DEGREE = 5
 
@@ -34,30 +38,28 @@ class IntegralForm:
 
     def __init__(
         self,
-        runs: Sequence,
-        network,
-        smoothed,
-        features: dict[str, np.ndarray],
+        data: GridData,
+        network: Network,
         num_windows: int = 1,
-        nodes: np.ndarray | None = None,
+        nodes: Integer[np.ndarray, " chosen"] | None = None,
     ) -> None:
-        self.variables = runs[0].variables
+        self.variables = data.variables
         self.nodes = np.arange(network.num_nodes) if nodes is None else nodes
-        states = np.concatenate([s.transpose(2, 1, 0) for s in smoothed.states], axis=2)
+        states = data.all_states()
         named = {name: states[v] for v, name in enumerate(self.variables)}
-        self.stage = Stage(network, named, features, nodes)
-        lengths = [len(t) for t in smoothed.grid_times]
+        self.stage = Stage(network, named, data.features, nodes)
+        lengths = [len(t) for t in data.grid_times]
         edges = np.cumsum([0, *lengths])
         self._grids = [slice(a, b) for a, b in itertools.pairwise(edges)]
         self._matrices = [
-            integration_matrix(g, r.times) for g, r in zip(smoothed.grid_times, runs, strict=True)
+            integration_matrix(g, t) for g, t in zip(data.grid_times, data.times, strict=True)
         ]
-        self._windows = [np.array_split(np.arange(len(r.times)), num_windows) for r in runs]
+        self._windows = [np.array_split(np.arange(len(t)), num_windows) for t in data.times]
         self.masks = []
         self.targets = []
-        for run in runs:
-            mask = run.observed.transpose(2, 1, 0)[:, self.nodes].astype(float)
-            mask = mask * ~smoothed_unseen(run, network)[self.nodes][None, :, None]
+        for observed in data.observed:
+            mask = observed[:, self.nodes].astype(float)
+            mask = mask * ~unseen(observed, network)[self.nodes][None, :, None]
             self.masks.append(mask)
         # Where all nodes were observed at the same samples, offsets are removed within the integration.
         self._centred_matrices = [
@@ -69,24 +71,26 @@ class IntegralForm:
             ]
             for v in range(len(self.variables))
         ]
-        for run, mask, windows in zip(runs, self.masks, self._windows, strict=True):
-            values = np.nan_to_num(run.states.transpose(2, 1, 0)[:, self.nodes])
-            self.targets.append(_centred(values, mask, windows))
+        for samples, mask, windows in zip(data.samples, self.masks, self._windows, strict=True):
+            self.targets.append(_centred(samples[:, self.nodes], mask, windows))
         self._subtracted: dict[int, np.ndarray] = {}
 
-    def samples(self, variable: int) -> np.ndarray:
-        """Observed samples with the offsets removed, (row,)."""
+    def samples(self, variable: int) -> Float[np.ndarray, " row"]:
+        """Observed samples with the offsets removed."""
         return np.concatenate([t[variable].ravel() for t in self.targets])
 
-    def target(self, variable: int) -> np.ndarray:
-        """What the terms to be found explain: the samples without the subtracted terms, (row,)."""
+    def target(self, variable: int) -> Float[np.ndarray, " row"]:
+        """What the terms to be found explain: the samples without the subtracted terms."""
         return self.samples(variable) - self._subtracted.get(variable, 0.0)
 
-    def subtract(self, term: Term, variable: int) -> None:
-        """Take a term of coefficient one, which is known, out of the targets of a variable."""
+    def without(self, term: Term, variable: int) -> IntegralForm:
+        """The form without a term of coefficient one, which is known, in the targets of a variable."""
         with np.errstate(all="ignore"):
             column = self.column(term, variable)
-        self._subtracted[variable] = self._subtracted.get(variable, 0.0) + column
+        other = copy(self)
+        left = self._subtracted.get(variable, 0.0) + column
+        other._subtracted = {**self._subtracted, variable: left}
+        return other
 
     def num_rows(self, variable: int) -> int:
         """Number of observed samples."""
@@ -100,8 +104,10 @@ class IntegralForm:
             if all(np.array_equal(m[v], m[variable]) for m in self.masks)
         )
 
-    def integrate(self, values: np.ndarray, variable: int = 0) -> np.ndarray:
-        """Columns of terms from their values (..., chosen node, grid time), offsets removed, (..., row)."""
+    def integrate(
+        self, values: Float[np.ndarray, "... chosen time"], variable: int = 0
+    ) -> Float[np.ndarray, "... row"]:
+        """Columns of terms from their values at the chosen nodes, offsets removed."""
         parts = []
         for grid, matrix, mask, windows, centred in zip(
             self._grids,
@@ -119,8 +125,10 @@ class IntegralForm:
             parts.append(part.reshape(*values.shape[:-2], -1))
         return np.concatenate(parts, axis=-1)
 
-    def recentred(self, columns: np.ndarray, variable: int = 0) -> np.ndarray:
-        """Columns (..., row) of the same form with fewer windows, as they are with these windows."""
+    def recentred(
+        self, columns: Float[np.ndarray, "*several row"], variable: int = 0
+    ) -> Float[np.ndarray, "*several row"]:
+        """Columns of the same form with fewer windows, as they are with these windows."""
         if columns.ndim > 1:
             # One by one, so that each stays in the processor's cache.
             result = np.empty_like(columns)
@@ -137,15 +145,15 @@ class IntegralForm:
 
     def column(
         self, term: Term, variable: int = 0, evaluator: Evaluator | None = None
-    ) -> np.ndarray:
-        """Column of one term, (row,)."""
+    ) -> Float[np.ndarray, " row"]:
+        """Column of one term."""
         evaluator = evaluator or self.stage.evaluator(term.inner)
         return self.integrate(evaluator.value(term.family), variable)
 
     def slopes(
         self, term: Term, variable: int = 0, evaluator: Evaluator | None = None
-    ) -> np.ndarray:
-        """Derivatives of the column of one term by its inner constants, (row, inner)."""
+    ) -> Float[np.ndarray, "row inner"]:
+        """Derivatives of the column of one term by its inner constants."""
         evaluator = evaluator or self.stage.evaluator(term.inner)
         columns = [
             self.integrate(evaluator.inner_derivative(term.family, position), variable)
@@ -153,8 +161,10 @@ class IntegralForm:
         ]
         return np.stack(columns).T
 
-    def column_and_derivatives(self, term: Term, variable: int = 0) -> np.ndarray:
-        """Column of one term and of its derivatives by its inner constants, (row, 1 + inner)."""
+    def column_and_derivatives(
+        self, term: Term, variable: int = 0
+    ) -> Float[np.ndarray, "row 1+inner"]:
+        """Column of one term and of its derivatives by its inner constants."""
         evaluator = self.stage.evaluator(term.inner)
         column = self.column(term, variable, evaluator)[None]
         if not term.inner:
@@ -162,12 +172,14 @@ class IntegralForm:
         return np.concatenate([column, self.slopes(term, variable, evaluator).T]).T
 
 
-def smoothed_unseen(run, network) -> np.ndarray:
-    """Nodes of a run with a variable, of their own or of a sender, that was never observed, (node,)."""
-    hidden = ~run.observed.any(axis=0).all(axis=1)
-    unseen = hidden.copy()
-    np.logical_or.at(unseen, network.receivers, hidden[network.senders])
-    return unseen
+def unseen(
+    observed: Bool[np.ndarray, "variable node sample"], network: Network
+) -> Bool[np.ndarray, " node"]:
+    """Nodes of a run with a variable, of their own or of a sender, that was never observed."""
+    hidden = np.asarray(~observed.any(axis=2).all(axis=0))
+    spoiled = np.array(hidden)
+    np.logical_or.at(spoiled, network.receivers, hidden[network.senders])
+    return spoiled
 
 
 def _centred(values: np.ndarray, mask: np.ndarray, windows: Sequence[np.ndarray]) -> np.ndarray:

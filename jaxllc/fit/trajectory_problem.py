@@ -1,21 +1,30 @@
 """The samples of all runs on one time grid, the flow of a law over it, and the flow's derivatives.
 
-States are arrays (variable, node, run * grid time), so that all steps of all runs are evaluated side by side.
+States are arrays (variable, node, time), time being all grid times of the first run, then those of the next,
+so that all steps of all runs are evaluated side by side.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float, Integer
 
+from jaxllc.data.network import Network
 from jaxllc.dynamics.terms import Stage, Term, needs_edges
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.interval_jacobians import IntervalJacobians
 from jaxllc.running.time_limit import clock
+from jaxllc.smoothing.grid_data import GridData
+
+Grid = Float[np.ndarray, "variable node run grid"]
+States = Float[np.ndarray, "variable node time"]
+Values = Float[np.ndarray, "_variable _node _time"]
 
 # Numbers in an array of a part of the flow.
 _PART_SIZE = 80_000
@@ -26,96 +35,160 @@ class Partials:
     """A law's derivative and its partial derivatives at every grid point.
 
     own, edge: {(equation, variable): values} by the receiver's and, on edges, by the sender's state.
-    by_constant: (constant, node, time); equation_of: (constant,).
+    equation_of: the equation of each constant.
     """
 
-    value: np.ndarray
-    own: dict[tuple[int, int], np.ndarray]
-    edge: dict[tuple[int, int], np.ndarray]
-    by_constant: np.ndarray
-    equation_of: np.ndarray
+    value: States
+    own: dict[tuple[int, int], Float[np.ndarray, "node time"]]
+    edge: dict[tuple[int, int], Float[np.ndarray, "edge time"]]
+    by_constant: Float[np.ndarray, "constant node time"]
+    equation_of: Integer[np.ndarray, " constant"]
 
 
+@dataclass(frozen=True, eq=False)
 class TrajectoryProblem:
-    """Samples, mask, grid and network: all that does not depend on the law.
+    """Samples, mask, grid and network: all that does not depend on the law. A value: it never changes.
 
-    grids: a time grid for each run that holds its sample times; states: smoothed states on it, (time, node,
-    variable); noise: (variable,) standard deviation of a sample; substeps: Runge-Kutta steps in a grid
-    interval; initial_known: take the first samples as exact while candidates are compared (clean data).
+    mask: which samples count; sample_index: of each run, their places in its grid; steps: between grid times,
+    0 where a run has none left; smoothed: states on the grid. noise: standard deviation of a sample;
+    substeps: Runge-Kutta steps in a grid interval; initial_known: the first samples are taken as exact while
+    candidates are compared (clean data).
     """
 
-    def __init__(
-        self,
-        runs: Sequence,
-        network,
-        features: dict[str, np.ndarray],
-        grids: Sequence[np.ndarray],
-        states: Sequence[np.ndarray],
-        noise: np.ndarray,
+    variables: tuple[str, ...]
+    network: Network
+    features: dict[str, Float[np.ndarray, " node"]]
+    samples: Grid
+    mask: Grid
+    sample_index: tuple[Integer[np.ndarray, " _"], ...]
+    steps: Float[np.ndarray, "run interval"]
+    smoothed: States
+    noise: Float[np.ndarray, " variable"]
+    substeps: int = 1
+    initial_known: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        data: GridData,
+        network: Network,
+        noise: Float[np.ndarray, " variable"],
         substeps: int = 1,
         initial_known: bool = False,
-    ) -> None:
-        self.variables = runs[0].variables
-        self.network, self.features = network, features
-        self.num_runs, self.num_nodes = len(runs), network.num_nodes
-        self.dimension = len(self.variables) * self.num_nodes
-        self.grid_length = max(len(g) for g in grids)
-        self.substeps = substeps
-        shape = (len(self.variables), self.num_nodes, self.num_runs, self.grid_length)
-        self.samples, self.mask = np.zeros(shape), np.zeros(shape)
-        self.sample_index: list[np.ndarray] = []
-        initial = np.zeros(shape)
-        self.steps = np.zeros((self.num_runs, self.grid_length - 1))
-        for r, (run, grid, state) in enumerate(zip(runs, grids, states, strict=True)):
-            where = np.searchsorted(grid, run.times - 1e-10 * (grid[-1] - grid[0]))
-            self.sample_index.append(where)
-            self.samples[:, :, r, where] = np.nan_to_num(run.states).transpose(2, 1, 0)
-            self.mask[:, :, r, where] = run.observed.transpose(2, 1, 0)
-            initial[:, :, r, : len(grid)] = state.transpose(2, 1, 0)
-            initial[:, :, r, len(grid) :] = state[-1].T[:, :, None]
-            self.steps[r, : len(grid) - 1] = np.diff(grid)
-        self.initial_known = False
-        if initial_known:
-            self.trust_initial_samples()
-        if self.initial_known:
-            initial[..., 0] = self.samples[..., 0]
-        self.smoothed = initial.reshape(len(self.variables), self.num_nodes, -1)
-        self.counts = self.mask.sum(axis=(1, 2, 3))
-        self.set_noise(noise)
-        self.sampled = self.mask.any(axis=(0, 1, 2))
-        self._stage = Stage(network, self._named(self.smoothed), features)
+    ) -> TrajectoryProblem:
+        """The problem of the runs of a discovery, padded to one length.
 
-    def set_noise(self, noise: np.ndarray) -> None:
-        """Set the standard deviation of a sample of each variable."""
-        self.noise = noise
-        self.weight = self.mask / noise[:, None, None, None]
+        initial_known: take the first samples as exact, where all were observed.
+        """
+        count = max(len(grid) for grid in data.grid_times)
+        shape = (data.num_variables, network.num_nodes, data.num_runs, count)
+        samples, mask, initial = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        steps = np.zeros((data.num_runs, count - 1))
+        runs = zip(
+            data.samples,
+            data.observed,
+            data.sample_index,
+            data.grid_times,
+            data.states,
+            strict=True,
+        )
+        for r, (values, observed, where, grid, states) in enumerate(runs):
+            samples[:, :, r, where] = values
+            mask[:, :, r, where] = observed
+            initial[:, :, r, : len(grid)] = states
+            initial[:, :, r, len(grid) :] = states[..., -1:]
+            steps[r, : len(grid) - 1] = np.diff(grid)
+        known = initial_known and bool(mask[..., 0].all())
+        if known:
+            initial[..., 0] = samples[..., 0]
+        smoothed = initial.reshape(*shape[:2], -1)
+        return cls(
+            data.variables,
+            network,
+            data.features,
+            samples,
+            mask,
+            data.sample_index,
+            steps,
+            smoothed,
+            noise,
+            substeps,
+            known,
+        )
 
-    def trust_initial_samples(self) -> None:
-        """Take the first samples as exact while candidates are compared, where all were observed."""
-        self.initial_known = bool(self.mask[..., 0].all())
+    @property
+    def num_runs(self) -> int:
+        return len(self.steps)
 
-    @contextmanager
-    def masked(self, mask: np.ndarray) -> Iterator[None]:
-        """Within the context only the samples of another mask count, (variable, node, run, grid time)."""
-        kept = self.mask, self.counts, self.sampled
-        self.mask, self.counts = mask, mask.sum(axis=(1, 2, 3))
-        self.sampled = mask.any(axis=(0, 1, 2))
-        self.set_noise(self.noise)
-        try:
-            yield
-        finally:
-            self.mask, self.counts, self.sampled = kept
-            self.set_noise(self.noise)
+    @property
+    def num_nodes(self) -> int:
+        return self.samples.shape[1]
 
-    def stage(self, states: np.ndarray) -> Stage:
-        """Stage on other states, (variable, node, time)."""
+    @property
+    def dimension(self) -> int:
+        """Numbers in the state of a run."""
+        return len(self.variables) * self.num_nodes
+
+    @property
+    def grid_length(self) -> int:
+        return self.samples.shape[3]
+
+    @cached_property
+    def counts(self) -> Float[np.ndarray, " variable"]:
+        """Samples of each variable."""
+        return self.mask.sum(axis=(1, 2, 3))
+
+    @cached_property
+    def sampled(self) -> Bool[np.ndarray, " grid"]:
+        """Grid times at which anything was sampled."""
+        return np.asarray(self.mask.any(axis=(0, 1, 2)))
+
+    @cached_property
+    def weight(self) -> Grid:
+        """1 / sigma where sampled, else zero."""
+        return self.mask / self.noise[:, None, None, None]
+
+    def with_noise(self, noise: Float[np.ndarray, " variable"]) -> TrajectoryProblem:
+        """The problem with another standard deviation of a sample of each variable."""
+        return self._changed(noise=noise)
+
+    def with_mask(self, mask: Grid) -> TrajectoryProblem:
+        """The problem in which other samples count."""
+        return self._changed(mask=mask)
+
+    def with_known_start(self) -> TrajectoryProblem:
+        """The first samples taken as exact while candidates are compared, where all were observed."""
+        return self._changed(initial_known=bool(self.mask[..., 0].all()))
+
+    def with_substeps_for(self, *laws: CandidateLaw) -> TrajectoryProblem:
+        """As many steps in a grid interval as the flows of some laws ask for at this noise."""
+        return self._changed(substeps=max(map(self._substeps_of, laws)))
+
+    def _substeps_of(self, law: CandidateLaw) -> int:
+        for substeps in (1, 2, 4, 8):
+            if np.all(self.step_error(law, substeps) < 0.02 * self.noise):
+                return substeps
+        return 16
+
+    def _changed(self, **fields: Any) -> TrajectoryProblem:
+        other = replace(self, **fields)
+        # The same states on the same network, which take longer to lay out than all the rest.
+        other.__dict__["_stage"] = self._stage
+        return other
+
+    @cached_property
+    def _stage(self) -> Stage:
+        return Stage(self.network, self._named(self.smoothed), self.features)
+
+    def stage(self, states: Values) -> Stage:
+        """Stage on other states, at any times."""
         return self._stage.moved(self._named(states))
 
-    def _named(self, states: np.ndarray) -> dict[str, np.ndarray]:
+    def _named(self, states: Values) -> dict[str, np.ndarray]:
         return {name: states[v] for v, name in enumerate(self.variables)}
 
-    def derivative(self, law: CandidateLaw, states: np.ndarray) -> np.ndarray:
-        """Time derivative of the states under the law, (variable, node, time)."""
+    def derivative(self, law: CandidateLaw, states: Values) -> Values:
+        """Time derivative of states under the law."""
         stage = self.stage(states)
         result = np.zeros_like(states)
         for v, (terms, coefficients) in enumerate(zip(law.terms, law.coefficients, strict=True)):
@@ -123,8 +196,8 @@ class TrajectoryProblem:
                 result[v] += coefficient * stage.evaluator(term.inner).value(term.family)
         return result
 
-    def flow(self, law: CandidateLaw, states: np.ndarray, substeps: int) -> np.ndarray:
-        """States at the end of each grid interval, (variable, node, run * interval).
+    def flow(self, law: CandidateLaw, states: States, substeps: int) -> Values:
+        """States at the end of each grid interval, those of the first run first.
 
         Source: the classical Runge-Kutta method of order four.
         """
@@ -141,9 +214,7 @@ class TrajectoryProblem:
             state[..., part] = self._stepped(law, state[..., part], step[..., part], substeps)
         return state
 
-    def _stepped(
-        self, law: CandidateLaw, state: np.ndarray, step: np.ndarray, substeps: int
-    ) -> np.ndarray:
+    def _stepped(self, law: CandidateLaw, state: Values, step: Values, substeps: int) -> Values:
         for _ in range(substeps):
             k1 = self.derivative(law, state)
             k2 = self.derivative(law, state + step / 2 * k1)
@@ -152,10 +223,12 @@ class TrajectoryProblem:
             state = state + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         return state
 
-    def simulated(self, law: CandidateLaw, initial: np.ndarray, substeps: int) -> np.ndarray:
-        """Trajectories from initial states (variable, node, run), one grid interval after the other.
+    def simulated(
+        self, law: CandidateLaw, initial: Float[np.ndarray, "variable node run"], substeps: int
+    ) -> Grid:
+        """Trajectories from initial states, one grid interval after the other.
 
-        Laid out like the samples, (variable, node, run, grid time); not finite after a divergence.
+        Not finite after a divergence.
         """
         states = np.empty(self.samples.shape)
         states[..., 0] = initial
@@ -167,8 +240,10 @@ class TrajectoryProblem:
                 break
         return states
 
-    def ahead(self, law: CandidateLaw, states: np.ndarray, share: float) -> np.ndarray:
-        """Trajectories beyond the ends of the runs, for a share of each, from states (variable, node, run).
+    def ahead(
+        self, law: CandidateLaw, states: Float[np.ndarray, "variable node run"], share: float
+    ) -> Float[np.ndarray, "variable node run ahead"]:
+        """Trajectories beyond the ends of the runs, for a share of each, from the states at their ends.
 
         As `simulated`, in steps of the mean length of each run's.
         """
@@ -188,16 +263,18 @@ class TrajectoryProblem:
             self._stepped(law, first, self.steps[None, None, :, 0] / self.substeps, self.substeps)
         return (clock() - begun) * (self.grid_length - 1)
 
-    def defects(self, law: CandidateLaw, states: np.ndarray) -> np.ndarray:
-        """Flow over each grid interval minus the next state, (interval, run, variable * node)."""
+    def defects(
+        self, law: CandidateLaw, states: States
+    ) -> Float[np.ndarray, "interval run variable*node"]:
+        """Flow over each grid interval minus the next state."""
         end = self.flow(law, states, self.substeps)
         shape = (*states.shape[:2], self.num_runs, -1)
         grid = states.reshape(*shape[:3], self.grid_length)
         gap = end.reshape(shape) - grid[..., 1:]
         return gap.transpose(3, 2, 0, 1).reshape(self.grid_length - 1, self.num_runs, -1)
 
-    def step_error(self, law: CandidateLaw, substeps: int) -> np.ndarray:
-        """Root mean square error that a number of substeps leaves over a run, (variable,)."""
+    def step_error(self, law: CandidateLaw, substeps: int) -> Float[np.ndarray, " variable"]:
+        """Root mean square error that a number of substeps leaves over a run."""
         with np.errstate(all="ignore"):
             gap = self.flow(law, self.smoothed, substeps)
             gap -= self.flow(law, self.smoothed, 2 * substeps)
@@ -205,30 +282,23 @@ class TrajectoryProblem:
             # Local errors of one sign would add up over the run; half of that is a fair guess.
             return np.sqrt((np.abs(gap).sum(axis=3) ** 2).mean(axis=(1, 2))) / 2
 
-    def set_substeps(self, law: CandidateLaw) -> None:
-        """As many steps in a grid interval as the flow of a law asks for at this noise."""
-        for substeps in (1, 2, 4, 8, 16):
-            self.substeps = substeps
-            if np.all(self.step_error(law, substeps) < 0.02 * self.noise):
-                break
-
-    def squared_residual(self, states: np.ndarray) -> np.ndarray:
+    def squared_residual(self, states: States) -> Float[np.ndarray, " variable"]:
         """Sum over samples of (y - X)^2 for each equation."""
         with np.errstate(all="ignore"):  # states that have run away
             rest = (self.samples - states.reshape(self.samples.shape)) * self.mask
             return (rest**2).sum(axis=(1, 2, 3))
 
-    def weighted_residual(self, states: np.ndarray) -> np.ndarray:
-        """(y - X) / sigma where sampled, else zero, (grid time, run, variable * node)."""
+    def weighted_residual(self, states: States) -> Float[np.ndarray, "grid run variable*node"]:
+        """(y - X) / sigma where sampled, else zero."""
         rest = (self.samples - states.reshape(self.samples.shape)) * self.weight
         return rest.transpose(3, 2, 0, 1).reshape(self.grid_length, self.num_runs, -1)
 
-    def sample_weight(self) -> np.ndarray:
-        """1 / sigma where sampled, else zero, (grid time, run, variable * node)."""
+    def sample_weight(self) -> Float[np.ndarray, "grid run variable*node"]:
+        """1 / sigma where sampled, else zero."""
         return self.weight.transpose(3, 2, 0, 1).reshape(self.grid_length, self.num_runs, -1)
 
     def partials(
-        self, law: CandidateLaw, states: np.ndarray, extra: Sequence[tuple[int, Term]] = ()
+        self, law: CandidateLaw, states: States, extra: Sequence[tuple[int, Term]] = ()
     ) -> Partials:
         """Partial derivatives of a law; `extra` terms (equation, term) count as constants of value zero."""
         stage = self.stage(states)

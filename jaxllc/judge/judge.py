@@ -37,6 +37,7 @@ class Judged:
 class Judge:
     """Fits candidate laws and remembers the best fit of each skeleton.
 
+    problem: of the samples, with the noise that the judge now takes them to have.
     floor: (equation,) error of a sample that is not held against a law: what the grid and the solver leave.
     max_terms: largest number of terms in an equation; deadline: `time.perf_counter()` after which no
         further candidate is tried, beside the `TimeLimit` of a search.
@@ -159,9 +160,9 @@ class Judge:
         noise = np.minimum(self.problem.noise, np.maximum(actual, self.floor))
         if np.allclose(noise, self.problem.noise):
             return best
-        self.problem.set_noise(noise)
+        self.problem = self.problem.with_noise(noise)
         if np.all(noise <= 3 * self.floor):
-            self.problem.trust_initial_samples()
+            self.problem = self.problem.with_known_start()
         self.seen.clear()
         try:
             return self.fitted(best.law, best.fit.states)

@@ -152,8 +152,8 @@ def _forecast_error(judge: Judge, judged: Judged, std: np.ndarray, origin: float
             late[:, :, r, sampled[last] :] = 0.0
     if not late.any() or not early.any():
         return float("nan")
-    with problem.masked(early):
-        fit = fit_trajectories(problem, judged.law, judged.fit.states, iterations=3)
+    known = problem.with_mask(early)
+    fit = fit_trajectories(known, judged.law, judged.fit.states, iterations=3)
     # A law that diverges beyond the fitted part has no finite forecast.
     with np.errstate(all="ignore"):
         rest = (problem.samples - fit.states.reshape(problem.samples.shape)) * late

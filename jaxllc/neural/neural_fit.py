@@ -29,8 +29,7 @@ from jaxllc.running.waiting import computed
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
-    from jaxllc.data.trajectories import Trajectories
-    from jaxllc.smoothing.smooth import SmoothedStates
+    from jaxllc.smoothing.grid_data import GridData
 
 BUDGET = 30_000  # edges times grid times in a batch
 CALIBRATION_POINTS = 2000
@@ -110,9 +109,8 @@ class _Member(NamedTuple):
 
 
 def fit_neural_terms(
-    runs: Trajectories | Sequence[Trajectories],
+    data: GridData,
     network: Network,
-    smoothed: SmoothedStates,
     *,
     features: Sequence[str] | None = None,
     width: int = 24,
@@ -127,7 +125,8 @@ def fit_neural_terms(
 ) -> NeuralFit:
     """Fit a neural self term and a neural interaction term to the samples of all runs.
 
-    features: node features that both terms read, all of the runs' by default; "k" is the in-
+    data: samples and smoothed states of all runs.
+    features: node features that both terms read, all of the data's by default; "k" is the in-
     strength. width: hidden units of each term. hidden_steps: Levenberg-Marquardt steps on the
     hidden layers. solver_steps: steps of the finish through the differentiable solver, over all
     parameters and initial states. replicate_steps: steps of a second fit to other nodes, whose
@@ -136,25 +135,22 @@ def fit_neural_terms(
     Raises InputError for an unknown feature and when no node has all its senders observed.
     """
     started = time.perf_counter()
-    runs = list(runs) if isinstance(runs, Sequence) else [runs]
-    names = tuple(runs[0].node_features) if features is None else tuple(features)
-    constants = [_feature_columns(run, network, names) for run in runs]
-    states = np.concatenate([s.reshape(-1, s.shape[-1]) for s in smoothed.states])
-    stacked = np.concatenate(constants)
+    names = tuple(data.features) if features is None else tuple(features)
+    constants = _feature_columns(data, network, names)
+    states = np.concatenate([s.T.reshape(-1, s.shape[0]) for s in data.states])
+    stacked = np.concatenate([constants] * data.num_runs)
     mean = np.concatenate([states.mean(axis=0), stacked.mean(axis=0)])
     std = np.concatenate([states.std(axis=0), stacked.std(axis=0)])
     std = np.where(std > 1e-12 * (1.0 + np.abs(mean)), std, 1.0)
-    num_variables = states.shape[1]
+    num_variables = data.num_variables
     target_scale = std[:num_variables]
-    maker = RowMaker(
-        runs, network, smoothed, constants, mean, std, target_scale, budget, seed
-    )  # fmt: skip
+    maker = RowMaker(data, network, constants, mean, std, target_scale, budget, seed)
     if maker.num_series == 0:
         raise InputError(
             "No node is observed together with all its senders; observe more nodes, or drop the "
             "unobserved ones from the network."
         )
-    floor = (smoothed.noise / target_scale) ** 2
+    floor = (data.noise / target_scale) ** 2
     settings = _Settings(
         width, ridge, float(np.sum(np.log(np.maximum(floor, SMALL_ENOUGH)))),
         None if time_budget is None else started + time_budget,
@@ -162,7 +158,7 @@ def fit_neural_terms(
 
     with jax.enable_x64(True):
         first = jax.tree.map(jnp.asarray, maker.batch(0))
-        make = partial(NeuralVectorField, runs[0].variables, names, mean, std, width)
+        make = partial(NeuralVectorField, data.variables, names, mean, std, width)
         neural = make(jax.random.key(seed))
         compile_started = time.perf_counter()
         computed(moments, _hidden_of(neural), first)
@@ -193,14 +189,14 @@ def fit_neural_terms(
         chi_square = None
         if solver_steps > 0:
             finish = fit_through_solver(
-                neural, runs, network, smoothed, gram, steps=solver_steps,
+                neural, data, network, gram, steps=solver_steps,
                 deadline=None if time_budget is None else started + time_budget,
                 progress=progress,
             )  # fmt: skip
             neural, chi_square = finish.field, finish.chi_square
             history += finish.history
             compile_seconds += finish.compile_seconds
-    variables = runs[0].variables
+    variables = data.variables
     return NeuralFit(
         field=neural,
         residual=dict(zip(variables, residual.tolist(), strict=True)),
@@ -216,15 +212,16 @@ def fit_neural_terms(
     )
 
 
-def _feature_columns(run: Trajectories, network: Network, names: Sequence[str]) -> np.ndarray:
+def _feature_columns(data: GridData, network: Network, names: Sequence[str]) -> np.ndarray:
+    """Features of the nodes, (node, feature)."""
     columns = []
     for name in names:
         if name == IN_STRENGTH:
             columns.append(network.in_strength)
-        elif name in run.node_features:
-            columns.append(run.node_features[name])
+        elif name in data.features:
+            columns.append(data.features[name])
         else:
-            known = ", ".join([*run.node_features, IN_STRENGTH])
+            known = ", ".join([*data.features, IN_STRENGTH])
             raise InputError(f"The runs have no node feature {name!r}; they have: {known}.")
     return np.stack(columns, axis=1) if columns else np.empty((network.num_nodes, 0))
 

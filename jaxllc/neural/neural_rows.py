@@ -8,19 +8,17 @@ where the states bend little, are thinned to a budget.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from jaxllc.data.message_passing import Graph
-from jaxllc.fit.integral_form import SPLINE_DEGREE, integration_matrix
+from jaxllc.fit.integral_form import SPLINE_DEGREE, integration_matrix, unseen
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
-    from jaxllc.data.trajectories import Trajectories
-    from jaxllc.smoothing.smooth import SmoothedStates
+    from jaxllc.smoothing.grid_data import GridData
 
 FEWEST_GRID_TIMES = 24
 MAX_BATCHES = 4
@@ -47,12 +45,13 @@ class Rows(NamedTuple):
 
 
 def thin_grid(grid: np.ndarray, states: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
-    """Indices of few grid times from which a quintic spline restores states (K, N, d) to the
+    """Indices of few grid times from which a quintic spline restores states (d, N, K) to the
     tolerance (d,).
 
     They lie denser where the states move faster.
     """
     size = len(grid)
+    states = states.T  # splines and gradients run along the first axis
     scale = states.std(axis=(0, 1)) + 1e-300
     speed = np.gradient(states / scale[None, None, :], grid, axis=0)
     speed = np.sqrt(np.mean(speed**2, axis=(1, 2))) * (grid[-1] - grid[0])
@@ -76,35 +75,35 @@ class RowMaker:
 
     def __init__(
         self,
-        runs: Sequence[Trajectories],
+        data: GridData,
         network: Network,
-        smoothed: SmoothedStates,
-        features: Sequence[np.ndarray],
+        features: np.ndarray,
         input_mean: np.ndarray,
         input_std: np.ndarray,
         target_scale: np.ndarray,
         budget: int,
         seed: int,
     ):
-        self._runs, self._network, self._target_scale = runs, network, target_scale
-        tolerance = np.maximum(0.5 * smoothed.state_error, FINEST_TOLERANCE * target_scale)
+        self._data, self._network, self._target_scale = data, network, target_scale
+        tolerance = np.maximum(0.5 * data.state_error, FINEST_TOLERANCE * target_scale)
         thin = [
             thin_grid(grid, states, tolerance)
-            for grid, states in zip(smoothed.grid_times, smoothed.states, strict=True)
+            for grid, states in zip(data.grid_times, data.states, strict=True)
         ]
         self.num_times = max(len(chosen) for chosen in thin)
         self._inputs, self._weights = [], []
-        for run, chosen, grid, states, extra in zip(
-            runs, thin, smoothed.grid_times, smoothed.states, features, strict=True
+        for times, chosen, grid, states in zip(
+            data.times, thin, data.grid_times, data.states, strict=True
         ):
             padded = np.append(chosen, np.repeat(chosen[-1], self.num_times - len(chosen)))
-            constant = np.broadcast_to(extra[None], (len(padded), *extra.shape))
-            inputs = np.concatenate([states[padded], constant], axis=-1)
-            self._inputs.append((inputs - input_mean) / input_std)
-            weights = integration_matrix(grid[chosen], run.times)
-            pad = np.zeros((len(run.times), self.num_times - len(chosen)))
+            constant = np.broadcast_to(features.T[..., None], (*features.T.shape, len(padded)))
+            inputs = np.concatenate([states[..., padded], constant])
+            scaled = (inputs - input_mean[:, None, None]) / input_std[:, None, None]
+            self._inputs.append(scaled)
+            weights = integration_matrix(grid[chosen], times)
+            pad = np.zeros((len(times), self.num_times - len(chosen)))
             self._weights.append(np.concatenate([weights, pad], axis=1))
-        self._series = self._usable_series(smoothed, seed)
+        self._series = self._usable_series(seed)
         self._in_edges = np.split(
             np.arange(len(network.senders)),
             np.searchsorted(network.receivers, np.arange(1, network.num_nodes)),
@@ -123,12 +122,10 @@ class RowMaker:
         self._batches: dict[int, Rows] = {}
         self._factors: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
 
-    def _usable_series(self, smoothed: SmoothedStates, seed: int) -> list[tuple[int, int]]:
+    def _usable_series(self, seed: int) -> list[tuple[int, int]]:
         series = []
-        for number, hidden in enumerate(smoothed.unobserved):
-            blind = np.asarray(hidden.any(axis=1))
-            spoiled = np.array(blind)
-            np.logical_or.at(spoiled, self._network.receivers, blind[self._network.senders])
+        for number, observed in enumerate(self._data.observed):
+            spoiled = unseen(observed, self._network)
             series += [(number, int(node)) for node in np.flatnonzero(~spoiled)]
         return [series[s] for s in np.random.default_rng(seed).permutation(len(series))]
 
@@ -156,7 +153,7 @@ class RowMaker:
         first = number * self.num_series
         chosen = self._series[first : first + self.num_series]
         num_variables = len(self._target_scale)
-        num_inputs = self._inputs[0].shape[-1]
+        num_inputs = len(self._inputs[0])
         size = self.num_times
         inputs = np.empty((len(chosen), size, num_inputs))
         weighting = np.empty((len(chosen), size, size))
@@ -167,10 +164,10 @@ class RowMaker:
         receivers = np.full(self._num_edges, len(chosen) - 1, dtype=np.int32)
         position = 0
         for s, (run, node) in enumerate(chosen):
-            inputs[s] = self._inputs[run][:, node]
-            seen = np.asarray(self._runs[run].observed[:, node].all(axis=1))
+            inputs[s] = self._inputs[run][:, node].T
+            seen = np.asarray(self._data.observed[run][:, node].all(axis=0))
             left, weighting[s] = self._factor(run, seen)
-            values = np.where(seen[:, None], self._runs[run].states[:, node], 0.0)
+            values = np.where(seen, self._data.samples[run][:, node], 0.0).T
             values = (values - values.sum(axis=0) / max(seen.sum(), 1)) * seen[:, None]
             values = values / self._target_scale
             targets[s] = left.T @ values
@@ -179,7 +176,7 @@ class RowMaker:
             for edge in self._in_edges[node]:
                 sender = self._network.senders[edge]
                 pairs[position, :, :num_inputs] = inputs[s]
-                pairs[position, :, num_inputs:] = self._inputs[run][:, sender]
+                pairs[position, :, num_inputs:] = self._inputs[run][:, sender].T
                 edge_weights[position] = self._network.weights[edge]
                 receivers[position] = s
                 position += 1

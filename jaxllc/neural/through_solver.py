@@ -26,9 +26,8 @@ from jaxllc.running.waiting import computed
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
-    from jaxllc.data.trajectories import Trajectories
     from jaxllc.neural.neural_terms import NeuralVectorField
-    from jaxllc.smoothing.smooth import SmoothedStates
+    from jaxllc.smoothing.grid_data import GridData
 
 TOLERANCES = (1e-6, 1e-8)
 MAX_STEPS = 1024
@@ -60,21 +59,20 @@ class Observations(NamedTuple):
 
 
 def observations(
-    runs: Sequence[Trajectories], feature_names: Sequence[str], noise: np.ndarray
+    data: GridData, feature_names: Sequence[str], noise: np.ndarray
 ) -> list[tuple[list[int], Observations]]:
     """Group the runs by their times, each group with the numbers of its runs."""
     groups: dict[bytes, list[int]] = {}
-    for number, run in enumerate(runs):
-        groups.setdefault(run.times.tobytes(), []).append(number)
+    for number, times in enumerate(data.times):
+        groups.setdefault(times.tobytes(), []).append(number)
     result = []
     for members in groups.values():
-        samples = np.stack([runs[m].states for m in members])
+        samples = np.stack([data.samples[m].T for m in members])
+        seen = np.stack([data.observed[m].T for m in members])
         named = [n for n in feature_names if n != IN_STRENGTH]
-        features = {n: np.stack([runs[m].node_features[n] for m in members]) for n in named}
-        seen = np.isfinite(samples)
-        times = runs[members[0]].times
-        data = Observations(times, np.where(seen, samples, 0.0), seen, noise, features)
-        result.append((members, data))
+        features = {n: np.stack([data.features[n]] * len(members)) for n in named}
+        times = data.times[members[0]]
+        result.append((members, Observations(times, samples, seen, noise, features)))
     return result
 
 
@@ -110,9 +108,8 @@ def _value_and_gradient(
 
 def fit_through_solver(
     neural: NeuralVectorField,
-    runs: Sequence[Trajectories],
+    data: GridData,
     network: Network,
-    smoothed: SmoothedStates,
     gram: np.ndarray,
     *,
     steps: int,
@@ -127,11 +124,11 @@ def fit_through_solver(
     structure, parameters, rest = nnx.split(neural, nnx.Param, ...)  # type: ignore[misc]
     num_variables = len(neural.variables)
     scale = np.asarray(neural.input_std[...])[:num_variables]
-    noise = np.maximum(smoothed.noise, SMALLEST_NOISE * scale)
+    noise = np.maximum(data.noise, SMALLEST_NOISE * scale)
     graph = graph_of(network)
-    groups = observations(runs, neural.feature_names, noise)
-    starts = [np.stack([smoothed.states[m][0] for m in members]) for members, _ in groups]
-    count = sum(int(data.seen.sum()) for _, data in groups)
+    groups = observations(data, neural.feature_names, noise)
+    starts = [np.stack([data.states[m][..., 0].T for m in members]) for members, _ in groups]
+    count = sum(int(group.seen.sum()) for _, group in groups)
     whitening = _whitening(gram)
     readout_keys = ("self_part", "interaction_part")
     split = np.asarray(neural.self_part.readout[...]).shape[0]
@@ -142,7 +139,9 @@ def fit_through_solver(
     hidden_sizes = [base[p][n].size for p in readout_keys for n in _NAMES[:2]]
     lengths = [len(whitening) * num_variables, *hidden_sizes, *(s.size for s in starts)]
     cuts = np.cumsum(lengths)[:-1]
-    initial_step = [scale[None, None, None] / np.sqrt(0.3 * len(data.times)) for _, data in groups]
+    initial_step = [
+        scale[None, None, None] / np.sqrt(0.3 * len(group.times)) for _, group in groups
+    ]
     calls = {"compile": 0.0}
     best: dict[str, Any] = {"loss": np.inf}
 
@@ -169,10 +168,10 @@ def fit_through_solver(
         total = 0.0
         slope: dict[str, dict[str, Any]] = {p: dict.fromkeys(_NAMES, 0.0) for p in readout_keys}
         starts_slope = []
-        for (_, data), state0, step in zip(groups, initial, initial_step, strict=True):
+        for (_, group), state0, step in zip(groups, initial, initial_step, strict=True):
             began = time.perf_counter()
             value, (by_parameters, by_start) = computed(
-                _value_and_gradient, structure, parameters, rest, state0, graph, data
+                _value_and_gradient, structure, parameters, rest, state0, graph, group
             )
             value = float(value)
             if calls["compile"] == 0.0:

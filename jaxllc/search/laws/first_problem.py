@@ -14,20 +14,13 @@ _LARGEST_ERROR = 1e-2
 
 def first_problem(search: SearchProblem, law: CandidateLaw) -> TrajectoryProblem:
     """The problem on the coarsest grid that the flow of a first law allows."""
-    smoothed = search.smoothed
-    refine = round((len(smoothed.grid_times[0]) - 1) / (len(search.runs[0].times) - 1))
+    data = search.data
+    refine = round((len(data.grid_times[0]) - 1) / (len(data.times[0]) - 1))
     for parts in (p for p in (1, 2, 4) if refine % p == 0):
         stride = refine // parts
-        problem = TrajectoryProblem(
-            search.runs,
-            search.network,
-            search.features,
-            [g[::stride] for g in smoothed.grid_times],
-            [s[::stride] for s in smoothed.states],
-            search.noise,
-            initial_known=search.clean,
+        problem = TrajectoryProblem.of(
+            data.coarser(stride), search.network, search.noise, initial_known=search.clean
         )
         if np.all(problem.step_error(law, 1) < _LARGEST_ERROR * search.std):
             break
-    problem.set_substeps(law)
-    return problem
+    return problem.with_substeps_for(law)

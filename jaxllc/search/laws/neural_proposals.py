@@ -15,7 +15,7 @@ import sympy
 
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, inner_symbol
 from jaxllc.equations.expression_calculus import derivative, evaluate
-from jaxllc.fit.candidate_law import ProposedEquation
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.running.time_limit import check_time, current_limit
 from jaxllc.search.forms.constants import refine_inner_constants
@@ -34,26 +34,36 @@ _RELATIVE_ERROR = 3e-3
 _INDEPENDENT = 40.0
 
 
-def fitted_neural_terms(
-    problem: SearchProblem, seed: int, seconds: float | None = None
-) -> NeuralFit:
-    """The two neural terms of a problem; kept with it, so that they are fitted once."""
-    if problem.neural is None:
-        problem.neural = fit_neural_terms(
-            problem.runs, problem.network, problem.smoothed, seed=seed, time_budget=seconds
-        )
-        check_time()
-    return problem.neural
+class Searched(NamedTuple):
+    """Equations for each variable out of searches of expressions, and whether these came to their ends."""
+
+    proposals: list[list[ProposedEquation]]
+    finished: bool
+
+
+def fitted_neural_terms(problem: SearchProblem, seed: int) -> NeuralFit:
+    """The two neural terms of a problem, within what is left of the time."""
+    limit = current_limit()
+    seconds = None if limit is None else limit.left()
+    fit = fit_neural_terms(problem.data, problem.network, seed=seed, time_budget=seconds)
+    check_time()
+    return fit
 
 
 def neural_proposals(
-    problem: SearchProblem, seed: int, max_terms: int, largest: int = 14
+    problem: SearchProblem,
+    fit: NeuralFit,
+    law: CandidateLaw,
+    seed: int,
+    max_terms: int,
+    largest: int = 14,
 ) -> list[list[ProposedEquation]]:
-    """Equations for each variable: what explains the self term with what explains the interaction term."""
-    limit = current_limit()
-    fit = fitted_neural_terms(problem, seed, None if limit is None else limit.left())
+    """Equations for each variable: what explains the self term with what explains the interaction term.
+
+    fit: neural terms; law: the best so far, whose known terms are taken out of them.
+    """
     own, pair = fit.sample_terms(_POINTS, seed)
-    own, pair = without_known(problem, own), without_known(problem, pair)
+    own, pair = without_known(problem, own, law), without_known(problem, pair, law)
     own_terms = [t for t in problem.library if _reads(t, own) and t.family.side == SELF]
     pair_terms = [t for t in problem.library if _reads(t, pair) and t.family.side != SELF]
     own_reduced, pair_reduced = _reduce(own, own_terms, problem), _reduce(pair, pair_terms, problem)
@@ -67,47 +77,53 @@ def neural_proposals(
             terms += [pair_reduced[variable].terms[k] for k in q.positions]
             terms = [t for t in terms if not problem.prior.holds(variable, t.family)]
             if 0 < len(terms) <= max_terms:
-                options.append(_refined(problem, variable, terms))
+                options.append(_refined(problem, variable, terms, law))
         proposals.append(options)
     return proposals
 
 
 def searched_proposals(
     problem: SearchProblem,
+    fit: NeuralFit,
+    law: CandidateLaw,
     seed: int,
     max_terms: int,
     engines: Sequence[str],
     seconds: float,
     largest: int = 12,
     say: Callable[[str], None] = lambda _: None,
-) -> list[list[ProposedEquation]]:
-    """Equations for each variable out of expressions that the engines find for either neural term."""
-    fit = fitted_neural_terms(problem, seed)
-    own, pair = (without_known(problem, s) for s in fit.sample_terms(_POINTS, seed))
-    proposals = []
+) -> Searched:
+    """Equations for each variable out of expressions that the engines find for either neural term.
+
+    fit, law: as in `neural_proposals`.
+    """
+    own, pair = (without_known(problem, s, law) for s in fit.sample_terms(_POINTS, seed))
+    proposals, finished = [], True
     for variable, name in enumerate(problem.variables):
         sides = []
         for side, samples in ((SELF, own), (INTERACTION, pair)):
             say(f"{name}: expressions of the {side} term")
-            sides.append(_expressions(problem, samples, name, side, engines, seconds))
+            found, whole = _expressions(problem, samples, name, side, engines, seconds)
+            sides.append(found)
+            finished &= whole
         options = []
         ranked = sorted(itertools.product(*sides), key=lambda pq: pq[0].score + pq[1].score)
         for first, second in ranked[:largest]:
             terms = problem.prior.beside_known(variable, [*first.terms, *second.terms])
             if 0 < len(terms) <= max_terms:
-                option = tried(problem, variable, terms)
+                option = tried(problem, variable, terms, law)
                 if option is not None:
                     options.append(option)
         proposals.append(options)
-    return proposals
+    return Searched(proposals, finished)
 
 
-def without_known(problem: SearchProblem, samples: TermSamples) -> TermSamples:
-    """Samples of the neural terms of a side without the known terms, as the best law so far has them."""
+def without_known(problem: SearchProblem, samples: TermSamples, law: CandidateLaw) -> TermSamples:
+    """Samples of the neural terms of a side without the known terms, as a law has them."""
     side = INTERACTION if any(n.endswith("_j") for n in samples.input_names) else SELF
     symbols = {sympy.Symbol(n): samples.points[:, k] for k, n in enumerate(samples.input_names)}
     values = dict(samples.values)
-    for name, known in zip(problem.variables, problem.known_now, strict=False):
+    for name, known in zip(problem.variables, law.known_terms(), strict=True):
         for term, coefficient in known:
             if term.family.side == side and _reads(term, samples):
                 memo = dict(symbols)
@@ -132,8 +148,8 @@ def _expressions(
     side: str,
     engines: Sequence[str],
     seconds: float,
-) -> list[_Side]:
-    """The candidates for one neural term, the empty one included; best first."""
+) -> tuple[list[_Side], bool]:
+    """The candidates for one neural term, the empty one included, best first; whether the search finished."""
     values = samples.values[name]
     least = _RELATIVE_ERROR * max(float(np.std(values)), 1e-12)
     error = np.sqrt(samples.error[name] ** 2 + least**2)
@@ -141,18 +157,19 @@ def _expressions(
     given = Samples.of(samples.input_names, samples.points, values, error)
     try:
         search = search_term(given, engines, seconds, problem.seed, problem.grammar)
-        problem.cut_short |= not search.finished
     except NothingFoundError:
-        return [nothing]
+        return [nothing], True
     found = [_Side(tuple(terms_of(c.expression, side)[0]), c.score) for c in search.candidates]
-    return sorted([*found[:8], nothing], key=lambda s: s.score)
+    return sorted([*found[:8], nothing], key=lambda s: s.score), search.finished
 
 
-def tried(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation | None:
+def tried(
+    problem: SearchProblem, variable: int, terms: Sequence[Term], law: CandidateLaw
+) -> ProposedEquation | None:
     """The equation refined on the data; None where it cannot be evaluated there."""
     try:
         with np.errstate(all="ignore"):
-            option = _refined(problem, variable, terms)
+            option = _refined(problem, variable, terms, law)
     except (ValueError, FloatingPointError, np.linalg.LinAlgError):
         return None
     return option if np.isfinite(option.residual) else None
@@ -234,9 +251,11 @@ def _together(selves: list[Proposal], pairs: list[Proposal]) -> list[tuple[Propo
     return sorted(both, key=lambda pq: cost(pq[0]) + cost(pq[1]))
 
 
-def _refined(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation:
+def _refined(
+    problem: SearchProblem, variable: int, terms: Sequence[Term], law: CandidateLaw
+) -> ProposedEquation:
     # Known terms start from the constants of the best law so far.
-    now = problem.known_now[variable] if problem.known_now else ()
+    now = law.known_terms()[variable]
     terms = [*(t for t, _ in now if t.num_constants), *terms]
     terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
     rows = problem.forms[0].num_rows(variable)

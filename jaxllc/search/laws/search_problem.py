@@ -1,12 +1,11 @@
 """What every engine is given: the data of one discovery in the forms a search can use.
 
-Integral forms of the samples, the library of candidate terms, the error no candidate can undercut, and
-(where they were fitted) the neural terms.
+Integral forms of the samples, the library of candidate terms and the error no candidate can undercut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
     import sympy
 
     from jaxllc.data.network import Network
-    from jaxllc.data.trajectories import Trajectories
-    from jaxllc.neural.neural_fit import NeuralFit
-    from jaxllc.smoothing.smooth import SmoothedStates
+    from jaxllc.smoothing.grid_data import GridData
 
 # Share of a signal's standard deviation that is not held against a law: grid, solver, rounding.
 FLOOR = 1e-5
@@ -43,34 +40,31 @@ _CLEAN_ROWS = 9000
 _NOISY_ROWS = 24000
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class SearchProblem:
-    """Data of one discovery for the engines.
+    """Data of one discovery for the engines. A value: it never changes, and what is made of it is kept.
 
-    runs: trajectories; features: {name: (node,)}; regular: all nodes have the same total input weight;
-    grammar: what a law may hold.
-    prior: what the user knows of it. known_now: the known terms of each equation with their coefficients, as
-        the best law so far has them.
-    cut_short: whether a search of expressions came to its limit of time. with_sums: whether `library` also
-        holds functions of the sum over neighbours.
+    regular: all nodes have the same total input weight; grammar: what a law may hold; prior: what the user
+    knows of it; sums: whether `library` also holds functions of the sum over neighbours.
     """
 
-    runs: Sequence[Trajectories]
+    data: GridData
     network: Network
-    features: dict[str, np.ndarray]
-    smoothed: SmoothedStates
     regular: bool
     seed: int = 0
-    neural: NeuralFit | None = None
     grammar: Grammar = field(default_factory=Grammar)
     prior: PriorKnowledge = field(default_factory=PriorKnowledge)
-    known_now: tuple[tuple[tuple[Term, float], ...], ...] = ()
-    cut_short: bool = False
-    with_sums: bool = False
+    sums: bool = False
+
+    def with_sums(self, sums: bool) -> SearchProblem:
+        """The problem whose library also holds functions of sums over neighbours, or does not."""
+        other = copy(self)  # what was made of the data so far, too
+        object.__setattr__(other, "sums", sums)
+        return other
 
     @property
     def variables(self) -> tuple[str, ...]:
-        return self.runs[0].variables
+        return self.data.variables
 
     @property
     def late(self) -> bool:
@@ -82,18 +76,17 @@ class SearchProblem:
     def scales(self) -> dict[str, Scale]:
         scales = {}
         for v, name in enumerate(self.variables):
-            values = np.concatenate([s[..., v].ravel() for s in self.smoothed.states])
-            scales[name] = Scale(values, float(self.smoothed.noise[v]))
+            values = np.concatenate([s[v].T.ravel() for s in self.data.states])
+            scales[name] = Scale(values, float(self.data.noise[v]))
         return scales
 
     @cached_property
     def differences(self) -> dict[str, Scale]:
         """Ranges of x_j - x_i over edges."""
-        gaps = [
-            s[:, self.network.senders] - s[:, self.network.receivers] for s in self.smoothed.states
-        ]
+        senders, receivers = self.network.senders, self.network.receivers
+        gaps = [s[:, senders] - s[:, receivers] for s in self.data.states]
         return {
-            name: Scale(np.concatenate([g[..., v].ravel() for g in gaps]))
+            name: Scale(np.concatenate([g[v].T.ravel() for g in gaps]))
             for v, name in enumerate(self.variables)
         }
 
@@ -105,7 +98,7 @@ class SearchProblem:
     @cached_property
     def largest_constant(self) -> float:
         """Beyond what a constant of a law can be in the units of these samples, cubic terms included."""
-        spans = [float(np.ptp(run.times)) for run in self.runs]
+        spans = [float(np.ptp(times)) for times in self.data.times]
         sizes = [scale.size for scale in self.scales.values()]
         apart = [max(v, 1 / v) for v in (*spans, *sizes) if v > 0]
         # Logarithms: states of 1e150 are understood, too.
@@ -119,11 +112,11 @@ class SearchProblem:
     @property
     def noise(self) -> np.ndarray:
         """(variable,) estimated standard deviation of a sample, not below the floor."""
-        return np.maximum(self.smoothed.noise, self.floor)
+        return np.maximum(self.data.noise, self.floor)
 
     def is_clean(self, variable: int) -> bool:
         """Whether a variable is free of noise for the purposes of a search."""
-        return bool(self.smoothed.noise[variable] < CLEAN * self.std[variable])
+        return bool(self.data.noise[variable] < CLEAN * self.std[variable])
 
     @property
     def clean(self) -> bool:
@@ -133,7 +126,7 @@ class SearchProblem:
     @property
     def library(self) -> list[Term]:
         """All candidate terms; those of functions of sums come last."""
-        return [*self._additive, *self.sum_library] if self.with_sums else self._additive
+        return [*self._additive, *self.sum_library] if self.sums else self._additive
 
     @cached_property
     def _normalised(self) -> bool:
@@ -145,7 +138,7 @@ class SearchProblem:
     def _additive(self) -> list[Term]:
         terms = candidate_terms(
             self.variables,
-            tuple(self.features),
+            tuple(self.data.features),
             self.scales,
             self.differences,
             self.regular,
@@ -166,7 +159,7 @@ class SearchProblem:
     @cached_property
     def sum_library(self) -> list[Term]:
         """Candidate terms that are functions of sums over neighbours, and more terms over k_i."""
-        arguments = input_arguments(self.variables, tuple(self.features), self._normalised)
+        arguments = input_arguments(self.variables, tuple(self.data.features), self._normalised)
         inputs = {}
         for argument in arguments:
             scale = Scale(self.values_of(argument))
@@ -174,7 +167,7 @@ class SearchProblem:
             if scale.std > 1e-9 * scale.size:
                 inputs[argument] = scale
         terms = sum_terms(
-            self.variables, tuple(self.features), inputs, self.scales, self._normalised
+            self.variables, tuple(self.data.features), inputs, self.scales, self._normalised
         )
         for name in self._unlisted:
             for argument, scale in inputs.items():
@@ -189,9 +182,8 @@ class SearchProblem:
     @cached_property
     def smoothed_stage(self) -> Stage:
         """All nodes at all grid times of the smoothed states."""
-        states = np.concatenate([s.transpose(2, 1, 0) for s in self.smoothed.states], axis=2)
-        named = {name: states[v] for v, name in enumerate(self.variables)}
-        return Stage(self.network, named, self.features)
+        named = dict(zip(self.variables, self.data.all_states(), strict=True))
+        return Stage(self.network, named, self.data.features)
 
     def allowed(self, terms: list[Term]) -> list[Term]:
         """Those of some terms that the grammar, the units and the bounds of the user admit."""
@@ -215,21 +207,20 @@ class SearchProblem:
     def forms(self) -> list[IntegralForm]:
         """Integral forms with one window and, under noise, with four."""
         nodes = None
-        samples = sum(len(r.times) for r in self.runs)
+        samples = self.data.num_times
         rows = _CLEAN_ROWS if self.clean else _NOISY_ROWS
         if samples * self.network.num_nodes > rows:
             count = max(12, rows // samples)
             if count < self.network.num_nodes:
                 random = np.random.default_rng(self.seed)
                 nodes = np.sort(random.choice(self.network.num_nodes, count, replace=False))
-        arguments = (self.runs, self.network, self.smoothed, self.features)
         forms = [
-            IntegralForm(*arguments, windows, nodes) for windows in ((1,) if self.clean else (1, 4))
+            IntegralForm(self.data, self.network, windows, nodes)
+            for windows in ((1,) if self.clean else (1, 4))
         ]
         for variable in range(len(self.variables)):
             for term in self.prior.fixed(variable):
-                for form in forms:
-                    form.subtract(term, variable)
+                forms = [form.without(term, variable) for form in forms]
                 if not np.all(np.isfinite(forms[0].target(variable))):
                     raise self.prior.not_evaluated(term.family, self.variables[variable])
         return forms
@@ -242,4 +233,4 @@ class SearchProblem:
     def mean_square_floor(self, variable: int) -> float:
         """Mean squared error of the integral form that no set of terms is expected to undercut."""
         spread = float(self.forms[0].samples(variable).std())
-        return (FLOOR * spread) ** 2 + 0.25 * float(self.smoothed.noise[variable]) ** 2
+        return (FLOOR * spread) ** 2 + 0.25 * float(self.data.noise[variable]) ** 2

@@ -95,7 +95,7 @@ class SparseEngine:
             check_time()
             # Several windows are searched together: their columns are evaluated once.
             forms = problem.forms[: 1 if problem.is_clean(variable) else None]
-            rough = bool(np.all(problem.smoothed.noise > _ROUGH * problem.std))
+            rough = bool(np.all(problem.data.noise > _ROUGH * problem.std))
             candidates = problem.candidates(variable)
             for k, reduced in enumerate(reduce_forms(forms, candidates, variable, rough)):
                 first = _first_positions(reduced)

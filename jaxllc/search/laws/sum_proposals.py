@@ -18,7 +18,7 @@ from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.search.forms.expression_terms import terms_of
 from jaxllc.search.forms.term_samples import Samples
-from jaxllc.search.laws.neural_proposals import tried
+from jaxllc.search.laws.neural_proposals import Searched, tried
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.sparse_engine import SparseEngine
 from jaxllc.search.term.term_search import NothingFoundError, search_term
@@ -34,7 +34,7 @@ _RELATIVE_ERROR = 1e-4
 
 
 def sum_proposals(problem: SearchProblem, engine: SparseEngine) -> list[list[ProposedEquation]]:
-    """Equations for each variable from the library with functions of sums, `problem.with_sums`."""
+    """Equations for each variable from the library of a problem with functions of sums."""
     return [engine.propose(problem, variable) for variable in range(len(problem.variables))]
 
 
@@ -47,17 +47,18 @@ def searched_sum_proposals(
     seconds: float,
     largest: int = 12,
     say: Callable[[str], None] = lambda _: None,
-) -> list[list[ProposedEquation]]:
+) -> Searched:
     """Equations for each variable out of expressions that the engines find for its rate.
 
     None for a variable whose rate no function of x_i, x_s and the features tells better than `law`, the best
     so far, and none where these are more inputs than a search can take.
     """
     proposals: list[list[ProposedEquation]] = [[] for _ in problem.variables]
+    finished = True
     if len(_input_names(problem)) > _MOST_INPUTS:
-        return proposals
+        return Searched(proposals, finished)
     for variable, (name, options) in enumerate(zip(problem.variables, proposals, strict=True)):
-        rates = Rates(problem, variable)
+        rates = Rates(problem, variable, law)
         if rates.error_of_free_function(seed) > rates.error_of(law):
             continue
         samples = rates.samples(seed)
@@ -66,15 +67,15 @@ def searched_sum_proposals(
             search = search_term(samples, engines, seconds, seed, problem.grammar)
         except NothingFoundError:
             continue
-        problem.cut_short |= not search.finished
+        finished &= search.finished
         for candidate in search.candidates[:largest]:
             terms = [as_interaction(t) for t in terms_of(candidate.expression, SELF)[0]]
             terms = problem.prior.beside_known(variable, terms)
             if 0 < len(terms) <= max_terms:
-                option = tried(problem, variable, terms)
+                option = tried(problem, variable, terms, law)
                 if option is not None:
                     options.append(option)
-    return proposals
+    return Searched(proposals, finished)
 
 
 def as_interaction(term: Term) -> Term:
@@ -93,18 +94,18 @@ def as_interaction(term: Term) -> Term:
 
 def _input_names(problem: SearchProblem) -> list[str]:
     names = [f"{v}_i" for v in problem.variables] + [f"{v}_s" for v in problem.variables]
-    return names + [f"{f}_i" for f in problem.features]
+    return names + [f"{f}_i" for f in problem.data.features]
 
 
 class Rates:
     """Rates of one variable at all nodes that have a sender, with the states, sums and features there.
 
     names: of the inputs; inputs: (node, time, input); values: (node, time), derivatives of the smoothed
-    states without what the known terms explain, as the best law so far has them; error: (time,), their
+    states without what the known terms explain, as a law has them; error: (time,), their
     standard errors; times: the grid times at which splines know them.
     """
 
-    def __init__(self, problem: SearchProblem, variable: int) -> None:
+    def __init__(self, problem: SearchProblem, variable: int, law: CandidateLaw) -> None:
         self.problem, self.variable = problem, variable
         self.names = _input_names(problem)
         at = problem.smoothed_stage.evaluator()
@@ -114,8 +115,7 @@ class Rates:
         columns = [at.at_nodes(sympy.Symbol(n))[self.nodes] for n in self.names]
         self.inputs = np.stack(columns, axis=-1)[:, self.times]
         self.error = error[self.times]
-        known = problem.known_now[variable] if problem.known_now else ()
-        self._known = np.nan_to_num(self._of(known))
+        self._known = np.nan_to_num(self._of(law.known_terms()[variable]))
         self.values = values[self.nodes][:, self.times] - self._known
 
     def samples(self, seed: int) -> Samples:
@@ -169,16 +169,16 @@ def _derivatives(problem: SearchProblem, variable: int) -> tuple[np.ndarray, np.
     The error is the difference between splines of two degrees, and what the error of a smoothed state makes
     of a rate at the pace at which the rates themselves change. Infinite at the ends of a run.
     """
-    smoothed = problem.smoothed
+    data = problem.data
     rates, errors = [], []
-    for grid, states in zip(smoothed.grid_times, smoothed.states, strict=True):
-        values = states[..., variable]
+    for grid, states in zip(data.grid_times, data.states, strict=True):
+        values = states[variable].T
         low, high = (make_interp_spline(grid, values, k=degree) for degree in (3, 5))
         rate = high(grid, 1)
         pace = np.sqrt(np.mean(high(grid, 2) ** 2) / max(np.mean(rate**2), 1e-300))
         error = np.sqrt(np.mean((rate - low(grid, 1)) ** 2, axis=1))
         least = _RELATIVE_ERROR * max(float(np.std(rate)), 1e-300)
-        error = np.sqrt(error**2 + (pace * smoothed.state_error[variable]) ** 2 + least**2)
+        error = np.sqrt(error**2 + (pace * data.state_error[variable]) ** 2 + least**2)
         error[[0, -1]] = np.inf
         rates.append(rate.T)
         errors.append(error)

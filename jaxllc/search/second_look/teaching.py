@@ -180,7 +180,7 @@ def _columns(
         for symbol in term.family.expression.free_symbols
     }
     strength = np.where(search.network.in_strength == 0, 1e-300, search.network.in_strength)
-    fixed = {**search.features, "k": strength}
+    fixed = {**search.data.features, "k": strength}
     columns = {}
     if side == SELF:
         nodes = random.integers(states.shape[1], size=_POINTS)
@@ -197,7 +197,7 @@ def _columns(
     sums = [v for v in search.variables if f"{v}_s" in used] if side == SELF else []
     if sums:
         named = {name: states[v] for v, name in enumerate(search.variables)}
-        stage = Stage(search.network, named, search.features).evaluator()
+        stage = Stage(search.network, named, search.data.features).evaluator()
         for name in sums:
             columns[f"{name}_s"] = stage.at_nodes(sympy.Symbol(f"{name}_s"))[places["i"], times]
     return columns
