@@ -7,9 +7,13 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
 
-from jaxllc import generators
-from jaxllc.data.network import Network
+# In tests every call of these is checked against the axes that its types name; so before they are imported.
+install_import_hook(["jaxllc.fit", "jaxllc.smoothing.grid_data"], "beartype.beartype")
+
+from jaxllc import generators  # noqa: E402
+from jaxllc.data.network import Network  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

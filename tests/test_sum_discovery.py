@@ -89,7 +89,9 @@ def test_signaling_with_features_inside_the_function_is_found_exactly():
 def test_a_function_of_the_sum_is_found_under_noise():
     network = signed_network()
     clean = runs_of(network, lambda x, s: -x + np.tanh(1.5 * s), -1, 1, 4.0)
-    law = jaxllc.discover([r.with_noise(40.0, k) for k, r in enumerate(clean)], network, seed=0)
+    law = jaxllc.discover(
+        [r.with_noise(40.0, 10 + k) for k, r in enumerate(clean)], network, seed=0
+    )
     true = law_of("-x_i + tanh(1.5*x_s)")
     assert metrics.skeleton_equal(law, true), str(law)
     expected = {("x_i", "coefficient"): -1.0, ("tanh(w0*x_s)", "coefficient"): 1.0,

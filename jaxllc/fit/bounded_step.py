@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Bool, Float
 from scipy.optimize import lsq_linear
 
 from jaxllc.fit.candidate_law import CandidateLaw
 
+Constants = Float[np.ndarray, " constant"]
 # Distance from a bound, relative to its size, within which a constant lies on it.
 _ON_BOUND = 1e-9
 
 
-def room(law: CandidateLaw) -> tuple[np.ndarray, np.ndarray] | None:
+def room(law: CandidateLaw) -> tuple[Constants, Constants] | None:
     """Smallest and largest change of each constant of a law; None where nothing is bounded."""
     low, high = law.limits()
     if not np.isfinite(low).any() and not np.isfinite(high).any():
@@ -20,8 +22,8 @@ def room(law: CandidateLaw) -> tuple[np.ndarray, np.ndarray] | None:
     return np.minimum(low - values, 0.0), np.maximum(high - values, 0.0)
 
 
-def on_bound(law: CandidateLaw) -> np.ndarray:
-    """Constants that lie on a bound, (constant,) of bool."""
+def on_bound(law: CandidateLaw) -> Bool[np.ndarray, " constant"]:
+    """Which constants lie on a bound."""
     low, high = law.limits()
     values = law.vector()
     near = np.zeros(len(values), dtype=bool)
@@ -33,8 +35,11 @@ def on_bound(law: CandidateLaw) -> np.ndarray:
 
 
 def bounded_minimum(
-    matrix: np.ndarray, gradient: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> np.ndarray:
+    matrix: Float[np.ndarray, "constant constant"],
+    gradient: Constants,
+    low: Constants,
+    high: Constants,
+) -> Constants:
     """Minimum of c'Mc/2 - g'c over low <= c <= high for a positive semidefinite M.
 
     Source: bounded-variable least squares (Stark and Parker 1995), on a square root of M.

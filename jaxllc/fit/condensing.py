@@ -14,15 +14,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Integer
 
 from jaxllc.dynamics.terms import Term
 from jaxllc.fit.bounded_step import bounded_minimum
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.interval_jacobians import IntervalJacobians
-from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.fit.trajectory_problem import Defects, States, TrajectoryProblem
 
 FULL, OWN, KNOWN = "full", "own", "known"
 
@@ -34,15 +35,15 @@ _MOST_PARTS = 40
 class Forcing:
     """What the constants add to the change of the states over one part of each interval.
 
-    by_constant: (constant, node, run * grid time) derivative of an equation's right side by its constants;
-    equation_of: (constant,); spans: (interval, run) length of a part.
+    by_constant: derivative of an equation's right side by its constants; equation_of: of each constant;
+    spans: length of a part.
     """
 
     def __init__(
         self,
-        by_constant: np.ndarray,
-        equation_of: np.ndarray,
-        spans: np.ndarray,
+        by_constant: Float[np.ndarray, "constant node time"],
+        equation_of: Integer[np.ndarray, " constant"],
+        spans: Float[np.ndarray, "interval run"],
         num_variables: int,
     ) -> None:
         count, n = by_constant.shape[:2]
@@ -59,39 +60,63 @@ class Forcing:
             values = np.ascontiguousarray(mean.transpose(3, 2, 1, 0))
             self._blocks.append((int(equation_of[start]), slice(start, stop), values))
 
-    def add_to(self, rate: np.ndarray, interval: int, first: int) -> None:
-        """Add to a matrix (run * state, column) whose columns from `first` on are the constants."""
+    def add_to(self, rate: Float[np.ndarray, "row column"], interval: int, first: int) -> None:
+        """Add to a matrix of the states of all runs whose columns from `first` on are the constants."""
         rows = rate.reshape(*self.shape, -1)
         for equation, columns, values in self._blocks:
             rows[:, equation, :, first + columns.start : first + columns.stop] += values[interval]
 
-    def along(self, change: np.ndarray) -> np.ndarray:
-        """For a change of all constants, (interval, run * state)."""
+    def along(self, change: Float[np.ndarray, " constant"]) -> Float[np.ndarray, "interval row"]:
+        """For a change of all constants."""
         total = np.zeros((self._num_intervals, *self.shape))
         for equation, columns, values in self._blocks:
             total[:, :, equation] += values @ change[columns]
         return total.reshape(self._num_intervals, -1)
 
 
-@dataclass
-class Linearisation:
-    """Normal equations of initial states (in blocks that do not mix) and constants, around a law and states.
+Initial = Float[np.ndarray, "block state"]
+
+
+class Normal(NamedTuple):
+    """Normal equations of initial states, in blocks that do not mix, and constants.
 
     merit: squared weighted residual once the defects are closed.
     """
 
-    blocks: np.ndarray  # (block, s, s)
-    mixed: np.ndarray  # (block, s, constant)
-    constants: np.ndarray  # (constant, constant)
-    gradient_initial: np.ndarray  # (block, s)
-    gradient: np.ndarray  # (constant,)
+    blocks: Float[np.ndarray, "block state state"]
+    mixed: Float[np.ndarray, "block state constant"]
+    constants: Float[np.ndarray, "constant constant"]
+    gradient_initial: Initial
+    gradient: Float[np.ndarray, " constant"]
     merit: float
-    jacobians: IntervalJacobians  # times the length of a part of the interval
-    forcing: Forcing
-    defects: np.ndarray  # (interval, run * state)
-    parts: np.ndarray  # (interval,) into how many parts its exponential is divided
 
-    def reduced(self, damping: float = 0.0):
+
+@dataclass(frozen=True, eq=False)
+class Linearisation:
+    """Normal equations around a law and states, see `Normal`, and the linear flow that they come from.
+
+    jacobians: times the length of a part of the interval. defects: of the states of all runs; parts: into how
+    many an interval is divided for its exponential.
+    """
+
+    blocks: Float[np.ndarray, "block state state"]
+    mixed: Float[np.ndarray, "block state constant"]
+    constants: Float[np.ndarray, "constant constant"]
+    gradient_initial: Initial
+    gradient: Float[np.ndarray, " constant"]
+    merit: float
+    jacobians: IntervalJacobians
+    forcing: Forcing
+    defects: Float[np.ndarray, "interval row"]
+    parts: Integer[np.ndarray, " interval"]
+
+    def reduced(
+        self, damping: float = 0.0
+    ) -> tuple[
+        Float[np.ndarray, "block state column"],
+        Float[np.ndarray, "constant constant"],
+        Float[np.ndarray, " constant"],
+    ]:
         """Initial states eliminated: their solved blocks, normal matrix and gradient of the constants."""
         if len(self.blocks) == 0:
             return np.zeros((0, 0, len(self.gradient) + 1)), self.constants, self.gradient
@@ -107,7 +132,11 @@ class Linearisation:
         taken = self.mixed.reshape(rows, count).T @ solved.reshape(rows, count + 1)
         return solved, self.constants - taken[:, :-1], self.gradient - taken[:, -1]
 
-    def step(self, damping: float, room: tuple[np.ndarray, np.ndarray] | None = None):
+    def step(
+        self,
+        damping: float,
+        room: tuple[Float[np.ndarray, " constant"], Float[np.ndarray, " constant"]] | None = None,
+    ) -> tuple[Float[np.ndarray, " constant"], Initial, float]:
         """Gauss-Newton step: change of constants, of initial states, and the merit it predicts.
 
         room: smallest and largest change of each constant, where they are bounded.
@@ -120,26 +149,26 @@ class Linearisation:
             raise np.linalg.LinAlgError("the normal equations are not finite")
         if room is None:
             change = np.linalg.lstsq(scaled, gradient / scale, rcond=1e-13)[0] / scale
-            predicted = self.merit - gradient @ change
+            predicted = float(self.merit - gradient @ change)
         else:
             change = bounded_minimum(scaled, gradient / scale, *(r * scale for r in room)) / scale
-            predicted = self.merit - (2 * gradient - normal @ change) @ change
+            predicted = float(self.merit - (2 * gradient - normal @ change) @ change)
         initial = solved[:, :, -1] - solved[:, :, :-1] @ change
         if len(self.blocks) == 0:
-            return change, initial, float(max(predicted, 0.0))
+            return change, initial, max(predicted, 0.0)
         predicted -= float((self.gradient_initial * solved[:, :, -1]).sum())
-        return change, initial, float(max(predicted, 0.0))
+        return change, initial, max(predicted, 0.0)
 
 
 def linearise(
     problem: TrajectoryProblem,
     law: CandidateLaw,
-    states: np.ndarray,
+    states: States,
     mode: str,
     extra: Sequence[tuple[int, Term]] = (),
-    defects: np.ndarray | None = None,
+    defects: Defects | None = None,
     mutual: bool = False,
-    nodes: np.ndarray | None = None,
+    nodes: Integer[np.ndarray, " chosen"] | None = None,
 ) -> Linearisation:
     """Condense the problem around a law and states; `extra` terms enter with coefficient zero.
 
@@ -149,26 +178,26 @@ def linearise(
     partials = problem.partials(law, states, extra)
     if defects is None:
         defects = problem.defects(law, states)
-    jacobians = problem.jacobians(partials)
-    parts = _parts(problem, jacobians)
+    plain = problem.jacobians(partials)
+    parts = _parts(problem, plain)
     spans = problem.steps.T / parts[:, None]
-    jacobians.scale(spans)
+    jacobians = plain.scaled(spans)
     forcing = Forcing(partials.by_constant, partials.equation_of, spans, len(problem.variables))
     gap = defects.reshape(len(parts), -1)
     apart = 0 if mutual else len(extra)
-    normal: tuple[Any, ...]  # the first six fields of the result
     if mode == FULL:
         normal = _condense_full(problem, jacobians, parts, forcing, gap, states, apart)
     elif mode == KNOWN:
         normal = _condense_known(problem, jacobians, parts, forcing, gap, states, apart)
     else:
-        own = problem.jacobians(partials, with_edges=False)
-        own.scale(spans)
+        own = problem.jacobians(partials, with_edges=False).scaled(spans)
         normal = _condense_own(problem, jacobians, own, parts, forcing, gap, states, apart, nodes)
     return Linearisation(*(*normal, jacobians, forcing, gap, parts))
 
 
-def _parts(problem: TrajectoryProblem, jacobians: IntervalJacobians) -> np.ndarray:
+def _parts(
+    problem: TrajectoryProblem, jacobians: IntervalJacobians
+) -> Integer[np.ndarray, " interval"]:
     """Parts of each interval short enough for a Taylor polynomial of the exponential, also if stiff."""
     rows = jacobians.row_sums().reshape(problem.grid_length - 1, problem.num_runs, -1)
     stiffness = (rows.max(axis=2) * problem.steps.T).max(axis=1)
@@ -179,10 +208,10 @@ def _parts(problem: TrajectoryProblem, jacobians: IntervalJacobians) -> np.ndarr
 def propagate(
     problem: TrajectoryProblem,
     line: Linearisation,
-    change: np.ndarray | None,
-    initial: np.ndarray,
-) -> np.ndarray:
-    """Change of all states from changes of constants (None: none) and initial states, (variable, node, time).
+    change: Float[np.ndarray, " constant"] | None,
+    initial: Initial,
+) -> States:
+    """Change of all states from changes of constants (None: none) and initial states.
 
     The defects are closed.
     """
@@ -208,8 +237,8 @@ def propagate(
 
 
 def close(
-    problem: TrajectoryProblem, line: Linearisation, states: np.ndarray, defects: np.ndarray
-) -> np.ndarray:
+    problem: TrajectoryProblem, line: Linearisation, states: States, defects: Defects
+) -> States:
     """States with given defects closed along a linearisation."""
     moved = replace(line, defects=defects.reshape(line.defects.shape))
     start = np.zeros((problem.num_runs, problem.dimension))
@@ -263,7 +292,15 @@ def _add_products(normal: np.ndarray, weighted: np.ndarray, num_extra: int) -> N
     normal[..., diagonal, diagonal] += (weighted[..., extra] ** 2).sum(axis=-2)
 
 
-def _condense_full(problem, jacobians, parts, forcing, gap, states, num_extra):
+def _condense_full(
+    problem: TrajectoryProblem,
+    jacobians: IntervalJacobians,
+    parts: np.ndarray,
+    forcing: Forcing,
+    gap: np.ndarray,
+    states: States,
+    num_extra: int,
+) -> Normal:
     runs, size, count = problem.num_runs, problem.dimension, forcing.num_constants
     width = size + count + 1
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
@@ -279,7 +316,7 @@ def _condense_full(problem, jacobians, parts, forcing, gap, states, num_extra):
         if k < problem.grid_length - 1:
             _advance(jacobians, parts, k, sensitivity, forcing, gap)
     initial, rows = slice(0, size), slice(size, width - 1)
-    return (
+    return Normal(
         normal[:, initial, initial],
         normal[:, initial, rows],
         normal[:, rows, rows].sum(axis=0),
@@ -290,19 +327,28 @@ def _condense_full(problem, jacobians, parts, forcing, gap, states, num_extra):
 
 
 def _condense_own(
-    problem, jacobians, own_jacobians, parts, forcing, gap, states, num_extra, nodes=None
-):
+    problem: TrajectoryProblem,
+    jacobians: IntervalJacobians,
+    own_jacobians: IntervalJacobians,
+    parts: np.ndarray,
+    forcing: Forcing,
+    gap: np.ndarray,
+    states: States,
+    num_extra: int,
+    nodes: np.ndarray | None = None,
+) -> Normal:
     runs, n, variables = problem.num_runs, problem.num_nodes, len(problem.variables)
-    count, kept = n, slice(None)
+    count: int = n
+    kept: slice | np.ndarray = slice(None)
     if nodes is not None:
         # (run, variable, node) as the rows of the sensitivities have them.
         count = len(nodes)
         kept = np.arange(runs * variables * n).reshape(runs * variables, n)[:, nodes].ravel()
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
-    own = np.zeros((runs, variables, n, variables))
+    unit = np.zeros((runs, variables, n, variables))
     for v in range(variables):
-        own[:, v, :, v] = 1.0
-    own = own.reshape(runs * problem.dimension, variables)
+        unit[:, v, :, v] = 1.0
+    own = unit.reshape(runs * problem.dimension, variables)
     shared = np.zeros((runs * problem.dimension, forcing.num_constants + 1))
     own_all, shared_all = [], []
     for k in range(problem.grid_length):
@@ -316,16 +362,16 @@ def _condense_own(
             _advance(own_jacobians, parts, k, own)
             _advance(jacobians, parts, k, shared, forcing, gap)
     by_node = (len(own_all), runs, variables, count, -1)
-    initial = np.stack(own_all).reshape(by_node).transpose(1, 3, 4, 0, 2)
-    initial = initial.reshape(runs * count, variables, -1)
+    by_own = np.stack(own_all).reshape(by_node).transpose(1, 3, 4, 0, 2)
+    initial = by_own.reshape(runs * count, variables, -1)
     everything = np.stack(shared_all)
-    others = everything.reshape(by_node).transpose(1, 3, 0, 2, 4)
-    others = others.reshape(runs * count, initial.shape[2], -1)
+    by_others = everything.reshape(by_node).transpose(1, 3, 0, 2, 4)
+    others = by_others.reshape(runs * count, initial.shape[2], -1)
     mixed = initial @ others
     flat = everything.reshape(-1, everything.shape[-1])
     normal = np.zeros((flat.shape[1], flat.shape[1]))
     _add_products(normal, flat, num_extra)
-    return (
+    return Normal(
         initial @ initial.transpose(0, 2, 1),
         mixed[:, :, :-1],
         normal[:-1, :-1],
@@ -335,7 +381,15 @@ def _condense_own(
     )
 
 
-def _condense_known(problem, jacobians, parts, forcing, gap, states, num_extra):
+def _condense_known(
+    problem: TrajectoryProblem,
+    jacobians: IntervalJacobians,
+    parts: np.ndarray,
+    forcing: Forcing,
+    gap: np.ndarray,
+    states: States,
+    num_extra: int,
+) -> Normal:
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     count = forcing.num_constants
     shared = np.zeros((problem.num_runs * problem.dimension, count + 1))
@@ -348,7 +402,7 @@ def _condense_known(problem, jacobians, parts, forcing, gap, states, num_extra):
         if k < problem.grid_length - 1:
             _advance(jacobians, parts, k, shared, forcing, gap)
     nothing = np.zeros((0, 0, count)), np.zeros((0, 0))
-    return (
+    return Normal(
         np.zeros((0, 0, 0)),
         nothing[0],
         normal[:-1, :-1],

@@ -14,9 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float, Integer
 
 from jaxllc.fit.condensing import Linearisation, propagate
-from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.fit.trajectory_problem import States, TrajectoryProblem
 
 # Parts below which trajectories are cut into blocks of time, and fewest samples in such a block: a bootstrap
 # over a handful of parts has nothing to draw from.
@@ -28,14 +29,16 @@ _FEWEST_SAMPLES = 5
 class DataParts:
     """The exchangeable parts of the data: the samples of a node in a run, cut in blocks where these are few.
 
-    block: (run, grid time) block of a sample; num_blocks: of each trajectory.
+    block: which one a sample is in; num_blocks: of each trajectory.
     """
 
-    block: np.ndarray
+    block: Integer[np.ndarray, "run grid"]
     num_blocks: int
 
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sums over each part: (..., variable, node, run, grid time) to (..., part)."""
+    def sums(
+        self, values: Float[np.ndarray, "*several variable node run grid"]
+    ) -> Float[np.ndarray, "*several part"]:
+        """Sums over each part."""
         values = values.sum(axis=-4)
         runs, times = self.block.shape
         member = np.zeros((runs, times, self.num_blocks))
@@ -56,9 +59,9 @@ def data_parts(problem: TrajectoryProblem) -> DataParts:
 
 
 def contributions(
-    problem: TrajectoryProblem, line: Linearisation, states: np.ndarray, parts: DataParts
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (part, constant) and information (part, constant, constant) around a fit's states."""
+    problem: TrajectoryProblem, line: Linearisation, states: States, parts: DataParts
+) -> tuple[Float[np.ndarray, "part constant"], Float[np.ndarray, "part constant constant"]]:
+    """Scores and information around a fit's states."""
     solved = line.reduced()[0]
     still = replace(line, defects=np.zeros_like(line.defects))
     count = len(line.gradient)

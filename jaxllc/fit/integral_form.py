@@ -163,7 +163,7 @@ class IntegralForm:
 
     def column_and_derivatives(
         self, term: Term, variable: int = 0
-    ) -> Float[np.ndarray, "row 1+inner"]:
+    ) -> Float[np.ndarray, "row column"]:
         """Column of one term and of its derivatives by its inner constants."""
         evaluator = self.stage.evaluator(term.inner)
         column = self.column(term, variable, evaluator)[None]

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sparse
+from jaxtyping import Float, Integer
 
 
 class IntervalJacobians:
     """One square sparse matrix for each interval.
 
-    entries: (interval, entry); column: (entry,); pointer: (row + 1,) where the entries of each row begin.
+    pointer: where the entries of each row begin, and of the last one end.
     """
 
-    def __init__(self, entries: np.ndarray, column: np.ndarray, pointer: np.ndarray) -> None:
+    def __init__(
+        self,
+        entries: Float[np.ndarray, "interval entry"],
+        column: Integer[np.ndarray, " entry"],
+        pointer: Integer[np.ndarray, " ends"],
+    ) -> None:
         size = len(pointer) - 1
         self.entries = entries
-        self._pointer = pointer
+        self._column, self._pointer = column, pointer
         # Making a sparse matrix costs more than multiplying by it: one serves all intervals.
         self._matrix = sparse.csr_array(
             (np.zeros(entries.shape[1]), column, pointer), shape=(size, size)
         )
 
-    def times(self, interval: int, values: np.ndarray) -> np.ndarray:
+    def times(
+        self, interval: int, values: Float[np.ndarray, "row ..."]
+    ) -> Float[np.ndarray, "row ..."]:
         """Product of an interval's matrix with a vector or a matrix."""
         self._matrix.data = self.entries[interval]
         return self._matrix @ values
 
-    def row_sums(self) -> np.ndarray:
-        """Sum of the absolute values in each row, (interval, row)."""
+    def row_sums(self) -> Float[np.ndarray, "interval row"]:
+        """Sum of the absolute values in each row."""
         count = self.entries.shape[1]
         owner = sparse.csr_array(
             (np.ones(count), np.arange(count, dtype=self._pointer.dtype), self._pointer),
@@ -35,7 +43,7 @@ class IntervalJacobians:
         )
         return (owner @ np.abs(self.entries).T).T
 
-    def scale(self, factors: np.ndarray) -> None:
-        """Multiply the diagonal blocks, all of one pattern, by factors (interval, block)."""
-        blocks = self.entries.reshape(*factors.shape, -1)
-        blocks *= factors[:, :, None]
+    def scaled(self, factors: Float[np.ndarray, "interval block"]) -> IntervalJacobians:
+        """The diagonal blocks, all of one pattern, times factors."""
+        blocks = self.entries.reshape(*factors.shape, -1) * factors[:, :, None]
+        return IntervalJacobians(blocks.reshape(self.entries.shape), self._column, self._pointer)

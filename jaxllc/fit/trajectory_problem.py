@@ -25,6 +25,7 @@ from jaxllc.smoothing.grid_data import GridData
 Grid = Float[np.ndarray, "variable node run grid"]
 States = Float[np.ndarray, "variable node time"]
 Values = Float[np.ndarray, "_variable _node _time"]
+Defects = Float[np.ndarray, "interval run state"]  # a state of a run: (variable, node) in one
 
 # Numbers in an array of a part of the flow.
 _PART_SIZE = 80_000
@@ -263,9 +264,7 @@ class TrajectoryProblem:
             self._stepped(law, first, self.steps[None, None, :, 0] / self.substeps, self.substeps)
         return (clock() - begun) * (self.grid_length - 1)
 
-    def defects(
-        self, law: CandidateLaw, states: States
-    ) -> Float[np.ndarray, "interval run variable*node"]:
+    def defects(self, law: CandidateLaw, states: States) -> Defects:
         """Flow over each grid interval minus the next state."""
         end = self.flow(law, states, self.substeps)
         shape = (*states.shape[:2], self.num_runs, -1)
@@ -288,12 +287,12 @@ class TrajectoryProblem:
             rest = (self.samples - states.reshape(self.samples.shape)) * self.mask
             return (rest**2).sum(axis=(1, 2, 3))
 
-    def weighted_residual(self, states: States) -> Float[np.ndarray, "grid run variable*node"]:
+    def weighted_residual(self, states: States) -> Float[np.ndarray, "grid run state"]:
         """(y - X) / sigma where sampled, else zero."""
         rest = (self.samples - states.reshape(self.samples.shape)) * self.weight
         return rest.transpose(3, 2, 0, 1).reshape(self.grid_length, self.num_runs, -1)
 
-    def sample_weight(self) -> Float[np.ndarray, "grid run variable*node"]:
+    def sample_weight(self) -> Float[np.ndarray, "grid run state"]:
         """1 / sigma where sampled, else zero."""
         return self.weight.transpose(3, 2, 0, 1).reshape(self.grid_length, self.num_runs, -1)
 

@@ -94,9 +94,9 @@ class Judge:
         fit = fit_trajectories(self.problem, law, states, iterations)
         if limit is not None:
             limit.fitted(clock() - begun)
-        judged = Judged(fit, self.criterion_of(fit.law, self.merit(fit)))
-        if not self._is_law(fit.law):
-            judged.criterion = np.inf
+        is_law = self._is_law(fit.law)
+        criterion = self.criterion_of(fit.law, self.merit(fit)) if is_law else np.inf
+        judged = Judged(fit, criterion)
         key = fit.law.key()
         if key not in self.seen or judged.criterion < self.seen[key].criterion:
             self.seen[key] = judged
