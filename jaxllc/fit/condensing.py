@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -60,6 +60,7 @@ class Forcing:
             values = np.ascontiguousarray(mean.transpose(3, 2, 1, 0))
             self._blocks.append((int(equation_of[start]), slice(start, stop), values))
 
+    @no_type_check
     def add_to(self, rate: Float[np.ndarray, "row column"], interval: int, first: int) -> None:
         """Add to a matrix of the states of all runs whose columns from `first` on are the constants."""
         rows = rate.reshape(*self.shape, -1)
@@ -245,6 +246,7 @@ def close(
     return states + propagate(problem, moved, None, start)
 
 
+@no_type_check  # as `IntervalJacobians.times`
 def _third_order(jacobians: IntervalJacobians, k: int, rate: np.ndarray) -> np.ndarray:
     """Change over a part of an interval, to third order, from its first-order term."""
     second = jacobians.times(k, rate)
@@ -256,6 +258,7 @@ def _third_order(jacobians: IntervalJacobians, k: int, rate: np.ndarray) -> np.n
     return third
 
 
+@no_type_check
 def _advance(
     jacobians: IntervalJacobians,
     parts: np.ndarray,
@@ -274,6 +277,7 @@ def _advance(
         sensitivity[:, -1] += gap[k]
 
 
+@no_type_check
 def _add_products(normal: np.ndarray, weighted: np.ndarray, num_extra: int) -> None:
     """Add the products of columns (..., row, column); the extra columns stand before the last one."""
     turned = np.swapaxes(weighted, -1, -2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import no_type_check
+
 import numpy as np
 import scipy.sparse as sparse
 from jaxtyping import Float, Integer
@@ -27,6 +29,7 @@ class IntervalJacobians:
             (np.zeros(entries.shape[1]), column, pointer), shape=(size, size)
         )
 
+    @no_type_check  # called so often that looking at its arrays each time would take longer
     def times(
         self, interval: int, values: Float[np.ndarray, "row ..."]
     ) -> Float[np.ndarray, "row ..."]:
