@@ -10,7 +10,12 @@ import pytest
 from jaxtyping import install_import_hook
 
 # In tests every call of these is checked against the axes that its types name; so before they are imported.
-install_import_hook(["jaxllc.fit", "jaxllc.smoothing.grid_data"], "beartype.beartype")
+_CHECKED = ("bounded_step", "candidate_law", "condensing", "contributions", "integral_form",
+            "interval_jacobians", "trajectory_fit", "trajectory_problem")  # fmt: skip
+install_import_hook(
+    ["jaxllc.smoothing.grid_data", *(f"jaxllc.fit.{name}" for name in _CHECKED)],
+    "beartype.beartype",
+)
 
 from jaxllc import generators  # noqa: E402
 from jaxllc.data.network import Network  # noqa: E402

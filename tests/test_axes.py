@@ -69,4 +69,4 @@ def test_runs_of_unlike_length_are_padded_without_samples(runs):
     end = len(data.grid_times[1])
     assert not problem.mask[:, :, 1, end:].any()
     assert not problem.steps[1, end - 1 :].any()
-    assert problem.counts.tolist() == [13.0, 15.0]
+    assert problem.counts.tolist() == [58.0, 60.0]
