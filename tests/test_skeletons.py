@@ -55,6 +55,7 @@ TEXTS = {
     "distance": "0.3*Abs(x - 1.2)*y",
     "logarithm": "0.3*log(1.2 + x)",
     "hill": "1.3*x**2.3/(1.5 + x**2.3)",
+    "power below": "0.4/(1.0 + 1.3*(1.1 + x)**-1.4)",
     "root": "sqrt(0.3 + 1.2*x*y)",
     "bell": "y*exp(-0.4*x**2)",
     "mixture": "0.4*tanh(1.5*x)*sin(1.3*y) + 0.1*exp(-0.2*y)",

@@ -144,7 +144,7 @@ def power(base: Sum, exponent: float) -> Sum:
         for _ in range(int(exponent) - 1):
             result = multiply(result, base)
         return result
-    if any(f[0] == "sum" and p < 0 for m in base for f, p in m) and len(base) > 1:
+    if len(base) > 1 and any(_is_denominator(f, p) for m in base for f, p in m):
         above, below = _fraction(base)
         result = power(above, exponent)
         for factor, times in below.items():
@@ -174,6 +174,11 @@ def power(base: Sum, exponent: float) -> Sum:
             argument = add(scale(thaw(other[0][0][1]), -1.0), _constant(-math.log(ratio)))
             return multiply(result, sigmoid(argument, -exponent))
     return multiply(result, {((("sum", freeze(rest)), exponent),): 1.0})
+
+
+def _is_denominator(factor: Factor, power: float) -> bool:
+    """Whether a factor is a whole negative power of a sum, which a fraction brings below its line."""
+    return factor[0] == "sum" and power < 0 and isinstance(power, int)
 
 
 def _split(terms: Sum) -> tuple[float, Monomial, Sum]:
@@ -306,8 +311,8 @@ def _fraction(terms: Sum) -> tuple[Sum, dict[Factor, int]]:
     below: dict[Factor, int] = {}
     for monomial in raw:
         for factor, p in monomial:
-            if factor[0] == "sum" and p < 0 and isinstance(p, int):
-                below[factor] = max(below.get(factor, 0), -p)
+            if _is_denominator(factor, p):
+                below[factor] = max(below.get(factor, 0), -int(p))
     above: Sum = {}
     for monomial, coefficient in raw.items():
         powers = dict(monomial)
