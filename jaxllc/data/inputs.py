@@ -182,8 +182,9 @@ def match(
 ) -> tuple[list[Trajectories], Network]:
     """The runs, and the network with its nodes in the order of the states.
 
-    Raises InputError naming nodes that only one of the two knows; with `allow_isolated` a node without
-    any edge is kept. States without names are matched by position.
+    Returns a list of runs, also of one, and the network. States without names are matched by position.
+    allow_isolated: keep a node without any edge. Raises InputError naming nodes that only one of the two
+    knows.
     """
     runs, network = runs_of(states), network_of(network)
     if not runs:

@@ -38,6 +38,13 @@ class Network:
     senders, receivers: int32 (E,), node indices; edge e carries the influence of senders[e] on
     receivers[e]. weights: float64 (E,). names: N node names, unique. notes: what was seen when the network
     was read, such as edges of weight 0 that were dropped; a law found with it repeats them.
+
+    >>> from jaxllc import Network
+    >>> network = Network.from_edges(["a", "b", "a"], ["b", "c", "c"], [1.0, 0.5, 2.0])
+    >>> network.describe()
+    '3 nodes, 3 edges, in-degree 0 to 2, weights 0.5 to 2'
+    >>> network.to_adjacency().toarray()[2]
+    array([2. , 0.5, 0. ])
     """
 
     senders: np.ndarray
@@ -237,7 +244,7 @@ class Network:
         return np.bincount(self.receivers, weights=self.weights, minlength=self.num_nodes)
 
     def subnetwork(self, names: Sequence[str]) -> "Network":
-        """The nodes `names`, in this order, and the edges among them."""
+        """The nodes `names`, in this order, and the edges among them; InputError for one it lacks."""
         names = names_tuple(names)
         position = {name: n for n, name in enumerate(self.names)}
         unknown = [name for name in names if name not in position]
@@ -253,7 +260,10 @@ class Network:
         return replace(kept_network, notes=self.notes)
 
     def relabelled(self, permutation: Sequence[int] | np.ndarray) -> "Network":
-        """The same network with node n of the result being node permutation[n] of this one."""
+        """The same network with node n of the result being node permutation[n] of this one.
+
+        Raises InputError for what is no permutation of the numbers of the nodes.
+        """
         permutation = real_numbers(permutation, "permutation")
         if not np.array_equal(np.sort(permutation.ravel()), np.arange(self.num_nodes)):
             raise InputError(

@@ -37,6 +37,12 @@ def read_states(
     unit that the notes of the runs name. Where there is no column run, times that start anew begin a new run.
     Raises InputError for a cell that is not a number, a time that stands twice in a run, rows in no order,
     fewer than `minimum_times` times in a run, states that never change, and a table of another kind.
+
+    >>> import jaxllc, pandas as pd
+    >>> table = pd.DataFrame({"time": range(5), "a": [5.0, 4, 3, 2, 1], "b": [1.0, 2, 3, 4, 5]})
+    >>> (run,) = jaxllc.read_states(table)
+    >>> run.states.shape, run.names
+    ((5, 2, 1), ('a', 'b'))
     """
     return read_runs(source, minimum_times, Trajectories)
 
@@ -53,6 +59,11 @@ def read_edges(
     of weight 0 are left out, which a note of the network says.
     Raises InputError for what `Network.from_edges` rejects, with the row, and for a table of another
     kind.
+
+    >>> import jaxllc, pandas as pd
+    >>> table = pd.DataFrame({"sender": ["a", "a"], "receiver": ["b", "c"], "weight": [0.5, 2.0]})
+    >>> jaxllc.read_edges(table).num_edges
+    2
     """
     return Network(*read_edge_arrays(source, signed, names, undirected))
 

@@ -40,6 +40,11 @@ class Trajectories:
     Labels of a DataFrame or DataArray are names: columns of the states (`names` then sets their order), the
     index of a feature.
     Raises InputError for shapes that do not fit, times out of order, infinite states, unusable names.
+
+    >>> from jaxllc import Trajectories
+    >>> run = Trajectories([0.0, 0.5, 1.0], [[1.0, 2.0], [0.8, 1.7], [0.6, 1.5]], names=["a", "b"])
+    >>> run.num_times, run.num_nodes, run.variables
+    (3, 2, ('x',))
     """
 
     times: np.ndarray
@@ -166,7 +171,10 @@ class Trajectories:
         return self.names or tuple(str(n) for n in range(self.num_nodes))
 
     def window(self, start: float | None = None, stop: float | None = None) -> "Trajectories":
-        """The samples with start <= time <= stop; None leaves that side open."""
+        """The samples with start <= time <= stop, in the unit of the times; None leaves that side open.
+
+        Raises InputError where no sample lies between them.
+        """
         low = -np.inf if start is None else _one_number(start, "start")
         high = np.inf if stop is None else _one_number(stop, "stop")
         inside = (self.times >= low) & (self.times <= high)
@@ -178,7 +186,10 @@ class Trajectories:
         return replace(self, times=self.times[inside], states=self.states[inside])
 
     def with_noise(self, snr_db: float, seed: int) -> "Trajectories":
-        """White noise added at SNR = 20 log10(std of signal / std of noise), variable by variable."""
+        """The run with white noise at SNR = 20 log10(std of signal / std of noise) dB in each variable.
+
+        seed: of the noise. Raises InputError for a seed that is not a whole number from 0.
+        """
         check_integer("seed", seed, 0)
         rng = np.random.default_rng(seed)
         scale = np.nanstd(self.states, axis=(0, 1)) * 10 ** (-_one_number(snr_db, "snr_db") / 20)
@@ -186,7 +197,7 @@ class Trajectories:
         return replace(self, states=self.states + noise)
 
     def select(self, names: Sequence[str]) -> "Trajectories":
-        """The nodes `names`, in this order, with their features."""
+        """The nodes `names`, in this order, with their features; InputError for one that is not there."""
         names = names_tuple(names)
         position = {name: n for n, name in enumerate(self.node_names)}
         unknown = [name for name in names if name not in position]
@@ -201,7 +212,10 @@ class Trajectories:
         )
 
     def with_features(self, node_features: Mapping[str, ArrayLike]) -> "Trajectories":
-        """The same run with `node_features` {name: (N,)} added to, or in place of, its own."""
+        """The same run with `node_features` {name: (N,)} added to, or in place of, its own.
+
+        Raises InputError for features of another length, or of nodes that are not those of the run.
+        """
         added = feature_arrays(node_features, self.names, self.num_nodes)
         return replace(self, node_features={**self.node_features, **added})
 

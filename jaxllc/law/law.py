@@ -61,14 +61,14 @@ class Law(LawRecord):
         return law_summary(self)
 
     def latex(self) -> str:
-        """The equations as LaTeX, one line for each variable."""
+        """The equations as LaTeX, one line for each variable, without an environment around them."""
         return law_latex(self)
 
     def _repr_latex_(self) -> str:
         return "$$\\begin{aligned}" + self.latex().replace(" = ", " &= ") + "\\end{aligned}$$"
 
     def vector_field(self) -> VectorField:
-        """The law as a vector field for `jaxllc.simulate`."""
+        """The law as a vector field for `jaxllc.simulate`: a pytree, whose leaves are its constants."""
         return vector_field_of(self)
 
     def constants_table(self) -> pandas.DataFrame:
@@ -95,7 +95,7 @@ class Law(LawRecord):
         node_features: Mapping[str, np.ndarray] | None = None,
         **options: Any,
     ) -> Simulation:
-        """As `simulate`, but the whole result: whether each run ended well, and if not when and why."""
+        """As `simulate`, but the whole result: whether it ended well, and if not when and why."""
         return run_law(self, initial_state, times, network, node_features, **options)
 
     def simulate(
@@ -108,8 +108,18 @@ class Law(LawRecord):
     ) -> Trajectories:
         """Trajectories of the law from initial_state (node,) or (node, variable) at times[0], at times (T,).
 
-        network: another network; by default the one the law was found on.  A run that diverges ends in nan;
-        `run` says when and why.
+        network: another network; by default the one the law was found on. node_features: {name: (node,)};
+        by default those of the data. options: of `jaxllc.simulate`. Times and states are in the units of the
+        data. A run that diverges ends in nan; `run` says when and why.
+        Raises InputError where there is no network, and for states or features that do not fit it.
+
+        >>> import jaxllc
+        >>> law = jaxllc.Law(jaxllc.known_laws.get("heat").equations)
+        >>> pair = jaxllc.Network.from_edges([0], [1])
+        >>> print(law)
+        dx_i/dt = sum_j A_ij (-x_i + x_j)
+        >>> law.simulate([1.0, 0.0], [0.0, 1.0], pair).states[-1, :, 0].round(4)
+        array([1.    , 0.6321])
         """
         return self.run(initial_state, times, network, node_features, **options).trajectories
 
@@ -125,7 +135,7 @@ class Law(LawRecord):
         return snapped(self)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the law as JSON; `jaxllc.load_law` reads it."""
+        """Write the law as JSON, whole or not at all; `jaxllc.load_law` reads it."""
         save_law(self, path)
 
     def report(self, path: str | os.PathLike) -> None:
@@ -134,5 +144,8 @@ class Law(LawRecord):
 
 
 def load_law(path: str | os.PathLike) -> Law:
-    """Read a law written by `Law.save`; nothing in the file can run."""
+    """Read a law written by `Law.save`; nothing in the file can run.
+
+    Raises InputError that names the file, the place and the value for a file that is no such law.
+    """
     return read_law(path, Law)
