@@ -10,7 +10,7 @@ from jaxllc.search.forms.grammar import Grammar, operators_in
 from jaxllc.search.forms.search_work import SearchWork
 from jaxllc.search.forms.skeletons import as_written
 from jaxllc.search.forms.term_samples import Samples
-from jaxllc.search.term.term_growth import exchanged, extended, grown
+from jaxllc.search.term.term_growth import Residuals, exchanged, extended, grown
 from jaxllc.search.term.term_judge import TermJudge, independent_samples
 
 X, Y = SYMBOLS = sympy.symbols("x_i x_j")
@@ -213,7 +213,7 @@ def test_missing_term_grows():
     judge = TermJudge(samples, Grammar(("exp",), division=False))
     start = judge.judge([(number("0.4 + 1.0*exp(-0.6*x)"), "mine")])
     assert judge.mean_square(start[0]) > 10
-    best = grown(judge, start, rounds=2)[0]
+    best = grown(Residuals(judge), start, rounds=2)[0]
     assert judge.mean_square(best) == pytest.approx(1.0, abs=0.25)
     assert best.num_constants == 4
     assert best.score < start[0].score
@@ -241,7 +241,7 @@ def test_without_work_nothing_grows():
     judge = TermJudge(samples_of(PLANTED["decay"][0]))
     with SearchWork(0.0).current():
         start = judge.judge([(number("1.0 - 0.3*x"), "mine")])
-        assert grown(judge, start) == start
+        assert grown(Residuals(judge), start) == start
 
 
 # --- what ends a search --------------------------------------------------------------------------

@@ -406,12 +406,7 @@ class _Discovery:
             best = judge.seen.get(best.law.key(), best)
             if improved.criterion >= best.criterion:
                 return best
-            # The steps were made for the first law; functions with a kink, for one, need finer ones.
-            problem = judge.problem
-            if np.any(problem.step_error(improved.law, problem.substeps) > 0.3 * problem.noise):
-                judge.problem = problem.with_substeps_for(improved.law)
-                improved = judge.fitted(improved.law, improved.fit.states)
-        return improved
+            return judge.with_fine_steps(improved)
 
     def _law(self, judge, best, notes) -> Law:
         found = Found(

@@ -20,6 +20,9 @@ from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.price import Prices
 from jaxllc.running.time_limit import clock, current_limit, time_is_over
 
+# Error of the steps, in units of the noise, from which on finer ones are taken.
+_ROUGH = 0.3
+
 
 @dataclass
 class Judged:
@@ -170,6 +173,14 @@ class Judge:
             criterion = self.criterion_of(best.law, self.merit(best.fit))
             self.seen[best.law.key()] = Judged(best.fit, criterion)
             raise
+
+    def with_fine_steps(self, best: Judged) -> Judged:
+        """A law in steps that are fine enough for it; functions with a kink, for one, need finer ones."""
+        error = self.problem.step_error(best.law, self.problem.substeps)
+        if not np.any(error > _ROUGH * self.problem.noise):
+            return best
+        self.problem = self.problem.with_substeps_for(best.law)
+        return self.fitted(best.law, best.fit.states)
 
     # -- choosing between proposals ---------------------------------------------------------------
 

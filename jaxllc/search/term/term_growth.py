@@ -53,13 +53,16 @@ _POINTS = 160
 
 
 def grown(
-    judge: TermJudge,
+    residuals: Residuals,
     best: list[JudgedTerm],
     rounds: int = ROUNDS,
     parents: int = PARENTS,
 ) -> list[JudgedTerm]:
-    """The candidates and what grew out of them; best first."""
-    columns = None
+    """The candidates and what grew out of them; best first.
+
+    residuals: of the judge of the candidates; what was tried once is not tried again.
+    """
+    judge, richer = residuals.judge, False
     tried: set[sympy.Expr] = set()
     polished = False
     for _ in range(rounds):
@@ -71,15 +74,14 @@ def grown(
         # What explains all may still imitate something plainer.
         polished = explained
         plain = explained and best[0].num_constants < IMITATES
-        if columns is None and not plain:
-            columns = judge.features = judge.features or Residuals(judge)
+        richer |= not plain
         extensions: list[tuple[Skeleton, str]] = []
         for place, parent in enumerate(_parents(best, 4 if explained else parents)):
             options = list(exchanged(parent.skeleton, judge.grammar))
-            if columns is not None and place < FOUND_ANEW:
-                options += columns.factors(parent)
-            if columns is not None and not explained:
-                options += columns.terms(parent)
+            if richer and place < FOUND_ANEW:
+                options += residuals.factors(parent)
+            if richer and not explained:
+                options += residuals.terms(parent)
                 options += extended(parent.skeleton, judge.samples.names)
             room = EXTENSIONS
             for skeleton in options:
@@ -114,10 +116,16 @@ class Residuals:
     def __init__(self, judge: TermJudge) -> None:
         self.judge = judge
         self.samples = judge.samples.thinned(_POINTS, 1)
-        self.functions = single_functions(self.samples, judge.grammar)
-        every_other = _every_other(self.functions.columns())
-        self.search = ProductSearch(every_other, 24, judge.independent)
         self._done: set[tuple[sympy.Expr, frozenset[sympy.Expr], bool]] = set()
+
+    @cached_property
+    def functions(self) -> Dictionary:
+        return single_functions(self.samples, self.judge.grammar)
+
+    @cached_property
+    def search(self) -> ProductSearch:
+        every_other = _every_other(self.functions.columns())
+        return ProductSearch(every_other, 24, self.judge.independent)
 
     @cached_property
     def dictionary(self) -> Dictionary:

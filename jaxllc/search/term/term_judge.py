@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import sympy
@@ -87,8 +86,6 @@ class TermJudge:
         self.calibrate = independent is None
         self.set_independent(independent or _SMOOTH)
         self.closest: list[JudgedTerm] = []
-        # Features of the samples that growth looks at, made once for all of its rounds.
-        self.features: Any = None
         # Where the order of the samples means something, thinning must not follow it.
         shuffled = np.random.default_rng(0).permutation(count)
         weights = 1.0 / samples.error

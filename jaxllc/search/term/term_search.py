@@ -21,7 +21,7 @@ from jaxllc.search.forms.refit import prepare
 from jaxllc.search.forms.search_work import SearchWork
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.term.input_reduction import reduced
-from jaxllc.search.term.term_growth import ROUNDS, grown
+from jaxllc.search.term.term_growth import ROUNDS, Residuals, grown
 from jaxllc.search.term.term_judge import JudgedTerm, TermJudge
 from jaxllc.settings.names import DEFAULT_ENGINES, check_engine
 
@@ -197,7 +197,7 @@ def _found(
     """What the engines find, one after the other until one explains the samples, with what grows out of
     the best, unless that has grown before and explains them.
     """
-    best, plain = list(best), np.inf
+    best, plain, residuals = list(best), np.inf, Residuals(judge)
     proposers = [term_engine(name) for name in engines]
     for place, proposer in enumerate(proposers):
         enough = _EXPLAINS if plain == np.inf else _ENOUGH
@@ -223,7 +223,7 @@ def _found(
             with stage_clock(spent, "growth"):
                 # One round tells whether it is worth it, where another engine may know better.
                 more = place + 1 < len(proposers) and not _explained(judge, best)
-                best = grown(judge, best, rounds=1 if more else ROUNDS)
+                best = grown(residuals, best, rounds=1 if more else ROUNDS)
     return best
 
 
