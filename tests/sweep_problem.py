@@ -1,9 +1,14 @@
 """The small network and conditions that tests of train_sweep share, also in processes of their own."""
 
+import logging
+import re
 import signal
 import subprocess
 import time
+from collections import Counter
+from contextlib import contextmanager
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -32,6 +37,21 @@ def same(one, two):
     """Asserts that two tables of a sweep are equal but for the time that the models took."""
     one, two = one.drop(columns="seconds"), two.drop(columns="seconds")
     pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+@contextmanager
+def compiled():
+    """How often each program is compiled in the block, by its name, in a Counter."""
+    found, handler = Counter(), logging.Handler()
+    said = re.compile(r"Finished XLA compilation of jit\((\w+)\)")
+    handler.emit = lambda record: found.update(said.findall(record.getMessage()))
+    logging.getLogger("jax").addHandler(handler)
+    jax.config.update("jax_log_compiles", True)
+    try:
+        yield found
+    finally:
+        jax.config.update("jax_log_compiles", False)
+        logging.getLogger("jax").removeHandler(handler)
 
 
 def killed_at(records, rows, words, environment, seconds=300):

@@ -16,9 +16,9 @@ import pytest
 
 from jaxllc.errors import InputError
 from jaxllc.signaling import self_pruning_study
+from jaxllc.signaling.training.side_by_side import advance_program
 from jaxllc.sweeps import grid, read_records, read_snapshots, sweep, train_sweep
 from jaxllc.sweeps.devices.cluster import add_cluster_option
-from jaxllc.sweeps.devices.vmapped import advance_program
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
 
 ROOT = Path(__file__).resolve().parent.parent

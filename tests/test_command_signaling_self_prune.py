@@ -160,7 +160,7 @@ def test_bad_choices_are_refused_before_the_long_work(
     toy_tables, tmp_path, monkeypatch, capsys, words, said
 ):
     jax.local_devices()  # JAX has begun, whichever tests ran before
-    monkeypatch.setattr("jaxllc.sweeps.training.advance_program", unreachable)
+    monkeypatch.setattr("jaxllc.signaling.training.side_by_side.advance_program", unreachable)
     assert signaling("self-prune", *tables(toy_tables), "--out", tmp_path / "out", *words) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert re.search(said, error)
@@ -206,12 +206,14 @@ def test_an_interrupt_says_what_is_kept(toy_tables, tmp_path, monkeypatch, capsy
 
     words = ["self-prune", *tables(toy_tables), "--out", out, *WORDS, *fresh]
     with monkeypatch.context() as patched:
-        patched.setattr("jaxllc.sweeps.training._Trainer._train", interrupted)
+        patched.setattr("jaxllc.sweeps.chunk_trainer.ChunkTrainer._train", interrupted)
         assert signaling(*words) == 130
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.endswith("before the first model was finished; the same command begins anew")
     assert not (out / "records.jsonl").exists()
-    monkeypatch.setattr("jaxllc.sweeps.training._Trainer.report", interrupted_after_a_chunk)
+    monkeypatch.setattr(
+        "jaxllc.sweeps.chunk_trainer.ChunkTrainer.report", interrupted_after_a_chunk
+    )
     assert signaling(*words) == 130
     assert told[0] > 0
     assert len((out / "records.jsonl").read_text().splitlines()) == told[0]
@@ -237,7 +239,7 @@ def test_a_lost_snapshot_names_its_model_and_what_trains_it_again(
         "--fresh removes records.jsonl and starts anew"
     )
     with monkeypatch.context() as patched:
-        patched.setattr("jaxllc.sweeps.training.advance_program", unreachable)
+        patched.setattr("jaxllc.signaling.training.side_by_side.advance_program", unreachable)
         path.write_bytes(whole[: len(whole) // 2])
         assert signaling(*words) == 2
         said = capsys.readouterr().err.splitlines()[-1]

@@ -15,11 +15,10 @@ import jax.numpy as jnp
 import pytest
 
 from jaxllc.self_pruning import leverage
-from jaxllc.signaling.training import cross_validation
+from jaxllc.signaling.training.member_mesh import one_device_mesh
+from jaxllc.signaling.training.side_by_side import COARSE, WHOLE, advance_program, judge_program
 from jaxllc.signaling.training.signaling_training import advance, dtype, initial_state, prepare
 from jaxllc.signaling.training.training_state import Rates, Shape
-from jaxllc.sweeps.devices.devices import member_mesh
-from jaxllc.sweeps.devices.vmapped import COARSE, WHOLE, advance_program, judge_program
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,7 +145,7 @@ def test_a_discovery_a_published_road_and_simulations_call_no_lapack_for_a_batch
 
 def test_what_trains_and_judges_models_calls_no_lapack():
     """The programs of sweeps, cross-validation and studies, as they are lowered."""
-    mesh = member_mesh(jax.local_devices()[:1])
+    mesh = one_device_mesh()
     _, structure, data = prepare(PRIOR, CONDITIONS, SETTINGS)
     state, rates = initial_state(structure, data, SETTINGS, 0), Rates.of(SETTINGS, dtype())
     shape, count, tolerance = (
@@ -159,8 +158,10 @@ def test_what_trains_and_judges_models_calls_no_lapack():
     levels, learned = jnp.asarray(data.ligands), many[2].parameters
     programs = [
         advance.lower(shape, 10, structure, data, rates, state, count),
-        advance_program(shape, 10, True, mesh).lower(structure, *many, count),
-        cross_validation._advance.lower(shape, 10, structure, many[0], rates, many[2], count),
+        *(
+            advance_program(one, 10, True, mesh).lower(structure, *many, count)
+            for one in (shape, shape._replace(filled=True))
+        ),
         leverage._leverage.lower("mml", structure, state.parameters, levels, jnp.eye(2), tolerance),
         *(
             judge_program("mml", solver, True, mesh).lower(structure, learned, levels, tolerance)

@@ -25,7 +25,8 @@ from jaxllc.self_pruning.study import SNAPSHOTS, self_pruning_study
 from jaxllc.signaling import train
 from jaxllc.signaling.network.structure import settle
 from jaxllc.signaling.training.signaling_training import correlation
-from jaxllc.sweeps import read_records, training
+from jaxllc.sweeps import read_records
+from jaxllc.sweeps.chunk_trainer import ChunkTrainer
 from jaxllc.sweeps.snapshots import snapshot_name, write_snapshots
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
 
@@ -195,7 +196,7 @@ def test_predictions_that_are_not_finite_are_a_row_that_says_so(altered):
 
 def counted(monkeypatch, fail_at=None):
     """How many models each call of the trainer trains; the call number `fail_at` is interrupted."""
-    counts, real = [], training._Trainer._train
+    counts, real = [], ChunkTrainer._train
 
     def train_counted(self, member, arrays):
         if len(counts) == fail_at:
@@ -204,7 +205,7 @@ def counted(monkeypatch, fail_at=None):
         counts.append(arrays.data.present.shape[0])
         return real(self, member, arrays)
 
-    monkeypatch.setattr(training._Trainer, "_train", train_counted)
+    monkeypatch.setattr(ChunkTrainer, "_train", train_counted)
     return counts
 
 

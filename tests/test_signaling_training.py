@@ -18,6 +18,7 @@ from jaxllc.signaling.training import signaling_training as training
 from jaxllc.signaling.training.signaling_training import correlation, prepare, train
 from jaxllc.signaling.training.training_state import Rates, Shape, learning_rate
 from jaxllc.signaling.training.training_step import training_step
+from tests.sweep_problem import compiled
 
 EDGES = [
     ("L1", "R1", 1), ("L2", "R2", 1), ("R1", "S1", 1), ("R2", "S2", 1), ("S1", "S2", -1),
@@ -313,9 +314,11 @@ def test_cross_validation_by_vmap_equals_one_model_at_a_time_and_resumes(
     settings = dataclasses.replace(SETTINGS, epochs=40)
     folds = (("c0",), ("c3",), ("c4", "c5"))
     records = tmp_path / "records.jsonl"
-    side_by_side = cross_validation.cross_validate(
-        prior, conditions, folds, settings, seeds=(0, 1), together=3, records=records
-    )
+    with compiled() as programs:
+        side_by_side = cross_validation.cross_validate(
+            prior, conditions, folds, settings, seeds=(0, 1), together=3, records=records
+        )
+    assert programs["train_member"] == 1  # for folds of unlike size and all seeds
     assert list(side_by_side.measured.index) == ["c0", "c3", "c4", "c5"]
     alone = cross_validation.cross_validate(
         prior, conditions, folds, settings, seeds=(0, 1), together=1
@@ -327,6 +330,11 @@ def test_cross_validation_by_vmap_equals_one_model_at_a_time_and_resumes(
     np.testing.assert_allclose(
         side_by_side.ensemble.to_numpy(),
         (side_by_side.predicted[0] + side_by_side.predicted[1]).to_numpy() / 2,
+    )
+    # The model of a fold is the one of a training without its conditions.
+    single = train(prior, conditions, settings, 100_003, held_out=["c0"])
+    np.testing.assert_allclose(
+        alone.predicted[1].loc["c0"], single.predict(conditions).tfs.loc["c0"], atol=1e-4
     )
     lines = records.read_text().splitlines(keepends=True)
     assert len(lines) == 6

@@ -21,12 +21,13 @@ from jaxllc.signaling.training.signaling_training import (
     prepare,
 )
 from jaxllc.signaling.training.training_state import Rates, Shape
-from jaxllc.sweeps import Grid, grid, read_records, read_snapshots, train_sweep, training, zipped
+from jaxllc.signaling.training.training_step import _unit_noise
+from jaxllc.sweeps import Grid, grid, read_records, read_snapshots, train_sweep, zipped
+from jaxllc.sweeps.chunk_trainer import ChunkTrainer
 from jaxllc.sweeps.devices.padding import of_one_shape
-from jaxllc.sweeps.devices.vmapped import advance_program
 from jaxllc.sweeps.members import Problem, members_of
 from jaxllc.sweeps.trained_member import divergence
-from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
+from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, compiled, same
 
 GRID = grid(l2=[1e-6, 1e-2], seed=range(2)) + grid(learning_rate=[3e-3], seed=[5])
 
@@ -57,9 +58,8 @@ class Sweep:
     def __init__(self, folder):
         self.records, self.folder = folder / "records.jsonl", folder / "snapshots"
         self.members, self.said = Kept(), []
-        before = advance_program.cache_info().currsize
-        self.result = self.run(self.members, self.said)
-        self.programs = advance_program.cache_info().currsize - before
+        with compiled() as self.programs:
+            self.result = self.run(self.members, self.said)
 
     def run(self, metrics, said, records=None, points=GRID):
         return train_sweep(
@@ -100,7 +100,7 @@ def test_vmapped_members_are_the_models_of_single_runs(swept):
 
 
 def test_chunks_of_one_program_are_compiled_once(swept):
-    assert swept.programs == 1
+    assert swept.programs["train_member"] == 1
     assert [said[0] for said in swept.said if "epoch" not in said[2]] == [2, 4, 5]
     assert all(said[1] == 5 for said in swept.said)
 
@@ -125,7 +125,7 @@ def test_what_is_done_is_not_trained_again(swept, tmp_path):
 
 
 def test_a_chunk_that_does_not_fit_into_the_memory_is_halved(swept, monkeypatch):
-    sizes, real = [], training._Trainer._train
+    sizes, real = [], ChunkTrainer._train
 
     def small(self, member, arrays):
         sizes.append(arrays.data.present.shape[0])
@@ -133,7 +133,7 @@ def test_a_chunk_that_does_not_fit_into_the_memory_is_halved(swept, monkeypatch)
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
         return real(self, member, arrays)
 
-    monkeypatch.setattr(training._Trainer, "_train", small)
+    monkeypatch.setattr(ChunkTrainer, "_train", small)
     table = train_sweep(PRIOR, CONDITIONS, SETTINGS, GRID, together=5).table
     assert sizes == [5, 2, 2, 2]
     wanted = swept.result.table[table.columns]
@@ -296,25 +296,41 @@ def test_networks_with_other_edges_are_trained_side_by_side(tmp_path):
         assert member.spectral_radius == pytest.approx(alone.spectral_radius, abs=1e-4)
 
 
-@pytest.mark.slow
-def test_folds_leave_their_conditions_out_and_are_judged_on_them():
-    folds = (("c1",), ("c3", "c4"))
+@pytest.fixture(scope="module")
+def folded():
+    """Members that leave out no, one or two conditions: their programs, the table, and what was trained."""
     members = Kept()
-    points = grid(fold=[None, 1], seed=[2])
-    table = train_sweep(PRIOR, CONDITIONS, SETTINGS, points, folds=folds, metrics=members).table
+    points = grid(fold=[None, 1], seed=[2]) + grid(fold=[0, 1, None], l2=[1e-6, 1e-2], seed=[0, 1])
+    folds = (("c1",), ("c3", "c4"))
+    with compiled() as programs:
+        table = train_sweep(PRIOR, CONDITIONS, SETTINGS, points, folds=folds, metrics=members).table
+    return programs, table, members
+
+
+def test_folds_of_unlike_size_share_a_program(folded):
+    programs, table, _ = folded
+    assert programs["train_member"] == 1
+    assert programs["judge_member"] <= 1
+    assert table["train_conditions"].tolist() == [6, 4, *[5] * 4, *[4] * 4, *[6] * 4]
     assert np.isnan(table["held_out_mse"][0])
-    assert table["train_conditions"].tolist() == [6, 4]
     assert table["held_out_converged"][1] == table["held_out_conditions"][1] == 2
-    out = CONDITIONS.select(list(folds[1]))
-    alone = train(PRIOR, CONDITIONS, SETTINGS, 2, held_out=out)
-    assert_same_parameters(members[("fold", 1), ("seed", 2)].parameters, alone.parameters)
-    predicted = alone.predict(out).tfs.to_numpy()
-    mse = np.mean((predicted - out.tf_activities) ** 2)
+
+
+@pytest.mark.slow
+def test_folds_leave_their_conditions_out_and_are_judged_on_them(folded):
+    _, table, members = folded
+    out, rest = [3, 4], [0, 1, 2, 5]
+    alone = train(PRIOR, CONDITIONS, SETTINGS, 2, held_out=CONDITIONS.select(out))
+    member = members[("fold", 1), ("seed", 2)]
+    assert_same_parameters(member.parameters, alone.parameters)
+    history = alone.history.drop(columns="residual")
+    np.testing.assert_allclose(member.history[history.columns], history, rtol=1e-3, atol=1e-6)
+    predicted, measured = alone.predict(CONDITIONS).tfs.to_numpy(), CONDITIONS.tf_activities
+    mse = np.mean((predicted[out] - measured[out]) ** 2)
     assert table["held_out_mse"][1] == pytest.approx(mse, rel=1e-2)
-    assert table["held_out_correlation"][1] == pytest.approx(
-        correlation(predicted, out.tf_activities), abs=1e-3
-    )
-    assert table["train_correlation"][1] == pytest.approx(alone.train_correlation, abs=1e-4)
+    for name, rows, within in (("held_out", out, 1e-3), ("train", rest, 1e-4)):
+        wanted = correlation(predicted[rows], measured[rows])
+        assert table[f"{name}_correlation"][1] == pytest.approx(wanted, abs=within)
 
 
 @pytest.mark.slow
@@ -338,16 +354,27 @@ def test_chunks_are_groups_of_one_program_that_fit_into_the_memory():
 def test_what_shapes_a_program_makes_groups():
     changes = {
         "activation": "sigmoid", "epochs": 7, "batch_size": 3, "iterations": 9,
-        "uniform_penalty": 0.0, "gradient_noise": 0.1, "fold": 0,
+        "uniform_penalty": 0.0, "gradient_noise": 0.1, "fold": 2,
     }  # fmt: skip
     points = grid(l2=[1e-6, 1e-5], seed=range(2), fold=[None, 1]) + Grid(
         tuple({name: value} for name, value in changes.items())
     )
-    problem = Problem.of(PRIOR, CONDITIONS, SETTINGS, [["c0"], ["c1"]], None)
-    groups = [problem.group(one) for one in members_of(points, SETTINGS, None).values()]
-    assert groups[0] == groups[2] == groups[4] == groups[6]
-    assert groups[1] == groups[3] == groups[5] == groups[7] == groups[-1]
-    assert len(set(groups)) == 2 + len(changes) - 1
+    members = list(members_of(points, SETTINGS, None).values())
+    # The last leaves three of six conditions, too few for the program of the others.
+    problem = Problem.of(PRIOR, CONDITIONS, SETTINGS, [["c0"], ["c1"], ["c0", "c1", "c2"]], None)
+    problem = problem.with_members(members)
+    groups = [problem.group(one) for one in members]
+    assert len(set(groups[:8])) == 1
+    assert len(set(groups)) == 1 + len(changes)
+    assert problem.rows(members[1]) == (6, True)
+    cut = dataclasses.replace(members[1], settings=dataclasses.replace(SETTINGS, batch_size=5))
+    assert problem.rows(cut) == (5, False)
+
+
+def test_the_noise_of_conditions_does_not_depend_on_rows_that_only_fill_up():
+    key = jax.random.key(3)
+    filled = _unit_noise(key, (7, 9), jnp.float32, jnp.asarray(6.0))
+    np.testing.assert_array_equal(filled[:, :6], _unit_noise(key, (7, 6), jnp.float32))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import pytest
 
 from jaxllc.running import waiting
 from jaxllc.running.waiting import Pace, StalledError, aside, computed, finished
-from jaxllc.sweeps import Outcome, grid, sweep, train_sweep, training
+from jaxllc.sweeps import Outcome, grid, sweep, train_sweep
+from jaxllc.sweeps.chunk_trainer import ChunkTrainer
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, same
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,13 +133,13 @@ def test_a_chunk_that_stands_still_is_trained_by_another_process(quick, monkeypa
     """To the same models, digit for digit; so are those after it."""
     points = grid(l2=[1e-6, 1e-3], seed=range(2))
     wanted = train_sweep(PRIOR, CONDITIONS, SETTINGS, points).table
-    real, calls, said = training._Trainer._train, [], []
+    real, calls, said = ChunkTrainer._train, [], []
 
     def stands_still(self, member, arrays):
         calls.append(member)
         return finished(Never()) if len(calls) == 2 else real(self, member, arrays)
 
-    monkeypatch.setattr(training._Trainer, "_train", stands_still)
+    monkeypatch.setattr(ChunkTrainer, "_train", stands_still)
     result = train_sweep(
         PRIOR, CONDITIONS, SETTINGS, points, records=tmp_path / "records.jsonl",
         progress=lambda done, total, what: said.append(what),

@@ -19,7 +19,7 @@ from jaxllc.signaling.model import synthetic
 from jaxllc.signaling.network.structure import Parameters
 from jaxllc.signaling.training import cross_validation
 from jaxllc.signaling.training import signaling_training as training
-from jaxllc.sweeps import training as sweep_training
+from jaxllc.sweeps.chunk_trainer import ChunkTrainer
 from tests.planted_study import random_study
 from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS
 
@@ -308,8 +308,8 @@ def nothing_is_trained(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "initial_state", reached)
     monkeypatch.setattr(cross_validation, "_train", reached)
-    monkeypatch.setattr(sweep_training._Trainer, "_chunk", reached)
-    monkeypatch.setattr(sweep_training._Trainer, "_per_device", lambda *_: 1)
+    monkeypatch.setattr(ChunkTrainer, "_chunk", reached)
+    monkeypatch.setattr(ChunkTrainer, "_per_device", lambda *_: 1)
     monkeypatch.setattr(model, "settle", reached)
     monkeypatch.setattr(synthetic, "_steady_activities", reached)
     monkeypatch.setattr("jaxllc.signaling.model.continuous_time._run", reached)

@@ -20,8 +20,8 @@ from jaxllc.signaling.model.neighbour_sums import take
 from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
 from jaxllc.signaling.model.steady_state import steady_state
 from jaxllc.signaling.network.structure import Parameters, Structure, drive_of, outputs_of
+from jaxllc.signaling.training.side_by_side import COARSE
 from jaxllc.signaling.training.signaling_training import dtype
-from jaxllc.sweeps.devices.vmapped import COARSE
 
 _DIRECTIONS = 12  # random ones, where there are more TFs
 

@@ -37,8 +37,8 @@ from jaxllc.signaling.arguments import seeds_of
 from jaxllc.signaling.model.signaling_model import TOLERANCE, reachable
 from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.network.structure import settle
+from jaxllc.signaling.training.side_by_side import COARSE
 from jaxllc.signaling.training.signaling_training import correlation, dtype, mean_squared_error
-from jaxllc.sweeps.devices.vmapped import COARSE
 from jaxllc.sweeps.grids import Grid, Point
 from jaxllc.sweeps.records import DONE
 from jaxllc.sweeps.runner import Progress

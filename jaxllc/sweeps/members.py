@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import count
 from typing import Any
 
@@ -26,10 +26,10 @@ from jaxllc.signaling.network.prior_network import PriorNetwork
 from jaxllc.signaling.network.structure import Data, Structure
 from jaxllc.signaling.settings import SignalingSettings
 from jaxllc.signaling.training.checkpoint import fingerprint
+from jaxllc.signaling.training.side_by_side import Members, filled_up
 from jaxllc.signaling.training.signaling_training import dtype, initial_state, prepare
 from jaxllc.signaling.training.training_state import Rates, Shape
-from jaxllc.sweeps.devices.padding import of_one_shape, padded_state
-from jaxllc.sweeps.devices.vmapped import Members
+from jaxllc.sweeps.devices.padding import Rows, of_one_shape, padded_state, rows_of
 from jaxllc.sweeps.grids import Grid, Point, key_of
 
 _OWN = ("seed", "fold", "network")  # fields of a point beside those of the settings
@@ -51,7 +51,8 @@ class Problem:
     """What all members share: conditions as arrays (B, ...), folds, and each network as arrays.
 
     structures: as a single run has them. padded: the same in one shape for all, by the name of the network,
-    None for the prior network itself.
+    None for the prior network itself. filled: the rows of the data of a member, by how many conditions it
+    is trained on; as many as that where it says nothing.
     """
 
     conditions: Conditions
@@ -60,6 +61,7 @@ class Problem:
     priors: dict[str | None, PriorNetwork]
     structures: dict[str | None, Structure]
     padded: dict[str | None, Structure]
+    filled: Mapping[int, Rows] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -123,13 +125,22 @@ class Problem:
         left_out = [self.conditions.position[name] for name in self.held_out(member)]
         return np.setdiff1d(np.arange(self.conditions.num_conditions), left_out)
 
+    def rows(self, member: Member) -> Rows:
+        """The rows of the data of a member: more than it has conditions, where a larger program serves it.
+
+        Batches that do not hold all rows are of the member's own conditions alone.
+        """
+        own = len(self.kept(member))
+        rows, batch = self.filled.get(own, Rows(own)), member.settings.batch_size
+        return Rows(own) if 0 < batch < rows.number else rows
+
     def shape(self, member: Member) -> Shape:
         """What shapes the program of a member's step."""
-        return Shape.of(member.settings, len(self.kept(member)))
+        return Shape.of(member.settings, *self.rows(member))
 
     def group(self, member: Member) -> Hashable:
-        """Members of one group share a program: shape, epochs, and the number of conditions."""
-        return self.shape(member), member.settings.epochs, len(self.kept(member))
+        """Members of one group share a program: shape, epochs, and the rows of the data."""
+        return self.shape(member), member.settings.epochs, self.rows(member).number
 
     def structure(self, member: Member) -> Structure:
         """The structure in the common shape, with the member's own input scale."""
@@ -137,8 +148,7 @@ class Problem:
 
     def arrays(self, member: Member) -> Members:
         """A member's arrays at its begin: those of a single run with its settings and seed."""
-        kept = self.kept(member)
-        data = Data(*(x[kept] for x in self.data))
+        data = filled_up(self.data, self.kept(member), self.rows(member).number)
         plain = self._scaled(self.structures[member.network], member)
         state = initial_state(plain, data, member.settings, member.seed)
         structure = self.structure(member)
@@ -150,8 +160,12 @@ class Problem:
         scale = np.full_like(structure.input_scale, member.settings.input_scale)
         return structure._replace(input_scale=scale)
 
-    def check(self, members: Sequence[Member]) -> None:
-        """Raises InputError for a fold that is not there, or that leaves no measured activity."""
+    def with_members(self, members: Sequence[Member]) -> Problem:
+        """The problem with the rows that its members fill their data up to, so that they share programs.
+
+        Raises InputError for a fold that is not there, or that leaves no measured activity.
+        """
+        counts = set()
         for fold in dict.fromkeys(member.fold for member in members):
             member = next(one for one in members if one.fold == fold)
             if fold is not None and fold not in self.folds:
@@ -159,10 +173,13 @@ class Problem:
                     f"fold is {fold} in the point {key_of(member.point)}, but folds has {len(self.folds)}, "
                     "of other numbers; give the folds of held-out conditions as folds, numbered from 0"
                 )
-            if not np.asarray(self.data.observed)[self.kept(member)].any():
+            kept = self.kept(member)
+            if not np.asarray(self.data.observed)[kept].any():
                 raise InputError(
                     f"without the conditions of fold {fold} no TF activity was measured; hold out others"
                 )
+            counts.add(len(kept))
+        return replace(self, filled=rows_of(counts))
 
 
 def members_of(

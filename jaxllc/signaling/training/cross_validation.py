@@ -7,19 +7,18 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxllc.errors import InputError, check_callable, check_integer, check_path, check_seed, quoted
 from jaxllc.files.file_values import count, flag, number, plain, text, texts
 from jaxllc.files.json_lines import append_lines, locked_rows, read_rows
 from jaxllc.files.json_text import parse_json
-from jaxllc.running.waiting import computed
 from jaxllc.signaling.arguments import seeds_of
 from jaxllc.signaling.data.condition_notes import once
 from jaxllc.signaling.data.conditions import Conditions, conditions_of
@@ -28,6 +27,13 @@ from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.structure import Data, Parameters, Structure
 from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
 from jaxllc.signaling.training.checkpoint import fingerprint
+from jaxllc.signaling.training.member_mesh import one_device_mesh
+from jaxllc.signaling.training.side_by_side import (
+    Members,
+    filled_up,
+    stacked_members,
+    train_side_by_side,
+)
 from jaxllc.signaling.training.signaling_training import (
     correlation,
     dtype,
@@ -35,13 +41,13 @@ from jaxllc.signaling.training.signaling_training import (
     model_of,
     prepare,
 )
-from jaxllc.signaling.training.training_state import Rates, Record, Shape, TrainingState
-from jaxllc.signaling.training.training_step import training_steps
+from jaxllc.signaling.training.training_state import Rates, Shape
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_STEPS = 250  # of one call of the compiled loop, so that an interrupt is heard
+# Steps after which steady states are found anew, beside the times that the settings say.
+_LOOK_ANEW = 250
 # Models in one vmapped program: on a CPU one after the other is faster than any number side by side.
 _TOGETHER_ON_CPU, _TOGETHER_ELSEWHERE = 1, 16
 
@@ -181,12 +187,13 @@ def cross_validate(
             together = _TOGETHER_ON_CPU if jax.default_backend() == "cpu" else _TOGETHER_ELSEWHERE
         together = max(1, together)
         groups = [left[first : first + together] for first in range(0, len(left), together)]
+        mesh = one_device_mesh()
 
         for group in groups:
             began = time.perf_counter()
             # The last group is filled up with models that are not kept: another size would compile again.
             filled = [group[n % len(group)] for n in range(min(together, len(jobs)))]
-            learned = _train(structure, data, conditions, folds, filled, settings).best.parameters
+            learned = _train(structure, data, conditions, folds, filled, settings, mesh)
             for number, job in enumerate(group):
                 parameters = Parameters(*(x[number] for x in learned))
                 row = _record(prior, conditions, folds, job, settings, parameters, mark)
@@ -208,55 +215,31 @@ def _train(
     folds: Folds,
     jobs: Sequence[_Job],
     settings: SignalingSettings,
-) -> TrainingState:
-    """The final states of all jobs, stacked."""
-    largest = conditions.num_conditions - min(len(fold) for fold in folds)
-    parts = [_without_fold(data, conditions, folds[job.fold], largest) for job in jobs]
-    states = [
-        initial_state(structure, part, settings, _job_seed(job))
-        for part, job in zip(parts, jobs, strict=True)
-    ]
-    stack = lambda *leaves: jnp.stack(leaves)  # noqa: E731
-    part, state = jax.tree.map(stack, *parts), jax.tree.map(stack, *states)
-    shape = Shape.of(settings, largest)
-    most = max(1, _MOST_STEPS // shape.steps_per_epoch)
-    rates = Rates.of(settings, dtype())
-    for epoch in range(0, settings.epochs, most):
-        count = jnp.asarray(min(most, settings.epochs - epoch))
-        state, _ = computed(_advance, shape, most, structure, part, rates, state, count)
-    return state
+    mesh: Mesh,
+) -> Parameters:
+    """The parameters that each job learned, stacked; folds of unlike size fill up the same rows."""
+    rows = conditions.num_conditions - min(len(fold) for fold in folds)
+    rates, each = Rates.of(settings, dtype()), []
+    for job in jobs:
+        part = filled_up(data, _kept(conditions, folds[job.fold]), rows)
+        state = initial_state(structure, part, settings, _job_seed(job))
+        each.append(Members(structure, part, rates, state))
+    shape = Shape.of(settings, rows)
+    often = max(1, _LOOK_ANEW // shape.steps_per_epoch)
+    cuts = range(often, settings.epochs, often)
+    members = stacked_members(each, mesh)
+    return train_side_by_side(shape, settings.epochs, members, mesh, cuts=cuts).best
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _advance(
-    shape: Shape,
-    most_epochs: int,
-    structure: Structure,
-    data: Data,
-    rates: Rates,
-    states: TrainingState,
-    epochs: jax.Array,
-) -> tuple[TrainingState, Record]:
-    return jax.vmap(
-        lambda part, state: training_steps(
-            shape, structure, part, rates, state, most_epochs, epochs
-        )
-    )(data, states)
+def _kept(conditions: Conditions, fold: Sequence[str]) -> np.ndarray:
+    """The conditions that are not of the fold, as indices."""
+    held_out = [conditions.position[name] for name in fold]
+    return np.setdiff1d(np.arange(conditions.num_conditions), held_out)
 
 
 def _job_seed(job: _Job) -> int:
     """Every fold begins elsewhere, as separate runs would."""
     return job.seed * 100_003 + job.fold
-
-
-def _without_fold(data: Data, conditions: Conditions, fold: Sequence[str], rows: int) -> Data:
-    """The data without the conditions of a fold, filled up to `rows` with rows that do not count."""
-    left_out = {conditions.position[name] for name in fold}
-    kept = [n for n in range(conditions.num_conditions) if n not in left_out]
-    index = np.array(kept + [kept[0]] * (rows - len(kept)))
-    part = Data(*(np.asarray(x)[index] for x in data))
-    present = np.arange(rows) < len(kept)
-    return part._replace(present=present.astype(part.present.dtype))
 
 
 def _record(
@@ -270,7 +253,7 @@ def _record(
 ) -> dict[str, Any]:
     prediction = model_of(prior, conditions, settings, parameters).predict(conditions)
     held_out = [conditions.position[name] for name in folds[job.fold]]
-    training = np.setdiff1d(np.arange(conditions.num_conditions), held_out)
+    training = _kept(conditions, folds[job.fold])
     activities = prediction.tfs.to_numpy()
     return {
         "mark": mark,

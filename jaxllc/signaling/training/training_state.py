@@ -21,7 +21,11 @@ HISTORY = ("epoch", "loss", "mse", "radius", "residual", "learning_rate", "unste
 
 
 class Shape(NamedTuple):
-    """What shapes the program of a step; hashable."""
+    """What shapes the program of a step; hashable.
+
+    filled: whether there may be rows that only fill up the shape, of which nothing may depend: the noise and
+    the records are then those of a training without them. Only where a batch holds all conditions.
+    """
 
     activation: str
     iterations: int
@@ -35,10 +39,11 @@ class Shape(NamedTuple):
     spectral: bool
     noisy: bool
     gradient_noise: bool
+    filled: bool = False
 
     @classmethod
-    def of(cls, settings: SignalingSettings, num_conditions: int) -> Shape:
-        """The shape of a training of these settings on this many conditions."""
+    def of(cls, settings: SignalingSettings, num_conditions: int, filled: bool = False) -> Shape:
+        """The shape of a training of these settings on this many conditions, or rows."""
         batch = min(settings.batch_size or num_conditions, num_conditions)
         return cls(
             settings.activation,
@@ -53,6 +58,7 @@ class Shape(NamedTuple):
             settings.spectral_penalty > 0,
             settings.input_noise > 0 or settings.input_noise_per_rate > 0,
             settings.gradient_noise > 0 or settings.gradient_noise_per_rate > 0,
+            filled,
         )
 
 

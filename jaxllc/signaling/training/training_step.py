@@ -52,7 +52,8 @@ def training_step(
     noise = jnp.zeros_like(start)
     if shape.noisy:
         size = rates.input_noise + rates.input_noise_per_rate * rate
-        noise = size * _unit_noise(noise_key, start.shape, start.dtype)
+        present = jnp.sum(data.present) if shape.filled else None
+        noise = size * _unit_noise(noise_key, start.shape, start.dtype, present)
 
     objective = partial(_objective, shape, structure, data, batch, rates, state, rows, anew)
     # The gradient by the disturbance of the drive is the adjoint, which the next step begins with.
@@ -97,7 +98,10 @@ def training_step(
     after = TrainingState(
         parameters, moments, steady, adjoint, spaces, radii, order, key, state.step + 1, best
     )
-    record = Record(loss, mse, jnp.max(radii), jnp.max(found.residual), rate, unsteady, refused)
+    known, residual = radii, found.residual
+    if shape.filled:
+        known, residual = (jnp.where(data.present > 0, x, 0) for x in (radii, residual))
+    record = Record(loss, mse, jnp.max(known), jnp.max(residual), rate, unsteady, refused)
     return after, record
 
 
@@ -278,10 +282,20 @@ def _updated(
     return parameters, moments
 
 
-def _unit_noise(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-    """Uniform noise of mean 0 and variance 1: normal noise would take a sixth of the time of a step."""
-    levels = jax.random.bits(key, shape, jnp.uint16).astype(dtype)
-    return (levels - 32767.5) * (3**0.5 / 32768)
+def _unit_noise(
+    key: jax.Array, shape: tuple[int, ...], dtype: Any, present: jax.Array | None = None
+) -> jax.Array:
+    """Uniform noise (N, B), mean 0 and variance 1: normal noise would take a sixth of the time of a step.
+
+    present: with so many conditions before those that fill up, theirs is what (N, present) would draw.
+    """
+    levels = jax.random.bits(key, shape, jnp.uint16)
+    if present is not None:
+        # A number depends on its place alone, and not on how many are drawn after it.
+        node, condition = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None]
+        place = node * present.astype(int) + condition
+        levels = jnp.take(levels.ravel(), place, mode="clip")
+    return (levels.astype(dtype) - 32767.5) * (3**0.5 / 32768)
 
 
 def _with_noise(gradient: Parameters, key: jax.Array, size: jax.Array) -> Parameters:

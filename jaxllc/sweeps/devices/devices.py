@@ -1,45 +1,18 @@
-"""The devices that a sweep runs on: members along one axis, so many at once as fit into the memory."""
+"""The devices that a sweep runs on: how many members at once fit into their memory, and their name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import jax
-import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
-from jaxllc.errors import InputError, check_number, listing, quoted
-
-MEMBER = "member"  # the name of the axis of the mesh
+from jaxllc.errors import check_number
 
 # Beyond, a chunk takes so long that an interruption loses much, and devices are full anyway.
 _MOST = 64
 _PART = 0.8  # of the free memory, because the program's own estimate leaves out what is fragmented
-
-
-def member_mesh(devices: Sequence[Any] | None = None) -> Mesh:
-    """A mesh of one axis, "member", over these devices, by default all local ones."""
-    chosen = list(jax.local_devices())
-    if devices is not None:
-        chosen = listing("devices", devices, "devices", "jax.devices()[:2]")
-    wrong = [one for one in chosen if not isinstance(one, jax.Device)]
-    if wrong:
-        raise InputError(f"devices holds {quoted(wrong[0], 80)}; give some of jax.devices()")
-    if not chosen:
-        raise InputError("devices is empty; give some of jax.devices(), or leave it out for all")
-    return Mesh(np.array(chosen), (MEMBER,))
-
-
-def by_member(mesh: Mesh) -> NamedSharding:
-    """Arrays whose first axis is the members, cut over the devices."""
-    return NamedSharding(mesh, PartitionSpec(MEMBER))
-
-
-def everywhere(mesh: Mesh) -> NamedSharding:
-    """Arrays that every device has a copy of."""
-    return NamedSharding(mesh, PartitionSpec())
 
 
 def members_within(memory: float, bytes_per_member: float, most: int | None = None) -> int:
@@ -75,11 +48,6 @@ def free_memory(device: Any) -> float | None:
     if not stats or "bytes_limit" not in stats:
         return None
     return _PART * (stats["bytes_limit"] - stats.get("bytes_in_use", 0))
-
-
-def padded_to(count: int, mesh: Mesh) -> int:
-    """The smallest multiple of the number of devices that is not below `count`."""
-    return -(-count // mesh.size) * mesh.size
 
 
 def members_per_device(compiled: Any, mesh: Mesh, memory: float | None) -> int:

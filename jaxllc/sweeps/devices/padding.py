@@ -1,13 +1,15 @@
-"""Networks with different edges between the same nodes, as structures of one shape, to be vmapped over.
+"""Trainings of unlike size in one shape, to be vmapped over: networks with other edges, fewer conditions.
 
-Lists of neighbours get a common layout, and edges that lack are added at the end of the edge arrays: from the
-last node to itself, of weight 0, in no neighbour list, on no feedback loop, and marked as not real.
+Networks have the same nodes. Lists of neighbours get a common layout, and edges that lack are added at the
+end of the edge arrays: from the last node to itself, of weight 0, in no neighbour list, on no feedback loop,
+and marked as not real. Rows of conditions that lack are added at the end too, and marked as not present.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,28 @@ from jaxllc.signaling.model.neighbour_sums import common_layout, neighbour_lists
 from jaxllc.signaling.model.steady_state import Wiring
 from jaxllc.signaling.network.structure import Parameters, Structure
 from jaxllc.signaling.training.training_state import TrainingState
+
+# Of the rows of a program, those that count: where fewer did, filling up would cost more than compiling.
+_FILLED = 2 / 3
+
+
+class Rows(NamedTuple):
+    """The rows of the data of a program, and whether some of its members fill them up."""
+
+    number: int
+    filled: bool = False
+
+
+def rows_of(counts: Collection[int]) -> dict[int, Rows]:
+    """For each number of conditions, the rows of the program that trains on so many: few sizes serve all."""
+    found: dict[int, int] = {}
+    largest = 0
+    for count in sorted(set(counts), reverse=True):
+        if count < _FILLED * largest or not largest:
+            largest = count
+        found[count] = largest
+    sizes = Counter(found.values())
+    return {count: Rows(rows, sizes[rows] > 1) for count, rows in found.items()}
 
 
 def of_one_shape(structures: Sequence[Structure], num_nodes: int) -> list[Structure]:
