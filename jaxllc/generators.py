@@ -20,7 +20,15 @@ _MOST_NODES = 1_000_000
 
 
 def erdos_renyi(num_nodes: int, mean_degree: float, seed: int = 0) -> Network:
-    """Every pair is joined with the same probability, mean_degree / (num_nodes - 1)."""
+    """Every pair is joined with the same probability, mean_degree / (num_nodes - 1).
+
+    num_nodes: N, at least 2. mean_degree: from 0 to N - 1. seed: the same one gives the same network. Raises
+    InputError for numbers out of range. Source: Erdos and Renyi, Publ. Math. Debrecen 6 (1959).
+
+    Example:
+        >>> erdos_renyi(20, 3.0, seed=1).num_nodes
+        20
+    """
     import networkx as nx
 
     check_integer("num_nodes", num_nodes, 2, most=_MOST_NODES)
@@ -31,7 +39,15 @@ def erdos_renyi(num_nodes: int, mean_degree: float, seed: int = 0) -> Network:
 
 
 def barabasi_albert(num_nodes: int, attachments: int, seed: int = 0) -> Network:
-    """Nodes arrive one by one and join `attachments` others, preferring those with many neighbours."""
+    """Nodes arrive one by one and join `attachments` others, preferring those with many neighbours.
+
+    num_nodes: N, at least 2. attachments: below N. seed: the same one gives the same network. Raises
+    InputError for numbers out of range. Source: Barabasi and Albert, Science 286 (1999).
+
+    Example:
+        >>> barabasi_albert(20, 2, seed=1).num_nodes
+        20
+    """
     import networkx as nx
 
     check_integer("num_nodes", num_nodes, 2, most=_MOST_NODES)
@@ -41,7 +57,16 @@ def barabasi_albert(num_nodes: int, attachments: int, seed: int = 0) -> Network:
 
 
 def watts_strogatz(num_nodes: int, neighbours: int, rewiring: float, seed: int = 0) -> Network:
-    """A ring where every node joins its `neighbours` nearest (even), each edge rewired at random."""
+    """A ring where every node joins its `neighbours` nearest (even), each edge rewired at random.
+
+    num_nodes: N, at least 3. neighbours: below N. rewiring: the probability, for each edge. seed: the same
+    one gives the same network. Raises InputError for numbers out of range. Source: Watts and Strogatz,
+    Nature 393 (1998).
+
+    Example:
+        >>> watts_strogatz(20, 4, 0.1, seed=1).num_nodes
+        20
+    """
     import networkx as nx
 
     check_integer("num_nodes", num_nodes, 3, most=_MOST_NODES)
@@ -58,7 +83,16 @@ def watts_strogatz(num_nodes: int, neighbours: int, rewiring: float, seed: int =
 
 
 def community(sizes: Sequence[int], p_within: float, p_between: float, seed: int = 0) -> Network:
-    """Groups of the given sizes; a pair is joined with p_within in a group, p_between across."""
+    """Groups of the given sizes; a pair is joined with p_within in a group, p_between across.
+
+    sizes: the nodes of each group. p_within, p_between: probabilities. seed: the same one gives the same
+    network. Raises InputError for numbers out of range. Source: Condon and Karp, Random Struct. Alg. 18
+    (2001).
+
+    Example:
+        >>> community([10, 10, 5], 0.5, 0.05, seed=1).num_nodes
+        25
+    """
     import networkx as nx
 
     sizes = listing("sizes", sizes, "group sizes", "[10, 10, 5]")
@@ -73,7 +107,14 @@ def community(sizes: Sequence[int], p_within: float, p_between: float, seed: int
 
 
 def grid(rows: int, columns: int) -> Network:
-    """A rectangular grid, each node joined to the next in its row and column, numbered row by row."""
+    """A rectangular grid, each node joined to the next in its row and column, numbered row by row.
+
+    rows, columns: at least 2 nodes in all, else InputError is raised.
+
+    Example:
+        >>> grid(2, 3).num_nodes
+        6
+    """
     check_integer("rows", rows, 1, most=_MOST_NODES)
     check_integer("columns", columns, 1, most=_MOST_NODES)
     _check(

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
@@ -33,6 +34,9 @@ from jaxllc.equations.term_shape import (
 from jaxllc.errors import InputError, check_integer
 from jaxllc.tables.real_numbers import real_numbers
 
+if TYPE_CHECKING:
+    import sympy
+
 # --- predicted states ---------------------------------------------------------------------------
 
 
@@ -41,7 +45,12 @@ def adjusted_r2(predicted: Any, observed: Any, num_terms: int) -> float:
 
     predicted, observed: arrays of one shape, or Trajectories; (T, N, d) is averaged over the d
     variables. nan in observed is left out; nan in predicted gives -inf.
-    1 - (1 - R2)(n - 1)/(n - num_terms - 1), n the number of observed values of a variable.
+    1 - (1 - R2)(n - 1)/(n - num_terms - 1), n the number of observed values of a variable. Raises InputError
+    for shapes that differ, and where there are no more than num_terms + 1 observed values.
+
+    Example:
+        >>> adjusted_r2([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0], 1)
+        1.0
     """
     check_integer("num_terms", num_terms, 0)
     predictions, observations = _arrays(predicted, observed)
@@ -68,7 +77,12 @@ def adjusted_r2(predicted: Any, observed: Any, num_terms: int) -> float:
 def normalized_estimation_error(predicted: Any, observed: Any) -> float:
     """NED: the norm of the error over the norm of the observed states, averaged over variables.
 
-    Arrays or Trajectories as in `adjusted_r2`; 0 is perfect, inf where a prediction is nan.
+    predicted, observed: as in `adjusted_r2`; 0 is perfect, inf where a prediction is nan. Raises InputError
+    for shapes that differ.
+
+    Example:
+        >>> normalized_estimation_error([3.0, 5.0], [3.0, 4.0])
+        0.2
     """
     predictions, observations = _arrays(predicted, observed)
     errors: list[float] = []
@@ -106,23 +120,62 @@ Place = tuple[str, str]
 Terms = dict[Place, Sum]
 
 
-def skeleton(law: Any) -> Any:
+class HasEquations(Protocol):
+    """Anything with an Equation for each variable, as Law and KnownLaw have."""
+
+    @property
+    def equations(self) -> Any:
+        """{variable: Equation}."""
+
+
+@overload
+def skeleton(law: Equation | Mapping[str, Equation] | HasEquations) -> dict[Place, str]: ...
+
+
+@overload
+def skeleton(law: sympy.Expr) -> str: ...
+
+
+def skeleton(law: Any) -> str | dict[Place, str]:
     """The equation with every constant hidden, in canonical order: equal texts, equal skeletons.
 
-    A text such as "1 + x_i + x_i*x_j" for an expression; {(variable, "self" or "interaction"):
-    text} for an Equation (variable "") or a law.
+    law: an expression gives a text such as "1 + x_i + x_i*x_j"; an Equation (variable "") or a law gives
+    {(variable, "self" or "interaction"): text}. Raises InputError for anything else.
+
+    Example:
+        >>> import sympy
+        >>> skeleton(sympy.sympify("2 - 3*x_i"))
+        '1 + x_i'
     """
     shapes = {place: _text(terms) for place, terms in _terms(law, False).items()}
     return shapes if set(shapes) != {("", "")} else shapes["", ""]
 
 
 def skeleton_equal(found: Any, true: Any) -> bool:
-    """Whether both laws have the same terms, whatever the constants in them."""
+    """Whether both laws have the same terms, whatever the constants in them.
+
+    found, true: as `skeleton` takes them, and so what is raised.
+
+    Example:
+        >>> import sympy
+        >>> x = sympy.Symbol("x_i")
+        >>> skeleton_equal(2 * x - x**2, 0.5 * x - 3 * x**2)
+        True
+    """
     return _equal_forms(found, true) is not None
 
 
 def term_recall(found: Any, true: Any) -> float:
-    """The share of the true terms that were found: |found and true| / |true|."""
+    """The share of the true terms that were found: |found and true| / |true|, from 0 to 1.
+
+    found, true: as `skeleton` takes them, and so what is raised.
+
+    Example:
+        >>> import sympy
+        >>> x = sympy.Symbol("x_i")
+        >>> term_recall(2 * x, x - x**2)
+        0.5
+    """
     best = 0.0
     for a, b in _forms(found, true):
         wanted = _shapes(b)
@@ -135,7 +188,14 @@ def term_recall(found: Any, true: Any) -> float:
 def coefficient_error(found: Any, true: Any) -> float:
     """sMAPE over the union of terms: the mean of |c' - c|/(|c'| + |c|), 1 for a term in one only.
 
-    c: coefficients of the terms in normal form; constants inside factors are not counted.
+    found, true: as `skeleton` takes them, and so what is raised. c: coefficients of the terms in normal
+    form; constants inside factors are not counted.
+
+    Example:
+        >>> import sympy
+        >>> x = sympy.Symbol("x_i")
+        >>> coefficient_error(3 * x, x)
+        0.5
     """
     a, b = _equal_forms(found, true) or next(_forms(found, true))
     pairs, unmatched = _matched(a, b)
@@ -146,7 +206,14 @@ def coefficient_error(found: Any, true: Any) -> float:
 def worst_coefficient_error(found: Any, true: Any) -> float:
     """The largest relative error |c' - c|/|c| over matched terms, inner constants included.
 
-    Terms that only one of both has do not count (see `skeleton_equal`); inf when none match.
+    found, true: as `skeleton` takes them, and so what is raised. Terms that only one of both has do not count
+    (see `skeleton_equal`); inf when none match.
+
+    Example:
+        >>> import sympy
+        >>> x = sympy.Symbol("x_i")
+        >>> worst_coefficient_error(3 * x, 2 * x)
+        0.5
     """
     a, b = _equal_forms(found, true) or next(_forms(found, true))
     pairs, unmatched = _matched(a, b)

@@ -38,8 +38,11 @@ def plot_fit(
 ) -> Figure:
     """Data of one run as points, and the law's own states as lines, as they were fitted to the samples.
 
-    nodes: names to show, by default six from the least to the most connected. time_unit: for the
-    axis. Raises InputError where the law holds no data, as after loading it.
+    law: of `jaxllc.discover`. run: which of its trajectories. nodes: names to show, by default six from the
+    least to the most connected. time_unit: for the axis. Raises InputError where the law holds no data, as
+    after loading it.
+
+    Example: `plot_fit(law, time_unit="days").savefig("fit.png")`.
     """
     if not law.data:
         raise InputError("this law holds no data (a loaded law does not): use plot_forecast")
@@ -66,8 +69,12 @@ def plot_forecast(
 ) -> Figure:
     """States on another network, or at later times, as points, and the law's forecast as lines.
 
-    predicted: the forecast, by default the law started from the first observed state. before: the
-    samples that the law was fitted to, drawn pale in front of the forecast.
+    observed: Trajectories; network: that they are of, by default that of the law. nodes, time_unit: as in
+    `plot_fit`. predicted: the forecast, by default the law started from the first observed state. before:
+    the samples that the law was fitted to, drawn pale in front of the forecast. Raises InputError for a
+    node that is not there.
+
+    Example: `plot_forecast(law, later).savefig("forecast.png")`.
     """
     network = law.network if network is None else network
     if predicted is None:
@@ -78,7 +85,12 @@ def plot_forecast(
 
 
 def plot_pareto(law: LawRecord) -> Figure:
-    """The front: misfit of the fitted samples and error of the held-out ones against complexity."""
+    """The front: misfit of the fitted samples and error of the held-out ones against complexity.
+
+    law: of `jaxllc.discover`; raises InputError for one without a front.
+
+    Example: `plot_pareto(law).savefig("front.png")`.
+    """
     if not law.front:
         raise InputError("this law has no Pareto front")
     figure = new_figure(7.2, 3.8)
@@ -114,7 +126,9 @@ def plot_terms(law: LawRecord, known: Any = None, time_unit: str = "") -> Figure
     """Self and interaction term of each variable over the range of the data: curves or heat maps.
 
     known: a law to draw beside it, dashed, such as the one that made the data; anything with
-    `.equations`.
+    `.equations`. time_unit: as in `plot_fit`.
+
+    Example: `plot_terms(law, jaxllc.known_laws.get("epidemic")).savefig("terms.png")`.
     """
     return draw_terms(law, known, time_unit)
 

@@ -1,5 +1,7 @@
 """The public names are these and no more, and importing them is light."""
 
+import ast
+import importlib
 import inspect
 import subprocess
 import sys
@@ -162,6 +164,18 @@ def test_public_names_of_symbolic_are_pinned():
     assert dir(jaxllc.symbolic) == names
     for name in names:
         assert callable(getattr(jaxllc.symbolic, name))
+
+
+@pytest.mark.parametrize("package", ["", ".signaling", ".sweeps", ".self_pruning", ".symbolic"])
+def test_editors_are_told_the_names_that_are_loaded_when_asked_for(package):
+    module = importlib.import_module(f"jaxllc{package}")
+    told = set()
+    for node in ast.parse(Path(module.__file__).read_text()).body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            told |= {alias.name for line in node.body for alias in line.names}
+    # The study stands above signaling, where it is named too.
+    assert {*module.__all__} - told <= {"self_pruning_study"}
+    assert told <= {*module.__all__}
 
 
 def test_unknown_names_raise_attribute_error():

@@ -22,12 +22,22 @@ def _catalogue() -> dict[str, KnownLaw]:
 
 
 def names() -> list[str]:
-    """The names of all known laws."""
+    """The names of all known laws.
+
+    Example:
+        >>> "epidemic" in names()
+        True
+    """
     return list(_catalogue())
 
 
 def get(name: str) -> KnownLaw:
-    """The known law of that name; raises InputError, with the nearest match, for another."""
+    """The known law of that name; raises InputError, with the nearest match, for another.
+
+    Example:
+        >>> print(get("epidemic"))
+        dx_i/dt = -0.5*x_i + sum_j A_ij (0.5*x_j*(-x_i + 1))
+    """
     catalogue = _catalogue()
     if not isinstance(name, str) or name not in catalogue:
         raise InputError(

@@ -31,10 +31,10 @@ _MOST = 100_000_000  # nodes and times that are drawn
 class KnownLaw:
     """dx_i/dt = self_term + sum_j A_ij interaction_term, for each variable.
 
-    terms: {variable: (self term, interaction term)} as text in which `parameters` are named.
-    initial_range: the interval that initial states are drawn from, per variable. feature_ranges:
-    the same for node features. horizon: a duration over which the transient tells the law, in the
-    units of the equation.
+    name: in the catalogue. source: where the law is from. terms: {variable: (self term, interaction term)}
+    as text in which `parameters` are named. initial_range: the interval that initial states are drawn from,
+    per variable. feature_ranges: the same for node features. horizon: a duration over which the transient
+    tells the law, in the units of the equation.
     """
 
     name: str
@@ -61,7 +61,10 @@ class KnownLaw:
         return self.with_parameters()
 
     def with_parameters(self, **changed: float) -> dict[str, Equation]:
-        """The equations with other values for some parameters."""
+        """The equations with other values for some parameters.
+
+        changed: their values, by name. Raises InputError for a parameter that the law does not have.
+        """
         for name in changed:
             if name not in self.parameters:
                 raise InputError(
@@ -83,12 +86,15 @@ class KnownLaw:
         return from_equations(self.equations, self.feature_names)
 
     def default_times(self, num_times: int = 200) -> np.ndarray:
-        """num_times equal steps from 0 to `horizon`."""
+        """num_times equal steps from 0 to `horizon`, (num_times,); raises InputError for less than one."""
         check_integer("num_times", num_times, 1, most=_MOST)
         return np.linspace(0.0, self.horizon, num_times)
 
     def sample_initial_state(self, num_nodes: int, seed: int = 0) -> np.ndarray:
-        """Uniform in `initial_range`, (num_nodes, d)."""
+        """Uniform in `initial_range`, (num_nodes, d) for d variables.
+
+        seed: the same one gives the same state. Raises InputError for numbers out of range.
+        """
         check_integer("num_nodes", num_nodes, 1, most=_MOST)
         check_integer("seed", seed, 0)
         generator = np.random.default_rng([seed, 0])
@@ -96,7 +102,10 @@ class KnownLaw:
         return np.stack([generator.uniform(*r, size=num_nodes) for r in ranges], axis=-1)
 
     def sample_features(self, num_nodes: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Uniform in `feature_ranges`, {name: (num_nodes,)}."""
+        """Uniform in `feature_ranges`, {name: (num_nodes,)}.
+
+        seed: the same one gives the same features. Raises InputError for numbers out of range.
+        """
         check_integer("num_nodes", num_nodes, 1, most=_MOST)
         check_integer("seed", seed, 0)
         generator = np.random.default_rng([seed, 1])
@@ -116,9 +125,11 @@ class KnownLaw:
     ) -> Trajectories:
         """Trajectories of this law on `network`; what is left out is drawn from the ranges.
 
-        initial_state: (N, d); (R, N, d) gives a list of R runs. A run that diverges or stalls warns,
-        and is nan from there. solver_options go to `jaxllc.simulate`, which also lists
-        what is raised.
+        times: (T,) in the units of the equation, by default `default_times()`. initial_state: (N, d);
+        (R, N, d) gives a list of R runs. node_features: {name: (N,)}. seed: of the initial state and the
+        features that are left out. A run that diverges or stalls warns, and is nan from there.
+        solver_options go to `jaxllc.simulate`, which also lists what is raised, beside InputError for what
+        is no network.
         """
         from jaxllc.dynamics.integrate import simulate
 

@@ -24,7 +24,7 @@ def summary_of(*curves: pd.DataFrame) -> pd.DataFrame:
     curves: tables of `removal_curves` and `retrained_curves`, of one study. Columns: the penalties, epoch,
     order, retrained, fraction, edges_removed; models, those with figures; spurious_removed, mse,
     held_out_mse, correlation and held_out_correlation, medians, the last four with quartiles as _low and
-    _high.
+    _high. Raises InputError for no table, or one that lacks a column.
 
     Example: `summary_of(removal_curves(study, at=1.0), retrained_curves(study))`.
     """
@@ -52,6 +52,7 @@ def removable(curves: pd.DataFrame, growth: float = 0.1, error: str = "mse") -> 
 
     curves: with the fraction 0, on whose error `growth` is; error: "mse" or "held_out_mse". A row per model
     and curve: the one of the largest fraction up to which the error stays within, at every fraction asked.
+    Raises InputError for another error, and curves without the fraction 0.
 
     Example: `removable(removal_curves(study)).groupby("l2")["fraction"].median()`.
     """

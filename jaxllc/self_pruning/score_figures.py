@@ -22,7 +22,8 @@ _BINS = 40
 def plot_scores(scores: EdgeScores) -> Figure:
     """Three panels: the ROC curve, the calibration with its binomial errors, the scores of the network.
 
-    The first two are of spurious edges that the scores were not fitted to.
+    scores: of `edge_scores`; raises InputError for anything else. The first two panels are of spurious edges
+    that the scores were not fitted to.
     """
     check_parts("scores", scores, ("roc", "calibration", "auroc"), "edge_scores")
     figure = new_figure(10.8, 3.8)

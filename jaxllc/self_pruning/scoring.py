@@ -40,7 +40,7 @@ class EdgeScores:
     each sign alone, "known" and "unknown". calibration: DataFrame with a row per bin of scores: predicted
     (the mean score), observed (the part of spurious edges, of which half of all are), edges and spurious.
     auroc and calibration are of sets of spurious edges that the scores were not fitted to. roc: (2, K), false
-    and true positive rates. notes: those of the study.
+    and true positive rates. spurious_edges, models: how many there were. notes: those of the study.
     """
 
     table: pd.DataFrame
@@ -53,7 +53,10 @@ class EdgeScores:
     notes: tuple[str, ...] = ()
 
     def summary(self, shown: int = 10) -> str:
-        """How well scores separate, and the most suspicious edges as a table."""
+        """How well scores separate, and the most suspicious edges as a table.
+
+        shown: how many of them; raises InputError for no whole number.
+        """
         check_integer("shown", shown, 1)
         by_sign = ", ".join(f"{value:.3f} of {name} sign" for name, value in self.within.items())
         head = (

@@ -58,10 +58,12 @@ TIMES = 21
 class SelfPruningStudy:
     """The models of a study, and what can be asked of them.
 
-    table: DataFrame, a row per model: l2 (and l1), seed, status, note, errors and correlations of the
-    conditions of the training and of those held out, seconds. networks: by the number of the spurious set,
-    the prior network with its spurious edges. held_out: the conditions that each seed holds out. folder:
-    where the records and snapshots are. finished: whether every model is trained. seconds: time spent now.
+    settings, grid: what was trained. table: DataFrame, a row per model: l2 (and l1), seed, status, note,
+    errors and correlations of the conditions of the training and of those held out, seconds. networks: by
+    the number of the spurious set, the prior network with its spurious edges. held_out: the conditions that
+    each seed holds out. folder: where the records and snapshots are. finished: whether every model is
+    trained. seconds: time spent now. notes: what to mind, a sentence each. temporary: keeps a temporary
+    folder as long as the study.
     """
 
     prior: PriorNetwork
@@ -194,12 +196,13 @@ def self_pruning_study(
 ) -> SelfPruningStudy:
     """Add spurious edges to a network, train models with penalties on the weights, see which edges fade.
 
-    A model is trained for every seed and penalty; by default as published, 50 seeds and three L2. The seed
-    draws the spurious edges, the initial values, the conditions held out and the noise. settings: of the
-    training, "self_pruning" by default; their l2 and l1 are replaced. l1: penalties on |w| to combine with
-    every L2. kind, signs: of the spurious edges, as `add_spurious_edges` takes them. held_out: the part of
-    the conditions that each seed holds out, at least one, or 0 for none. seeds_per_network: so many seeds in
-    a row share their spurious edges. times: how many times, evenly over the training, weights are kept.
+    A model is trained for every seed of seeds and penalty of l2; by default as published, 50 seeds and three
+    L2. spurious_edges: how many are added for each seed, which also draws them, the initial values, the
+    conditions held out and the noise. settings: of the training, "self_pruning" by default; their l2 and l1
+    are replaced. l1: penalties on |w| to combine with every L2. kind, signs: of the spurious edges, as
+    `add_spurious_edges` takes them. held_out: the part of the conditions that each seed holds out, at least
+    one, or 0 for none. seeds_per_network: so many seeds in a row share their spurious edges. times: how
+    many times, evenly over the training, weights are kept.
 
     folder: gets the records and the weights on the way; the same call with the same folder goes on where it
     ended, or opens a finished study. Without it they are in a temporary folder, for as long as the study.
@@ -208,9 +211,18 @@ def self_pruning_study(
 
     Raises InputError for arguments that do not fit, and where `train_sweep` would.
 
+    Source of the protocol: doi 10.1101/2025.10.24.684155 (2025).
+
     Example:
-        study = self_pruning_study(prior, conditions, l2=[1e-5], seeds=range(10), folder="study")
-        print(study.summary())
+        >>> from jaxllc.signaling import Conditions, PriorNetwork
+        >>> prior = PriorNetwork.from_edges(["L", "R", "L"], ["R", "T", "S"], [1, 1, None])
+        >>> levels, activities = np.array([[0.0], [0.5], [1.0]]), np.array([[0.1], [0.4], [0.7]])
+        >>> conditions = Conditions(("off", "half", "on"), ("L",), ("T",), levels, activities)
+        >>> study = self_pruning_study(
+        ...     prior, conditions, l2=[1e-5], seeds=[0, 1], spurious_edges=2, settings={"epochs": 20}
+        ... )
+        >>> study.table["status"].tolist()
+        ['done', 'done']
     """
     settings = settings_of(settings, "self_pruning")
     seeds = list(checked_seeds(seeds))

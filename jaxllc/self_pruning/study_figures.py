@@ -67,7 +67,7 @@ def plot_shares(study: SelfPruningStudy) -> Figure:
     """The part of spurious and of prior edges with the smallest |w| over the epochs, a column per penalty.
 
     Above those below the median of all edges, where 50 % is no difference; below those below the 5th
-    percentile, where 5 % is none.
+    percentile, where 5 % is none. study: of `self_pruning_study`; raises InputError as `plot_errors` does.
     """
     groups, table = _ended(study), study.over_training
     figure, panels = _panels(len(groups), 2, 2.1)
@@ -108,7 +108,8 @@ def plot_distributions(study: SelfPruningStudy) -> Figure:
 
     Each has the two-sample Kolmogorov-Smirnov statistic and its p-value, which takes edges for independent,
     and a line where the two differ most. Prior edges of unknown sign, if some but not all are, have a thin
-    line. Edges whose weight is exactly 0 are the height at which a line begins.
+    line. Edges whose weight is exactly 0 are the height at which a line begins. study: of
+    `self_pruning_study`; raises InputError as `plot_errors` does.
     """
     groups, table = _ended(study), study.separation
     figure, panels = _panels(len(groups), height=3.0)

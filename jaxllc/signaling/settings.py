@@ -33,9 +33,32 @@ RUN = ("seed", "seeds", "study")
 class SignalingSettings:
     """How a signaling model is trained; the defaults are those measured best.
 
-    An epoch shows every condition once; `batch_size` 0 shows them all in one step. With a warm start, states
-    are carried from step to step with `iterations` each, and found anew from zero with
-    `refresh_iterations` in every `refresh_every`-th epoch; the parameters of the best of these are kept.
+    activation: phi, "mml", "sigmoid" or "leaky_relu". An epoch of `epochs` shows every condition once;
+    `batch_size` 0 shows them all in one step. With `warm_start`, states are carried from step to step with
+    `iterations` each, and found anew from zero with `refresh_iterations` in every `refresh_every`-th epoch;
+    the parameters of the best of these are kept. adjoint_limit: bound that adjoints are
+    bent to, 0 for none. learning_rate: of Adam, from learning_rate_start up to it at the part
+    `peak_at` of the epochs and down to learning_rate_end at `end_at`, half cosines; the moments begin anew
+    every `reset_every` epochs, 0 for never.
+
+    Noise of the drive of every node: standard deviation input_noise, plus input_noise_per_rate times the
+    learning rate; gradient_noise and gradient_noise_per_rate are those of the gradient. gradient_limit:
+    the largest norm of a gradient, 0 for none. input_scale, output_scale: factors of ligand levels, and at
+    the begin of TF activities; train_output_scale: whether those are learned. initial_radius: the spectral
+    radius of the weights at the begin.
+
+    Weights of the penalties: sign_penalty of |w| of a wrong sign, l2 of w^2 and b^2, l1 of |w|,
+    spread_penalty of 1 / (w^2 + 1/2), ligand_bias_penalty of b^2 of ligands, output_scale_penalty of
+    changes of the output scale, uniform_penalty of nodes that do not use the range 0 to uniform_high
+    (uniform_silent: of nodes that are never active), spectral_penalty of radii above spectral_target, with
+    spectral_steepness. Formulas: `jaxllc.signaling.model.penalties`, of Nilsson et al., Nature
+    Communications 13 (2022).
+
+    Raises InputError for a value of another kind or out of its range.
+
+    Example:
+        >>> SignalingSettings(epochs=1000, l2=1e-5).learning_rate
+        0.002
     """
 
     activation: str = "mml"
@@ -109,7 +132,10 @@ class SignalingSettings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], place: str = "the settings") -> SignalingSettings:
-        """Settings from plain data; fields left out keep their defaults, unknown ones raise InputError."""
+        """Settings from plain data; fields left out keep their defaults, unknown ones raise InputError.
+
+        values: by the names of the fields. place: what errors call them.
+        """
         check_mapping(place, values, "{'epochs': 1000}")
         types: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
         unknown = [str(name) for name in values if name not in types]
@@ -129,7 +155,10 @@ class SignalingSettings:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> SignalingSettings:
-        """Settings from a JSON file, as `save` of a fit writes it, without what else it was told."""
+        """Settings from a JSON file, as `save` of a fit writes it, without what else it was told.
+
+        path: of the file; raises InputError for one that holds something else.
+        """
         check_path("path", path)
         values = read_json(path, "give a file of settings, such as a settings.json of a training")
         if not isinstance(values, dict):
@@ -279,6 +308,10 @@ def preset(name: str) -> SignalingSettings:
     data. many_conditions: mini-batches, for hundreds of conditions with little noise. macrophage, ligand
     and synthetic: as published. self_pruning, self_pruning_ligand, self_pruning_synthetic: as the
     self-pruning study trains on these data.
+
+    Example:
+        >>> preset("close_fit").activation
+        'mml'
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise InputError(

@@ -35,7 +35,8 @@ class Grid:
     Raises InputError for values that JSON cannot hold, and for a point that stands twice.
 
     Example:
-        grid(l2=[1e-6, 1e-5]) * zipped(seed=range(3), fold=range(3)) + grid(l2=[0.0], seed=range(3))
+        >>> grid(l2=[1e-6, 1e-5]) * zipped(seed=range(3), fold=range(3)) + grid(l2=[0.0], seed=range(3))
+        Grid(9 points over l2, seed, fold)
     """
 
     points: tuple[Point, ...]
@@ -101,7 +102,11 @@ def key_of(point: Mapping[str, Any]) -> str:
 def grid(**axes: Iterable[Any]) -> Grid:
     """The product of the axes, the last one fastest; without axes one empty point.
 
-    Example: `grid(l2=[1e-6, 1e-5], seed=range(50))`, 100 points.
+    axes: the values of each field. Raises InputError for one without values, or values that JSON cannot hold.
+
+    Example:
+        >>> grid(l2=[1e-6, 1e-5], seed=range(50))
+        Grid(100 points over l2, seed)
     """
     columns = _columns(axes)
     rows = itertools.product(*columns.values())
@@ -111,9 +116,11 @@ def grid(**axes: Iterable[Any]) -> Grid:
 def zipped(**axes: Iterable[Any]) -> Grid:
     """The first values of all axes together, then the second ones, and so on.
 
-    Raises InputError for axes of unequal length.
+    Raises InputError for axes of unequal length, and as `grid` does.
 
-    Example: `zipped(seed=range(20), fold=range(20))`, 20 points.
+    Example:
+        >>> zipped(seed=range(20), fold=range(20))
+        Grid(20 points over seed, fold)
     """
     columns = _columns(axes)
     lengths = {name: len(values) for name, values in columns.items()}
@@ -125,7 +132,14 @@ def zipped(**axes: Iterable[Any]) -> Grid:
 
 
 def points(given: Iterable[Point]) -> Grid:
-    """A grid of any points, in this order."""
+    """A grid of any points, in this order.
+
+    given: dicts. Raises InputError for what is none, and as Grid does.
+
+    Example:
+        >>> points([{"l2": 1e-5, "seed": 0}, {"l1": 1e-4}])
+        Grid(2 points over l2, seed, l1)
+    """
     return Grid(tuple(listing("points", given, "points", "[{'l2': 1e-5, 'seed': 0}]")))
 
 
@@ -155,7 +169,11 @@ def grid_of(given: GridLike) -> Grid:
 def log_range(low: float, high: float, count: int) -> tuple[float, ...]:
     """`count` numbers from low to high, each by the same factor larger than the one before.
 
-    Example: `log_range(1e-6, 1e-4, 3)` is (1e-6, 1e-5, 1e-4).
+    Raises InputError unless 0 < low <= high, and for a count below 1.
+
+    Example:
+        >>> log_range(1e-6, 1e-4, 3)
+        (1e-06, 1e-05, 0.0001)
     """
     check_integer("count", count, 1, most=_MOST)
     _check_bounds("log_range", low, high, positive=True)
@@ -168,7 +186,7 @@ def log_range(low: float, high: float, count: int) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Uniform:
-    """A number between low and high, each as likely."""
+    """A number between low and high, each as likely; raises InputError unless low <= high."""
 
     low: float
     high: float
@@ -177,13 +195,13 @@ class Uniform:
         _check_bounds("Uniform", self.low, self.high)
 
     def draw(self, random: np.random.Generator) -> float:
-        """One number."""
+        """One number, by this generator `random`."""
         return float(random.uniform(self.low, self.high))
 
 
 @dataclass(frozen=True)
 class LogUniform:
-    """A number between low and high, above 0, whose logarithm is uniform."""
+    """A number between low and high whose logarithm is uniform; raises InputError unless 0 < low <= high."""
 
     low: float
     high: float
@@ -192,14 +210,14 @@ class LogUniform:
         _check_bounds("LogUniform", self.low, self.high, positive=True)
 
     def draw(self, random: np.random.Generator) -> float:
-        """One number."""
+        """One number, by this generator `random`."""
         drawn = math.exp(random.uniform(math.log(self.low), math.log(self.high)))
         return min(max(drawn, float(self.low)), float(self.high))
 
 
 @dataclass(frozen=True)
 class Integers:
-    """A whole number from low to high, both included."""
+    """A whole number from low to high, both included; raises InputError for other numbers."""
 
     low: int
     high: int
@@ -214,13 +232,13 @@ class Integers:
         _check_bounds("Integers", self.low, self.high)
 
     def draw(self, random: np.random.Generator) -> int:
-        """One number."""
+        """One number, by this generator `random`."""
         return int(random.integers(self.low, self.high, endpoint=True))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the values, each as likely."""
+    """One of the values, each as likely; raises InputError where there are none."""
 
     values: Sequence[Any]
 
@@ -231,7 +249,7 @@ class Choice:
             raise InputError("values of Choice is empty; give what to choose from")
 
     def draw(self, random: np.random.Generator) -> Any:
-        """One value."""
+        """One value, by this generator `random`."""
         return self.values[int(random.integers(len(self.values)))]
 
 
@@ -241,13 +259,16 @@ Distribution = Uniform | LogUniform | Integers | Choice
 def random_draws(count: int, draws_seed: int, /, **axes: Distribution) -> Grid:
     """`count` different random points, each field drawn by its own distribution.
 
-    A larger count keeps the points of a smaller one, and each axis has random numbers of its own, so that a
-    new axis leaves the values of the others as they are. An axis may be named seed: the first two arguments
-    have no names.
+    draws_seed: the same one gives the same points. axes: a Uniform, LogUniform, Integers or Choice for each
+    field. A larger count keeps the points of a smaller one, and each axis has random numbers of its own, so
+    that a new axis leaves the values of the others as they are. An axis may be named seed: the first two
+    arguments have no names.
 
     Raises InputError where the distributions do not have as many different points.
 
-    Example: `random_draws(20, 0, l2=LogUniform(1e-6, 1e-4), learning_rate=Uniform(1e-3, 3e-3))`.
+    Example:
+        >>> random_draws(20, 0, l2=LogUniform(1e-6, 1e-4), learning_rate=Uniform(1e-3, 3e-3))
+        Grid(20 points over l2, learning_rate)
     """
     check_integer("count", count, 1, most=_MOST)
     check_seed("the seed of the draws", draws_seed)

@@ -110,9 +110,9 @@ class Records:
 def read_records(path: str | os.PathLike, grid: GridLike | None = None) -> pd.DataFrame:
     """The runs in a file of records as a table, in the order of the grid if one is given.
 
-    One row per run: the fields of its point, status ("done", "diverged" or "failed"), note (why), its
-    metrics, seconds, device, and the versions of jaxllc, jax, numpy and python. With a grid, only its
-    points.
+    path: of the file. One row per run: the fields of its point, status ("done", "diverged" or "failed"),
+    note (why), its metrics, seconds, device, and the versions of jaxllc, jax, numpy and python. With a
+    grid, only its points.
 
     Raises InputError for a file that does not exist or holds something else.
 

@@ -31,7 +31,7 @@ class SweepResult:
 
     grid: its points. table: DataFrame, a row per run in the order of the grid: the fields of its point,
     status, note, metrics, seconds. finished: whether every point has a row. seconds: time spent now,
-    without the runs that were done before.
+    without the runs that were done before. notes: what to mind, a sentence each.
     """
 
     grid: Grid
@@ -91,11 +91,10 @@ def sweep(
     function that does not give one result for each point, and a cluster that is not there.
 
     Example:
-        def recovered(point):
-            law = jaxllc.discover(data, network, seed=point["seed"], max_terms=point["terms"])
-            return {"terms": len(law.constants), "equation": str(law.equations["x"].self_term)}
-
-        jaxllc.sweeps.sweep(recovered, grid(seed=range(10), terms=[2, 3]), records="laws.jsonl").table
+        >>> def squared(point):
+        ...     return {"square": point["x"] ** 2}
+        >>> sweep(squared, grid(x=[1, 2, 3])).table["square"].tolist()
+        [1, 4, 9]
     """
     grid = grid_of(grid)
     for name, one, takes in (

@@ -92,7 +92,7 @@ def write_snapshots(path: str | os.PathLike, snapshots: Snapshots) -> None:
 
 
 def read_snapshots(path: str | os.PathLike) -> Snapshots:
-    """Read a file that a sweep wrote; raises InputError for any other.
+    """Read the file at a path, which a sweep wrote; raises InputError for any other.
 
     Example: `read_snapshots(folder / table["snapshots"].iloc[0]).weights`.
     """

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class TrainedMember:
     """One trained model of a sweep, with all that a metric may ask of it.
 
-    prior: its network; parameters: weights (E,) in the order of its edges, bias (N,), output_scale (TFs,).
+    point: of the grid; settings, seed: that follow from it. prior: its network, structure: the same as
+    arrays; parameters: weights (E,) in the order of its edges, bias (N,), output_scale (TFs,).
     conditions: all of them, matched to the network; train, held_out: their indices. activities: predicted,
     (B, TFs). residual: (B,), relative change of the steady states. slope: phi' there, (N, B). history_rows:
     (epochs, columns of HISTORY). best_loss: of the epoch whose parameters were kept.

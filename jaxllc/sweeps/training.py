@@ -73,9 +73,13 @@ def train_sweep(
     another study, and where `train` would.
 
     Example:
-        points = grid(l2=log_range(1e-6, 1e-4, 3), seed=range(50))
-        result = train_sweep(prior, conditions, "default", points, records="l2.jsonl")
-        result.table.groupby("l2")["train_correlation"].mean()
+        >>> from jaxllc.signaling import Conditions, PriorNetwork
+        >>> prior = PriorNetwork.from_edges(["L", "R"], ["R", "T"], [1, 1])
+        >>> levels, activities = np.array([[0.0], [0.5], [1.0]]), np.array([[0.1], [0.4], [0.7]])
+        >>> conditions = Conditions(("off", "half", "on"), ("L",), ("T",), levels, activities)
+        >>> result = train_sweep(prior, conditions, {"epochs": 20}, grid(l2=[1e-6, 1e-4], seed=range(2)))
+        >>> result.table.groupby("l2")["train_correlation"].mean().shape
+        (2,)
     """
     settings = settings_of(settings)
     grid = grid_of(grid)

@@ -19,7 +19,7 @@ class Outcome:
     """What a run came to, where its metrics alone do not say it.
 
     metrics: numbers, text or lists by name. status: "done", or "diverged" with a sentence in `note`.
-    settings: everything that the run was told, as plain data.
+    settings: everything that the run was told, as plain data. Raises InputError for another status.
     """
 
     metrics: Mapping[str, Any]

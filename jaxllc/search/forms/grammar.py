@@ -18,7 +18,7 @@ class Grammar:
     functions: names, out of FUNCTION_NAMES; "sqrt" stands for all powers that are not whole.
     division: whether a variable may stand in a denominator.
     required: functions (or "division") one of which must occur in each expression, none by default.
-    largest_power: of a variable, in magnitude.
+    largest_power: of a variable, in magnitude. Raises InputError for a function that is none.
     """
 
     functions: tuple[str, ...] = FUNCTION_NAMES

@@ -39,8 +39,9 @@ class Samples:
     ) -> Samples:
         """Checked samples; rows that are not finite are left out.
 
-        error: standard error of the values, one for all or (n,); None: as good as exact.
-        Raises InputError where the shapes do not fit or fewer than 5 finite rows are left.
+        names: (q,) of the inputs. points: (n, q). values: (n,). error: standard error of the values, one
+        for all or (n,); None: as good as exact. Raises InputError where the shapes do not fit or fewer than
+        5 finite rows are left.
         """
         names = names_tuple(names)
         if not names:
@@ -83,7 +84,7 @@ class Samples:
         return {sympy.Symbol(name): self.points[:, k] for k, name in enumerate(self.names)}
 
     def thinned(self, count: int, seed: int) -> Samples:
-        """At most `count` of the samples, drawn without replacement."""
+        """At most `count` of the samples, drawn without replacement; the same seed draws the same."""
         if len(self.values) <= count:
             return self
         kept = np.random.default_rng(seed).permutation(len(self.values))[:count]

@@ -65,7 +65,7 @@ class Candidate:
 
     expression: in the samples' names, with its numbers. num_constants: fitted. residual: root mean square, in
     the units of the values. chi_squared: mean square in units of the samples' error. score: description
-    length in nats, lower is better. engine: who proposed it.
+    length in nats, lower is better. engine: who proposed it. standard_errors: of its constants.
     """
 
     expression: sympy.Expr
@@ -119,13 +119,20 @@ def search_term(
 ) -> TermSearch:
     """Find the expression of a term.
 
-    seconds: of work, reckoned by fixed rates, so that the same samples, seconds and seed give the same
-    expression on any machine, a busy one too: about so many on a free core, what is compiled once in a
-    process not counted. A search that takes many times as long is ended by the clock, and says so in
-    `finished`.
-    independent: number of samples whose errors are independent of each other, fewer than the samples where
-    errors are smooth; estimated from what the best expressions leave, if not given.
-    Raises InputError for an unknown engine or a missing package.
+    samples: of it, by `Samples.of`. engines: asked one after the other until one explains the samples. seed:
+    of what they draw. grammar: what the expression may hold, by default Grammar(). seconds: of work,
+    reckoned by fixed rates, so that the same samples, seconds and seed give the same expression on any
+    machine, a busy one too: about so many on a free core, what is compiled once in a process not counted. A
+    search that takes many times as long is ended by the clock, and says so in `finished`. independent:
+    number of samples whose errors are independent of each other, fewer than the samples where errors are
+    smooth; estimated from what the best expressions leave, if not given. Raises InputError for an unknown
+    engine or a missing package.
+
+    Example:
+        >>> x = np.linspace(0.1, 2.0, 40)
+        >>> samples = Samples.of(["x_i"], x[:, None], 2 * x - 3 * x**2)
+        >>> search_term(samples, engines=("sparse",), seconds=1.0).best.num_constants
+        2
     """
     from threadpoolctl import threadpool_limits
 

@@ -38,16 +38,21 @@ class Conditions(ConditionRecord):
 
     Raises InputError for names that repeat and for values of another shape, missing or infinite.
 
-    Example: `Conditions.read("macrophage-Ligands.tsv", "macrophage-TFs.tsv").matched(prior)`.
+    Example:
+        >>> levels, activities = np.array([[0.0], [1.0]]), np.array([[0.1], [0.8]])
+        >>> conditions = Conditions(("control", "EGF"), ("EGF",), ("STAT3",), levels, activities)
+        >>> print(conditions.describe())
+        2 conditions, 1 ligands, 1 TFs
     """
 
     @classmethod
     def read(cls, ligands_path: str | os.PathLike, tfs_path: str | os.PathLike) -> "Conditions":
         """The conditions in two tables whose first column holds their names; its header may be empty.
 
-        Commas, semicolons or tabs separate the cells. An empty TF cell was not measured. Conditions of
-        one table only are left out and reported in `notes`. Raises InputError for a ligand level that
-        is missing, text, an infinite value, a repeated condition or column, a long table, and no common
+        ligands_path, tfs_path: of levels (B, ligands) and of activities (B, TFs), 1 is fully active.
+        Commas, semicolons or tabs separate the cells. An empty TF cell was not measured. Conditions of one
+        table only are left out and reported in `notes`. Raises InputError for a ligand level that is
+        missing, text, an infinite value, a repeated condition or column, a long table, and no common
         condition.
         """
         for name, path in (("ligands_path", ligands_path), ("tfs_path", tfs_path)):
@@ -58,7 +63,11 @@ class Conditions(ConditionRecord):
 
     @classmethod
     def from_frames(cls, ligands: "pd.DataFrame", tfs: "pd.DataFrame") -> "Conditions":
-        """The conditions in two DataFrames: the index holds their names, the columns the nodes."""
+        """The conditions in two DataFrames: the index holds their names, the columns the nodes.
+
+        ligands: levels (B, ligands). tfs: activities (B, TFs), nan where not measured. Raises InputError as
+        `read` does.
+        """
         tables = (
             FrameTable(ligands, "the ligand table", index_name="condition"),
             FrameTable(tfs, "the TF table", index_name="condition"),
@@ -86,7 +95,10 @@ class Conditions(ConditionRecord):
         )
 
     def to_csv(self, ligands_path: str | os.PathLike, tfs_path: str | os.PathLike) -> None:
-        """Write both tables, with tabs where the path ends in .tsv, else with commas."""
+        """Write both tables, with tabs where the path ends in .tsv, else with commas.
+
+        ligands_path, tfs_path: as `read` takes them. Raises InputError for a path that cannot be written.
+        """
         check_path("ligands_path", ligands_path)
         check_path("tfs_path", tfs_path)
         for frame, path in zip(self.to_frames(), (ligands_path, tfs_path), strict=True):
@@ -104,19 +116,21 @@ class Conditions(ConditionRecord):
         return {name: n for n, name in enumerate(self.names)}
 
     def select(self, which: Sequence[str] | Sequence[int] | np.ndarray) -> "Conditions":
-        """Some of the conditions, by names or by indices, in this order.
+        """Some of the conditions, in this order.
 
-        Raises InputError for an unknown name, an index out of range, a repeat, and an empty selection.
+        which: their names, or their indices. Raises InputError for an unknown name, an index out of range,
+        a repeat, and an empty selection.
         """
         return self._rows(self._indices(which, "select"))
 
     def without(
         self, which: "Sequence[str] | Sequence[int] | np.ndarray | Conditions"
     ) -> "Conditions":
-        """The conditions but for some, by names, by indices or as Conditions.
+        """The conditions but for some.
 
-        Raises InputError as `select` does, and where none is left. That values of those left out lie
-        outside of what models expect stands in the notes of what is left.
+        which: their names, their indices, or Conditions. Raises InputError as `select` does, and where none
+        is left. That values of those left out lie outside of what models expect stands in the notes of what
+        is left.
         """
         if isinstance(which, Conditions):
             which = which.names

@@ -42,6 +42,13 @@ def leave_out_folds(
     k + K, ... of the rest, or shuffled with `seed`; conditions are then swapped until no fold holds
     all conditions of a ligand. Raises InputError for an unknown name in `keep`, a size that is not a
     positive integer, no condition that can be held out, and a size that no such folds exist for.
+
+    Example:
+        >>> levels = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+        >>> names = ("none", "first", "second", "both")
+        >>> conditions = Conditions(names, ("L1", "L2"), ("T",), levels, levels[:, :1] / 2)
+        >>> leave_out_folds(conditions, size=2)
+        (('first', 'second'), ('none', 'both'))
     """
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise InputError(f"size must be a positive integer, not {quoted(size, 80)}")
@@ -83,10 +90,11 @@ def leave_out_folds(
 
 
 def published_folds(conditions: Conditions) -> Folds:
-    """The folds of the published validation, or folds of one condition for other data.
+    """The folds of the published validation of these conditions, or of one condition each for other data.
 
-    The ligand screen, known by its controls PBS-BSA and PBS-BSA_LPS, has 28 folds of 3 that leave the
-    controls in training; the macrophage data has 20 folds of 1.
+    Raises InputError as `leave_out_folds` does. The ligand screen, known by its controls PBS-BSA and
+    PBS-BSA_LPS, has 28 folds of 3 that leave the controls in training; the macrophage data has 20 folds of
+    1.
     """
     conditions = conditions_of(conditions)
     if all(name in conditions.position for name in _LIGAND_SCREEN_CONTROLS):
@@ -95,7 +103,11 @@ def published_folds(conditions: Conditions) -> Folds:
 
 
 def read_folds(path: str | os.PathLike, conditions: Conditions) -> Folds:
-    """The folds in a CSV file with the columns fold and condition, in order of first appearance."""
+    """The folds in a CSV file with the columns fold and condition, in order of first appearance.
+
+    path: of the file. conditions: those that its names are of. Raises InputError for a file without these
+    columns, an unknown or repeated name, and a fold that leaves no condition to train on.
+    """
     check_path("path", path)
     conditions = conditions_of(conditions)
     table = CsvTable(path)

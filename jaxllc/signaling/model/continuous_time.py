@@ -66,11 +66,13 @@ def simulate_signaling(
 ) -> Relaxation:
     """The states of B conditions at `times` (T,), T >= 2 and increasing, in float64.
 
-    ligands: levels (B, inputs), switched on at times[0] and held. start: h (N, B) at times[0], zeros if
-    left out; begin with the steady state of other ligands to see the change. knock_out: indices of
-    nodes that are 0 from times[0] on. solver: see `jaxllc.simulate`; the Jacobian of "kvaerno5" is
-    dense, N B x N B. Raises InputError for shapes and names that do not fit; a
-    network that diverges is not an error but a Relaxation that says so.
+    dh/dt = phi(W h + u) - h, in units of the relaxation time of a node. structure, parameters: of a model
+    or a ground truth. activation: the name of phi. ligands: levels (B, inputs), switched on at times[0] and
+    held. start: h (N, B) at times[0], zeros if left out; begin with the steady state of other ligands to
+    see the change. knock_out: indices of nodes that are 0 from times[0] on. solver: see `jaxllc.simulate`;
+    the Jacobian of "kvaerno5" is dense, N B x N B. rtol, atol, max_steps: of the solver. Raises InputError
+    for shapes and names that do not fit; a network that diverges is not an error but a Relaxation that says
+    so.
     """
     activation_named(activation)
     check_choice("solver", solver, [*SOLVERS])

@@ -80,8 +80,11 @@ class Prediction:
 class SignalingModel:
     """A trained model: h = phi(W h + u), u = bias + input_scale * ligands, TF activity = output_scale * h.
 
-    parameters: weights (E,) in the order of the prior network's edges, bias (N,), output_scale (TFs,). notes:
-    what there is to mind of the network and the conditions that it was trained on.
+    prior: its network. ligands, tfs: names of the nodes that are inputs, and outputs. activation: the name of
+    phi. parameters: weights (E,) in the order of the prior network's edges, bias (N,), output_scale (TFs,).
+    notes: what there is to mind of the network and the conditions that it was trained on.
+
+    Raises InputError for names that are no nodes, and for parameters of other lengths.
     """
 
     prior: PriorNetwork
@@ -142,6 +145,7 @@ class SignalingModel:
         ligands: Conditions, a table (conditions x ligands) as a DataFrame or the path of a file, a mapping
         from ligands to levels, or an array (B, ligands) in the order of `self.ligands`. A ligand of the model
         that it leaves out is absent, which the notes of the prediction say, as they say of negative levels.
+        tolerance: the relative change in a step below which a state is steady; max_steps: at most so many.
         Raises InputError for names that the model does not know, unless their levels are all 0.
         """
         import pandas as pd
@@ -167,17 +171,26 @@ class SignalingModel:
         )
 
     def spectral_radius(self, ligands: LevelsLike) -> np.ndarray:
-        """The spectral radius of diag(phi') W at the steady state of each condition, (B,)."""
+        """The spectral radius of diag(phi') W at the steady state of each condition, (B,).
+
+        ligands: as `predict` takes them, which says what is raised.
+        """
         return self.leading_eigenvalues(ligands).radius
 
     def leading_eigenvalues(self, ligands: LevelsLike) -> SpectralRadius:
-        """The eigenvalue of largest modulus of each condition, with its residual."""
+        """The eigenvalue of largest modulus of each condition, with its residual.
+
+        ligands: as `predict` takes them, which says what is raised.
+        """
         _, levels, _ = levels_for(self.ligands, ligands)
         found, _ = self._solve(levels, 1e-6, MAX_STEPS)
         return spectral_radius(self.structure.wires, self.parameters.weights, found.slope)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write one .npz file that `load` reads; it holds arrays and text only."""
+        """Write one .npz file that `load` reads; it holds arrays and text only.
+
+        Raises InputError for a path that cannot be written.
+        """
         check_path("path", path)
         prior = self.prior
         content = {
@@ -203,7 +216,7 @@ class SignalingModel:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> SignalingModel:
-        """Read what `save` wrote; raises InputError for any other file."""
+        """Read what `save` wrote to this path; raises InputError for any other file."""
         check_path("path", path)
         path = Path(path)
         if path.is_dir():

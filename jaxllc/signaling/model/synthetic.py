@@ -49,8 +49,10 @@ class GroundTruth:
     """A signaling network whose parameters are known.
 
     ligands, tfs: node names of inputs and outputs. parameters: float64 weights (E,) and bias (N,) in the
-    order of `prior`, output_scale (TFs,). input_scale: float64 (ligands,). notes: what reading
-    reported, a sentence each.
+    order of `prior`, output_scale (TFs,). input_scale: float64 (ligands,). activation: the name of phi, as
+    in SignalingSettings. notes: what reading reported, a sentence each.
+
+    Raises InputError for names that are no nodes, and for arrays of another shape.
 
     Example: `truth = GroundTruth.read("synthNet-equationParams.txt")`, then
     `simulate_conditions(truth, 400)`.
@@ -91,11 +93,12 @@ class GroundTruth:
         prior: PriorNetwork | None = None,
         activation: str = "mml",
     ) -> GroundTruth:
-        """The ground truth in a table with the columns Source, Target, Type and Value.
+        """The ground truth in a table with the columns Source, Target, Type and Value; path: of it.
 
         Type is Weight (of an edge), or Bias, Projection (of a TF) or Input (of a ligand) of the node in
         Source, with an empty Target. The sign of a weight is the known sign of its edge. With `prior`,
-        edges and signs are those of `prior`, and an edge without a row has the weight 0. A node
+        edges and signs are those of `prior`, and an edge without a row has the weight 0. activation: the
+        name of phi, which the table does not hold. A node
         without a Bias row has the bias 0. Raises InputError for a missing column, an unknown type or
         node, a repeated row, an empty value, and a table without Weight, Projection or Input rows.
         """
@@ -168,13 +171,15 @@ def simulate_conditions(
     seed: int = 0,
     noise: float = 0.0,
 ) -> Conditions:
-    """Random conditions and the TF activities that the ground truth shows in them, in float64.
+    """`num_conditions` random conditions and the TF activities of the ground truth there, in float64.
 
-    Each condition has one of the numbers `ligands_at_once` of ligands, chosen at random, with levels
-    uniform in 0 to 1; the other ligands are 0. noise: standard deviation of the normal noise added to
-    every activity. The same seed gives the same conditions, and the first conditions of a larger
-    number are those of a smaller one. Where a steady state is not reached, the activities are nan and a
-    note says so; InputError if that is so in all conditions, and for numbers out of range.
+    truth: a GroundTruth. Each condition has one of the numbers `ligands_at_once` of ligands, chosen at
+    random, with levels uniform in 0 to 1; the other ligands are 0. noise: standard deviation of the normal
+    noise added to every activity. seed: the same one gives the same conditions, and the first conditions of
+    a larger number are those of a smaller one. Where a steady state is not reached, the activities are nan
+    and a note says so; InputError if that is so in all conditions, and for numbers out of range.
+
+    Example: `simulate_conditions(GroundTruth.read("synthNet-equationParams.txt"), 400, noise=0.05)`.
     """
     check_kind("truth", truth, GroundTruth, "GroundTruth.read or synthetic_problem")
     num_ligands = len(truth.ligands)

@@ -46,7 +46,12 @@ class PriorNetwork:
     other_ends: sender column, receiver column and node names of each other pair of columns of the table
     that might be the ends of the edges.
 
-    Example: `prior = PriorNetwork.read("macrophage-Model.tsv"); print(prior.describe())`.
+    Raises InputError for arrays of unequal length, names that repeat, and edges that are none.
+
+    Example:
+        >>> prior = PriorNetwork.from_edges(["EGF", "EGFR"], ["EGFR", "STAT3"], [1, None])
+        >>> print(prior.describe())
+        3 nodes, 2 edges: 1 stimulating, 0 inhibiting, 1 of unknown sign
     """
 
     senders: np.ndarray
@@ -98,11 +103,11 @@ class PriorNetwork:
     ) -> "PriorNetwork":
         """The network in a table of edges or a SIF file; `edge_columns` says which columns are known.
 
-        conditions: where the table has several pairs of columns for the ends of an edge, such as source and
-        target beside source_genesymbol and target_genesymbol, those are taken whose nodes are most of its
-        ligands and TFs. columns: the two columns themselves. A weight that is never negative is no sign.
-        Undirected rows are left out. What was left out, merged or contradictory stands in `notes`.
-        Raises InputError for missing columns, an empty node name, and a cell that is no sign.
+        path: of the file. conditions: where the table has several pairs of columns for the ends of an edge,
+        such as source and target beside source_genesymbol and target_genesymbol, those are taken whose
+        nodes are most of its ligands and TFs. columns: the two columns themselves. A weight that is never
+        negative is no sign. Undirected rows are left out. What was left out, merged or contradictory stands
+        in `notes`. Raises InputError for missing columns, an empty node name, and a cell that is no sign.
         """
         check_path("path", path, "PriorNetwork.from_frame takes a DataFrame")
         return _merged(read_edge_rows(path, _nodes_of(conditions), columns))
@@ -118,7 +123,7 @@ class PriorNetwork:
     ) -> "PriorNetwork":
         """The network in a DataFrame with the columns of a table; `place` names it in errors.
 
-        conditions, columns: as in `read`.
+        frame: a row per edge. conditions, columns, and what is raised: as in `read`.
         """
         return _merged(frame_edge_rows(frame, place, _nodes_of(conditions), columns))
 
@@ -129,9 +134,10 @@ class PriorNetwork:
         receivers: Sequence[str] | np.ndarray,
         signs: Sequence | np.ndarray | None = None,
     ) -> "PriorNetwork":
-        """A network from node names (E,) and signs (E,): +1, -1, or None, nan or 0 if unknown.
+        """A network from lists of edges.
 
-        Raises InputError for lists of unequal length, no edges, an empty name and any other sign.
+        senders, receivers: node names (E,). signs: (E,), +1, -1, or None, nan or 0 if unknown. Raises
+        InputError for lists of unequal length, no edges, an empty name and any other sign.
         """
         tails, heads = names_given(senders, "senders"), names_given(receivers, "receivers")
         given = np.zeros(len(tails)) if signs is None else signs_given(signs)
@@ -167,7 +173,7 @@ class PriorNetwork:
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write a table that `read` reads back: with tabs for .tsv, SIF for .sif, else with commas.
 
-        A SIF file has no place for the sources of edges.
+        A SIF file has no place for the sources of edges. Raises InputError for a path that cannot be written.
         """
         check_path("path", path)
         suffix = Path(path).suffix.lower()
@@ -210,7 +216,7 @@ class PriorNetwork:
         return bool(self._reached(inputs, "inputs")[self._indices(outputs, "outputs")].any())
 
     def trimmed(self, inputs: Sequence[str], outputs: Sequence[str]) -> "PriorNetwork":
-        """Only the nodes on a path from an input to an output, and the edges among them.
+        """Only the nodes on a path from one of `inputs` to one of `outputs`, and the edges among them.
 
         A path may pass a node twice, so feedback loops on the way stay. Inputs and outputs on no path
         go as well. Raises InputError when no path leads from any input to any output.
@@ -224,7 +230,10 @@ class PriorNetwork:
         return self._with_nodes(on_path)
 
     def without_nodes(self, names: Sequence[str]) -> "PriorNetwork":
-        """The network without these nodes and their edges; the other nodes stay, even if alone."""
+        """The network without the nodes of these names and their edges; the others stay, even if alone.
+
+        Raises InputError for a name that is not a node.
+        """
         kept = np.ones(self.num_nodes, dtype=bool)
         kept[self._indices(names, "names")] = False
         return self._with_nodes(kept)
@@ -237,8 +246,8 @@ class PriorNetwork:
     ) -> "PriorNetwork":
         """The network with more edges between nodes it has; self-loops are allowed.
 
-        signs: as `from_edges` takes them; unknown if left out. Raises InputError for a name that is not a
-        node, a sign that is none, and for an edge that is there already.
+        senders, receivers, signs: as `from_edges` takes them; signs unknown if left out. Raises InputError
+        for a name that is not a node, a sign that is none, and for an edge that is there already.
         """
         tails = self._indices(senders, "senders")
         heads = self._indices(receivers, "receivers")
@@ -271,7 +280,10 @@ class PriorNetwork:
         )
 
     def without_edges(self, edges: Sequence[int] | np.ndarray) -> "PriorNetwork":
-        """The network without the edges of these indices; all nodes stay, even if alone."""
+        """The network without the edges of these indices; all nodes stay, even if alone.
+
+        Raises InputError for an index that is none.
+        """
         given = listing("edges", edges, "integers", "[0, 3]")
         whole = all(isinstance(e, Integral) and not isinstance(e, bool | np.bool_) for e in given)
         if not whole or any(not 0 <= e < self.num_edges for e in given):

@@ -30,7 +30,11 @@ def add_spurious_edges(
     "like_prior", which makes as many of them unknown as are in the network. The same seed gives the same
     edges. Raises InputError where there are not so many pairs to draw.
 
-    Example: `noisy = add_spurious_edges(prior, 100, seed=1); is_spurious(noisy, prior).sum()`.
+    Example:
+        >>> prior = PriorNetwork.from_edges(["EGF", "EGFR"], ["EGFR", "STAT3"])
+        >>> noisy = add_spurious_edges(prior, 3, seed=1)
+        >>> int(is_spurious(noisy, prior).sum())
+        3
     """
     prior = prior_of(prior)
     check_choice("kind", kind, KINDS)
@@ -84,7 +88,10 @@ def add_spurious_edges(
 
 
 def is_spurious(network: PriorNetwork, prior: PriorNetwork) -> np.ndarray:
-    """Which edges (E,) of a network are not in the prior network of the same nodes."""
+    """Which edges of a network are not in the prior network of the same nodes, bool (E,).
+
+    Raises InputError for networks of other nodes.
+    """
     network, prior = prior_of(network, argument="network"), prior_of(prior)
     if network.names != prior.names:
         raise InputError(

@@ -56,9 +56,10 @@ _TOGETHER_ON_CPU, _TOGETHER_ELSEWHERE = 1, 16
 class CrossValidation:
     """Predictions of held-out conditions.
 
-    measured: DataFrame (held-out conditions x TFs), nan where not measured. predicted: for each seed a
-    DataFrame of that shape. correlations: DataFrame with a row for each seed: seed, pooled (Pearson r over
-    held-out conditions and TFs), per_condition_median, train (mean over folds), seconds. notes: what to mind.
+    folds, seeds: of which models there are. measured: DataFrame (held-out conditions x TFs), nan where not
+    measured. predicted: for each seed a DataFrame of that shape. correlations: DataFrame with a row for
+    each seed: seed, pooled (Pearson r over held-out conditions and TFs), per_condition_median, train (mean
+    over folds), seconds. notes: what to mind. seconds: time spent now.
     """
 
     folds: Folds
@@ -88,6 +89,7 @@ class CrossValidation:
 
         Where the data decide the model (hundreds of conditions, little noise), a poor fit is a poor local
         minimum, and `ensemble_of(best_trained(n))` leaves it out without a look at held-out conditions.
+        Raises InputError for a count below 1; where it is above the number of seeds, all are returned.
         """
         check_integer("count", count, 1)
         table = self.correlations.sort_values("train", ascending=False, kind="stable")
@@ -118,7 +120,7 @@ class CrossValidation:
                 f"{row.per_condition_median:.3f} median per condition; train r {row.train:.3f}"
             )
         if len(self.seeds) > 1:
-            median = float(np.nanmedian(self.per_condition["correlation"]))
+            median = _median(self.per_condition["correlation"].to_numpy())
             lines.append(
                 f"ensemble of {len(self.seeds)}: held-out r {self.ensemble_correlation:.3f} pooled, "
                 f"{median:.3f} median per condition"
@@ -152,11 +154,28 @@ def cross_validate(
     """Train a model for each fold (and seed) without its conditions, and predict them.
 
     prior, settings: as in `train`. folds: tuples of names of held-out conditions, a mapping to them or the
-    path of a table as `read_folds` takes it, by default `published_folds(conditions)`. seeds: several
-    make an ensemble, by default `seed` alone. records: a JSONL file with a row for each model, appended to
-    as models are done; what it holds already is not done again. together: models trained side by side in one
-    vmapped program, by default 1 on a CPU and 16 on an accelerator; it changes nothing beyond rounding.
-    progress: called with models done, models in all, and what was done.
+    path of a table as `read_folds` takes it, by default `published_folds(conditions)`. Folds of unlike size
+    share a program. seed: of initial values and noise, every fold with its own; the same seed on the same
+    machine gives the same result. seeds: several make an ensemble, by default `seed` alone. records: a
+    JSONL file with a row for each model, appended to as models are done; what it holds already is not done
+    again. together: models trained side by side in one vmapped program, by default 1 on a CPU and 16 on an
+    accelerator; it changes nothing beyond rounding. progress: called with models done, models in all, and
+    what was done. An interrupt is raised; what the records hold stays done.
+
+    Raises InputError where `train` would, for folds with unknown or repeated conditions, and for records of
+    other data or settings.
+
+    Source of the protocol: Nilsson et al., Nature Communications 13 (2022).
+
+    Example:
+        >>> prior = PriorNetwork.from_edges(["L1", "L2", "R", "R"], ["R", "R", "T1", "T2"])
+        >>> levels = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+        >>> activities = 0.1 + 0.3 * levels.sum(1, keepdims=True) * np.ones((1, 2))
+        >>> names = ("none", "first", "second", "both")
+        >>> conditions = Conditions(names, ("L1", "L2"), ("T1", "T2"), levels, activities)
+        >>> found = cross_validate(prior, conditions, [["first"], ["second"]], {"epochs": 20}, seed=0)
+        >>> found.measured.shape, found.predicted[0].shape
+        ((2, 2), (2, 2))
     """
     settings = settings_of(settings)
     start = time.perf_counter()
@@ -336,7 +355,7 @@ def _validation(
             {
                 "seed": seed,
                 "pooled": correlation(values, measured.to_numpy()),
-                "per_condition_median": float(np.nanmedian(each)),
+                "per_condition_median": _median(each),
                 "train": float(np.mean([row["train"] for row in mine])),
                 "seconds": float(sum(row["seconds"] for row in mine)),
             }
@@ -354,6 +373,12 @@ def _validation(
     return CrossValidation(
         folds, seeds, measured, predicted, pd.DataFrame(table), once(*notes), seconds
     )
+
+
+def _median(values: np.ndarray) -> float:
+    """The median of what is known; nan where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _by_condition(predicted: pd.DataFrame, measured: pd.DataFrame) -> np.ndarray:

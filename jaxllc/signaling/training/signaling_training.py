@@ -59,12 +59,13 @@ _MOST_STEPS = 500  # of one call of the compiled loop, so that an interrupt is h
 class SignalingFit:
     """A trained model, how it came about, and whether it is to be trusted.
 
-    history: DataFrame, one row per epoch: epoch, loss (with penalties), mse, radius (largest spectral radius
-    of the conditions, as last seen), residual (largest relative change of the steady states in the last
-    iteration), learning_rate, unsteady (conditions left out of the misfit because their state did not come to
-    rest), refused (steps whose numbers were not finite). finished: whether all epochs were made. seconds:
-    time spent, compilation included. best_epoch: the one whose parameters the model has, 1 for the untrained
-    start; None if none was made.
+    settings, seed, conditions: what it was trained with. history: DataFrame, one row per epoch: epoch, loss
+    (with penalties), mse, radius (largest spectral radius of the conditions, as last seen), residual
+    (largest relative change of the steady states in the last iteration), learning_rate, unsteady
+    (conditions left out of the misfit because their state did not come to rest), refused (steps whose
+    numbers were not finite). finished: whether all epochs were made. seconds: time spent, compilation
+    included. best_epoch: the one whose parameters the model has, 1 for the untrained start; None if none
+    was made.
     """
 
     model: SignalingModel
@@ -95,7 +96,10 @@ class SignalingFit:
         return self.model.parameters
 
     def predict(self, ligands: Any, knock_out: Sequence[str] = ()) -> Prediction:
-        """The model's prediction; see SignalingModel.predict."""
+        """The model's prediction for `ligands`, without the nodes `knock_out`; see SignalingModel.predict.
+
+        Raises InputError for names that the model does not know.
+        """
         return self.model.predict(ligands, knock_out)
 
     @cached_property
@@ -135,7 +139,8 @@ class SignalingFit:
     def save(self, folder: str | os.PathLike, predictions: bool = True) -> list[Path]:
         """Write model.npz, settings.json, history.csv and predictions.csv into an existing folder.
 
-        predictions: whether the last, which needs the steady states computed, is written too.
+        predictions: whether the last, which needs the steady states computed, is written too. Returns the
+        paths of the files. Raises InputError for a folder that cannot be written.
         """
         folder = check_path("folder", folder)
         names = ["model.npz", "settings.json", "history.csv", "predictions.csv"]
@@ -168,20 +173,26 @@ def train(
 ) -> SignalingFit:
     """Train a signaling model; the same seed on the same machine gives the same model.
 
-    prior: or the path of its table. settings: SignalingSettings, the name of one of PRESETS, a mapping of the
-    settings to change, the path of a JSON file, or None for the default. held_out: conditions that are left
-    out of the training, by their names or as Conditions. checkpoint: a file that is written every
-    `checkpoint_every` epochs and at the end; if it exists, training goes on from it bit for bit. progress:
-    called with epoch, epochs and the latest numbers. An interrupt ends early: the fit so far is returned,
-    with `finished` False. The parameters are those of the epoch of the smallest loss, among epochs whose
-    steady states were found from zero, as predictions do.
+    prior: a PriorNetwork, or the path of its table. settings: SignalingSettings, the name of one of
+    PRESETS, a mapping of the settings to change, the path of a JSON file, or None for the default.
+    held_out: conditions that are left out of the training, by their names or as Conditions. checkpoint: a
+    file that is written every `checkpoint_every` epochs and at the end; if it exists, training goes on from
+    it bit for bit. progress: called with epoch, epochs and the latest numbers. An interrupt ends early: the
+    fit so far is returned, with `finished` False. The parameters are those of the epoch of the smallest
+    loss, among epochs whose steady states were found from zero, as predictions do.
 
     Raises InputError where no ligand or no TF is a node, where no path leads from a ligand to a TF, and
     for a checkpoint of another training.
 
+    Source of the model: Nilsson et al., Nature Communications 13 (2022).
+
     Example:
-        fit = jaxllc.signaling.train(prior, conditions, seed=0)
-        fit.predict(new_ligands).tfs
+        >>> prior = PriorNetwork.from_edges(["L", "R"], ["R", "T"], [1, 1])
+        >>> levels, activities = np.array([[0.0], [0.5], [1.0]]), np.array([[0.1], [0.4], [0.7]])
+        >>> conditions = Conditions(("off", "half", "on"), ("L",), ("T",), levels, activities)
+        >>> fit = train(prior, conditions, {"epochs": 20}, seed=0)
+        >>> fit.predict({"L": [0.2, 0.8]}).tfs.shape
+        (2, 1)
     """
     settings = settings_of(settings)
     check_seed("seed", seed)
