@@ -20,7 +20,9 @@ from jaxllc.data.message_passing import Graph, graph_of
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.data.trajectory_input import feature_arrays
+from jaxllc.dynamics.interpreted_field import interpreted
 from jaxllc.dynamics.simulation_input import check_solver, field_of, float_dtype, state_values
+from jaxllc.dynamics.vector_field import SymbolicVectorField
 from jaxllc.errors import InputError, nearest_match
 from jaxllc.running.waiting import computed
 from jaxllc.tables.real_numbers import real_numbers
@@ -34,6 +36,8 @@ STIFF_SOLVERS = {"kvaerno5"}
 DIVERGED_BEYOND = 1e10  # times (1 + the largest initial state)
 GROWN_BEYOND = 1e3
 MAX_STEPS = 20_000
+# Edges from which on a program for one law alone saves more time than its compilation takes.
+SPECIALISED_FROM = 10_000
 
 SUCCESS, DIVERGED, TOO_MANY_STEPS, STEP_TOO_SMALL, OTHER_FAILURE = range(5)
 
@@ -158,6 +162,9 @@ def simulate(
         origin = np.array(field.origin)  # type: ignore[attr-defined]
         field, states0 = moved, states0 - origin
     graph = graph_of(network, {name: features[name] for name in field.feature_names})
+    variables = field.variables
+    if isinstance(field, SymbolicVectorField) and len(network.weights) < SPECIALISED_FROM:
+        field, graph = interpreted(field, graph)
 
     def typed(leaf: Any) -> Any:
         leaf = np.asarray(leaf)
@@ -178,7 +185,7 @@ def simulate(
             Trajectories(
                 time_points,
                 run_states,
-                variables=field.variables,
+                variables=variables,
                 node_features=features or None,
                 names=network.names,
             )

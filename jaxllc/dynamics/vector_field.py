@@ -20,13 +20,14 @@ import numpy as np
 
 from jaxllc.data.message_passing import IN_STRENGTH, Graph, pass_messages, sum_into_receivers
 from jaxllc.equations.expressions import symbol_names
-from jaxllc.equations.programs import compile_expression, run_program
 from jaxllc.equations.sum_symbols import SUM_SIDE
+from jaxllc.equations.tapes.law_tapes import law_tape
+from jaxllc.equations.tapes.unrolled import run
 from jaxllc.errors import InputError, nearest_match
 
 if TYPE_CHECKING:
     from jaxllc.equations.equation import Equation
-    from jaxllc.equations.programs import Program
+    from jaxllc.equations.tapes.instructions import Instructions
 
 Features = Mapping[str, jax.Array]
 
@@ -66,23 +67,21 @@ class SymbolicVectorField(VectorField):
         self,
         variables: tuple[str, ...],
         feature_names: tuple[str, ...],
-        programs: tuple[Program, ...],
-        sizes: tuple[int, ...],
+        tapes: tuple[Instructions, Instructions],
         summed: tuple[str, ...],
         constants: Any,
     ):
-        # programs: the self terms, then the interaction terms; sizes: constants in each of them;
-        # summed: variables and features whose sum over neighbours a self term reads.
+        # tapes: the self terms of all variables, and their interaction terms; constants: those of the first,
+        # then of the second. summed: variables and features whose sum over neighbours a self term reads.
         self.variables, self.feature_names = variables, feature_names
-        self.programs, self.sizes, self.summed = programs, sizes, summed
+        self.tapes, self.summed = tapes, summed
         self.constants = constants
         # The same field of x - origin, for steps whose size does not follow that of the origin.
         self.origin: tuple[float, ...] | None = None
         self.moved: SymbolicVectorField | None = None
 
     def tree_flatten(self) -> tuple[tuple[Any], tuple[Any, ...]]:
-        structure = (self.variables, self.feature_names, self.programs, self.sizes, self.summed)
-        return (self.constants,), structure
+        return (self.constants,), (self.variables, self.feature_names, self.tapes, self.summed)
 
     @classmethod
     def tree_unflatten(cls, structure: Any, leaves: Any) -> SymbolicVectorField:
@@ -92,7 +91,8 @@ class SymbolicVectorField(VectorField):
         self, x_i: jax.Array, features_i: Features, sums: Mapping[str, jax.Array] | None = None
     ) -> jax.Array:
         """As in `VectorField`; sums: {"x_s": (...,)} of the neighbours, where a self term reads them."""
-        return self._evaluate(0, self._values("i", x_i, features_i) | dict(sums or {}), x_i)
+        tape, values = self.tapes[0], self._values("i", x_i, features_i) | dict(sums or {})
+        return _columns(tape, self.constants[: tape.num_constants], values, x_i)
 
     def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
         if not self.summed:
@@ -109,7 +109,8 @@ class SymbolicVectorField(VectorField):
         self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
     ) -> jax.Array:
         values = self._values("i", x_i, features_i) | self._values("j", x_j, features_j)
-        return self._evaluate(len(self.variables), values, x_i)
+        constants = self.constants[self.tapes[0].num_constants :]
+        return _columns(self.tapes[1], constants, values, x_i)
 
     def _values(self, side: str, x: jax.Array, features: Features) -> dict[str, jax.Array]:
         values = {f"{name}_{side}": x[..., v] for v, name in enumerate(self.variables)}
@@ -118,14 +119,14 @@ class SymbolicVectorField(VectorField):
                 values[f"{name}_{side}"] = features[name]
         return values
 
-    def _evaluate(self, first: int, values: dict[str, jax.Array], x: jax.Array) -> jax.Array:
-        columns = []
-        for n in range(first, first + len(self.variables)):
-            start = sum(self.sizes[:n])
-            constants = self.constants[start : start + self.sizes[n]]
-            column = run_program(self.programs[n], constants, values, jnp)
-            columns.append(jnp.broadcast_to(jnp.asarray(column, x.dtype), x.shape[:-1]))
-        return jnp.stack(columns, axis=-1)
+
+def _columns(
+    tape: Instructions, constants: Any, values: Mapping[str, jax.Array], x: jax.Array
+) -> jax.Array:
+    """The outputs of a tape, (..., d) as the states x."""
+    columns = run(tape, constants, values, jnp)
+    shape = x.shape[:-1]
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(c, x.dtype), shape) for c in columns], axis=-1)
 
 
 def measured_from(
@@ -174,12 +175,11 @@ def from_equations(
                 f"({', '.join(variables)}) nor a node feature ({', '.join(known)})"
                 f"{nearest_match(name, [*variables, *known])}."
             )
-    programs, constants = zip(*(compile_expression(term) for term in terms), strict=True)
+    own, between = law_tape(*terms[: len(variables)]), law_tape(*terms[len(variables) :])
     return SymbolicVectorField(
         variables,
         known,
-        programs,
-        tuple(len(numbers) for numbers in constants),
+        (own.instructions, between.instructions),
         tuple(sorted(summed)),
-        np.array([number for numbers in constants for number in numbers], dtype=float),
+        np.array([*own.constants, *between.constants], dtype=float),
     )

@@ -10,7 +10,6 @@ import numpy as np
 import sympy
 
 from jaxllc.equations.functions import record_of
-from jaxllc.equations.programs import whole_power
 
 # What derivatives hold beside the functions of laws: with 1/2 on a tie, and zero almost everywhere.
 _OF_DERIVATIVES: dict[Any, Callable[..., Any]] = {
@@ -67,7 +66,7 @@ def evaluate(expression: sympy.Expr, memo: dict):
     elif expression.is_Pow:
         base = evaluate(expression.base, memo)
         if expression.exp.is_Integer:
-            value = whole_power(np.asarray(base), int(expression.exp))
+            value = _whole_power(np.asarray(base), int(expression.exp))
         elif expression.exp == sympy.Rational(1, 2):
             value = np.sqrt(base)
         else:
@@ -80,3 +79,17 @@ def evaluate(expression: sympy.Expr, memo: dict):
         value = function(*(evaluate(a, memo) for a in expression.args))
     memo[expression] = value
     return value
+
+
+def _whole_power(base: Any, exponent: int) -> Any:
+    """An array to a whole power, of either sign."""
+    if exponent < 0:
+        return 1.0 / _whole_power(base, -exponent)
+    result: Any = None
+    while exponent:  # by squaring, as on tapes
+        if exponent & 1:
+            result = base if result is None else result * base
+        exponent >>= 1
+        if exponent:
+            base = base * base
+    return 1.0 if result is None else result

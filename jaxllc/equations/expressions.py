@@ -6,7 +6,7 @@ put together by `expression_building`, as it is written, so that no text takes l
 `x_i` (receiver) and `x_j` (sender) for a variable x, `a_i` and `a_j` for a node feature a, and
 `k_i` for the in-strength of the receiver.
 
-Numbers come out of an expression through `programs`.
+Numbers come out of an expression through its tape.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from jaxllc.equations.expression_building import call, power_of, product_of, sum
 from jaxllc.equations.expression_text import to_text
 from jaxllc.equations.function_table import TABLE
 from jaxllc.equations.functions import EXTREMES, FUNCTIONS, KNOWN_NAMES, NOT_REAL
-from jaxllc.equations.programs import compile_expression, run_program
+from jaxllc.equations.tapes.law_tapes import law_tape
+from jaxllc.equations.tapes.unrolled import run
 from jaxllc.errors import InputError
 
 __all__ = ["FUNCTIONS", "constants", "evaluate", "parse", "symbol_names", "to_text"]
@@ -244,7 +245,7 @@ class _Parser:
         """The value of an expression without symbols, found without sympy's own arithmetic."""
         try:
             with np.errstate(all="ignore"):
-                # Not as a program, where exp is bounded.
+                # Not by a tape, where exp is bounded.
                 value = float(expression_calculus.evaluate(expression, {}))
                 if function is not None:
                     value = float(TABLE[function].exact_value(value))
@@ -272,17 +273,18 @@ class _Parser:
 
 
 def evaluate(expression: sympy.Expr, values: Mapping[str, Any], xp: Any = np) -> Any:
-    """The value of an expression, by walking its tree; `xp` is numpy or jax.numpy.
+    """The value of an expression; `xp` is numpy or jax.numpy.
 
     values: an array (or number) per symbol name, of shapes that broadcast together.
     """
-    program, numbers = compile_expression(expression)
-    return run_program(program, numbers, values, xp)
+    tape = law_tape(expression)
+    (value,) = run(tape.instructions, tape.constants, values, xp)
+    return value
 
 
 def constants(expression: sympy.Expr) -> list[float]:
-    """The numeric constants of an expression, in the canonical order of `compile_expression`."""
-    return list(compile_expression(expression)[1])
+    """The numeric constants of an expression, in the canonical order of `law_tape`."""
+    return list(law_tape(expression).constants)
 
 
 def symbol_names(expression: sympy.Expr) -> set[str]:

@@ -16,15 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.running.waiting import computed
-from jaxllc.search.forms.tapes import (
+from jaxllc.equations.tapes.fitted_tapes import (
     MAX_CONSTANTS,
     MAX_INPUTS,
     Tape,
     in_batches,
-    tape_functions,
-    with_derivatives,
 )
+from jaxllc.equations.tapes.instructions import tape_functions
+from jaxllc.equations.tapes.interpreted import with_derivatives
+from jaxllc.running.waiting import computed
 
 _ENOUGH_DESCENT = 1e-4
 _SHORTEST = 1e-8

@@ -16,19 +16,19 @@ import numpy as np
 
 from jaxllc.dynamics.small_matrices import solve
 from jaxllc.equations.function_table import Function
-from jaxllc.fit.levenberg import Damping, State, judged
-from jaxllc.running.time_limit import check_time
-from jaxllc.running.waiting import computed
-from jaxllc.search.forms.search_work import spend
-from jaxllc.search.forms.tapes import (
+from jaxllc.equations.tapes.fitted_tapes import (
     MAX_CONSTANTS,
     MAX_INPUTS,
     Tape,
     blank_tape,
     in_batches,
-    tape_functions,
-    with_derivatives,
 )
+from jaxllc.equations.tapes.instructions import tape_functions
+from jaxllc.equations.tapes.interpreted import with_derivatives
+from jaxllc.fit.levenberg import Damping, State, judged
+from jaxllc.running.time_limit import check_time
+from jaxllc.running.waiting import computed
+from jaxllc.search.forms.search_work import spend
 
 _DAMPING = Damping(1e-3, eased_by=10.0, raised_by=8.0, smallest=1e-12, largest=1e9)
 BLOCK = 256
