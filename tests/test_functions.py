@@ -19,39 +19,10 @@ from jaxllc.equations.normal_form import normal_form
 from jaxllc.equations.tapes.law_tapes import law_tape
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
+from tests.random_texts import random_text
 
 x, y = sympy.symbols("x_i x_j")
 RANDOM = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]
-
-
-def random_text(seed):
-    """A random expression, as text, that has a real value wherever x_i and x_j are positive."""
-    rng = np.random.default_rng(seed)
-
-    def draw(depth):
-        if depth == 0 or rng.random() < 0.1:
-            return ["x_i", "x_j", f"{rng.uniform(0.2, 2):.3f}", str(rng.integers(1, 4))][
-                rng.integers(4)
-            ]
-        a, b, c = (draw(depth - 1) for _ in range(3))
-        forms = (
-            f"({a} + {b})",
-            f"({a} - {b})",
-            f"{a}*{b}",
-            f"sigmoid({a} - {b})",
-            f"min({a}, {b})",
-            f"max({a}, {b}, {c})",
-            f"max({a}, -{b})*{c}",
-            f"hill(abs({a}) + 0.1, 1.5, {rng.choice(['2', '1.7', '0.5'])})",
-            f"(1 + abs({a}))**{rng.choice(['1.7', '-0.3', '1.5', '2'])}",
-            f"abs({a} - {b})",
-            f"tanh({a})",
-            f"log(1 + max(0, {a}))",
-            f"sqrt(max({a}, 0.3))",
-        )
-        return forms[rng.integers(len(forms))]
-
-    return draw(3)
 
 
 def point(seed, size=7):

@@ -1,11 +1,15 @@
 """Every known law against scipy on dense NumPy formulas, written here independently."""
 
+import logging
+
+import jax
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 from jaxllc import generators, known_laws
 from jaxllc.data.network import Network
+from jaxllc.dynamics import integrate
 from jaxllc.errors import InputError
 
 N = 12
@@ -113,11 +117,43 @@ def test_the_catalogue_is_the_table():
     assert set(known_laws.names()) == set(DENSE)
 
 
+def times_of(known):
+    return np.linspace(0.0, min(known.horizon, 1.0), 11)
+
+
+@pytest.fixture(scope="module")
+def simulated(network):
+    """A run of each law, the programs that were compiled for them, and those that integrate among these."""
+    compiled = []
+    handler = logging.Handler()
+    handler.emit = lambda record: compiled.append(record.getMessage())
+    logger, max_steps = logging.getLogger("jax"), 19_999  # as nobody else asks for
+    logger.addHandler(handler)
+    try:
+        with jax.log_compiles():
+            laws = {name: known_laws.get(name) for name in DENSE}
+            runs = {
+                name: known.simulate(network, times_of(known), seed=3, max_steps=max_steps)
+                for name, known in laws.items()
+            }
+    finally:
+        logger.removeHandler(handler)
+    programs = [message for message in compiled if message.startswith("Compiling ")]
+    return runs, programs, integrate._compiled("tsit5", max_steps)._cache_size()
+
+
+def test_all_laws_together_compile_six_programs_at_most(simulated):
+    """One for each number of variables, and some that prepare arrays."""
+    _, programs, num_integrations = simulated
+    assert num_integrations == len({len(known_laws.get(name).variables) for name in DENSE})
+    assert num_integrations <= len(programs) <= 6
+
+
 @pytest.mark.parametrize("name", DENSE)
-def test_a_law_is_its_formula(name, network):
+def test_a_law_is_its_formula(name, network, simulated):
     known = known_laws.get(name)
     A = network.to_adjacency().toarray()
-    times = np.linspace(0.0, min(known.horizon, 1.0), 11)
+    times = times_of(known)
     start = known.sample_initial_state(N, seed=3)
     features = known.sample_features(N, seed=3)
 
@@ -130,7 +166,7 @@ def test_a_law_is_its_formula(name, network):
         method="DOP853",
     )  # fmt: skip
     expected = reference.y.T.reshape(len(times), -1, N).transpose(0, 2, 1)
-    run = known.simulate(network, times, seed=3)
+    run = simulated[0][name]
     np.testing.assert_array_equal(run.states[0], start)
     np.testing.assert_allclose(run.states, expected, rtol=1e-6, atol=1e-7)
     assert run.variables == known.variables

@@ -67,18 +67,18 @@ class InterpretedField(VectorField):
         return self._outputs(self.interaction_tape, columns)
 
     def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
-        own = jnp.concatenate([state, graph.nodes[_COLUMNS]], axis=1)
+        own = [state, graph.nodes[_COLUMNS]]
         sums = jax.lax.cond(
             self.summed,
-            lambda: sum_into_receivers(own[graph.senders], graph),
-            lambda: jnp.zeros_like(own),
+            lambda: [sum_into_receivers(x[graph.senders], graph) for x in own],
+            lambda: [jnp.zeros_like(x) for x in own],
         )
-        return self._outputs(self.self_tape, [own, sums]) + pass_messages(
+        return self._outputs(self.self_tape, [*own, *sums]) + pass_messages(
             self.interaction_term, state, graph
         )
 
     def _outputs(self, tape: tuple[TapeArrays, Any], columns: list[jax.Array]) -> jax.Array:
-        return interpret(self.functions, *tape, jnp.concatenate(columns, axis=1).T).T
+        return interpret(self.functions, *tape, [column.T for column in columns]).T
 
 
 def interpreted(field: SymbolicVectorField, graph: Graph) -> tuple[InterpretedField, Graph]:

@@ -160,21 +160,25 @@ def interpret(functions, tape, constants, columns):
     """Values (D, n) of a law's tape, differentiable once by constants and inputs, forward and in reverse.
 
     functions: those of `tape_functions`; tape: `TapeArrays`; constants: (C,), the tape's own numbers after
-    the others; columns: (input, n).
+    the others; columns: arrays (input, n), one below the other. Of an array that is not moved no derivative
+    is asked, which may be infinite.
     """
-    return _outputs_of(functions)(tape, constants[:, None], columns)
+    return _outputs_of(functions)(tape, constants[:, None], jnp.concatenate(columns))
 
 
 @partial(interpret.defjvp, symbolic_zeros=True)
 def _interpret_jvp(functions, primals, tangents):
     tape, constants, columns = primals
     _, by_constants, by_columns = tangents
-    values, slopes = _outputs_and_slopes_of(functions)(tape, constants[:, None], columns)
-    moved = jnp.zeros_like(values)
-    if not isinstance(by_constants, SymbolicZero):
-        moved += jnp.einsum("dcn,c->dn", slopes[:, len(columns) :], by_constants)
-    if not isinstance(by_columns, SymbolicZero):
-        moved += jnp.einsum("din,in->dn", slopes[:, : len(columns)], by_columns)
+    values, slopes = _outputs_and_slopes_of(functions)(
+        tape, constants[:, None], jnp.concatenate(columns)
+    )
+    moved, first = jnp.zeros_like(values), 0
+    for given, move in zip((*columns, constants), (*by_columns, by_constants), strict=True):
+        own = slopes[:, first : first + len(given)]
+        first += len(given)
+        if not isinstance(move, SymbolicZero):
+            moved += jnp.sum(own * (move if move.ndim == 2 else move[:, None])[None], axis=1)
     return values, moved
 
 
