@@ -1,6 +1,7 @@
 """What every test stands on: strict JAX settings, a small network, and a fixed part of the slow tests."""
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 
@@ -21,12 +22,23 @@ from jaxllc import generators  # noqa: E402
 from jaxllc.data.network import Network  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Equinox, which is loaded later, raises errors by calls back into Python, and JAX keeps no program with such
+# calls on disk. What diffrax would raise jaxllc has checked before. For its users the setting stays as it is:
+# it holds for all of equinox in a process.
+os.environ.setdefault("EQX_ON_ERROR", "nan")
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 
 # One slow test in so many is run each time, always the same ones; `make test-all` runs them all.
 _PARTS = 4
+
+
+def pytest_configure(config) -> None:
+    """Keep compiled programs from one run of the tests to the next, beside what pytest keeps."""
+    cache = getattr(config, "cache", None)
+    if cache is not None and jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache.mkdir("compiled_programs")))
 
 
 def pytest_addoption(parser) -> None:

@@ -1,7 +1,5 @@
 """Prior networks: each layout reads to the same edges, and what a table leaves open is said."""
 
-import time
-
 import networkx as nx
 import numpy as np
 import pandas as pd
@@ -9,6 +7,7 @@ import pytest
 
 from jaxllc.errors import InputError
 from jaxllc.signaling.network.prior_network import PriorNetwork
+from tests.counted_calls import at_most_calls
 
 # Stimulation, inhibition, unknown sign.
 EDGES = [("L", "R", 1), ("R", "T", -1), ("S", "T", None)]
@@ -348,13 +347,12 @@ def test_the_repeated_rows_of_the_ligand_screen_are_reported(shared_folder):
     assert {"Baccin2019", "KEGG-MEDICUS"} <= set(sources)
 
 
-def test_a_hundred_thousand_edges_take_seconds(tmp_path):
-    started = time.monotonic()
+def test_a_hundred_thousand_edges_take_little_work(tmp_path):
     rng = np.random.default_rng(0)
     ends = rng.integers(0, 30_000, size=(2, 100_000)).astype(str)
-    prior = PriorNetwork.from_edges(*ends)
-    assert prior.num_edges > 99_000
-    assert len(prior.trimmed(prior.names[:1], prior.names[1:2]).names) > 20_000
-    prior.to_csv(tmp_path / "large.tsv")
-    assert_same(PriorNetwork.read(tmp_path / "large.tsv"), prior)
-    assert time.monotonic() - started < 20
+    with at_most_calls(5_000_000):
+        prior = PriorNetwork.from_edges(*ends)
+        assert prior.num_edges > 99_000
+        assert len(prior.trimmed(prior.names[:1], prior.names[1:2]).names) > 20_000
+        prior.to_csv(tmp_path / "large.tsv")
+        assert_same(PriorNetwork.read(tmp_path / "large.tsv"), prior)

@@ -1,8 +1,5 @@
 """Simulation against exact solutions and scipy; failures are sentences, never a hang."""
 
-import importlib
-import time
-
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -12,6 +9,7 @@ from scipy.integrate import solve_ivp
 
 from jaxllc.data.message_passing import graph_of
 from jaxllc.data.network import Network
+from jaxllc.dynamics import integrate
 from jaxllc.dynamics.integrate import simulate, solve
 from jaxllc.dynamics.vector_field import from_equations
 from jaxllc.equations.equation import Equation
@@ -58,13 +56,24 @@ def test_a_batch_is_its_runs_one_by_one(linear):
         np.testing.assert_allclose(run.states[:, :, 0], exact(start[:, 0]), rtol=1e-7, atol=1e-9)
 
 
-def test_another_law_of_the_same_structure_does_not_compile_again(linear):
-    compiled = importlib.import_module("jaxllc.dynamics.integrate")._compiled("tsit5", 20_000)
+def test_another_law_does_not_compile_again(linear):
+    compiled = integrate._compiled("tsit5", 20_000)
     simulate(linear, PAIR, TIMES, np.ones(2))
     before = compiled._cache_size()
-    other = law("-3.5*x_i", "0.25*x_j")
-    simulate(other, PAIR, TIMES, np.ones(2), rtol=1e-6)
+    for terms in (("-3.5*x_i", "0.25*x_j"), ("-x_i + tanh(0.3*x_s)", "x_i*sin(x_j - 1.5)")):
+        simulate(law(*terms), PAIR, TIMES, np.ones(2), rtol=1e-6)
     assert compiled._cache_size() == before
+
+
+def test_a_program_of_its_own_for_a_large_network_gives_the_same(linear, monkeypatch):
+    start = np.array([1.0, 0.3])
+    shared = simulate(linear, PAIR, TIMES, start)
+    compiled = integrate._compiled("tsit5", 20_000)
+    before = compiled._cache_size()
+    monkeypatch.setattr(integrate, "SPECIALISED_FROM", 2)
+    own = simulate(linear, PAIR, TIMES, start)
+    assert compiled._cache_size() == before + 1
+    np.testing.assert_allclose(own.trajectories.states, shared.trajectories.states, rtol=1e-13)
 
 
 def test_single_precision_works(linear):
@@ -79,9 +88,7 @@ def test_single_precision_works(linear):
 
 def test_blow_up_in_finite_time_says_when():
     times = np.arange(0.0, 5.0, 0.4)
-    start = time.perf_counter()
     result = simulate(law("x_i**2"), PAIR, times, np.array([1.0, 0.5]))
-    assert time.perf_counter() - start < 20
     assert not result.success
     assert "Diverged at t = 1 of" in result.message
     states = result.trajectories.states[:, 0, 0]

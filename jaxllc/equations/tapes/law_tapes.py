@@ -130,7 +130,7 @@ def law_tape(*expressions: sympy.Expr | int) -> LawTape:
     names = tuple(sorted({symbol.name for term in terms for symbol in term.free_symbols}))
     writer, outputs, sizes = _Writer(names), [], []
     for term in terms:
-        _structure(term)
+        _structure(term)  # refuses functions that laws do not hold
         before = len(writer.constants)
         outputs.append(writer.write(term))
         sizes.append(len(writer.constants) - before)
