@@ -26,6 +26,7 @@ from exactness import FRESH_POINTS, FRESH_SEED, Verdict, exact
 from symbolic_conditions import CONDITIONS, Condition, samples
 from symbolic_targets import Target, values_at
 
+from jaxllc.equations.skeletons import Skeleton, as_written
 from jaxllc.equations.tapes.fitted_tapes import MAX_CONSTANTS
 from jaxllc.errors import InputError
 from jaxllc.pretrained.engine import PretrainedEngine
@@ -36,7 +37,6 @@ from jaxllc.pretrained.training.corpus_structures import draw_structures, held_o
 from jaxllc.pretrained.training.recall import TOP, RecallSet, best_fits
 from jaxllc.search.engines.enumeration import EnumerationEngine
 from jaxllc.search.forms.grammar import Grammar
-from jaxllc.search.forms.skeletons import Skeleton, as_written
 from jaxllc.search.forms.term_samples import Samples, scale_of
 from jaxllc.search.term.term_judge import TermJudge
 

@@ -9,6 +9,7 @@ import sympy
 from flax import nnx
 
 from jaxllc.equations.expressions import parse
+from jaxllc.equations.skeletons import as_written
 from jaxllc.pretrained.model import ModelSettings, SkeletonModel
 from jaxllc.pretrained.skeletons.alphabet import KIND, alphabet
 from jaxllc.pretrained.skeletons.canonical_form import identity
@@ -17,7 +18,6 @@ from jaxllc.pretrained.skeletons.strings import text
 from jaxllc.pretrained.training.corpus import Corpus, CorpusSettings
 from jaxllc.pretrained.training.recall import recall_sets
 from jaxllc.pretrained.weights import save_model
-from jaxllc.search.forms.skeletons import as_written
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.term.term_search import search_term
 from tests.benchmark_modules import benchmark_module

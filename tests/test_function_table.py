@@ -23,12 +23,12 @@ from jaxllc.equations.function_table import (
     largest_exponent,
 )
 from jaxllc.equations.normal_form import normal_form
+from jaxllc.equations.skeletons import as_written, from_sum
 from jaxllc.equations.tapes.fitted_tapes import write_tape
 from jaxllc.errors import InputError
 from jaxllc.law.writing.term_text import parsed_term, term_text
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.refit import in_blocks, refit
-from jaxllc.search.forms.skeletons import as_written, from_sum
 from jaxllc.search.forms.term_samples import Samples
 from tests.prior_problems import runs_of, small_network
 

@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 from jaxllc import generators
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
-from jaxllc.dynamics.terms import Stage
+from jaxllc.dynamics.stage import Stage
 from jaxllc.smoothing.gauge import (
     has_equal_input_weights,
     identifiability_notes,

@@ -19,13 +19,13 @@ from jaxllc.baselines.llc.formulas import best_formula, listed_constants
 from jaxllc.baselines.llc.nets import trained_nets
 from jaxllc.baselines.llc.road import _failure_note, _fit_of, sampled
 from jaxllc.equations.equation import Equation
+from jaxllc.equations.skeletons import constant
 from jaxllc.equations.tapes.fitted_tapes import write_tape
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
 from jaxllc.pretrained.engine import PretrainedEngine
 from jaxllc.pretrained.model import ModelSettings, SkeletonModel
 from jaxllc.search.forms.grammar import Grammar
-from jaxllc.search.forms.skeletons import constant
 from jaxllc.search.forms.term_samples import Samples
 
 QUICK = RoadSettings(steps=300, width=16, beam=4, restarts=2)

@@ -7,9 +7,9 @@ import sympy
 from jaxllc import metrics
 from jaxllc.equations.expression_building import is_real, real_value
 from jaxllc.equations.normal_form import normal_form
+from jaxllc.equations.skeletons import Skeleton, as_written, constant
 from jaxllc.errors import InputError
 from jaxllc.search.forms.skeleton_forms import forms
-from jaxllc.search.forms.skeletons import Skeleton, as_written, constant
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.term.term_judge import TermJudge
 

@@ -10,8 +10,7 @@ import sympy
 from scipy.special import expit
 
 from jaxllc.equations.functions import sigmoid
-from jaxllc.search.forms.skeleton_forms import forms
-from jaxllc.search.forms.skeletons import (
+from jaxllc.equations.skeletons import (
     Skeleton,
     as_written,
     constant,
@@ -20,6 +19,7 @@ from jaxllc.search.forms.skeletons import (
     rebuilt,
     renumbered,
 )
+from jaxllc.search.forms.skeleton_forms import forms
 
 X, Y = SYMBOLS = sympy.symbols("x_i x_j")
 POINTS = np.random.default_rng(0).uniform(0.5, 2.0, (50, 2))

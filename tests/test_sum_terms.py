@@ -9,7 +9,8 @@ import jaxllc
 from jaxllc import known_laws, metrics
 from jaxllc.commands.command_line import main
 from jaxllc.data import message_passing as aggregation
-from jaxllc.dynamics.terms import INTERACTION, SELF, Stage, Term, TermFamily
+from jaxllc.dynamics.stage import Stage
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, terms_of
 from jaxllc.dynamics.vector_field import from_equations
 from jaxllc.equations import expressions
 from jaxllc.equations.equation import Equation
@@ -21,7 +22,6 @@ from jaxllc.fit.trajectory_fit import fit_trajectories
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.law.law import Law
 from jaxllc.law.writing.law_text import equation_line
-from jaxllc.search.forms.expression_terms import terms_of
 from jaxllc.search.laws.library import Scale, candidate_terms, input_arguments, sum_terms
 from jaxllc.search.laws.sum_proposals import as_interaction
 from jaxllc.smoothing.grid_data import on_grids

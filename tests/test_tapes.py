@@ -9,13 +9,13 @@ import sympy
 from scipy.special import expit
 
 from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.skeletons import constant
 from jaxllc.equations.tapes.fitted_tapes import MAX_CONSTANTS, MAX_INPUTS, write_tape
 from jaxllc.equations.tapes.instructions import operations, tape_functions
 from jaxllc.equations.tapes.interpreted import with_derivatives
 from jaxllc.errors import InputError
 from jaxllc.search.forms import refit as refits
 from jaxllc.search.forms.refit import BLOCK, MAX_BLOCKS, in_blocks, refit
-from jaxllc.search.forms.skeletons import constant
 
 NAMES = ("x_i", "x_j")
 X, Y = SYMBOLS = sympy.symbols(NAMES)

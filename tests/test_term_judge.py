@@ -6,9 +6,9 @@ import sympy
 
 from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.skeletons import as_written
 from jaxllc.search.forms.grammar import Grammar, operators_in
 from jaxllc.search.forms.search_work import SearchWork
-from jaxllc.search.forms.skeletons import as_written
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.term.term_growth import Residuals, exchanged, extended, grown
 from jaxllc.search.term.term_judge import TermJudge, independent_samples

@@ -9,11 +9,11 @@ import pytest
 import sympy
 from scipy.special import expit
 
+from jaxllc.equations.skeletons import as_written
 from jaxllc.errors import InputError
 from jaxllc.neural.neural_fit import TermSamples
 from jaxllc.search.engines.enumeration import EnumerationEngine
 from jaxllc.search.forms.grammar import FUNCTION_NAMES, Grammar, operators_in
-from jaxllc.search.forms.skeletons import as_written
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.laws import neural_proposals
 from jaxllc.search.term.term_search import search_term, term_engine

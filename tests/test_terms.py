@@ -8,9 +8,11 @@ import sympy
 from numpy import cos, exp, sin, tanh
 
 from jaxllc.data.network import Network
-from jaxllc.dynamics.terms import INTERACTION, SELF, Stage, Term, TermFamily, inner_symbol
+from jaxllc.dynamics.stage import Stage
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol, terms_of
 from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.skeletons import as_written
 
 NUM_NODES, NUM_TIMES = 9, 5
 W0, W1 = inner_symbol(0), inner_symbol(1)
@@ -279,3 +281,34 @@ def test_the_logistic_function_saturates_without_overflow(network):
 def test_an_unknown_function_is_named():
     with pytest.raises(ValueError, match="gamma"):
         evaluate(sympy.gamma(X_I), {X_I: np.ones(3)})
+
+
+# --- skeletons on a side --------------------------------------------------------------------------
+
+WRITTEN = [
+    X_I**2 / (X_I**2 + 0.7),
+    sigmoid(1.5 * X_I - 0.3 * Y_I) * sympy.tanh(0.2 * X_I),
+    sympy.Max(X_I, 0.4) + sympy.exp(-0.2 * X_I) ** 2,
+    X_I**1.3 * Y_I,
+]
+
+
+@pytest.mark.parametrize("expression", WRITTEN, ids=str)
+def test_a_term_is_a_skeleton_on_a_side(expression):
+    skeleton = as_written(expression)
+    term = Term.of(skeleton, SELF)
+    assert (term.family.side, term.inner) == (SELF, skeleton.values)
+    assert term.family.form == skeleton.expression
+    at = {X_I: 0.8, Y_I: 1.7}
+    assert float(evaluate(term.sympy(), at)) == pytest.approx(float(evaluate(expression, at)))
+
+
+def test_terms_of_an_expression_sum_to_it():
+    expression = 2.5 + 0.3 * X_I - X_I / 3 + sum(0.6 * e for e in WRITTEN)
+    terms, coefficients = terms_of(expression, SELF)
+    values = {X_I: np.array([0.3, 0.8, 2.0]), Y_I: np.array([1.1, 0.2, 1.7])}
+    total = sum(c * evaluate(t.sympy(), values) for t, c in zip(terms, coefficients, strict=True))
+    np.testing.assert_allclose(total, evaluate(expression, values), rtol=1e-12)
+    # Summands that differ in their coefficient only are one term.
+    assert [t.inner for t in terms if t.family.expression == X_I] == [()]
+    assert all(t.family.expression.as_coeff_Mul()[0] == 1 for t in terms if t.sympy() != 1)

@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Integer
 from scipy.interpolate import make_interp_spline
 
 from jaxllc.data.network import Network
-from jaxllc.dynamics.terms import Evaluator, Stage, Term
+from jaxllc.dynamics.stage import Evaluator, Stage
+from jaxllc.dynamics.terms import Term
 from jaxllc.smoothing.grid_data import GridData
 
 SPLINE_DEGREE = 5

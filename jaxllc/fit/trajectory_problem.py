@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from jaxllc.data.network import Network
-from jaxllc.dynamics.terms import Stage, Term, needs_edges
+from jaxllc.dynamics.stage import Stage, needs_edges
+from jaxllc.dynamics.terms import Term
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.interval_jacobians import IntervalJacobians
 from jaxllc.running.time_limit import clock

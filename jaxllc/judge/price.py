@@ -18,9 +18,9 @@ from functools import cached_property, lru_cache
 import sympy
 
 from jaxllc.dynamics.terms import Term, TermFamily, inner_symbol
+from jaxllc.equations.skeletons import as_written, structure_cost
 from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import CandidateLaw
-from jaxllc.search.forms.skeletons import as_written, constant, structure_cost
 
 # Of a symbol or an operation. Half a unit let a law win over a true one that the samples prefer by two units.
 _UNIT = 0.2
@@ -60,8 +60,7 @@ class Prices:
 
 @lru_cache(maxsize=20000)
 def _written(family: TermFamily) -> float:
-    names = {inner_symbol(k): constant(k) for k in range(family.num_inner)}
-    return _UNIT * structure_cost(family.expression.xreplace(names))
+    return _UNIT * structure_cost(family.form)
 
 
 @lru_cache(maxsize=20000)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxllc.equations.skeletons import Skeleton
 from jaxllc.pretrained.skeletons.alphabet import LENGTH, Alphabet
 from jaxllc.pretrained.skeletons.canonical_form import (
     MOST_CONSTANTS,
@@ -29,7 +30,6 @@ from jaxllc.pretrained.skeletons.skeleton_draws import Frame, OneSkeleton
 from jaxllc.pretrained.skeletons.starts import Fitted, refined, score
 from jaxllc.pretrained.skeletons.strings import lengths
 from jaxllc.search.forms.search_work import work_is_over
-from jaxllc.search.forms.skeletons import Skeleton
 from jaxllc.search.forms.term_samples import Samples
 
 _POINTS = 128  # at which neighbours are ranked

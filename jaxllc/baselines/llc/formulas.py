@@ -16,10 +16,10 @@ import sympy
 from jaxllc.baselines.llc.bfgs import minimised
 from jaxllc.equations.expression_building import is_real
 from jaxllc.equations.expressions import to_text
+from jaxllc.equations.skeletons import Skeleton
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
 from jaxllc.pretrained.skeletons.starts import drawn
 from jaxllc.search.forms.grammar import Grammar
-from jaxllc.search.forms.skeletons import Skeleton
 from jaxllc.search.forms.term_samples import Samples
 
 # Samples that constants are fitted to.

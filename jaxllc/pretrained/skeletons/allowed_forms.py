@@ -8,9 +8,9 @@ import numpy as np
 import sympy
 
 from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.skeletons import made
 from jaxllc.pretrained.skeletons.alphabet import KINDS
 from jaxllc.search.forms.grammar import Grammar
-from jaxllc.search.forms.skeletons import made
 
 _QUARTER = sympy.Float(0.5 * np.pi)
 # What else the functions of skeletons can be written with, each by itself.

@@ -13,11 +13,11 @@ import numpy as np
 import sympy
 
 from jaxllc.equations.functions import sigmoid
+from jaxllc.equations.skeletons import Skeleton, constant
 from jaxllc.pretrained.skeletons.alphabet import FACTORS, GROUPS, KIND, KINDS, Alphabet
 from jaxllc.pretrained.skeletons.canonical_form import Structures
 from jaxllc.pretrained.training.corpus_inputs import log_uniform, signs
 from jaxllc.pretrained.training.corpus_values import function_values, monomials_at
-from jaxllc.search.forms.skeletons import Skeleton, constant
 from jaxllc.search.forms.term_samples import Samples, scale_of
 
 _SYMPY = {

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxllc.equations.skeletons import Skeleton
 from jaxllc.equations.tapes.fitted_tapes import Tape, write_tape
 from jaxllc.errors import InputError
 from jaxllc.fit.criterion import information_criterion
@@ -18,7 +19,6 @@ from jaxllc.pretrained.skeletons.alphabet import Alphabet
 from jaxllc.pretrained.skeletons.canonical_form import Structures
 from jaxllc.pretrained.skeletons.skeleton_draws import Frame, OneSkeleton
 from jaxllc.search.forms.refit import in_blocks, refit
-from jaxllc.search.forms.skeletons import Skeleton
 from jaxllc.search.forms.term_samples import Samples
 
 _MOST_POINTS = 256

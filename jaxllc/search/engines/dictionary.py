@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import sympy
 
+from jaxllc.equations.skeletons import made
 from jaxllc.search.forms.function_atoms import Argument, Atom, atoms_of, coarser, varies
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.search_work import spend
-from jaxllc.search.forms.skeletons import made
 from jaxllc.search.forms.term_samples import Samples
 
 _LARGEST = 1e12

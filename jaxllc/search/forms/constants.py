@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from jaxllc.dynamics.terms import Evaluator, Term
+from jaxllc.dynamics.stage import Evaluator
+from jaxllc.dynamics.terms import Term
 from jaxllc.fit.integral_form import IntegralForm
 from jaxllc.fit.levenberg import Shortening, State, accepted
 from jaxllc.running.time_limit import check_time

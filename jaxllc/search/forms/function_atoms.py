@@ -11,8 +11,8 @@ import sympy
 
 from jaxllc.equations.function_table import DEFAULT_FUNCTIONS, TABLE
 from jaxllc.equations.functions import FUNCTIONS, sigmoid
+from jaxllc.equations.skeletons import made
 from jaxllc.search.forms.grammar import Grammar
-from jaxllc.search.forms.skeletons import made
 
 # Searched apart as well as together: where functions of all kinds are at hand, some set of them often
 # imitates a plainer truth before the grids are refined.

@@ -16,10 +16,7 @@ from jaxllc.equations.expression_building import is_real
 from jaxllc.equations.function_table import TABLE, bounded_exp
 from jaxllc.equations.functions import FUNCTIONS, record_of, sigmoid
 from jaxllc.equations.normal_form import combined, normal_form
-from jaxllc.equations.term_shape import Sum
-from jaxllc.errors import InputError
-from jaxllc.search.forms.search_work import spend
-from jaxllc.search.forms.skeletons import (
+from jaxllc.equations.skeletons import (
     Maker,
     Skeleton,
     as_written,
@@ -28,6 +25,9 @@ from jaxllc.search.forms.skeletons import (
     parts_of,
     renumbered,
 )
+from jaxllc.equations.term_shape import Sum
+from jaxllc.errors import InputError
+from jaxllc.search.forms.search_work import spend
 
 
 def forms(expression: sympy.Expr, few: bool = False) -> Iterator[Skeleton]:

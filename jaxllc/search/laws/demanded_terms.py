@@ -10,7 +10,7 @@ import sympy
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol
 from jaxllc.equations.function_table import DEFAULT_FUNCTIONS, TABLE
 from jaxllc.equations.functions import FUNCTIONS, sigmoid
-from jaxllc.search.forms.skeletons import made
+from jaxllc.equations.skeletons import made
 from jaxllc.search.laws.library import Scale, families, geometric
 
 _W0, _W1 = inner_symbol(0), inner_symbol(1)

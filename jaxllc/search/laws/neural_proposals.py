@@ -13,13 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import INTERACTION, SELF, Term, inner_symbol
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, inner_symbol, terms_of
 from jaxllc.equations.expression_calculus import derivative, evaluate
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.running.time_limit import check_time, current_limit
 from jaxllc.search.forms.constants import refine_inner_constants
-from jaxllc.search.forms.expression_terms import terms_of
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.laws.reduced_columns import Reduced
 from jaxllc.search.laws.search_problem import SearchProblem

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxllc.dynamics.terms import SELF, Stage, Term
+from jaxllc.dynamics.stage import Stage
+from jaxllc.dynamics.terms import SELF, Term
 from jaxllc.equations.function_table import DEFAULT_FUNCTIONS
 from jaxllc.fit.integral_form import IntegralForm
 from jaxllc.knowledge.known_terms import starts

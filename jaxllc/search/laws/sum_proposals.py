@@ -13,10 +13,9 @@ import numpy as np
 import sympy
 from scipy.interpolate import make_interp_spline
 
-from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, terms_of
 from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
-from jaxllc.search.forms.expression_terms import terms_of
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.laws.neural_proposals import Searched, tried
 from jaxllc.search.laws.search_problem import SearchProblem

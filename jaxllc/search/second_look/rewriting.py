@@ -8,12 +8,12 @@ import sympy
 
 from jaxllc.dynamics.terms import INTERACTION, SELF
 from jaxllc.equations.functions import NOT_REAL
+from jaxllc.equations.skeletons import Skeleton, as_written, constant
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.search.forms.skeleton_forms import forms
-from jaxllc.search.forms.skeletons import Skeleton, as_written, constant
 from jaxllc.search.second_look.screening import first_better
 from jaxllc.search.second_look.sides import NOTHING_KNOWN, free_terms, side_expression, with_side
 

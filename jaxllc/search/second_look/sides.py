@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import sympy
 
-from jaxllc.dynamics.terms import SELF, Term, inner_symbol
+from jaxllc.dynamics.terms import SELF, Term, inner_symbol, terms_of
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
-from jaxllc.search.forms.expression_terms import terms_of
 
 NOTHING_KNOWN = PriorKnowledge()
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import INTERACTION, SELF, Stage, Term, inner_symbol
+from jaxllc.dynamics.stage import Stage
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, inner_symbol
 from jaxllc.equations.expression_calculus import derivative, evaluate
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw

@@ -16,6 +16,16 @@ import sympy
 from jaxllc.equations.expression_calculus import derivative, evaluate
 from jaxllc.equations.function_table import TABLE
 from jaxllc.equations.functions import FUNCTIONS, sigmoid
+from jaxllc.equations.skeletons import (
+    Skeleton,
+    all_parts,
+    as_written,
+    constant,
+    made,
+    parts_of,
+    rebuilt,
+    renumbered,
+)
 from jaxllc.search.engines.dictionary import (
     Dictionary,
     Features,
@@ -26,16 +36,6 @@ from jaxllc.search.engines.product_beam import ProductSearch, product_sums
 from jaxllc.search.engines.subset_beam import Columns, beam
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.search_work import work_is_over
-from jaxllc.search.forms.skeletons import (
-    Skeleton,
-    all_parts,
-    as_written,
-    constant,
-    made,
-    parts_of,
-    rebuilt,
-    renumbered,
-)
 from jaxllc.search.term.term_judge import JudgedTerm, TermJudge
 
 PARENTS = 6

@@ -19,14 +19,7 @@ from jaxllc.equations.expression_building import is_real
 from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.equations.function_table import TABLE
 from jaxllc.equations.functions import FUNCTIONS
-from jaxllc.equations.tapes.fitted_tapes import MAX_CONSTANTS, Tape, write_tape
-from jaxllc.errors import InputError
-from jaxllc.fit.criterion import information_criterion
-from jaxllc.search.forms.grammar import Grammar
-from jaxllc.search.forms.refit import in_blocks, refit
-from jaxllc.search.forms.search_work import work_is_cut, work_is_over
-from jaxllc.search.forms.skeleton_forms import forms
-from jaxllc.search.forms.skeletons import (
+from jaxllc.equations.skeletons import (
     Skeleton,
     constant,
     description_length,
@@ -34,6 +27,13 @@ from jaxllc.search.forms.skeletons import (
     rebuilt,
     renumbered,
 )
+from jaxllc.equations.tapes.fitted_tapes import MAX_CONSTANTS, Tape, write_tape
+from jaxllc.errors import InputError
+from jaxllc.fit.criterion import information_criterion
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.forms.refit import in_blocks, refit
+from jaxllc.search.forms.search_work import work_is_cut, work_is_over
+from jaxllc.search.forms.skeleton_forms import forms
 from jaxllc.search.forms.term_samples import SMALLEST_ERROR, Samples, scale_of
 
 # Independent errors in samples of a smooth field, and the share of what is gained below the error.

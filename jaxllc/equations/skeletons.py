@@ -66,7 +66,7 @@ class Skeleton:
         return rebuilt(self.expression, numbers)
 
     def memo(self, columns: Mapping[sympy.Symbol, np.ndarray]) -> dict[sympy.Expr, Any]:
-        """What `terms.evaluate` needs for the expression: inputs and constants by symbol."""
+        """What `evaluate` needs for the expression: inputs and constants by symbol."""
         return {**columns, **{c: np.float64(v) for c, v in self.by_constant.items()}}
 
     def with_values(self, values: Iterable[float]) -> Skeleton:
