@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy
 
-from jaxllc.dynamics.terms import evaluate
+from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.errors import InputError
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
 from jaxllc.pretrained.model import ModelSettings, new_model

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sympy
 
-from jaxllc.dynamics.terms import evaluate
+from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.pretrained.skeletons.hinges import with_extremes
 
 X, Y = sympy.symbols("x y", real=True)

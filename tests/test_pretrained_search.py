@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jaxllc.dynamics.terms import evaluate
+from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.pretrained.decoding import allowed_symbols
 from jaxllc.pretrained.engine import PretrainedEngine
 from jaxllc.pretrained.local_search import LocalSearch, ranked, searched

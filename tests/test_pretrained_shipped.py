@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sympy
 
-from jaxllc.dynamics.terms import evaluate
+from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.errors import InputError
 from jaxllc.pretrained import decoding, shipped
 from jaxllc.pretrained.engine import PretrainedEngine
