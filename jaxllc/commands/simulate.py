@@ -151,7 +151,7 @@ def run(options: argparse.Namespace) -> int:
     times = options.times
     if times is None:
         times = law.known.default_times() if law.known else np.linspace(*_DEFAULT_TIMES)
-    result = simulate(
+    results = simulate(
         law.field,
         network,
         times,
@@ -161,20 +161,22 @@ def run(options: argparse.Namespace) -> int:
         rtol=options.rtol,
         max_steps=options.max_steps,
     )
-    runs = result.trajectories
+    assert isinstance(results, list)  # the initial states are those of runs
+    runs = [result.trajectories for result in results]
     if options.noise_db is not None:
         runs = [run.with_noise(options.noise_db, options.seed + n) for n, run in enumerate(runs)]
     write_states(runs, target)
     files = [target]
     if features and options.features is None:
         files.append(_write_features(features, network, target))
-    failed = [n for n, ended_well in enumerate(result.success) if not ended_well]
+    messages = [result.message for result in results]
+    failed = [n for n, result in enumerate(results) if not result.success]
     if failed:
-        say(_failure(failed, result.message))
+        say(_failure(failed, messages))
     reached = [_last_time(run) for run in runs]
     if options.json:
-        messages = [result.message[n] for n in failed]
-        record = {"success": not failed, "messages": messages, "files": files}
+        said = [messages[n] for n in failed]
+        record = {"success": not failed, "messages": said, "files": files}
         if failed:
             record["reached"] = reached
         shape = {"runs": len(runs), "nodes": network.num_nodes, "times": len(times)}

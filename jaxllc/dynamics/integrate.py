@@ -115,14 +115,14 @@ def solve(
 
 @dataclass(frozen=True)
 class Simulation:
-    """What `simulate` found; for a batch of runs, each field is a list with one entry per run.
+    """One run, as `simulate` found it.
 
-    trajectories: nan after a failure. message: a sentence that says when and why a run stopped.
+    trajectories: nan after a failure. message: a sentence that says when and why the run stopped.
     """
 
-    trajectories: Any
-    success: Any
-    message: Any
+    trajectories: Trajectories
+    success: bool
+    message: str
 
 
 def simulate(
@@ -137,11 +137,11 @@ def simulate(
     atol: float = 1e-10,
     max_steps: int = MAX_STEPS,
     dtype: Any = np.float64,
-) -> Simulation:
+) -> Simulation | list[Simulation]:
     """Simulate `field` on `network` from initial_state at times[0].
 
     times: (T,), strictly increasing. initial_state: (N, d), or (N,) for one variable; (R, N, d) is
-    a batch of R runs. node_features: {name: (N,)}.
+    a batch of R runs, and gives a list with a Simulation for each. node_features: {name: (N,)}.
     solver: "tsit5", "dopri8" (small tolerances) or "kvaerno5" (implicit, for stiff laws; its
     Jacobian is dense, N d x N d). Raises InputError for input that does not fit; a run that
     diverges or stalls is not an error but a Simulation that says so.
@@ -178,27 +178,22 @@ def simulate(
         run = _compiled(solver, int(max_steps))
         solution = jax.tree.map(np.asarray, computed(run, *arguments, *tolerances))
 
-    runs, successes, messages = [], [], []
+    runs: list[Simulation] = []
     for run_states, stop, code in zip(
         solution.states, solution.stop_time, solution.code, strict=True
     ):
         run_states = np.where(np.isfinite(run_states), run_states, np.nan).astype(float) + origin
-        runs.append(
-            Trajectories(
-                time_points,
-                run_states,
-                variables=variables,
-                node_features=features or None,
-                names=network.names,
-            )
+        run = Trajectories(
+            time_points,
+            run_states,
+            variables=variables,
+            node_features=features or None,
+            names=network.names,
         )
-        successes.append(int(code) == SUCCESS)
-        messages.append(
-            outcome_sentence(int(code), float(stop), float(time_points[-1]), solver, max_steps)
-        )
-    if is_batch:
-        return Simulation(runs, successes, messages)
-    return Simulation(runs[0], successes[0], messages[0])
+        end = float(time_points[-1])
+        said = outcome_sentence(int(code), float(stop), end, solver, max_steps)
+        runs.append(Simulation(run, int(code) == SUCCESS, said))
+    return runs if is_batch else runs[0]
 
 
 @lru_cache(maxsize=32)

@@ -149,14 +149,11 @@ class KnownLaw:
             features,
             **solver_options,
         )
-        successes, messages = (
-            (result.success, result.message)
-            if isinstance(result.success, list)
-            else ([result.success], [result.message])
-        )
-        for success, message in zip(successes, messages, strict=True):
-            if not success:
-                warnings.warn(f"{self.name}: {message}", RuntimeWarning, stacklevel=2)
+        for run in result if isinstance(result, list) else [result]:
+            if not run.success:
+                warnings.warn(f"{self.name}: {run.message}", RuntimeWarning, stacklevel=2)
+        if isinstance(result, list):
+            return [run.trajectories for run in result]  # type: ignore[return-value]
         return result.trajectories
 
     def __str__(self) -> str:

@@ -95,7 +95,10 @@ class Law(LawRecord):
         node_features: Mapping[str, np.ndarray] | None = None,
         **options: Any,
     ) -> Simulation:
-        """As `simulate`, but the whole result: whether it ended well, and if not when and why."""
+        """As `simulate`, but the whole result: whether it ended well, and if not when and why.
+
+        Initial states of several runs, (run, node, variable), give a list of these.
+        """
         return run_law(self, initial_state, times, network, node_features, **options)
 
     def simulate(
@@ -110,7 +113,8 @@ class Law(LawRecord):
 
         network: another network; by default the one the law was found on. node_features: {name: (node,)};
         by default those of the data. options: of `jaxllc.simulate`. Times and states are in the units of the
-        data. A run that diverges ends in nan; `run` says when and why.
+        data. A run that diverges ends in nan; `run` says when and why. Initial states of several runs,
+        (run, node, variable), give a list.
         Raises InputError where there is no network, and for states or features that do not fit it.
 
         >>> import jaxllc
@@ -121,7 +125,10 @@ class Law(LawRecord):
         >>> law.simulate([1.0, 0.0], [0.0, 1.0], pair).states[-1, :, 0].round(4)
         array([1.    , 0.6321])
         """
-        return self.run(initial_state, times, network, node_features, **options).trajectories
+        found = self.run(initial_state, times, network, node_features, **options)
+        if isinstance(found, list):
+            return [one.trajectories for one in found]  # type: ignore[return-value]
+        return found.trajectories
 
     def snapped(self) -> Law:
         """The law with its constants set to nice numbers (1, 1/2, 0.3, 2 pi) and to one another, where

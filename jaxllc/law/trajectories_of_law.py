@@ -46,4 +46,5 @@ def run_law(
         )
     if node_features is None and law.data and network is law.network:
         node_features = law.data[0].node_features
-    return simulate(vector_field_of(law), network, times, initial_state, node_features, **options)
+    found = simulate(vector_field_of(law), network, times, initial_state, node_features, **options)
+    return found  # type: ignore[return-value]  # a list of them for the states of several runs
