@@ -79,11 +79,11 @@ def test_discover_says_where_a_clock_ended_a_search_of_terms(monkeypatch, step, 
     given = TermSamples(
         ("x_i", "x_j"), samples().points, {"x": samples().values}, {"x": samples().error}
     )
-    problem = SimpleNamespace(seed=0, grammar=GRAMMAR, cut_short=False)
-    found = neural_proposals._expressions(problem, given, "x", "self", ("sparse",), 1.0)
+    problem = SimpleNamespace(seed=0, grammar=GRAMMAR)
+    found, finished = neural_proposals._expressions(problem, given, "x", "self", ("sparse",), 1.0)
     assert len(found) > 1
-    assert problem.cut_short == noted
-    assert bool(TimeLimit(100.0).notes(problem.cut_short)) == noted
+    assert finished != noted
+    assert bool(TimeLimit(100.0).notes(not finished)) == noted
 
 
 def test_work_is_counted_by_its_rates_and_only_within_a_search(monkeypatch):

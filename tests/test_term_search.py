@@ -332,7 +332,7 @@ def test_a_missing_package_is_said_where_the_neural_terms_are_searched(monkeypat
     monkeypatch.setitem(sys.modules, "pyoperon", None)
     x = np.linspace(0.1, 2.0, 40)
     samples = TermSamples(("x_i",), x[:, None], {"x": x**2}, {"x": np.full(40, 1e-3)})
-    problem = SimpleNamespace(seed=0, grammar=Grammar(), cut_short=False)
+    problem = SimpleNamespace(seed=0, grammar=Grammar())
     with pytest.raises(InputError, match=r"jaxllc\[operon\]"):
         neural_proposals._expressions(problem, samples, "x", "self", ("operon",), 5.0)
 
