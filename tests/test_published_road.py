@@ -14,7 +14,6 @@ import jaxllc
 from jaxllc import generators, known_laws
 from jaxllc.baselines.llc import RoadSettings, published_law
 from jaxllc.baselines.llc.bfgs import minimised
-from jaxllc.baselines.llc.derivatives import local_polynomial, rates_of
 from jaxllc.baselines.llc.formulas import best_formula, listed_constants
 from jaxllc.baselines.llc.nets import trained_nets
 from jaxllc.baselines.llc.road import _failure_note, _fit_of, sampled
@@ -27,6 +26,7 @@ from jaxllc.pretrained.engine import PretrainedEngine
 from jaxllc.pretrained.model import ModelSettings, SkeletonModel
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.term_samples import Samples
+from jaxllc.smoothing.local_polynomials import local_polynomial, rates_of
 
 QUICK = RoadSettings(steps=300, width=16, beam=4, restarts=2)
 needs_weights = pytest.mark.skipif(

@@ -71,7 +71,12 @@ def thin_grid(grid: np.ndarray, states: np.ndarray, tolerance: np.ndarray) -> np
 
 
 class RowMaker:
-    """Makes batches of rows of one shape from random series, so that all share one compilation."""
+    """Makes batches of rows of one shape from random series, so that all share one compilation.
+
+    data: with states on the grid that the terms are evaluated on. rates: of each run, (variable, node, grid
+    time); with them the terms are fitted to rates at times of the grid, without them to integrals at the
+    samples. features: (node, feature).
+    """
 
     def __init__(
         self,
@@ -83,13 +88,16 @@ class RowMaker:
         target_scale: np.ndarray,
         budget: int,
         seed: int,
+        rates: Sequence[np.ndarray] | None = None,
     ):
         self._data, self._network, self._target_scale = data, network, target_scale
+        self._rates = rates
         tolerance = np.maximum(0.5 * data.state_error, FINEST_TOLERANCE * target_scale)
         thin = [
             thin_grid(grid, states, tolerance)
             for grid, states in zip(data.grid_times, data.states, strict=True)
         ]
+        self._thin = thin
         self.num_times = max(len(chosen) for chosen in thin)
         self._inputs, self._weights = [], []
         for times, chosen, grid, states in zip(
@@ -100,9 +108,10 @@ class RowMaker:
             inputs = np.concatenate([states[..., padded], constant])
             scaled = (inputs - input_mean[:, None, None]) / input_std[:, None, None]
             self._inputs.append(scaled)
-            weights = integration_matrix(grid[chosen], times)
-            pad = np.zeros((len(times), self.num_times - len(chosen)))
-            self._weights.append(np.concatenate([weights, pad], axis=1))
+            if rates is None:
+                weights = integration_matrix(grid[chosen], times)
+                pad = np.zeros((len(times), self.num_times - len(chosen)))
+                self._weights.append(np.concatenate([weights, pad], axis=1))
         self._series = self._usable_series(seed)
         self._in_edges = np.split(
             np.arange(len(network.senders)),
@@ -149,6 +158,30 @@ class RowMaker:
             self._batches[number] = self._make_batch(number)
         return self._batches[number]
 
+    def _told(
+        self, run: int, node: int, weighting: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray | float, int]:
+        """Fills in what the samples of a node say; returns the squares that no column explains, and how many."""
+        seen = np.asarray(self._data.observed[run][:, node].all(axis=0))
+        if self._rates is not None:
+            chosen = self._thin[run]
+            at = np.arange(len(chosen))
+            told = seen[chosen].astype(float)
+            weighting[at, at] = told
+            targets[at] = self._rates[run][:, node, chosen].T / self._target_scale * told[:, None]
+            return 0.0, int(told.sum())
+        left, weighting[:] = self._factor(run, seen)
+        values = np.where(seen, self._data.samples[run][:, node], 0.0).T
+        values = (values - values.sum(axis=0) / max(seen.sum(), 1)) * seen[:, None]
+        values = values / self._target_scale
+        targets[:] = left.T @ values
+        return np.sum(values**2, axis=0) - np.sum(targets**2, axis=0), int(seen.sum())
+
+    def receivers(self, number: int) -> np.ndarray:
+        """The receiving node of each edge of a batch that is filled, (edge,)."""
+        chosen = [node for _, node in self._series[number * self.num_series :][: self.num_series]]
+        return np.repeat(chosen, [len(self._in_edges[node]) for node in chosen])
+
     def _make_batch(self, number: int) -> Rows:
         first = number * self.num_series
         chosen = self._series[first : first + self.num_series]
@@ -156,8 +189,8 @@ class RowMaker:
         num_inputs = len(self._inputs[0])
         size = self.num_times
         inputs = np.empty((len(chosen), size, num_inputs))
-        weighting = np.empty((len(chosen), size, size))
-        targets = np.empty((len(chosen), size, num_variables))
+        weighting = np.zeros((len(chosen), size, size))
+        targets = np.zeros((len(chosen), size, num_variables))
         remainder, num_samples = np.zeros(num_variables), 0
         pairs = np.zeros((self._num_edges, size, 2 * num_inputs))
         edge_weights = np.zeros(self._num_edges)  # what is not filled has weight zero
@@ -165,14 +198,8 @@ class RowMaker:
         position = 0
         for s, (run, node) in enumerate(chosen):
             inputs[s] = self._inputs[run][:, node].T
-            seen = np.asarray(self._data.observed[run][:, node].all(axis=0))
-            left, weighting[s] = self._factor(run, seen)
-            values = np.where(seen, self._data.samples[run][:, node], 0.0).T
-            values = (values - values.sum(axis=0) / max(seen.sum(), 1)) * seen[:, None]
-            values = values / self._target_scale
-            targets[s] = left.T @ values
-            remainder += np.sum(values**2, axis=0) - np.sum(targets[s] ** 2, axis=0)
-            num_samples += int(seen.sum())
+            left_over, count = self._told(run, node, weighting[s], targets[s])
+            remainder, num_samples = remainder + left_over, num_samples + count
             for edge in self._in_edges[node]:
                 sender = self._network.senders[edge]
                 pairs[position, :, :num_inputs] = inputs[s]

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jaxllc.data.message_passing import IN_STRENGTH
 from jaxllc.dynamics.vector_field import Features, VectorField
 
 HIDDEN_SCALE = 2.0  # of the random kernel, over the root of the number of inputs
@@ -94,7 +95,8 @@ class NeuralVectorField(StandardisedField):
 
     variables, feature_names: the inputs, in order; "k" among the features stands for the in-
     strength.
-    input_mean, input_std: (d + F,), which standardise states and features.
+    input_mean, input_std: (d + F,), which standardise states and features. normalised: the interaction is
+    over the receiver's in-strength.
     """
 
     def __init__(
@@ -105,7 +107,9 @@ class NeuralVectorField(StandardisedField):
         input_std: np.ndarray,
         width: int,
         key: jax.Array,
+        normalised: bool = False,
     ):
+        self.normalised = normalised
         self.variables = tuple(variables)
         self.feature_names = tuple(feature_names)
         self.input_mean = FixedWeights(jnp.asarray(input_mean))
@@ -114,3 +118,11 @@ class NeuralVectorField(StandardisedField):
         num_inputs, num_outputs = len(input_mean), len(self.variables)
         self.self_part = SelfTerm(num_inputs, width, num_outputs, self_key)
         self.interaction_part = InteractionTerm(2 * num_inputs, width, num_outputs, interaction_key)
+
+    def interaction_term(
+        self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
+    ) -> jax.Array:
+        message = super().interaction_term(x_i, x_j, features_i, features_j)
+        if not self.normalised:
+            return message
+        return message / jnp.asarray(features_i[IN_STRENGTH], message.dtype)[..., None]

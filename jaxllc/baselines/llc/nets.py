@@ -23,11 +23,11 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jaxllc.baselines.llc.derivatives import Rates
 from jaxllc.data.message_passing import Graph, graph_of, pass_messages
 from jaxllc.neural.neural_terms import FixedWeights, StandardisedField
 from jaxllc.running.waiting import computed
 from jaxllc.settings.llc_settings import RoadSettings
+from jaxllc.smoothing.local_polynomials import Rates
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.baselines.llc.derivatives import rates_of
 from jaxllc.baselines.llc.formulas import NET_ERROR, best_formula, listed_constants
 from jaxllc.baselines.llc.nets import trained_nets
 from jaxllc.dynamics.simulation_input import without_advice
@@ -24,9 +23,9 @@ from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.settings.llc_settings import RoadSettings
 from jaxllc.smoothing.gauge import has_equal_input_weights, motion_notes
+from jaxllc.smoothing.local_polynomials import rates_of
 
 if TYPE_CHECKING:
-    from jaxllc.baselines.llc.derivatives import Rates
     from jaxllc.baselines.llc.nets import TrainedNets
     from jaxllc.data.network import Network
     from jaxllc.data.trajectories import Trajectories
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from jaxllc.search.forms.grammar import Grammar
     from jaxllc.search.forms.term_samples import Samples
     from jaxllc.settings.discover_settings import DiscoverSettings
+    from jaxllc.smoothing.local_polynomials import Rates
 
 # Samples of each net.
 POINTS = 1000

@@ -81,17 +81,33 @@ def rates_of(runs: Sequence[Trajectories]) -> Rates:
     states, rates = [s.copy() for s in samples], [np.empty_like(s) for s in samples]
     window = []
     for v in range(samples[0].shape[2]):
-        columns = [s[..., v] for s in samples]
-        spread = float(np.std(np.concatenate([c.ravel() for c in columns])))
-        noise = [noise_by_differences(t, c) for t, c in zip(times, columns, strict=True)]
-        clean = np.sqrt(np.mean(np.square(noise))) < CLEAN * spread
-        size, degree = (STENCIL, STENCIL_DEGREE) if clean else (_window(times, columns), DEGREE)
-        for r, (t, c) in enumerate(zip(times, columns, strict=True)):
-            local = local_polynomial(t, min(size, len(t)), degree)
-            states[r][..., v] = c if clean else local.states(c)
-            rates[r][..., v] = local.rates(c)
-        window.append(size)
+        found = of_columns(times, [s[..., v] for s in samples])
+        for r, (state, rate) in enumerate(zip(found.states, found.rates, strict=True)):
+            states[r][..., v], rates[r][..., v] = state, rate
+        window.append(found.window)
     return Rates(states, rates, known, tuple(window))
+
+
+class ColumnRates(NamedTuple):
+    """states, rates: per run (T, M); window: samples that a polynomial is fitted to."""
+
+    states: list[np.ndarray]
+    rates: list[np.ndarray]
+    window: int
+
+
+def of_columns(times: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> ColumnRates:
+    """States and rates of one variable, its time courses (T, M) without gaps at the times (T,) of each run."""
+    spread = float(np.std(np.concatenate([c.ravel() for c in columns])))
+    noise = [noise_by_differences(t, c) for t, c in zip(times, columns, strict=True)]
+    clean = np.sqrt(np.mean(np.square(noise))) < CLEAN * spread
+    size, degree = (STENCIL, STENCIL_DEGREE) if clean else (_window(times, columns), DEGREE)
+    states, rates = [], []
+    for t, c in zip(times, columns, strict=True):
+        local = local_polynomial(t, min(size, len(t)), degree)
+        states.append(c if clean else local.states(c))
+        rates.append(local.rates(c))
+    return ColumnRates(states, rates, size)
 
 
 def _window(times: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> int:

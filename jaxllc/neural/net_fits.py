@@ -1,0 +1,260 @@
+"""Fits of the two nets to the samples of a discovery, in any structure of the interaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxllc.data.message_passing import IN_STRENGTH
+from jaxllc.errors import InputError
+from jaxllc.neural.neural_rows import RowMaker, Rows
+from jaxllc.neural.neural_terms import NeuralVectorField
+from jaxllc.neural.structures import EITHER_END, Structure
+from jaxllc.neural.variable_projection import Hidden, Moments, fit_hidden_layers, moments, project
+from jaxllc.running.waiting import computed
+from jaxllc.smoothing.local_polynomials import of_columns
+
+if TYPE_CHECKING:
+    from jaxllc.data.network import Network
+    from jaxllc.smoothing.grid_data import GridData
+
+BUDGET = 30_000  # edges times grid times in a batch
+SMALL_ENOUGH = 1e-10  # residual over variance at which clean data are explained
+# Noise, relative to the spread of a variable, below which rates are as good as integrals.
+CLEAN = 3e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Net:
+    """The two terms as they were fitted.
+
+    hidden: kernel and bias of the self term, then of the interaction; readout: (P, d), in the units of the
+    data; residual: (d,) mean square left over the variance of the targets; gram: (P, P) of the columns.
+    mixing: what the standardised inputs of the interaction are multiplied by.
+    """
+
+    structure: Structure
+    mixing: np.ndarray
+    hidden: Hidden
+    readout: np.ndarray
+    residual: np.ndarray
+    gram: np.ndarray
+    history: list[float]
+    message: str
+
+    @property
+    def split(self) -> int:
+        """Columns of the self term."""
+        return int(sum(self.hidden[0].shape)) + 1
+
+    def columns(self, number: int, inputs: np.ndarray) -> np.ndarray:
+        """Basis of the self term (0) or the interaction (1) at standardised inputs (n, q or 2 q)."""
+        if number:
+            inputs = inputs @ self.mixing
+        kernel, bias = self.hidden[2 * number : 2 * number + 2]
+        hidden = np.tanh(inputs @ kernel + bias)
+        return np.concatenate([hidden, inputs, np.ones((len(inputs), 1))], axis=1)
+
+    def rows(self, number: int) -> slice:
+        """Readouts of the self term (0) or the interaction (1)."""
+        return slice(self.split, None) if number else slice(self.split)
+
+    def values(self, number: int, inputs: np.ndarray) -> np.ndarray:
+        """The self term (0) or the interaction (1) at standardised inputs, (n, d)."""
+        return self.columns(number, inputs) @ self.readout[self.rows(number)]
+
+
+@dataclass(eq=False)
+class NetFits:
+    """Fits nets to one set of samples, all of one shape, so that one program serves them.
+
+    features: node features that both terms read. rates: fit rates at the samples, not integrals.
+    seconds: of compilation, and in all.
+    """
+
+    data: GridData
+    network: Network
+    features: tuple[str, ...]
+    width: int = 24
+    ridge: float = 1e-12
+    seed: int = 0
+    budget: int = BUDGET
+    rates: bool = False
+    deadline: float | None = None
+    progress: Callable[[str, int, float], None] | None = None
+    seconds: dict[str, float] = field(default_factory=lambda: {"compilation": 0.0})
+
+    def __post_init__(self) -> None:
+        data, constants = self.data, feature_columns(self.data, self.network, self.features)
+        states = np.concatenate([s.T.reshape(-1, s.shape[0]) for s in data.states])
+        stacked = np.concatenate([constants] * data.num_runs)
+        mean = np.concatenate([states.mean(axis=0), stacked.mean(axis=0)])
+        std = np.concatenate([states.std(axis=0), stacked.std(axis=0)])
+        self.mean, self.std = mean, np.where(std > 1e-12 * (1.0 + np.abs(mean)), std, 1.0)
+        self.noise_share = (data.noise / self.std[: data.num_variables]) ** 2
+        self._constants, self._rates = constants, None
+        self._at, self.scale, self.floor = data, self.std[: data.num_variables], self.noise_share
+        if self.rates:
+            self._at, self._rates = rates_at_samples(data)
+            spread = [
+                np.concatenate([r[v].ravel() for r in self._rates]).std()
+                for v in range(data.num_variables)
+            ]
+            self.scale = np.where(np.array(spread) > 0, spread, 1.0)
+            self.floor = np.full(data.num_variables, 1e-13)
+        self.maker = cache(self._maker)
+        self._compiled = False
+
+    def _maker(self, normalised: bool) -> RowMaker:
+        network, features = self.network, self._constants
+        if normalised:
+            strength = np.where(network.in_strength != 0, network.in_strength, 1.0)
+            network = replace(network, weights=network.weights / strength[network.receivers])
+        maker = RowMaker(
+            self._at, network, features, self.mean, self.std, self.scale, self.budget, self.seed, self._rates
+        )  # fmt: skip
+        if maker.num_series == 0:
+            raise InputError(
+                "No node is observed together with all its senders; observe more nodes, or drop the "
+                "unobserved ones from the network."
+            )
+        return maker
+
+    @property
+    def num_batches(self) -> int:
+        return self.maker(False).num_batches
+
+    @property
+    def target(self) -> float:
+        """The loss at which the noise of the samples is reached."""
+        return float(np.sum(np.log(np.maximum(self.floor, SMALL_ENOUGH))))
+
+    def empty_field(self, seed: int, structure: Structure) -> NeuralVectorField:
+        """A field with random hidden layers."""
+        return NeuralVectorField(
+            self.data.variables, self.features, self.mean, self.std, self.width,
+            jax.random.key(seed), structure.normalised,
+        )  # fmt: skip
+
+    def random_layers(self, seed: int) -> Hidden:
+        return hidden_of(self.empty_field(seed, EITHER_END))
+
+    def fit(
+        self,
+        structure: Structure = EITHER_END,
+        steps: int = 60,
+        batch: int = 0,
+        seed: int | None = None,
+        start: Hidden | None = None,
+        quiet: bool = False,
+    ) -> Net:
+        """A net by variable projection, its readouts to all batches.
+
+        batch: of the series that the hidden layers are fitted to; start: hidden layers, random ones by default.
+        """
+        maker = self.maker(structure.normalised)
+        q = len(self.mean)
+        mixing = structure.mixing(self.data.num_variables, q)
+        if start is None:
+            start = self.random_layers(self.seed if seed is None else seed)
+
+        def rows(number: int) -> Rows:
+            made = maker.batch(number)
+            made = made._replace(pair_inputs=made.pair_inputs @ mixing)
+            return jax.tree.map(jnp.asarray, made)
+
+        first = rows(min(batch, max(maker.num_batches - 1, 0)))
+        if not self._compiled:
+            begun = time.perf_counter()
+            computed(moments, start, first)
+            self.seconds["compilation"] += time.perf_counter() - begun
+            self._compiled = True
+        tell = self.progress is not None and not quiet
+        hidden, history, message = fit_hidden_layers(
+            start, first, steps=steps, ridge=self.ridge, target=self.target, deadline=self.deadline,
+            after_step=partial(self.progress, "hidden layers") if tell else None,
+        )  # fmt: skip
+        parts = [
+            jax.tree.map(np.asarray, computed(moments, hidden, rows(b)))
+            for b in range(maker.num_batches)
+        ]
+        sums = Moments(*(sum(values) for values in zip(*parts, strict=True)))
+        found = project(sums, hidden, self.ridge)
+        size = len(found.readout)
+        return Net(
+            structure, mixing, tuple(map(np.asarray, hidden)), found.readout * self.scale[None, :],  # type: ignore[arg-type]
+            found.residual, sums.gram[:size, :size], history, message,
+        )  # fmt: skip
+
+    def field_of(self, net: Net) -> NeuralVectorField:
+        """A net as a vector field, what it reads written into its kernel."""
+        field_ = self.empty_field(0, net.structure)
+        split, width = net.split, self.width
+        between = net.readout[split:].copy()
+        between[width:-1] = net.mixing @ between[width:-1]
+        kernel = net.mixing @ net.hidden[2]
+        for part, values in (
+            (field_.self_part, (net.hidden[0], net.hidden[1], net.readout[:split])),
+            (field_.interaction_part, (kernel, net.hidden[3], between)),
+        ):
+            part.kernel[...], part.bias[...], part.readout[...] = map(jnp.asarray, values)
+        return field_
+
+    def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Standardised inputs where the data lie: of nodes (n, q), of edges (m, 2 q), and their k_i (m,)."""
+        maker = self.maker(False)
+        rows = maker.batch(0)
+        nodes, times = maker.receivers(0), rows.inputs.shape[1]
+        counted = rows.graph.edges[: len(nodes)] != 0
+        pairs = rows.pair_inputs[: len(nodes)][counted]
+        strength = np.repeat(self.network.in_strength[nodes[counted]], times)
+        return (
+            rows.inputs.reshape(-1, rows.inputs.shape[-1]),
+            pairs.reshape(-1, pairs.shape[-1]),
+            strength,
+        )
+
+
+def hidden_of(neural: Any) -> Hidden:
+    """Kernel and bias of either term."""
+    parts = (neural.self_part, neural.interaction_part)
+    return tuple(np.asarray(p[...], float) for q in parts for p in (q.kernel, q.bias))  # type: ignore[return-value]
+
+
+def feature_columns(data: GridData, network: Network, names: Sequence[str]) -> np.ndarray:
+    """Features of the nodes, (node, feature); "k" is the in-strength. InputError for an unknown one."""
+    columns = []
+    for name in names:
+        if name == IN_STRENGTH:
+            columns.append(network.in_strength)
+        elif name in data.features:
+            columns.append(data.features[name])
+        else:
+            known = ", ".join([*data.features, IN_STRENGTH])
+            raise InputError(f"The runs have no node feature {name!r}; they have: {known}.")
+    return np.stack(columns, axis=1) if columns else np.empty((network.num_nodes, 0))
+
+
+def rates_at_samples(data: GridData) -> tuple[GridData, list[np.ndarray]]:
+    """The data on the grid of their samples alone, and rates there, (variable, node, sample) of each run."""
+    filled = [
+        np.where(seen, samples, states[..., where])
+        for seen, samples, states, where in zip(
+            data.observed, data.samples, data.states, data.sample_index, strict=True
+        )
+    ]
+    states, rates = [f.copy() for f in filled], [np.empty_like(f) for f in filled]
+    for v in range(data.num_variables):
+        found = of_columns(data.times, [f[v].T for f in filled])
+        for r, (state, rate) in enumerate(zip(found.states, found.rates, strict=True)):
+            states[r][v], rates[r][v] = state.T, rate.T
+    places = tuple(np.arange(len(times)) for times in data.times)
+    at = replace(data, grid_times=data.times, states=tuple(states), sample_index=places)
+    return at, rates
