@@ -103,11 +103,8 @@ class NetFits:
         self._at, self.scale, self.floor = data, self.std[: data.num_variables], self.noise_share
         if self.rates:
             self._at, self._rates = rates_at_samples(data)
-            spread = [
-                np.concatenate([r[v].ravel() for r in self._rates]).std()
-                for v in range(data.num_variables)
-            ]
-            self.scale = np.where(np.array(spread) > 0, spread, 1.0)
+            spread = np.concatenate(self._rates, axis=2).std(axis=(1, 2))
+            self.scale = np.where(spread > 0, spread, 1.0)
             self.floor = np.full(data.num_variables, 1e-13)
         self.maker = cache(self._maker)
         self._compiled = False
@@ -157,7 +154,8 @@ class NetFits:
     ) -> Net:
         """A net by variable projection, its readouts to all batches.
 
-        batch: of the series that the hidden layers are fitted to; start: hidden layers, random ones by default.
+        batch: of the series that the hidden layers are fitted to; start: hidden layers, random ones by
+        default.
         """
         maker = self.maker(structure.normalised)
         q = len(self.mean)
@@ -176,10 +174,12 @@ class NetFits:
             computed(moments, start, first)
             self.seconds["compilation"] += time.perf_counter() - begun
             self._compiled = True
-        tell = self.progress is not None and not quiet
+        after_step = None
+        if self.progress is not None and not quiet:
+            after_step = partial(self.progress, "hidden layers")
         hidden, history, message = fit_hidden_layers(
             start, first, steps=steps, ridge=self.ridge, target=self.target, deadline=self.deadline,
-            after_step=partial(self.progress, "hidden layers") if tell else None,
+            after_step=after_step,
         )  # fmt: skip
         parts = [
             jax.tree.map(np.asarray, computed(moments, hidden, rows(b)))

@@ -224,10 +224,10 @@ def _chosen(fits: NetFits, steps: int) -> tuple[Net, list[tuple[Structure, np.nd
         found.append((left(net), net))
         return left(net) <= enough
 
-    if not any(map(explained_by, REDUCED)) and not explained_by(EITHER_END):
-        if found[-1][0] > max(np.log(_OPEN_CLEAN), enough + slack):
-            if not any(map(explained_by, OVER_STRENGTH)):
-                explained_by(Structure(BOTH, True))
+    if not any(map(explained_by, (*REDUCED, EITHER_END))):
+        much = found[-1][0] > max(np.log(_OPEN_CLEAN), enough + slack)
+        if much and not any(map(explained_by, OVER_STRENGTH)):
+            explained_by(Structure(BOTH, True))
     lowest = min(size for size, _ in found)
     good = [
         (net.structure.rank, size, k)

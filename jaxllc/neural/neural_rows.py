@@ -8,6 +8,7 @@ where the states bend little, are thinned to a budget.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -161,7 +162,7 @@ class RowMaker:
     def _told(
         self, run: int, node: int, weighting: np.ndarray, targets: np.ndarray
     ) -> tuple[np.ndarray | float, int]:
-        """Fills in what the samples of a node say; returns the squares that no column explains, and how many."""
+        """Fills in what a node's samples say; returns the squares that no column explains, and how many."""
         seen = np.asarray(self._data.observed[run][:, node].all(axis=0))
         if self._rates is not None:
             chosen = self._thin[run]

@@ -1,7 +1,7 @@
-"""Structures of the interaction term, from simple to rich: what it reads, and whether it is over the strength.
+"""Structures of the interaction term, from simple to rich: what it reads, and whether it is over k_i.
 
-A net that reads less is fitted sooner and better, and what it has learned is easier to write down. Any of them
-is the net of both ends with inputs that a matrix has mixed, so all share one compiled program.
+A net that reads less is fitted sooner and better, and what it has learned is easier to write down. Any of
+them is the net of both ends with inputs that a matrix has mixed, so all share one compiled program.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ SENDER, DIFFERENCE, BOTH = "sender", "difference", "both"
 
 @dataclass(frozen=True)
 class Structure:
-    """reads: the sender, the difference of sender and receiver, or both; normalised: A_ij / k_i in place of A_ij.
-
-    rank: how rich it is.
-    """
+    """reads: the sender, the difference of sender and receiver, or both; normalised: A_ij / k_i for A_ij."""
 
     reads: str = BOTH
     normalised: bool = False
 
     @property
     def rank(self) -> tuple[int, bool]:
+        """How rich it is."""
         return (2 if self.reads == BOTH else 1), self.normalised
 
     def mixing(self, num_variables: int, num_inputs: int) -> np.ndarray:

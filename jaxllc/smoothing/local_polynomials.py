@@ -97,7 +97,7 @@ class ColumnRates(NamedTuple):
 
 
 def of_columns(times: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> ColumnRates:
-    """States and rates of one variable, its time courses (T, M) without gaps at the times (T,) of each run."""
+    """States and rates of one variable: time courses (T, M) without gaps at the times (T,) of each run."""
     spread = float(np.std(np.concatenate([c.ravel() for c in columns])))
     noise = [noise_by_differences(t, c) for t, c in zip(times, columns, strict=True)]
     clean = np.sqrt(np.mean(np.square(noise))) < CLEAN * spread
