@@ -52,10 +52,10 @@ from scipy.integrate import solve_ivp
 from symbolic_targets import Target, values_at
 
 import jaxllc
-from jaxllc.discovery.entry import DiscoverSettings
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.expressions import parse, to_text
 from jaxllc.errors import InputError
+from jaxllc.settings.discover_settings import DiscoverSettings
 from jaxllc.settings.llc_settings import PRESETS
 from jaxllc.settings.names import ENGINES
 

@@ -41,8 +41,8 @@ LARGEST_FOLDER = 12
 # Imports inside functions: doors to what loads JAX or Flax, which many a use of the package does without.
 DOORS = {
     "data.network": {"data.message_passing"},
-    "discovery.entry": {
-        "baselines.llc",
+    "discovery.entry": {"baselines.llc"},
+    "discovery.library_road": {
         "search.laws.neural_proposals",
         "search.laws.sum_proposals",
         "search.second_look.look",

@@ -1,0 +1,216 @@
+"""The default road: whole equations out of a library of terms; nets and engines where these leave much."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from jaxllc.discovery.prior_checks import demanded
+from jaxllc.discovery.restored_starts import with_starts
+from jaxllc.discovery.stages import Discovery
+from jaxllc.equations.sum_symbols import sums_in
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.judge import moves
+from jaxllc.judge.judge import Judge
+from jaxllc.judge.pareto import explained
+from jaxllc.judge.price import Prices
+from jaxllc.search.forms.grammar import operators_in
+from jaxllc.search.laws.first_problem import first_problem
+from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
+from jaxllc.search.second_look.wide_terms import listed_terms
+
+# Constants in an equation up to which a law that explains the samples is taken as it is.
+PLAIN = 8
+# Share of the time that the search for one expression of the second look may take.
+_TEACHING = 0.01
+
+
+def _imitates(terms) -> bool:
+    """Whether an equation may imitate another form: many constants, and functions of two kinds."""
+    terms = [t for t in terms if not t.family.known]
+    kinds = {name for t in terms if t.inner for name in operators_in(t.family.expression)}
+    return sum(t.num_constants for t in terms) > PLAIN and len(kinds) > 1
+
+
+class LibraryRoad(Discovery):
+    """Whole equations are searched sparsely first; nets propose where that leaves something."""
+
+    def _chosen(self, proposals):
+        """The best law, its judge, and notes on how it was chosen."""
+        with self.clock("refinement"):
+            judge, best = self._judged(proposals)
+        if self.settings.sums and self._unexplained(judge, best):
+            best = self._with_sums(judge, best)
+        # Moves are dear: where the library leaves much, expressions are looked for first.
+        if self._needs_neural(judge, best):
+            best = self._with_neural_terms(judge, best)
+        with self.clock("refinement"):
+            best = self._moved(judge, best)
+        if self.nets is None and self._needs_neural(judge, best):
+            better = self._with_neural_terms(judge, best)
+            with self.clock("refinement"):
+                best = best if better is best else self._moved(judge, better)
+        if explained(judge, best) and not (self.search.clean or judge.at_floor(best)):
+            judge, best = self._with_starts(judge, best)
+            best = self._looked_at_again(judge, best)
+        with self.clock("refinement"):
+            if not explained(judge, best):
+                judge.fit_small(best, proposals)
+            if self.prior.demand:
+                return demanded(self.search, judge, best, proposals, self.settings.num_fits)
+        return judge, best, []
+
+    def _proposals(self):
+        self.engine = SparseEngine(max_terms=self.settings.max_terms)
+        proposals = []
+        for variable, name in enumerate(self.search.variables):
+            self.say("search", f"{name}: {self.engine.name}")
+            proposals.append(self.engine.propose(self.search, variable))
+        return proposals
+
+    def _judged(self, proposals):
+        search = self.search
+        starts = []
+        for variable, options in enumerate(proposals):
+            rows = search.forms[0].num_rows(variable)
+            slack = 1e-2 * search.mean_square_floor(variable) * rows
+            starts.append(first_guess(options, search.is_clean(variable), slack))
+        law = CandidateLaw(
+            tuple(s.terms for s in starts), tuple(s.coefficients for s in starts), self.prior.bounds
+        ).within_bounds()
+        problem = first_problem(search, law)
+        self.judge = judge = Judge(
+            problem,
+            search.floor,
+            lambda what: self.say("refinement", what),
+            max_terms=self.settings.max_terms,
+            restart=partial(self.engine.start_for, search),
+            replacements=partial(self.engine.replacements, search),
+            largest=search.largest_constant,
+            prices=Prices(t for v in range(len(proposals)) for t in listed_terms(search, v)),
+        )
+        self.limit.simulation = problem.seconds_of_simulation(law)
+        best = judge.choose(proposals, law, self.settings.num_fits)
+        if not (search.clean or judge.late or judge.at_floor(best)):
+            plain = [self.engine.plain(search, v) for v in range(len(search.variables))]
+            best = judge.choose(plain, best.law, self.settings.num_fits) if any(plain) else best
+        return judge, judge.recalibrated(best)
+
+    def _moved(self, judge, best):
+        best = moves.dropped(judge, best)
+        for _ in range(self.settings.moves):
+            if judge.at_floor(best) or judge.late:
+                break
+            before = best.criterion
+            best = moves.added(judge, best, self.search.library)
+            if best.criterion >= before:
+                best = moves.swapped(judge, best, self.search.library)
+            if best.criterion >= before - 1e-6:
+                break
+            best = moves.dropped(judge, best)
+        if not judge.at_floor(best):
+            exchanged = moves.exchanged(judge, best)
+            best = best if exchanged is best else moves.dropped(judge, exchanged)
+        plain = [t for t in self.search.library if not t.inner]
+        simpler = moves.simplified(judge, best, plain)
+        return best if simpler is best else moves.dropped(judge, simpler)
+
+    def _with_starts(self, judge, best):
+        """The judge and the best law with the samples that were left out, where the law explains them."""
+        if self.coarse and not (self.cut or judge.late):
+            with self.clock("refinement"):
+                found = with_starts(judge, best, self.whole)
+            if found is not None:
+                judge, best = found
+                self.runs = self.measured = self.whole
+                self.judge, self.coarse = judge, []
+        return judge, best
+
+    def _looked_at_again(self, judge, best):
+        """Shorter and better laws near one that explains the samples; see `second_look`."""
+        from jaxllc.search.second_look.look import second_look
+
+        seconds = _TEACHING * self.settings.search_seconds
+        say = partial(self.say, "second look")
+        with self.clock("second look"):
+            return second_look(
+                self.search, self.engine, judge, best, self.settings.engines, seconds, say
+            )
+
+    def _needs_neural(self, judge, best) -> bool:
+        if self.settings.neural == "never":
+            return False
+        wanted = self.settings.neural == "always" or self._unexplained(judge, best)
+        return wanted and self.limit.may_compile()
+
+    def _unexplained(self, judge, best) -> bool:
+        """Whether the best law leaves something, or may imitate another form."""
+        if judge.late:
+            return False
+        if any(_imitates(terms) for terms in best.law.terms):
+            return True
+        return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
+
+    def _with_sums(self, judge, best):
+        from jaxllc.search.laws.sum_proposals import searched_sum_proposals, sum_proposals
+
+        self.search = self.search.with_sums(True)
+        with self.clock("sums over neighbours"):
+            more = sum_proposals(self.search, self.engine)
+        best = self._improved(judge, best, more)
+        if self._unexplained(judge, best) and self.limit.may_compile():
+            with self.clock("sums over neighbours"):
+                found = searched_sum_proposals(
+                    self.search,
+                    best.law,
+                    self.seed,
+                    self.settings.max_terms,
+                    self.settings.engines,
+                    0.15 * self.settings.search_seconds,
+                    say=lambda what: self.say("sums over neighbours", what),
+                )
+            self.cut_short |= not found.finished
+            more = found.proposals
+            best = self._improved(judge, best, more) if any(more) else best
+        # Moves are dear: functions of sums take part in them only where one has proved itself.
+        proved = any(
+            sums_in(t.family.expression)
+            for terms in best.law.terms
+            for t in terms
+            if not t.family.known
+        )
+        self.search = self.search.with_sums(proved)
+        return best
+
+    def _with_neural_terms(self, judge, best):
+        from jaxllc.search.laws.neural_proposals import (
+            fitted_neural_terms,
+            neural_proposals,
+            searched_proposals,
+        )
+
+        with self.clock("neural terms"):
+            if self.nets is None:
+                self.nets = fitted_neural_terms(self.search, self.seed)
+            given = self.search, self.nets, best.law, self.seed
+            more = neural_proposals(*given, self.settings.max_terms)
+        with self.clock("expressions"):
+            found = searched_proposals(
+                *given,
+                self.settings.max_terms,
+                self.settings.engines,
+                0.2 * self.settings.search_seconds,
+                say=lambda what: self.say("expressions", what),
+            )
+            self.cut_short |= not found.finished
+            more = [[*a, *b] for a, b in zip(more, found.proposals, strict=True)]
+        return self._improved(judge, best, more)
+
+    def _improved(self, judge, best, more):
+        """The best law among further proposals of each equation, or the one that was best before."""
+        with self.clock("refinement"):
+            improved = judge.choose(more, best.law, self.settings.num_fits)
+            # Choosing may have set the noise anew: compare with the best law as it is judged now.
+            best = judge.seen.get(best.law.key(), best)
+            if improved.criterion >= best.criterion:
+                return best
+            return judge.with_fine_steps(improved)

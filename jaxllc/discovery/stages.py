@@ -1,0 +1,131 @@
+"""What every road of a discovery goes through: smoothing, proposals, the judge, and the law in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxllc.discovery.assemble import Found, assemble_law
+from jaxllc.discovery.prior_checks import holds, missing_note
+from jaxllc.fit.candidate_law import ProposedEquation
+from jaxllc.judge.judge import Judge, Judged
+from jaxllc.knowledge.prior_knowledge import PriorKnowledge
+from jaxllc.law.law import Law
+from jaxllc.running.stage_clock import stage_clock
+from jaxllc.running.time_limit import TimeLimit, TimeOverError
+from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.settings.discover_settings import DiscoverSettings
+from jaxllc.smoothing.clipped_samples import without_cuts
+from jaxllc.smoothing.gauge import has_equal_input_weights, identifiability_notes
+from jaxllc.smoothing.grid_data import grid_data
+from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
+from jaxllc.smoothing.smooth import smooth
+
+if TYPE_CHECKING:
+    from jaxllc.neural.neural_fit import NeuralFit
+
+Progress = Callable[[str, str], None]
+
+
+class Discovery:
+    """One run of discover(): its data, settings and clock. A road says what is proposed and chosen."""
+
+    def __init__(
+        self, runs, network, seed, settings: DiscoverSettings, progress, limit: TimeLimit
+    ) -> None:
+        self.runs, self.network, self.seed = runs, network, seed
+        self.settings, self.progress = settings, progress
+        self.seconds: dict[str, float] = {}
+        self.limit, self.stage, self.judge = limit, "", None
+        # The neural terms, once they are fitted, and whether a search of expressions was cut short.
+        self.nets: NeuralFit | None = None
+        self.cut_short = False
+
+    def say(self, stage: str, what: str = "") -> None:
+        self.stage = stage
+        if self.progress is not None:
+            self.progress(stage, what)
+
+    @contextmanager
+    def clock(self, stage: str):
+        self.say(stage)
+        with stage_clock(self.seconds, stage):
+            yield
+
+    def run(self) -> Law:
+        with self.limit.current():
+            notes = self._begun()
+            with self.clock("search"):
+                proposals = self._proposals()
+            try:
+                judge, best, more = self._chosen(proposals)
+            except (TimeOverError, KeyboardInterrupt) as end:
+                if self.judge is None or not self.judge.seen:
+                    raise  # there is no law yet
+                if isinstance(end, KeyboardInterrupt):
+                    self.limit.interrupt(self.stage)
+                judge, best, more = self._best_so_far()
+            return self._closed(judge, best, [*notes, *more])
+
+    def _begun(self) -> list[str]:
+        """The problem of the search, and notes on the data."""
+        self.prior = PriorKnowledge.of(
+            self.settings, self.runs[0].variables, tuple(self.runs[0].node_features)
+        )
+        self.whole = self.runs
+        self.runs, self.coarse = without_unresolved_start(self.runs)
+        self.measured = self.runs
+        with self.clock("smoothing"):
+            self.runs, self.cut = without_cuts(self.measured, self.seed)
+            longest = max(len(r.times) for r in self.runs)
+            refine = 4 if longest <= 60 else 2 if longest <= 250 else 1
+            smoothed = within_samples(smooth(self.runs, refine=refine), self.runs)
+        notes = self.cut + identifiability_notes(self.runs, self.network, smoothed)
+        self.search = SearchProblem(
+            grid_data(self.runs, smoothed),
+            self.network,
+            has_equal_input_weights(self.network),
+            self.seed,
+            grammar=Grammar(tuple(self.settings.functions), self.settings.division),
+            prior=self.prior,
+        )
+        return notes
+
+    def _proposals(self) -> list[list[ProposedEquation]]:
+        """Equations for each variable."""
+        raise NotImplementedError
+
+    def _chosen(
+        self, proposals: Sequence[Sequence[ProposedEquation]]
+    ) -> tuple[Judge, Judged, list[str]]:
+        """The best law, its judge, and notes on how it was chosen."""
+        raise NotImplementedError
+
+    def _best_so_far(self):
+        seen, demand = list(self.judge.seen.values()), self.prior.demand
+        held = [j for j in seen if holds(j.law, demand) and np.isfinite(j.criterion)]
+        best = min(held or seen, key=lambda j: j.criterion)
+        return self.judge, best, [] if held or not demand else [missing_note(demand)]
+
+    def _closed(self, judge, best, notes) -> Law:
+        self.limit.close()
+        with self.clock("refinement"):
+            try:
+                return self._law(judge, best, [*self.coarse, *notes])
+            except KeyboardInterrupt:
+                if self.limit.ended:
+                    raise
+                self.limit.interrupt(self.stage)
+                return self._law(judge, best, [*self.coarse, *notes])
+
+    def _law(self, judge, best, notes) -> Law:
+        found = Found(
+            judge, best, self.search, self.runs, self.measured, bool(self.cut), self.cut_short
+        )
+        law = assemble_law(found, self.seed, self.settings, self.limit, notes)
+        return replace(law, seconds=self.seconds)
