@@ -42,6 +42,7 @@ LARGEST_FOLDER = 12
 DOORS = {
     "data.network": {"data.message_passing"},
     "discovery.entry": {"baselines.llc"},
+    "discovery.neural_road": {"search.laws.neural_proposals"},
     "discovery.library_road": {
         "search.laws.neural_proposals",
         "search.laws.sum_proposals",

@@ -16,6 +16,7 @@ from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.diagnosis.findings import data_notes, law_notes
 from jaxllc.discovery.library_road import LibraryRoad
+from jaxllc.discovery.neural_road import NeuralRoad
 from jaxllc.discovery.origin_choice import chosen_axes
 from jaxllc.discovery.stages import Progress
 from jaxllc.errors import InputError
@@ -87,7 +88,8 @@ def discover(
 
             law = preset_law(inside, network, seed, plain, progress)
         else:
-            law = LibraryRoad(inside, network, seed, plain, progress, limit).run()
+            road = NeuralRoad if settings.preset == "neural" else LibraryRoad
+            law = road(inside, network, seed, plain, progress, limit).run()
     said = [note for source in (*runs, network) for note in source.notes]
     left = map(axes.sentence, law_notes(law, inside, network, seen))
     law = outside(axes, law, runs, settings)

@@ -38,8 +38,9 @@ class DiscoverSettings:
     units: {"x": "mol/L", "omega": "1/s", "t": "s"} of variables, features, time "t" and weights "A"; what is
         not named is dimensionless. Terms whose units do not fit are not searched.
     demand: functions, "division" or "power" that the law must hold.
-    preset: "default", or "llc" for the published road and nothing else, which reads `functions` and
-        `division` alone (`jaxllc.baselines.llc`).
+    preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
+        without any library of whole equations; or "llc" for the published road and nothing else, which reads
+        `functions` and `division` alone (`jaxllc.baselines.llc`).
     """
 
     engines: tuple[str, ...] = DEFAULT_ENGINES

@@ -8,9 +8,10 @@ from typing import Any
 from jaxllc.equations.function_table import DEFAULT_FUNCTIONS
 from jaxllc.errors import InputError, check_integer, nearest_match
 
-PRESETS = ("default", "llc")
-# Fields of DiscoverSettings that the preset "llc" reads.
+PRESETS = ("default", "neural", "llc")
+# Fields of DiscoverSettings that the preset "llc" reads, and those that "neural" does not.
 READ = ("preset", "functions", "division")
+NOT_NEURAL = ("sums", "neural", "demand")
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,19 @@ def check_preset(settings: Any) -> None:
             f"there is no preset {settings.preset!r}{nearest_match(str(settings.preset), PRESETS)}; "
             f"there are {', '.join(PRESETS)}"
         )
-    if settings.preset != "llc":
+    if settings.preset == "default":
         return
     for field in fields(settings):
         value = getattr(settings, field.name)
-        if field.name not in READ and value != field.default:
+        unread = field.name in NOT_NEURAL if settings.preset == "neural" else field.name not in READ
+        if unread and value != field.default:
+            only = f" of the settings it reads {' and '.join(READ[1:])} only:"
             raise InputError(
-                f"the preset 'llc' does not read {field.name}, which is {value!r}; of the settings it reads "
-                f"{' and '.join(READ[1:])} only: leave out {field.name}, or the preset"
+                f"the preset {settings.preset!r} does not read {field.name}, which is {value!r};"
+                f"{only if settings.preset == 'llc' else ''} leave out {field.name}, or the preset"
             )
+    if settings.preset != "llc":
+        return
     for name in settings.functions:
         if name not in DEFAULT_FUNCTIONS:
             raise InputError(

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import INTERACTION, SELF, Term, inner_symbol, terms_of
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol, terms_of
 from jaxllc.equations.expression_calculus import derivative, evaluate
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
+from jaxllc.neural.structures import DIFFERENCE, EITHER_END, SENDER, Structure
 from jaxllc.running.time_limit import check_time, current_limit
 from jaxllc.search.forms.constants import refine_inner_constants
 from jaxllc.search.forms.term_samples import Samples
@@ -34,17 +35,30 @@ _INDEPENDENT = 40.0
 
 
 class Searched(NamedTuple):
-    """Equations for each variable out of searches of expressions, and whether these came to their ends."""
+    """Equations for each variable out of searches of expressions, and whether these came to their ends.
+
+    pool: terms of all expressions, each family once.
+    """
 
     proposals: list[list[ProposedEquation]]
     finished: bool
+    pool: tuple[Term, ...] = ()
 
 
-def fitted_neural_terms(problem: SearchProblem, seed: int) -> NeuralFit:
-    """The two neural terms of a problem, within what is left of the time."""
+def fitted_neural_terms(problem: SearchProblem, seed: int, structures: bool = False) -> NeuralFit:
+    """The two neural terms of a problem, within what is left of the time.
+
+    structures: look for the simplest interaction that explains the samples, on rates where these are clean.
+    """
     limit = current_limit()
-    seconds = None if limit is None else limit.left()
-    fit = fit_neural_terms(problem.data, problem.network, seed=seed, time_budget=seconds)
+    fit = fit_neural_terms(
+        problem.data,
+        problem.network,
+        seed=seed,
+        time_budget=None if limit is None else limit.left(),
+        reduce=structures,
+        rates=None if structures else False,
+    )
     check_time()
     return fit
 
@@ -97,14 +111,18 @@ def searched_proposals(
     fit, law: as in `neural_proposals`.
     """
     own, pair = (without_known(problem, s, law) for s in fit.sample_terms(_POINTS, seed))
+    readings = {SELF: Reading(own), INTERACTION: reading(pair, fit.structure, problem)}
     proposals, finished = [], True
+    pool: dict[TermFamily, Term] = {}
     for variable, name in enumerate(problem.variables):
         sides = []
-        for side, samples in ((SELF, own), (INTERACTION, pair)):
+        for side, read in readings.items():
             say(f"{name}: expressions of the {side} term")
-            found, whole = _expressions(problem, samples, name, side, engines, seconds)
+            found, whole = _expressions(problem, read, name, side, engines, seconds)
             sides.append(found)
             finished &= whole
+            for term in (t for one in found for t in one.terms):
+                pool.setdefault(term.family, term)
         options = []
         ranked = sorted(itertools.product(*sides), key=lambda pq: pq[0].score + pq[1].score)
         for first, second in ranked[:largest]:
@@ -114,7 +132,50 @@ def searched_proposals(
                 if option is not None:
                     options.append(option)
         proposals.append(options)
-    return Searched(proposals, finished)
+    return Searched(proposals, finished, tuple(pool.values()))
+
+
+class Reading(NamedTuple):
+    """Samples of a term in the inputs that its net reads, and how an expression of these is written.
+
+    instead: what stands for an input; factor: what an expression is multiplied by.
+    """
+
+    samples: TermSamples
+    instead: dict[sympy.Symbol, sympy.Expr] = {}  # noqa: RUF012
+    factor: sympy.Expr = sympy.Integer(1)
+
+    def written(self, expression: sympy.Expr) -> sympy.Expr:
+        """An expression of the inputs as one of both ends of an edge."""
+        found = expression.xreplace(self.instead)
+        if self.instead and found.is_polynomial(*found.free_symbols):
+            found = sympy.expand(found)
+        return found if self.factor == 1 else sympy.expand(self.factor * found)
+
+
+def reading(samples: TermSamples, structure: Structure, problem: SearchProblem) -> Reading:
+    """Samples of the interaction in what its net reads; in both ends where a known term may read these."""
+    equations = range(len(problem.variables))
+    known = any(f.side == INTERACTION for v in equations for f in problem.prior.of_variable(v))
+    if structure == EITHER_END or known:
+        return Reading(samples)
+    columns = dict(zip(samples.input_names, samples.points.T, strict=True))
+    values, error, factor = samples.values, samples.error, sympy.Integer(1)
+    if structure.normalised:
+        factor, strength = 1 / sympy.Symbol("k_i"), columns.pop("k_i")
+        values = {name: v * strength for name, v in values.items()}
+        error = {name: e * np.abs(strength) for name, e in error.items()}
+    instead: dict[sympy.Symbol, sympy.Expr] = {}
+    if structure.reads == SENDER:
+        columns = {n: c for n, c in columns.items() if n.endswith("_j")}
+    elif structure.reads == DIFFERENCE:
+        ends = {v: (f"{v}_j", f"{v}_i") for v in problem.variables}
+        columns = {f"{v}_d": columns[j] - columns[i] for v, (j, i) in ends.items()}
+        instead = {
+            sympy.Symbol(f"{v}_d"): sympy.Symbol(j) - sympy.Symbol(i) for v, (j, i) in ends.items()
+        }
+    points = np.stack(list(columns.values()), axis=1)
+    return Reading(TermSamples(tuple(columns), points, values, error), instead, factor)
 
 
 def without_known(problem: SearchProblem, samples: TermSamples, law: CandidateLaw) -> TermSamples:
@@ -142,13 +203,14 @@ class _Side(NamedTuple):
 
 def _expressions(
     problem: SearchProblem,
-    samples: TermSamples,
+    read: Reading,
     name: str,
     side: str,
     engines: Sequence[str],
     seconds: float,
 ) -> tuple[list[_Side], bool]:
     """The candidates for one neural term, the empty one included, best first; whether the search finished."""
+    samples = read.samples
     values = samples.values[name]
     least = _RELATIVE_ERROR * max(float(np.std(values)), 1e-12)
     error = np.sqrt(samples.error[name] ** 2 + least**2)
@@ -158,7 +220,10 @@ def _expressions(
         search = search_term(given, engines, seconds, problem.seed, problem.grammar)
     except NothingFoundError:
         return [nothing], True
-    found = [_Side(tuple(terms_of(c.expression, side)[0]), c.score) for c in search.candidates]
+    found = [
+        _Side(tuple(terms_of(read.written(c.expression), side)[0]), c.score)
+        for c in search.candidates
+    ]
     return sorted([*found[:8], nothing], key=lambda s: s.score), search.finished
 
 

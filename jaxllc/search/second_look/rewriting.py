@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import sympy
 
-from jaxllc.dynamics.terms import INTERACTION, SELF
-from jaxllc.equations.functions import NOT_REAL
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.equations.functions import NOT_REAL, sigmoid
 from jaxllc.equations.skeletons import Skeleton, as_written, constant
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw
@@ -99,3 +99,48 @@ def _with_fewer_constants(law: CandidateLaw, equation: int, side: str) -> Iterat
             for sign in (1, -1):
                 if abs(value - sign * values[m]) < _ALIKE * abs(value):
                     yield skeleton.replaced({constant(k): sign * constant(m)})
+
+
+def compressed(
+    judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Judged:
+    """A constant and a term that only complement each other as one: 1 - w/(w + u) is u/(w + u)."""
+    before = None
+    while before is not best and not judge.late:
+        before = best
+        best = first_better(judge, best, complements(best.law, equation, prior))
+    return best
+
+
+def complements(
+    law: CandidateLaw, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Iterator[CandidateLaw]:
+    """The law with a constant and another term of its side as the complement of that term."""
+    pairs = list(zip(law.terms[equation], law.coefficients[equation], strict=True))
+    for k, (one, c) in enumerate(pairs):
+        if one.family.expression != 1 or one.family.known:
+            continue
+        for m, (term, _) in enumerate(pairs):
+            if term.family.side != one.family.side or term.family.known or not term.inner:
+                continue
+            for expression in _complements_of(term.family.expression):
+                family = TermFamily(term.family.side, expression, term.family.positive)
+                other = Term(family, term.inner)
+                if not prior.beside_known(equation, [other]):
+                    continue
+                kept = [p for n, p in enumerate(pairs) if n not in (k, m)]
+                yield law.replaced(
+                    equation, [*(t for t, _ in kept), other], [*(b for _, b in kept), c]
+                )
+
+
+def _complements_of(expression: sympy.Expr) -> Iterator[sympy.Expr]:
+    """1 - e in a form of its own, and (1 - a e) for the parts a of a denominator."""
+    if expression.func == sigmoid:
+        yield sigmoid(-expression.args[0])
+    above, below = sympy.fraction(sympy.together(expression))
+    if below.is_number or not all(s.name.startswith("w") for s in above.free_symbols):
+        return
+    for part in sympy.Add.make_args(below):
+        if all(s.name.startswith("w") for s in part.free_symbols):
+            yield (below - part) / below

@@ -1,0 +1,127 @@
+"""The preset "neural": two nets, expressions of either, and the likelihood of the trajectories.
+
+No library of whole equations is searched. What the engines write for the nets is paired, the pairs are fitted
+to the trajectories, and the best law is varied by terms of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from jaxllc.discovery.stages import Discovery
+from jaxllc.dynamics.terms import Term
+from jaxllc.errors import InputError
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
+from jaxllc.judge import moves
+from jaxllc.judge.judge import Judge, Judged
+from jaxllc.judge.pareto import explained
+from jaxllc.knowledge.known_terms import starts
+from jaxllc.search.laws.first_problem import first_problem
+from jaxllc.search.laws.sparse_engine import first_guess
+from jaxllc.search.second_look.rewriting import compressed
+from jaxllc.search.second_look.ties import tied
+
+# Share of the time for the expressions of one term; pairs that are refined, and how many are fitted at least.
+_TERM, _PAIRS, _FITS = 0.15, 24, 10
+# Terms of an equation before any is dropped.
+_MOST_TERMS = 12
+
+
+class NeuralRoad(Discovery):
+    """Nets propose, engines write, the likelihood of the trajectories decides."""
+
+    def _proposals(self) -> list[list[ProposedEquation]]:
+        from jaxllc.search.laws.neural_proposals import fitted_neural_terms, searched_proposals
+
+        law = self._known()
+        with self.clock("neural terms"):
+            self.nets = fitted_neural_terms(self.search, self.seed, structures=True)
+        with self.clock("expressions"):
+            found = searched_proposals(
+                self.search,
+                self.nets,
+                law,
+                self.seed,
+                _MOST_TERMS,
+                self.settings.engines,
+                _TERM * self.settings.search_seconds,
+                largest=_PAIRS,
+                say=partial(self.say, "expressions"),
+            )
+        self.cut_short |= not found.finished
+        self.pool: Sequence[Term] = found.pool
+        for name, options in zip(self.search.variables, found.proposals, strict=True):
+            if not options:
+                raise InputError(
+                    f"no expression was found that explains the neural terms of {name}: give more time "
+                    "(search_seconds), more engines, or use the default preset"
+                )
+        return found.proposals
+
+    def _known(self) -> CandidateLaw:
+        """The law of the known terms alone, their constants at the first of their likely values."""
+        sizes = [scale.size for scale in self.search.scales.values()]
+        terms = [
+            tuple(
+                next(iter(starts(family, sizes, self.seed)))
+                for family in self.prior.of_variable(variable)
+            )
+            for variable in range(len(self.search.variables))
+        ]
+        return CandidateLaw(
+            tuple(terms), tuple((1.0,) * len(t) for t in terms), self.prior.bounds
+        ).within_bounds()
+
+    def _chosen(
+        self, proposals: Sequence[Sequence[ProposedEquation]]
+    ) -> tuple[Judge, Judged, list[str]]:
+        search = self.search
+        starts_ = []
+        for variable, options in enumerate(proposals):
+            rows = search.forms[0].num_rows(variable)
+            slack = 1e-2 * search.mean_square_floor(variable) * rows
+            starts_.append(first_guess(list(options), search.is_clean(variable), slack))
+        law = CandidateLaw(
+            tuple(s.terms for s in starts_),
+            tuple(s.coefficients for s in starts_),
+            self.prior.bounds,
+        ).within_bounds()
+        with self.clock("refinement"):
+            problem = first_problem(search, law)
+            self.judge = judge = Judge(
+                problem,
+                search.floor,
+                lambda what: self.say("refinement", what),
+                max_terms=max(self.settings.max_terms, _MOST_TERMS),
+                largest=search.largest_constant,
+            )
+            self.limit.simulation = problem.seconds_of_simulation(law)
+            best = judge.choose(proposals, law, max(self.settings.num_fits, _FITS))
+            best = judge.with_fine_steps(judge.recalibrated(best))
+            best = self._moved(judge, best)
+            if not explained(judge, best):
+                judge.fit_small(best, proposals)
+        return judge, best, []
+
+    def _moved(self, judge: Judge, best: Judged) -> Judged:
+        """Terms dropped, added from those of other expressions, swapped, and put together."""
+        best = moves.dropped(judge, best)
+        for _ in range(self.settings.moves):
+            if judge.at_floor(best) or judge.late:
+                break
+            before = best.criterion
+            best = moves.added(judge, best, self.pool)
+            if best.criterion >= before:
+                best = moves.swapped(judge, best, self.pool)
+            if best.criterion >= before - 1e-6:
+                break
+            best = moves.dropped(judge, best)
+        plain = [t for t in self.pool if not t.inner]
+        if plain:
+            best = moves.simplified(judge, best, plain)
+        for equation in range(len(self.search.variables)):
+            best = compressed(judge, best, equation, self.prior)
+            if not self.search.clean:
+                best = tied(judge, best, equation, self.prior)
+        return moves.dropped(judge, best)
