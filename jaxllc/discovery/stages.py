@@ -41,7 +41,8 @@ class Discovery:
         self.runs, self.network, self.seed = runs, network, seed
         self.settings, self.progress = settings, progress
         self.seconds: dict[str, float] = {}
-        self.limit, self.stage, self.judge = limit, "", None
+        self.limit, self.stage = limit, ""
+        self.judge: Judge | None = None
         # The neural terms, once they are fitted, and whether a search of expressions was cut short.
         self.nets: NeuralFit | None = None
         self.cut_short = False

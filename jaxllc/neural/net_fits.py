@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,8 @@ from jaxllc.neural.neural_terms import NeuralVectorField
 from jaxllc.neural.structures import EITHER_END, Structure
 from jaxllc.neural.variable_projection import Hidden, Moments, fit_hidden_layers, moments, project
 from jaxllc.running.waiting import computed
-from jaxllc.smoothing.local_polynomials import of_columns
+from jaxllc.smoothing.gauge import has_equal_input_weights
+from jaxllc.smoothing.local_polynomials import local_polynomial
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
@@ -29,6 +31,7 @@ BUDGET = 30_000  # edges times grid times in a batch
 SMALL_ENOUGH = 1e-10  # residual over variance at which clean data are explained
 # Noise, relative to the spread of a variable, below which rates are as good as integrals.
 CLEAN = 3e-4
+_STENCILS = (5, 7, 9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,8 @@ class Net:
 
     hidden: kernel and bias of the self term, then of the interaction; readout: (P, d), in the units of the
     data; residual: (d,) mean square left over the variance of the targets; gram: (P, P) of the columns.
-    mixing: what the standardised inputs of the interaction are multiplied by.
+    mixing: what the standardised inputs of the interaction are multiplied by. shift: (Pg,) what the columns
+    of the interaction are measured from, where a constant may stand in either term: their mean, else zero.
     """
 
     structure: Structure
@@ -48,6 +52,7 @@ class Net:
     gram: np.ndarray
     history: list[float]
     message: str
+    shift: np.ndarray
 
     @property
     def split(self) -> int:
@@ -55,20 +60,27 @@ class Net:
         return int(sum(self.hidden[0].shape)) + 1
 
     def columns(self, number: int, inputs: np.ndarray) -> np.ndarray:
-        """Basis of the self term (0) or the interaction (1) at standardised inputs (n, q or 2 q)."""
+        """What the readouts (P, d) make the self term (0) or the interaction (1) of, at standardised inputs
+        (n, q or 2 q): (n, P)."""
+        found = np.zeros((len(inputs), len(self.readout)))
         if number:
-            inputs = inputs @ self.mixing
-        kernel, bias = self.hidden[2 * number : 2 * number + 2]
-        hidden = np.tanh(inputs @ kernel + bias)
-        return np.concatenate([hidden, inputs, np.ones((len(inputs), 1))], axis=1)
-
-    def rows(self, number: int) -> slice:
-        """Readouts of the self term (0) or the interaction (1)."""
-        return slice(self.split, None) if number else slice(self.split)
+            found[:, self.split :] = basis_of(self.hidden[2:], inputs @ self.mixing) - self.shift
+        else:
+            found[:, : self.split] = basis_of(self.hidden[:2], inputs)
+            found[:, self.split :] = self.shift
+        return found
 
     def values(self, number: int, inputs: np.ndarray) -> np.ndarray:
         """The self term (0) or the interaction (1) at standardised inputs, (n, d)."""
-        return self.columns(number, inputs) @ self.readout[self.rows(number)]
+        return self.columns(number, inputs) @ self.readout
+
+
+def basis_of(layer: tuple[np.ndarray, np.ndarray], inputs: np.ndarray) -> np.ndarray:
+    """Columns of a term, as `neural_terms.basis`."""
+    kernel, bias = layer
+    return np.concatenate(
+        [np.tanh(inputs @ kernel + bias), inputs, np.ones((len(inputs), 1))], axis=1
+    )
 
 
 @dataclass(eq=False)
@@ -102,10 +114,10 @@ class NetFits:
         self._constants, self._rates = constants, None
         self._at, self.scale, self.floor = data, self.std[: data.num_variables], self.noise_share
         if self.rates:
-            self._at, self._rates = rates_at_samples(data)
+            self._at, self._rates, error = rates_at_samples(data)
             spread = np.concatenate(self._rates, axis=2).std(axis=(1, 2))
             self.scale = np.where(spread > 0, spread, 1.0)
-            self.floor = np.full(data.num_variables, 1e-13)
+            self.floor = np.maximum((error / self.scale) ** 2, 1e-13)
         self.maker = cache(self._maker)
         self._compiled = False
 
@@ -188,10 +200,21 @@ class NetFits:
         sums = Moments(*(sum(values) for values in zip(*parts, strict=True)))
         found = project(sums, hidden, self.ridge)
         size = len(found.readout)
+        layers: Any = tuple(map(np.asarray, hidden))
+        shift = np.zeros(size - int(sum(layers[0].shape)) - 1)
+        if self._exchangeable(structure):
+            shift = basis_of(layers[2:], self.points()[1] @ mixing).mean(axis=0)
         return Net(
-            structure, mixing, tuple(map(np.asarray, hidden)), found.readout * self.scale[None, :],  # type: ignore[arg-type]
-            found.residual, sums.gram[:size, :size], history, message,
+            structure, mixing, layers, found.readout * self.scale[None, :], found.residual,
+            sums.gram[:size, :size], history, message, shift,
         )  # fmt: skip
+
+    def _exchangeable(self, structure: Structure) -> bool:
+        """Whether a constant in the interaction adds up to one in the self term."""
+        network = self.network
+        if network.in_degree.min() == 0:
+            return False
+        return structure.normalised or has_equal_input_weights(network)
 
     def field_of(self, net: Net) -> NeuralVectorField:
         """A net as a vector field, what it reads written into its kernel."""
@@ -242,19 +265,43 @@ def feature_columns(data: GridData, network: Network, names: Sequence[str]) -> n
     return np.stack(columns, axis=1) if columns else np.empty((network.num_nodes, 0))
 
 
-def rates_at_samples(data: GridData) -> tuple[GridData, list[np.ndarray]]:
-    """The data on the grid of their samples alone, and rates there, (variable, node, sample) of each run."""
+def rates_at_samples(data: GridData) -> tuple[GridData, list[np.ndarray], np.ndarray]:
+    """Clean data on the grid of their samples alone, rates there, (variable, node, sample) of each run, and
+    the error of these, (variable,).
+
+    Rates are those of polynomials through 5, 7 or 9 samples; two of them that agree are nearest to the truth.
+    """
     filled = [
         np.where(seen, samples, states[..., where])
         for seen, samples, states, where in zip(
             data.observed, data.samples, data.states, data.sample_index, strict=True
         )
     ]
-    states, rates = [f.copy() for f in filled], [np.empty_like(f) for f in filled]
+    rates, error = [np.empty_like(f) for f in filled], np.empty(data.num_variables)
     for v in range(data.num_variables):
-        found = of_columns(data.times, [f[v].T for f in filled])
-        for r, (state, rate) in enumerate(zip(found.states, found.rates, strict=True)):
-            states[r][v], rates[r][v] = state.T, rate.T
+        orders = [
+            [
+                local_polynomial(times, min(count, len(times)), min(count, len(times)) - 1).rates(
+                    f[v].T
+                )
+                for times, f in zip(data.times, filled, strict=True)
+            ]
+            for count in _STENCILS
+        ]
+        apart = [
+            float(
+                np.sqrt(
+                    np.mean(
+                        np.concatenate([(a - b).ravel() ** 2 for a, b in zip(*pair, strict=True)])
+                    )
+                )
+            )
+            for pair in itertools.pairwise(orders)
+        ]
+        best = int(np.argmin(apart))
+        error[v] = apart[best]
+        for r, rate in enumerate(orders[best + 1]):
+            rates[r][v] = rate.T
     places = tuple(np.arange(len(times)) for times in data.times)
-    at = replace(data, grid_times=data.times, states=tuple(states), sample_index=places)
-    return at, rates
+    at = replace(data, grid_times=data.times, states=tuple(filled), sample_index=places)
+    return at, rates, error

@@ -242,9 +242,9 @@ def _evaluate_term(
     net: Net, number: int, inputs: np.ndarray, covariance: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values and standard errors (n, d) of the self term (0) or the interaction term (1)."""
-    columns, block = net.columns(number, inputs), net.rows(number)
-    variance = [np.sum((columns @ c[block, block]) * columns, axis=1) for c in covariance]
-    return columns @ net.readout[block], np.sqrt(np.maximum(np.stack(variance, 1), 0.0))
+    columns = net.columns(number, inputs)
+    variance = [np.sum((columns @ c) * columns, axis=1) for c in covariance]
+    return columns @ net.readout, np.sqrt(np.maximum(np.stack(variance, 1), 0.0))
 
 
 def _error_scale(

@@ -30,8 +30,13 @@ from jaxllc.search.term.term_search import NothingFoundError, search_term
 _POINTS = 600
 # Relative error of a net that is never undercut, so that clean nets do not ask for endless terms.
 _RELATIVE_ERROR = 3e-3
+# The same of nets in the simplest structure that explains the samples, which are better.
+_REDUCED_ERROR = 1e-3
 # Samples of a net whose errors count as independent.
 _INDEPENDENT = 40.0
+
+
+_ONE = Term(TermFamily(SELF, sympy.Integer(1)))
 
 
 class Searched(NamedTuple):
@@ -111,7 +116,12 @@ def searched_proposals(
     fit, law: as in `neural_proposals`.
     """
     own, pair = (without_known(problem, s, law) for s in fit.sample_terms(_POINTS, seed))
-    readings = {SELF: Reading(own), INTERACTION: reading(pair, fit.structure, problem)}
+    # Where structures were compared, nets are the better for it.
+    least = _REDUCED_ERROR if len(fit.tried) > 1 else _RELATIVE_ERROR
+    readings = {
+        SELF: Reading(own, least),
+        INTERACTION: reading(pair, fit.structure, problem, least),
+    }
     proposals, finished = [], True
     pool: dict[TermFamily, Term] = {}
     for variable, name in enumerate(problem.variables):
@@ -126,7 +136,8 @@ def searched_proposals(
         options = []
         ranked = sorted(itertools.product(*sides), key=lambda pq: pq[0].score + pq[1].score)
         for first, second in ranked[:largest]:
-            terms = problem.prior.beside_known(variable, [*first.terms, *second.terms])
+            both = dict.fromkeys((*first.terms, *second.terms))
+            terms = problem.prior.beside_known(variable, list(both))
             if 0 < len(terms) <= max_terms:
                 option = tried(problem, variable, terms, law)
                 if option is not None:
@@ -138,31 +149,41 @@ def searched_proposals(
 class Reading(NamedTuple):
     """Samples of a term in the inputs that its net reads, and how an expression of these is written.
 
-    instead: what stands for an input; factor: what an expression is multiplied by.
+    instead: what stands for an input; normalised: whether it is over k_i; least: error, relative to the
+    spread of the values, that is never undercut.
     """
 
     samples: TermSamples
+    least: float = _RELATIVE_ERROR
     instead: dict[sympy.Symbol, sympy.Expr] = {}  # noqa: RUF012
-    factor: sympy.Expr = sympy.Integer(1)
+    normalised: bool = False
 
-    def written(self, expression: sympy.Expr) -> sympy.Expr:
-        """An expression of the inputs as one of both ends of an edge."""
+    def terms(self, expression: sympy.Expr, side: str) -> list[Term]:
+        """The terms of an expression of the inputs, in both ends of an edge."""
         found = expression.xreplace(self.instead)
         if self.instead and found.is_polynomial(*found.free_symbols):
             found = sympy.expand(found)
-        return found if self.factor == 1 else sympy.expand(self.factor * found)
+        if not self.normalised:
+            return terms_of(found, side)[0]
+        summands = sympy.Add.make_args(sympy.expand(found))
+        moving = [s for s in summands if not s.is_number]
+        whole = sympy.Add(*(s / sympy.Symbol("k_i") for s in moving))
+        # A number over k_i adds up to itself: a term of the node.
+        return terms_of(whole, side)[0] + [_ONE] * (len(moving) < len(summands))
 
 
-def reading(samples: TermSamples, structure: Structure, problem: SearchProblem) -> Reading:
+def reading(
+    samples: TermSamples, structure: Structure, problem: SearchProblem, least: float
+) -> Reading:
     """Samples of the interaction in what its net reads; in both ends where a known term may read these."""
     equations = range(len(problem.variables))
     known = any(f.side == INTERACTION for v in equations for f in problem.prior.of_variable(v))
     if structure == EITHER_END or known:
-        return Reading(samples)
+        return Reading(samples, least)
     columns = dict(zip(samples.input_names, samples.points.T, strict=True))
-    values, error, factor = samples.values, samples.error, sympy.Integer(1)
+    values, error = samples.values, samples.error
     if structure.normalised:
-        factor, strength = 1 / sympy.Symbol("k_i"), columns.pop("k_i")
+        strength = columns.pop("k_i")
         values = {name: v * strength for name, v in values.items()}
         error = {name: e * np.abs(strength) for name, e in error.items()}
     instead: dict[sympy.Symbol, sympy.Expr] = {}
@@ -175,7 +196,8 @@ def reading(samples: TermSamples, structure: Structure, problem: SearchProblem) 
             sympy.Symbol(f"{v}_d"): sympy.Symbol(j) - sympy.Symbol(i) for v, (j, i) in ends.items()
         }
     points = np.stack(list(columns.values()), axis=1)
-    return Reading(TermSamples(tuple(columns), points, values, error), instead, factor)
+    reduced = TermSamples(tuple(columns), points, values, error)
+    return Reading(reduced, least, instead, structure.normalised)
 
 
 def without_known(problem: SearchProblem, samples: TermSamples, law: CandidateLaw) -> TermSamples:
@@ -212,7 +234,7 @@ def _expressions(
     """The candidates for one neural term, the empty one included, best first; whether the search finished."""
     samples = read.samples
     values = samples.values[name]
-    least = _RELATIVE_ERROR * max(float(np.std(values)), 1e-12)
+    least = read.least * max(float(np.std(values)), 1e-12)
     error = np.sqrt(samples.error[name] ** 2 + least**2)
     nothing = _Side((), float(0.5 * _INDEPENDENT * np.log1p(np.mean((values / error) ** 2))))
     given = Samples.of(samples.input_names, samples.points, values, error)
@@ -220,10 +242,7 @@ def _expressions(
         search = search_term(given, engines, seconds, problem.seed, problem.grammar)
     except NothingFoundError:
         return [nothing], True
-    found = [
-        _Side(tuple(terms_of(read.written(c.expression), side)[0]), c.score)
-        for c in search.candidates
-    ]
+    found = [_Side(tuple(read.terms(c.expression, side)), c.score) for c in search.candidates]
     return sorted([*found[:8], nothing], key=lambda s: s.score), search.finished
 
 
