@@ -316,7 +316,7 @@ def test_discover_takes_the_published_road(runs, network):
 @pytest.mark.parametrize(
     ("choices", "sentence"),
     [
-        ({"preset": "lcc"}, "there is no preset 'lcc' .did you mean 'llc'.*default, llc"),
+        ({"preset": "lcc"}, "there is no preset 'lcc' .did you mean 'llc'.*default, neural, llc"),
         ({"preset": "llc", "max_terms": 4}, "preset 'llc' does not read max_terms, which is 4"),
         ({"preset": "llc", "neural": "never"}, "does not read neural"),
         ({"preset": "llc", "known": {"x": ("-x_i", "")}}, "does not read known"),

@@ -39,8 +39,10 @@ _HELP = {
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",
     "moves": "rounds of adding and swapping terms",
-    "preset": "default, or llc: the published road and nothing else (two nets, skeletons of a pre-trained "
-    "network, BFGS), which of these settings reads functions and division alone",
+    "finish": "constants finished on the grid, through the solver, or auto: solver with the preset neural",
+    "preset": "default; neural: two nets, expressions of either and the likelihood, no library of equations; "
+    "or llc: the published road and nothing else (two nets, skeletons of a pre-trained network, BFGS), which "
+    "of these settings reads functions and division alone",
     "demand": "functions, division or power that the law must hold, separated by commas",
 }
 

@@ -37,7 +37,7 @@ from jaxllc.law.writing.law_text import equation_line
 from jaxllc.metrics import skeleton_equal
 from jaxllc.running.time_limit import TimeLimit
 from jaxllc.search.laws.search_problem import SearchProblem
-from jaxllc.settings.discover_settings import DiscoverSettings
+from jaxllc.settings.discover_settings import DiscoverSettings, through_solver
 from jaxllc.smoothing.gauge import undetermined_constants
 
 # Difference of the information criterion up to which evidence between two laws is not strong
@@ -263,6 +263,10 @@ def assemble_law(
     slack = AS_GOOD if found.cut else 0.0
     rows = partial(_constants, variables=variables, units=search.prior.units)
     judge, best, fit, members, doubt = _chosen(judge, best, search.std, twins, slack, rows)
+    if through_solver(settings) and not doubt and not limit.over(limit.closing):
+        from jaxllc.fit.solver_finish import finish_through_solver
+
+        fit = finish_through_solver(judge.problem, fit)
     law = fit.law
     confidence, rivals = None, []
     if not doubt:

@@ -59,8 +59,14 @@ def checked_settings(
     for name in ("sums", "division"):
         if not isinstance(getattr(settings, name), bool):
             raise InputError(f"{name} must be True or False, not {getattr(settings, name)!r}")
-    if not isinstance(settings.neural, str) or settings.neural not in ("auto", "always", "never"):
-        raise InputError(f"neural must be 'auto', 'always' or 'never', not {settings.neural!r}")
+    for name, words in (
+        ("neural", ("auto", "always", "never")),
+        ("finish", ("auto", "grid", "solver")),
+    ):
+        value = getattr(settings, name)
+        if not isinstance(value, str) or value not in words:
+            *most, last = map(repr, words)
+            raise InputError(f"{name} must be {', '.join(most)} or {last}, not {value!r}")
     settings = replace(settings, **plain_prior(settings))
     check_preset(settings)
     return settings

@@ -38,6 +38,9 @@ class DiscoverSettings:
     units: {"x": "mol/L", "omega": "1/s", "t": "s"} of variables, features, time "t" and weights "A"; what is
         not named is dimensionless. Terms whose units do not fit are not searched.
     demand: functions, "division" or "power" that the law must hold.
+    finish: of the constants and initial states of the law: "grid", on the steps of the search, "solver", by
+        the adaptive steps of a differentiable solver, or "auto", which is "solver" in the preset "neural".
+        Steps of the search are chosen so that both agree within the noise.
     preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
         without any library of whole equations; or "llc" for the published road and nothing else, which reads
         `functions` and `division` alone (`jaxllc.baselines.llc`).
@@ -56,7 +59,13 @@ class DiscoverSettings:
     bounds: Mapping[str, tuple[float, float]] | None = None
     units: Mapping[str, str] | None = None
     demand: tuple[str, ...] = ()
+    finish: str = "auto"
     preset: str = "default"
+
+
+def through_solver(settings: DiscoverSettings) -> bool:
+    """Whether the constants are finished through the solver."""
+    return settings.finish == "solver" or (settings.finish, settings.preset) == ("auto", "neural")
 
 
 class DiscoverChoices(TypedDict, total=False):
@@ -75,4 +84,5 @@ class DiscoverChoices(TypedDict, total=False):
     bounds: Mapping[str, tuple[float, float]] | None
     units: Mapping[str, str] | None
     demand: Sequence[str]
+    finish: str
     preset: str
