@@ -112,7 +112,11 @@ def terms_of(expression: sympy.Expr, side: str) -> tuple[list[Term], list[float]
 
     Each summand is a term: a number that multiplies it is its coefficient, others are inner constants.
     """
-    whole = as_written(expression)
+    return terms_of_skeleton(as_written(expression), side)
+
+
+def terms_of_skeleton(whole: Skeleton, side: str) -> tuple[list[Term], list[float]]:
+    """The same of a skeleton, whose constants may stand before sums."""
     found: dict[TermFamily, int] = {}
     terms: list[Term] = []
     coefficients: list[float] = []

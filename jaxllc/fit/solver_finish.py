@@ -31,6 +31,8 @@ from jaxllc.running.waiting import computed
 # Numbers in the state of a run above which the initial states of the fit on the grid are kept.
 LARGEST = 400
 MAX_STEPS = 4096
+# Steps of the times that a shorter run is padded by, relative to its length.
+_PADDING = 1e-4
 _DAMPING = Damping(1e-6, eased_by=10.0, raised_by=10.0, smallest=1e-12, least_raised=1e-4, tries=8)
 # Tolerances of the steps, for float64 and for float32.
 _TOLERANCES = {"float64": (1e-9, 1e-11), "float32": (1e-5, 1e-7)}
@@ -146,12 +148,17 @@ def _cast(tree: Any, dtype: np.dtype) -> Any:
 
 
 def _runs_of(problem: TrajectoryProblem) -> list[_Runs]:
-    runs = []
+    """The samples of all runs, of one length: times after the end of a shorter one count for nothing."""
+    longest, runs = max(len(where) for where in problem.sample_index), []
     for r, where in enumerate(problem.sample_index):
         times = np.concatenate([[0.0], np.cumsum(problem.steps[r])])[where]
-        samples = problem.samples[:, :, r, where].transpose(2, 1, 0)
-        weights = problem.weight[:, :, r, where].transpose(2, 1, 0)
-        runs.append(_Runs(times, samples, weights))
+        more = longest - len(where)
+        after = times[-1] + (times[-1] - times[0]) * _PADDING * np.arange(1, more + 1)
+        samples, weights = (
+            np.pad(values[:, :, r, where], ((0, 0), (0, 0), (0, more))).transpose(2, 1, 0)
+            for values in (problem.samples, problem.weight)
+        )
+        runs.append(_Runs(np.concatenate([times, after]), samples, weights))
     return runs
 
 
@@ -246,10 +253,12 @@ def _finished(
     follow = _follow_program(dtype.name)
     for r, (initial, steps) in enumerate(zip(point.initial, problem.steps, strict=True)):
         length = 1 + int(np.count_nonzero(steps))
-        times = np.concatenate([[0.0], np.cumsum(steps[: length - 1])])
+        times = np.concatenate([[0.0], np.cumsum(steps)])
+        times[length:] += times[length - 1] * _PADDING * np.arange(1, len(times) - length + 1)
         arguments = _cast((field_with(field, point.vector), graph, initial, times), dtype)
-        found = np.asarray(computed(follow, *arguments)).transpose(2, 1, 0)
-        states[:, :, r, :length], states[:, :, r, length:] = found, found[..., -1:]
+        found = np.array(computed(follow, *arguments)).transpose(2, 1, 0)
+        found[..., length:] = found[..., length - 1 : length]
+        states[:, :, r] = found
     flat = states.reshape(fit.states.shape)
     covariance = fit.covariance
     if covariance is not None and covariance.size:

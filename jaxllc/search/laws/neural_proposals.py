@@ -13,8 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol, terms_of
+from jaxllc.dynamics.terms import (
+    INTERACTION,
+    SELF,
+    Term,
+    TermFamily,
+    inner_symbol,
+    terms_of_skeleton,
+)
 from jaxllc.equations.expression_calculus import derivative, evaluate
+from jaxllc.equations.skeletons import as_written, rebuilt, renumbered
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.neural.structures import DIFFERENCE, EITHER_END, SENDER, Structure
@@ -160,16 +168,17 @@ class Reading(NamedTuple):
 
     def terms(self, expression: sympy.Expr, side: str) -> list[Term]:
         """The terms of an expression of the inputs, in both ends of an edge."""
-        found = expression.xreplace(self.instead)
-        if self.instead and found.is_polynomial(*found.free_symbols):
-            found = sympy.expand(found)
+        skeleton = as_written(expression)
+        # Sympy would multiply w*(x_j - x_i) out if w were a number, and it would be two.
+        found = rebuilt(skeleton.expression, self.instead)
         if not self.normalised:
-            return terms_of(found, side)[0]
-        summands = sympy.Add.make_args(sympy.expand(found))
-        moving = [s for s in summands if not s.is_number]
+            return terms_of_skeleton(renumbered(found, skeleton.by_constant), side)[0]
+        summands = sympy.Add.make_args(found)
+        moving = [s for s in summands if s.free_symbols - set(skeleton.constants)]
         whole = sympy.Add(*(s / sympy.Symbol("k_i") for s in moving))
+        terms = terms_of_skeleton(renumbered(whole, skeleton.by_constant), side)[0]
         # A number over k_i adds up to itself: a term of the node.
-        return terms_of(whole, side)[0] + [_ONE] * (len(moving) < len(summands))
+        return terms + [_ONE] * (len(moving) < len(summands))
 
 
 def reading(

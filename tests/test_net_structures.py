@@ -1,0 +1,124 @@
+"""Neural terms in structures from simple to rich, on rates and on integrals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from jaxllc import generators
+from jaxllc.data.message_passing import graph_of
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.neural.net_fits import NetFits, rates_at_samples
+from jaxllc.neural.neural_fit import fit_neural_terms
+from jaxllc.neural.structures import BOTH, DIFFERENCE, SENDER, Structure
+from jaxllc.smoothing.grid_data import grid_data
+from jaxllc.smoothing.smooth import smooth
+
+NUM_NODES, TIMES = 14, np.linspace(0.0, 3.0, 50)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return generators.erdos_renyi(NUM_NODES, 4, seed=2)
+
+
+def data_of(network, rate, spread=(0.2, 2.0)):
+    A = network.to_adjacency().toarray()
+    start = np.random.default_rng(3).uniform(*spread, NUM_NODES)
+    solution = solve_ivp(
+        lambda t, x: rate(x, A),
+        (0, 3),
+        start,
+        t_eval=TIMES,
+        method="DOP853",
+        rtol=1e-11,
+        atol=1e-12,
+    )
+    runs = [Trajectories(TIMES, solution.y.T[:, :, None])]
+    return grid_data(runs, smooth(runs, refine=2))
+
+
+def strength(A):
+    return A.sum(axis=1)
+
+
+RATES = {
+    SENDER: (lambda x, A: -x + A @ (x**2 / (1 + x**2)), (0.2, 2.0), False),
+    DIFFERENCE: (
+        lambda x, A: 0.3 - 0.2 * x + (A * np.sin(x - x[:, None])).sum(axis=1),
+        (0, 3),
+        False,
+    ),
+    BOTH: (lambda x, A: -0.5 * x + 0.5 * (1 - x) * (A @ x), (0, 1), False),
+    "over k": (lambda x, A: x - x**3 + (A @ np.tanh(2 * x)) / strength(A), (-2, 2), True),
+}
+
+
+@pytest.mark.parametrize("reads", RATES)
+def test_the_simplest_structure_that_explains_the_samples_is_taken(network, reads):
+    assert network.in_degree.min() > 0
+    rate, spread, normalised = RATES[reads]
+    data = data_of(network, rate, spread)
+    fit = fit_neural_terms(
+        data, network, width=12, hidden_steps=40, replicate_steps=12, reduce=True, rates=None
+    )
+    assert fit.structure.normalised == normalised
+    assert fit.structure.reads == (SENDER if normalised else reads)
+    # What its terms add up to is the rate of change, wherever the data lie.
+    A, x = network.to_adjacency().toarray(), data.all_states()[0, :, ::9].T
+    with jax.enable_x64(True):
+        graph = graph_of(network)
+        found = [fit.field.derivative(jnp.asarray(state[:, None]), graph) for state in x]
+    truth = np.stack([rate(state, A) for state in x])
+    assert np.abs(np.asarray(found)[..., 0] - truth).max() < 0.02 * np.abs(truth).max()
+
+
+def test_samples_of_terms_over_the_strength_are_those_of_both_ends(network):
+    """f at x_i and g / k_i at (x_i, x_j), summed by hand, are the rates; a constant in g is taken to f."""
+    rate, spread, _ = RATES["over k"]
+    data = data_of(network, rate, spread)
+    fits = NetFits(data, network, (), width=12, rates=True)
+    with jax.enable_x64(True):
+        net = fits.fit(Structure(SENDER, True), steps=25)
+        field = fits.field_of(net)
+        x = data.states[0][0, :, 20]
+        inputs = (x[:, None] - fits.mean) / fits.std
+        pairs = np.concatenate([inputs[network.receivers], inputs[network.senders]], axis=1)
+        own, between = net.values(0, inputs)[:, 0], net.values(1, pairs)[:, 0]
+        derivative = np.asarray(field.derivative(jnp.asarray(x[:, None]), graph_of(network)))[:, 0]
+    sums = (
+        np.bincount(network.receivers, network.weights * between, NUM_NODES) / network.in_strength
+    )
+    np.testing.assert_allclose(own + sums, derivative, rtol=1e-9, atol=1e-12)
+    everywhere = net.values(1, fits.points()[1])
+    assert np.abs(everywhere.mean()) < 1e-9 * everywhere.std()
+
+
+def test_inputs_are_mixed_as_the_structure_says():
+    inputs = np.arange(12.0).reshape(2, 6)  # two variables and a feature of each end
+    both, sender = (Structure(reads).mixing(2, 3) for reads in (BOTH, SENDER))
+    np.testing.assert_array_equal(inputs @ both, inputs)
+    np.testing.assert_array_equal((inputs @ sender)[:, 3:], inputs[:, 3:])
+    assert not (inputs @ sender)[:, :3].any()
+    mixed = inputs @ Structure(DIFFERENCE).mixing(2, 3)
+    np.testing.assert_array_equal(mixed[:, 3:5], inputs[:, 3:5] - inputs[:, :2])
+    assert not mixed[:, :3].any()
+    assert not mixed[:, 5].any()
+    ranks = [Structure(r, n).rank for r in (SENDER, BOTH) for n in (False, True)]
+    assert ranks == sorted(ranks)
+
+
+def test_rates_are_near_the_truth_by_about_what_they_say(network):
+    times = np.sort(np.random.default_rng(1).uniform(0, 4, 60))
+    phase = np.linspace(0, 3, 5)
+    states = np.sin(1.7 * times[:, None] + phase)
+    states[7, 2] = np.nan
+    runs = [Trajectories(times, states)]
+    data = grid_data(runs, smooth(runs, refine=1))
+    _, (rates,), error = rates_at_samples(data)
+    seen = data.observed[0][0]
+    truth = 1.7 * np.cos(1.7 * times + phase[:, None])
+    left = np.sqrt(np.mean((rates[0] - truth)[seen] ** 2))
+    assert left < 3 * error[0]
+    assert error[0] < 1e-3

@@ -1,0 +1,154 @@
+"""The preset "neural": nets, expressions of either, and the likelihood of the trajectories."""
+
+import numpy as np
+import pytest
+import sympy
+
+import jaxllc
+from jaxllc import generators, known_laws, metrics
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.equations.functions import sigmoid
+from jaxllc.errors import InputError
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.neural.neural_fit import TermSamples
+from jaxllc.neural.structures import BOTH, DIFFERENCE, SENDER, Structure
+from jaxllc.search.laws.neural_proposals import reading
+from jaxllc.search.second_look.rewriting import complements
+
+x_i, x_j, k_i, w0, w1 = sympy.symbols("x_i x_j k_i w0 w1")
+
+
+def runs_of(name, network, count, snr=None, end=None):
+    known = known_laws.get(name)
+    times = np.linspace(0, end or known.horizon, 60)
+    runs = [known.simulate(network, times, seed=seed) for seed in range(count)]
+    return known, runs if snr is None else [run.with_noise(snr, k) for k, run in enumerate(runs)]
+
+
+def test_a_law_is_found_without_a_library_and_finished_through_the_solver(monkeypatch):
+    from jaxllc.search.laws.search_problem import SearchProblem
+
+    def refused(self):
+        raise AssertionError("the library was asked for")
+
+    monkeypatch.setattr(SearchProblem, "library", property(refused))
+    known, runs = runs_of("gene", generators.barabasi_albert(16, 2, seed=1), 2)
+    law = jaxllc.discover(
+        runs, runs_network := generators.barabasi_albert(16, 2, seed=1), preset="neural"
+    )
+    assert runs_network.num_nodes == 16
+    assert metrics.skeleton_equal(law, known), str(law)
+    assert metrics.worst_coefficient_error(law, known) < 1e-5
+    assert law.converged
+    assert {"neural terms", "expressions"} <= set(law.seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["epidemic", "kuramoto", "heat"])
+def test_laws_of_other_structures_are_found_too(name):
+    network = generators.barabasi_albert(20, 3, seed=1)
+    known, runs = runs_of(name, network, 3)
+    law = jaxllc.discover(runs, network, preset="neural")
+    assert metrics.skeleton_equal(law, known), str(law)
+
+
+@pytest.mark.slow
+def test_noise_and_known_terms_are_taken_along():
+    network = generators.barabasi_albert(20, 3, seed=1)
+    known, runs = runs_of("epidemic", network, 3, snr=40)
+    law = jaxllc.discover(runs, network, preset="neural", known={"x": ("-delta*x_i", "")})
+    assert metrics.skeleton_equal(law, known), str(law)
+    assert any(c.role == "delta" for c in law.constants)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("neural", "never"), ("sums", False), ("demand", ("exp",))]
+)
+def test_what_the_preset_does_not_read_is_said(name, value):
+    network = generators.barabasi_albert(12, 2, seed=1)
+    run = jaxllc.Trajectories(np.arange(6.0), np.random.default_rng(0).uniform(size=(6, 12)))
+    with pytest.raises(InputError, match=f"preset 'neural' does not read {name}"):
+        jaxllc.discover(run, network, preset="neural", **{name: value})
+
+
+def test_constants_are_finished_by_the_solver_or_on_the_grid():
+    network = generators.erdos_renyi(12, 3, seed=1)
+    _, runs = runs_of("epidemic", network, 1, snr=30)
+    laws = [jaxllc.discover(runs, network, finish=how) for how in ("grid", "solver")]
+    values = [np.array([c.value for c in law.constants]) for law in laws]
+    errors = np.array([c.standard_error for c in laws[0].constants])
+    assert laws[0].constants[0].term == laws[1].constants[0].term
+    assert np.abs(values[0] - values[1]).max() < 0.1 * errors.max()
+    assert not np.array_equal(*values)
+    with pytest.raises(InputError, match="finish must be 'auto', 'grid' or 'solver', not 'fine'"):
+        jaxllc.discover(runs, network, finish="fine")
+
+
+# --- what a net reads ----------------------------------------------------------------------------
+
+
+class _Problem:
+    variables = ("x",)
+
+    class prior:  # noqa: N801
+        @staticmethod
+        def of_variable(_):
+            return ()
+
+
+def samples_over_k():
+    random = np.random.default_rng(0)
+    i, j, k = random.uniform(1, 2, (3, 40))
+    value = (0.5 * j**2 + 3.0) / k
+    return TermSamples(
+        ("x_i", "x_j", "k_i"), np.column_stack([i, j, k]), {"x": value}, {"x": 0.01 / k}
+    )
+
+
+def test_samples_are_read_as_the_structure_says():
+    samples = samples_over_k()
+    read = reading(samples, Structure(SENDER, True), _Problem, 1e-3)
+    assert read.samples.input_names == ("x_j",)
+    np.testing.assert_allclose(read.samples.values["x"], 0.5 * samples.points[:, 1] ** 2 + 3.0)
+    np.testing.assert_allclose(read.samples.error["x"], 0.01)
+    terms = read.terms(sympy.sympify("0.5*x_j**2 + 3.0"), INTERACTION)
+    # What is constant over k_i adds up to a constant of the node.
+    assert [(t.family.side, t.family.expression) for t in terms] == [
+        (INTERACTION, x_j**2 / k_i),
+        (SELF, sympy.Integer(1)),
+    ]
+
+
+def test_an_expression_of_the_difference_is_one_of_both_ends():
+    samples = samples_over_k()
+    read = reading(samples, Structure(DIFFERENCE), _Problem, 1e-3)
+    assert read.samples.input_names == ("x_d",)
+    np.testing.assert_allclose(
+        read.samples.points[:, 0], samples.points[:, 1] - samples.points[:, 0]
+    )
+    (term,) = read.terms(sympy.sympify("0.7*sin(1.5*x_d)"), INTERACTION)
+    assert term.family.expression.subs({w0: 1.5, "x_j": 2.0, "x_i": 0.5}) == pytest.approx(
+        np.sin(2.25)
+    )
+    plain = read.terms(sympy.sympify("0.7*x_d"), INTERACTION)
+    assert [t.family.expression for t in plain] == [x_j - x_i]
+    assert reading(samples, Structure(BOTH), _Problem, 1e-3).samples is samples
+
+
+def test_a_constant_and_a_term_that_complement_each_other_become_one():
+    """2 - 2 w0/(w0 + x) is 2 x/(w0 + x), and 2 - 2 sigmoid(w0 x) is 2 sigmoid(-w0 x)."""
+    one = Term(TermFamily(SELF, sympy.Integer(1)))
+    for expression, expected in (
+        (w0 / (w0 + x_i), x_i / (w0 + x_i)),
+        (1 / (1 + w0 * x_i), w0 * x_i / (1 + w0 * x_i)),
+        (sigmoid(w0 * x_i), sigmoid(-w0 * x_i)),
+    ):
+        term = Term(TermFamily(SELF, expression, (False,)), (0.7,))
+        law = CandidateLaw(((one, term),), ((2.0, -2.0),))
+        found = list(complements(law, 0))
+        assert all(len(new.terms[0]) == 1 for new in found)
+        values = [
+            new.coefficients[0][0] * new.terms[0][0].sympy().subs(x_i, 1.3).evalf() for new in found
+        ]
+        truth = 2 - 2 * term.sympy().subs(x_i, 1.3).evalf()
+        assert any(abs(v - truth) < 1e-12 for v in values), (expression, expected)
