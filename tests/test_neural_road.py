@@ -13,7 +13,7 @@ from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.neural.neural_fit import TermSamples
 from jaxllc.neural.structures import BOTH, DIFFERENCE, SENDER, Structure
 from jaxllc.search.laws.neural_proposals import reading
-from jaxllc.search.second_look.rewriting import complements
+from jaxllc.search.second_look.rewriting import complements, looser
 
 x_i, x_j, k_i, w0, w1 = sympy.symbols("x_i x_j k_i w0 w1")
 
@@ -32,11 +32,9 @@ def test_a_law_is_found_without_a_library_and_finished_through_the_solver(monkey
         raise AssertionError("the library was asked for")
 
     monkeypatch.setattr(SearchProblem, "library", property(refused))
-    known, runs = runs_of("gene", generators.barabasi_albert(16, 2, seed=1), 2)
-    law = jaxllc.discover(
-        runs, runs_network := generators.barabasi_albert(16, 2, seed=1), preset="neural"
-    )
-    assert runs_network.num_nodes == 16
+    network = generators.barabasi_albert(16, 2, seed=1)
+    known, runs = runs_of("gene", network, 4)
+    law = jaxllc.discover(runs, network, preset="neural")
     assert metrics.skeleton_equal(law, known), str(law)
     assert metrics.worst_coefficient_error(law, known) < 1e-5
     assert law.converged
@@ -152,3 +150,22 @@ def test_a_constant_and_a_term_that_complement_each_other_become_one():
         ]
         truth = 2 - 2 * term.sympy().subs(x_i, 1.3).evalf()
         assert any(abs(v - truth) < 1e-12 for v in values), (expression, expected)
+
+
+def test_whole_numbers_of_an_engine_may_be_free_again():
+    """x^2/(1 + x^2) has a number, tanh(x) a factor of one, and sin(w0 x) neither."""
+    cases = {
+        x_i**2 / (1 + x_i**2): {x_i**2 / (w0 + x_i**2)},
+        sympy.tanh(x_i): {sympy.tanh(w0 * x_i)},
+        sympy.sin(w0 * x_i): set(),
+        sympy.exp(w0 * x_i) / (2 + x_i): {sympy.exp(w0 * x_i) / (w1 + x_i)},
+    }
+    for expression, expected in cases.items():
+        inner = (0.7,) if expression.has(w0) else ()
+        term = Term(TermFamily(SELF, expression, (False,) * len(inner)), inner)
+        law = CandidateLaw(((term,),), ((1.5,),))
+        found = list(looser(law, 0))
+        assert {new.terms[0][0].family.expression for new in found} == expected
+        for new in found:
+            values = [one.terms[0][0].sympy().subs(x_i, 0.8).evalf() for one in (law, new)]
+            assert values[0] == pytest.approx(float(values[1]), rel=1e-12)

@@ -19,7 +19,7 @@ from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.known_terms import starts
 from jaxllc.search.laws.first_problem import first_problem
 from jaxllc.search.laws.sparse_engine import first_guess
-from jaxllc.search.second_look.rewriting import compressed
+from jaxllc.search.second_look.rewriting import compressed, loosened
 from jaxllc.search.second_look.ties import tied
 
 # Share of the time for the expressions of one term; pairs that are refined, and how many are fitted at least.
@@ -122,6 +122,7 @@ class NeuralRoad(Discovery):
             best = moves.simplified(judge, best, plain)
         for equation in range(len(self.search.variables)):
             best = compressed(judge, best, equation, self.prior)
+            best = loosened(judge, best, equation, self.prior)
             if not self.search.clean:
                 best = tied(judge, best, equation, self.prior)
         return moves.dropped(judge, best)

@@ -36,7 +36,7 @@ CALIBRATION_POINTS = 2000
 _FIRST_STEPS = 12
 _PROMISING_CLEAN, _PROMISING_NOISE = 1e-3, 3.0
 # Residual of rates over their variance, and share above the noise, at which the samples are explained.
-_ENOUGH_CLEAN, _ENOUGH_NOISE = 1e-8, 1.05
+_ENOUGH_CLEAN, _ENOUGH_NOISE, _ENOUGH_RATES = 1e-8, 1.05, 4.0
 # Above these a net of both ends leaves enough for another structure to be tried.
 _OPEN_CLEAN = 1e-5
 # Factor by which a simpler structure may leave more.
@@ -204,9 +204,11 @@ def _chosen(fits: NetFits, steps: int) -> tuple[Net, list[tuple[Structure, np.nd
     A reduced structure gets a few steps, and the rest only where these promise something; both ends are read
     only where no reduced structure explains the samples.
     """
-    noisy = bool(np.all(fits.floor > 1e-7))
+    noisy = not fits.rates and bool(np.all(fits.floor > 1e-7))
     least = np.maximum(fits.floor, 1e-12)
-    enough = float(np.mean(np.log(np.maximum(fits.floor * _ENOUGH_NOISE, _ENOUGH_CLEAN))))
+    # The error of rates is known to within a factor only.
+    above = _ENOUGH_RATES if fits.rates else _ENOUGH_NOISE
+    enough = float(np.mean(np.log(np.maximum(fits.floor * above, _ENOUGH_CLEAN))))
     promising = (
         float(np.mean(np.log(_PROMISING_NOISE * fits.floor))) if noisy else np.log(_PROMISING_CLEAN)
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 import sympy
 
-from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
-from jaxllc.equations.functions import NOT_REAL, sigmoid
-from jaxllc.equations.skeletons import Skeleton, as_written, constant
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol
+from jaxllc.equations.functions import NAME_OF_FUNCTION, NOT_REAL, sigmoid
+from jaxllc.equations.skeletons import Skeleton, all_parts, as_written, constant, rebuilt
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.judge.judge import Judge, Judged
@@ -121,7 +122,7 @@ def complements(
         if one.family.expression != 1 or one.family.known:
             continue
         for m, (term, _) in enumerate(pairs):
-            if term.family.side != one.family.side or term.family.known or not term.inner:
+            if term.family.side != one.family.side or term.family.known or m == k:
                 continue
             for expression in _complements_of(term.family.expression):
                 family = TermFamily(term.family.side, expression, term.family.positive)
@@ -144,3 +145,48 @@ def _complements_of(expression: sympy.Expr) -> Iterator[sympy.Expr]:
     for part in sympy.Add.make_args(below):
         if all(s.name.startswith("w") for s in part.free_symbols):
             yield (below - part) / below
+
+
+def loosened(
+    judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Judged:
+    """Numbers that an engine took for whole ones as constants, where the samples ask for it."""
+    before = None
+    while before is not best and not (judge.late or judge.at_floor(best)):
+        before = best
+        best = first_better(judge, best, looser(best.law, equation, prior))
+    return best
+
+
+def looser(
+    law: CandidateLaw, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Iterator[CandidateLaw]:
+    """The law with one whole number of a term, a factor of one in a function among them, as a constant."""
+    pairs = list(zip(law.terms[equation], law.coefficients[equation], strict=True))
+    for k, (term, c) in enumerate(pairs):
+        if term.family.known:
+            continue
+        family, free = term.family, inner_symbol(term.family.num_inner)
+        for part, inside, value in _whole_numbers(family.expression, free):
+            expression = rebuilt(family.expression, {part: inside})
+            bounds = (*family.bounds, (-np.inf, np.inf)) if family.bounds else ()
+            other = TermFamily(family.side, expression, (*family.positive, False), bounds)
+            new = Term(other, (*term.inner, float(value)))
+            if prior.beside_known(equation, [new]):
+                changed = [*pairs[:k], (new, c), *pairs[k + 1 :]]
+                yield law.replaced(equation, [t for t, _ in changed], [b for _, b in changed])
+
+
+def _whole_numbers(
+    expression: sympy.Expr, free: sympy.Symbol
+) -> Iterator[tuple[sympy.Expr, sympy.Expr, sympy.Expr]]:
+    """Parts of an expression, the same with a constant for a number in them, and that number."""
+    for part in all_parts(expression):
+        if part.is_Add:
+            for number in (a for a in part.args if a.is_Integer):
+                yield part, part - number + free, number
+        elif part.func in NAME_OF_FUNCTION:
+            (*_, argument) = part.args
+            factors = [f for f in sympy.Mul.make_args(argument) if f.is_Atom]
+            if not any(f.is_number or f.name.startswith("w") for f in factors):
+                yield part, part.func(free * argument, evaluate=False), sympy.Integer(1)
