@@ -15,7 +15,8 @@ from jaxllc.search.forms.term_samples import Samples, scale_of
 
 def search_with_llc(samples: Samples, seconds: float, seed: int) -> PeerTerm:
     """The best formula of the beam; it takes what time it takes."""
-    from jaxllc.baselines.llc.formulas import NET_ERROR, best_formula
+    from jaxllc.baselines.llc.formulas import best_formula
+    from jaxllc.baselines.llc.net_samples import ADAM_ERROR, FITTED
     from jaxllc.pretrained.engine import PretrainedEngine
     from jaxllc.pretrained.shipped import shipped_model
     from jaxllc.settings.llc_settings import RoadSettings
@@ -24,7 +25,8 @@ def search_with_llc(samples: Samples, seconds: float, seed: int) -> PeerTerm:
     engine = PretrainedEngine(shipped_model()[0], width=road.beam)
     unit = scale_of(samples.values)
     error = float(np.sqrt(np.mean(samples.error**2))) / unit
-    found = best_formula(
-        engine, samples, Grammar(), unit, road.restarts, seed, max(NET_ERROR, error)
-    )
+    same = Samples.of(
+        samples.names, samples.points, samples.values, max(ADAM_ERROR, error) * unit
+    ).thinned(FITTED, seed)
+    found = best_formula(engine, same, Grammar(), road.restarts, seed)
     return PeerTerm(found.expression)

@@ -3,6 +3,7 @@
     python benchmarks/recovery.py --seeds 0,1,2 --networks ba,er --json benchmarks/results/recovery.json
     python benchmarks/recovery.py --db 30 --laws epidemic,kuramoto
     python benchmarks/recovery.py --preset llc    # the published road, for comparison
+    python benchmarks/recovery.py --preset llc --nets adam    # its nets as in the paper's re-implementation
 
 Clean data count as recovered when the skeleton is exact and every constant within 1 %; under noise
 (--db), when the skeleton is exact and every constant within 3 of its own reported standard errors. The
@@ -34,7 +35,7 @@ from common import (
 from standard_errors import largest_standardised_error
 
 import jaxllc
-from jaxllc.settings.llc_settings import PRESETS
+from jaxllc.settings.llc_settings import NETS, PRESETS
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--preset", choices=PRESETS, default="default", help="road of the discovery"
+    )
+    parser.add_argument(
+        "--nets", choices=NETS, default=NETS[0], help="training of the nets of the preset llc"
     )
     parser.add_argument("--runs", type=int, help="trajectories, in place of the table's")
     parser.add_argument(
@@ -205,7 +209,7 @@ def recover(name: str, network_kind: str, seed: int, options: argparse.Namespace
         if options.db is not None:
             runs = [run.with_noise(options.db, seed=100 * seed + r) for r, run in enumerate(runs)]
         clock, start = CompileClock(), time.perf_counter()
-        law = jaxllc.discover(runs, network, seed=seed, preset=options.preset)
+        law = discovered(runs, network, seed, options)
         total = time.perf_counter() - start
         row["seconds"] = {
             **{stage: law.seconds.get(stage, 0.0) for stage in STAGES},
@@ -217,6 +221,15 @@ def recover(name: str, network_kind: str, seed: int, options: argparse.Namespace
     except Exception as error:
         row["failure"] = f"{type(error).__name__}: {error}"
     return row
+
+
+def discovered(runs: list, network: Any, seed: int, options: argparse.Namespace) -> Any:
+    """The law, by the road that the command line names."""
+    if options.preset != "llc" or options.nets == NETS[0]:
+        return jaxllc.discover(runs, network, seed=seed, preset=options.preset)
+    from jaxllc.baselines.llc import RoadSettings, published_law
+
+    return published_law(runs, network, seed, RoadSettings(nets=options.nets))
 
 
 def _comparison(

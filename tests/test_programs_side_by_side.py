@@ -73,7 +73,7 @@ jaxllc.discover(runs, network, neural="always", search_seconds=20.0)
 fit_neural_terms(
     grid_data(runs, smooth(runs)), network, width=4, hidden_steps=5, replicate_steps=0, solver_steps=2
 )
-published_law(runs, network, settings=RoadSettings(steps=60, width=8, beam=2, restarts=1))
+published_law(runs, network, settings=RoadSettings("adam", steps=60, width=8, beam=2, restarts=1))
 states = np.stack([run.states[0] for run in runs])
 for solver in ("tsit5", "kvaerno5"):
     known.simulate(network, times, states, solver=solver)

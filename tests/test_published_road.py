@@ -15,20 +15,22 @@ from jaxllc import generators, known_laws
 from jaxllc.baselines.llc import RoadSettings, published_law
 from jaxllc.baselines.llc.bfgs import minimised
 from jaxllc.baselines.llc.formulas import best_formula, listed_constants
+from jaxllc.baselines.llc.net_samples import net_samples, sampled
 from jaxllc.baselines.llc.nets import trained_nets
-from jaxllc.baselines.llc.road import _failure_note, _fit_of, sampled
+from jaxllc.baselines.llc.road import _failure_note, _fit_of
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.skeletons import constant
 from jaxllc.equations.tapes.fitted_tapes import write_tape
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
+from jaxllc.neural.neural_fit import TermSamples
 from jaxllc.pretrained.engine import PretrainedEngine
 from jaxllc.pretrained.model import ModelSettings, SkeletonModel
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.smoothing.local_polynomials import local_polynomial, rates_of
 
-QUICK = RoadSettings(steps=300, width=16, beam=4, restarts=2)
+QUICK = RoadSettings(nets="adam", steps=300, width=16, beam=4, restarts=2)
 needs_weights = pytest.mark.skipif(
     not (resources.files("jaxllc.pretrained") / "weights.safetensors").is_file(),
     reason="needs the weights of the pre-trained network in the package",
@@ -234,6 +236,17 @@ def test_bfgs_reaches_the_minimum_that_scipy_reaches():
     np.testing.assert_allclose(found.constants[0, :2], expected.x, rtol=1e-4)
 
 
+def test_bfgs_weighs_each_value_by_its_error():
+    random = np.random.default_rng(5)
+    x, error = random.uniform(0.1, 3.0, 256), 10.0 ** random.uniform(-2, 0, 256)
+    values = 0.8 * x + error * random.normal(size=256)
+    tape, fixed = tape_of("c0*x", ("x",), 1)
+    found = minimised([tape], fixed[None], x[:, None], values, error=error)
+    (expected,), (square,) = np.linalg.lstsq((x / error)[:, None], values / error)[:2]
+    assert found.constants[0, 0] == pytest.approx(expected, rel=1e-6)
+    assert found.mean_square[0] == pytest.approx(square / 256, rel=1e-9)
+
+
 def test_an_expression_that_cannot_be_evaluated_is_infinitely_wrong():
     tape, fixed = tape_of("c0*log(x)", ("x",), 1)
     fixed[0] = 1.0
@@ -244,11 +257,23 @@ def test_an_expression_that_cannot_be_evaluated_is_infinitely_wrong():
 def test_a_term_below_the_error_of_a_net_is_nought():
     x = np.random.default_rng(0).uniform(0.0, 1.0, (256, 1))
     engine = PretrainedEngine(small_model(), width=QUICK.beam)
-    samples = Samples.of(("x_i",), x, 1e-3 * (2 + np.sin(9 * x[:, 0])))
-    assert best_formula(engine, samples, Grammar(), 1.0, 1, 0).expression == 0
-    assert best_formula(engine, samples, Grammar(), 1e-4, 1, 0).expression != 0
-    # Nor is one that an inexact net might as well not have.
-    assert best_formula(engine, samples, Grammar(), 1e-4, 1, 0, net_error=1e3).expression == 0
+    values = 1e-3 * (2 + np.sin(9 * x[:, 0]))
+
+    def found(error):
+        samples = Samples.of(("x_i",), x, values, error)
+        return best_formula(engine, samples, Grammar(), restarts=1, seed=0).expression
+
+    assert found(1e-2) == 0
+    assert found(1e-6) != 0
+
+
+def test_of_formulas_as_good_as_each_other_the_shortest_is_taken(monkeypatch):
+    x = sympy.Symbol("x_i")
+    written = [(sympy.sin(x) + x**2, 2, 0.1), (x + 1, 2, 0.15), (x, 1, 3.0)]
+    monkeypatch.setattr("jaxllc.baselines.llc.formulas._of_beam", lambda *_: iter(written))
+    points = np.linspace(1.0, 2.0, 20)[:, None]
+    samples = Samples.of(("x_i",), points, 10 * points[:, 0], 0.01)
+    assert best_formula(None, samples, Grammar(), restarts=1, seed=0).expression == x + 1
 
 
 def test_constants_are_listed_by_term():
@@ -264,6 +289,70 @@ def test_constants_are_listed_by_term():
         ]
     )
     assert list(listed_constants(sympy.Integer(0))) == []
+
+
+# --- nets by variable projection --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def larger():
+    return generators.barabasi_albert(30, 2, seed=1)
+
+
+@pytest.fixture(scope="module")
+def gene_runs(larger):
+    known = known_laws.get("gene")
+    return [known.simulate(larger, np.linspace(0.0, 2.0, 81), seed=s) for s in range(3)]
+
+
+@pytest.fixture(scope="module")
+def projected(gene_runs, larger):
+    """Samples of the nets of a law whose interaction reads its sender alone."""
+    return net_samples(gene_runs, rates_of(gene_runs), larger, RoadSettings(), 0, lambda what: None)
+
+
+def test_nets_read_no_more_than_they_need_and_are_as_good_as_they_say(projected):
+    own, pair = projected.samples["x", "self"], projected.samples["x", "interaction"]
+    assert (own.names, pair.names) == (("x_i",), ("x_j",))
+    for samples, true in (
+        (own, -own.points[:, 0]),
+        (pair, pair.points[:, 0] ** 2 / (1 + pair.points[:, 0] ** 2)),
+    ):
+        off = (samples.values - true) / samples.error
+        assert np.sqrt(np.mean(off**2)) < 3.0
+        assert np.std(samples.values - true) < 0.01 * np.std(true)
+
+
+def test_skeletons_are_also_written_for_points_even_over_the_values(projected):
+    plain, (even,) = (found["x", "interaction"] for found in (projected.samples, projected.others))
+    ends = np.linspace(even.values.min(), even.values.max(), 5)
+    shares = [np.histogram(s.values, ends)[0] / len(s.values) for s in (plain, even)]
+    assert np.ptp(shares[0]) > 0.5
+    assert np.ptp(shares[1]) < 0.25
+
+
+def test_an_expression_of_what_a_net_reads_is_written_in_both_ends(projected):
+    from jaxllc.neural.structures import DIFFERENCE, Structure
+    from jaxllc.search.laws.neural_proposals import reading
+
+    samples = TermSamples(
+        ("x_i", "x_j", "k_i"), np.ones((5, 3)), {"x": np.ones(5)}, {"x": np.ones(5)}
+    )
+    read = reading(samples, Structure(DIFFERENCE, True), ("x",))
+    d, x_i, x_j, k = sympy.symbols("x_d x_i x_j k_i")
+    written, number = read.written(2 * d + 3)
+    assert sympy.simplify(written - 2 * (x_j - x_i) / k) == 0
+    assert number == 3
+    assert projected.written("interaction", x_j) == (x_j, 0)
+
+
+@needs_weights
+def test_both_terms_of_a_small_network_are_found(gene_runs, larger):
+    law = published_law(gene_runs, larger, seed=0)
+    assert jaxllc.metrics.skeleton_equal(law, known_laws.get("gene"))
+    assert jaxllc.metrics.worst_coefficient_error(law, known_laws.get("gene")) < 0.01
+    assert "variable projection" in law.notes[0]
+    assert "reads sender" in law.notes[0]
 
 
 # --- laws -----------------------------------------------------------------------------------------
@@ -331,6 +420,7 @@ def test_settings_that_do_not_fit_are_refused(choices, sentence, runs, network):
 @pytest.mark.parametrize(
     ("choice", "sentence"),
     [
+        ({"nets": "adma"}, "nets is 'adma' .did you mean 'adam'"),
         ({"steps": 0}, "steps is 0"),
         ({"hidden": 1.5}, "hidden is 1.5"),
         ({"rank": 0}, "rank is 0"),

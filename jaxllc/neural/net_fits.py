@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -83,11 +83,24 @@ def basis_of(layer: tuple[np.ndarray, np.ndarray], inputs: np.ndarray) -> np.nda
     )
 
 
+class SampleRates(NamedTuple):
+    """What nets are fitted to in place of integrals.
+
+    data: on the grid of its samples alone. rates: of each run, (variable, node, sample). error: (variable,)
+    root mean square error of the rates.
+    """
+
+    data: GridData
+    rates: list[np.ndarray]
+    error: np.ndarray
+
+
 @dataclass(eq=False)
 class NetFits:
     """Fits nets to one set of samples, all of one shape, so that one program serves them.
 
-    features: node features that both terms read. rates: fit rates at the samples, not integrals.
+    features: node features that both terms read. rates: fit rates at the samples, given or from polynomials
+    through clean samples, not integrals.
     seconds: of compilation, and in all.
     """
 
@@ -98,7 +111,7 @@ class NetFits:
     ridge: float = 1e-12
     seed: int = 0
     budget: int = BUDGET
-    rates: bool = False
+    rates: bool | SampleRates = False
     deadline: float | None = None
     progress: Callable[[str, int, float], None] | None = None
     seconds: dict[str, float] = field(default_factory=lambda: {"compilation": 0.0})
@@ -114,7 +127,8 @@ class NetFits:
         self._constants, self._rates = constants, None
         self._at, self.scale, self.floor = data, self.std[: data.num_variables], self.noise_share
         if self.rates:
-            self._at, self._rates, error = rates_at_samples(data)
+            given = isinstance(self.rates, SampleRates)
+            self._at, self._rates, error = self.rates if given else rates_at_samples(data)
             spread = np.concatenate(self._rates, axis=2).std(axis=(1, 2))
             self.scale = np.where(spread > 0, spread, 1.0)
             self.floor = np.maximum((error / self.scale) ** 2, 1e-13)
@@ -265,9 +279,8 @@ def feature_columns(data: GridData, network: Network, names: Sequence[str]) -> n
     return np.stack(columns, axis=1) if columns else np.empty((network.num_nodes, 0))
 
 
-def rates_at_samples(data: GridData) -> tuple[GridData, list[np.ndarray], np.ndarray]:
-    """Clean data on the grid of their samples alone, rates there, (variable, node, sample) of each run, and
-    the error of these, (variable,).
+def rates_at_samples(data: GridData) -> SampleRates:
+    """Rates of clean data at their samples.
 
     Rates are those of polynomials through 5, 7 or 9 samples; two of them that agree are nearest to the truth.
     """
@@ -304,4 +317,4 @@ def rates_at_samples(data: GridData) -> tuple[GridData, list[np.ndarray], np.nda
             rates[r][v] = rate.T
     places = tuple(np.arange(len(times)) for times in data.times)
     at = replace(data, grid_times=data.times, states=tuple(filled), sample_index=places)
-    return at, rates, error
+    return SampleRates(at, rates, error)

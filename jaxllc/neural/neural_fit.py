@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxllc.neural.net_fits import BUDGET, CLEAN, Net, NetFits
+from jaxllc.neural.net_fits import BUDGET, CLEAN, Net, NetFits, SampleRates
 from jaxllc.neural.structures import (
     BOTH,
     EITHER_END,
@@ -128,7 +128,7 @@ def fit_neural_terms(
     budget: int = BUDGET,
     progress: Callable[[str, int, float], None] | None = None,
     reduce: bool = False,
-    rates: bool | None = False,
+    rates: bool | SampleRates | None = False,
 ) -> NeuralFit:
     """Fit a neural self term and a neural interaction term to the samples of all runs.
 
@@ -140,7 +140,8 @@ def fit_neural_terms(
     disagreement with the first calibrates the standard errors; 0 leaves it out. time_budget:
     seconds after which no step is begun. progress(stage, step, loss) is called after every step.
     reduce: try interactions that read less than both ends, and those over k_i; the simplest that explains the
-    samples is taken. rates: fit rates at the samples in place of integrals; None: where the data are clean.
+    samples is taken. rates: fit rates at the samples in place of integrals, these or those
+    of polynomials; None: where the data are clean.
     Raises InputError for an unknown feature and when no node has all its senders observed.
     """
     started = time.perf_counter()

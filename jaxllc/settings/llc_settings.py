@@ -12,18 +12,23 @@ PRESETS = ("default", "neural", "llc")
 # Fields of DiscoverSettings that the preset "llc" reads, and those that "neural" does not.
 READ = ("preset", "functions", "division")
 NOT_NEURAL = ("sums", "neural", "demand")
+# Ways to train the nets of the published road.
+NETS = ("projection", "adam")
 
 
 @dataclass(frozen=True)
 class RoadSettings:
     """Choices of the published road; `jaxllc.discover(preset="llc")` takes these values.
 
-    variance_weight: of the variance over nodes in the loss, beside the mean absolute error. width, hidden:
-    units of a hidden layer and number of such layers, of each net. rank: products of a function of the
-    receiver and one of the sender in g. steps, learning_rate: of Adam. beam: skeletons that are written for
-    each order of the inputs. restarts: of BFGS, for each skeleton.
+    nets: "projection": by linear least squares and Levenberg-Marquardt in double precision, g of as few
+    inputs as explain the rates; "adam": as in the re-implementation of the paper.
+    beam: skeletons that are written for each order of the inputs. restarts: of BFGS, for each skeleton.
+    Of the nets by Adam alone: variance_weight: of the variance over nodes in the loss, beside the mean
+    absolute error. width, hidden: units of a hidden layer and number of such layers, of each net. rank:
+    products of a function of the receiver and one of the sender in g. steps, learning_rate: of Adam.
     """
 
+    nets: str = "projection"
     variance_weight: float = 0.01
     width: int = 32
     hidden: int = 2
@@ -34,6 +39,10 @@ class RoadSettings:
     restarts: int = 6
 
     def __post_init__(self) -> None:
+        if not isinstance(self.nets, str) or self.nets not in NETS:
+            raise InputError(
+                f"nets is {self.nets!r}{nearest_match(str(self.nets), NETS)}; it is {' or '.join(NETS)}"
+            )
         for name in ("width", "hidden", "rank", "steps", "beam", "restarts"):
             check_integer(name, getattr(self, name), 1)
         if not self.variance_weight >= 0:

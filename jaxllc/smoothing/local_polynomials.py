@@ -27,12 +27,14 @@ CLEAN = 1e-3
 
 class Rates(NamedTuple):
     """states, rates: per run (time, node, variable), the states smoothed where they are noisy; known: whether
-    the sample was observed; window: (variable,) samples that a polynomial is fitted to."""
+    the sample was observed; window: (variable,) samples that a polynomial is fitted to; error: (variable,)
+    root mean square error of the rates, as far as it can be told."""
 
     states: list[np.ndarray]
     rates: list[np.ndarray]
     known: list[np.ndarray]
     window: tuple[int, ...]
+    error: np.ndarray
 
 
 class LocalPolynomial(NamedTuple):
@@ -79,21 +81,23 @@ def rates_of(runs: Sequence[Trajectories]) -> Rates:
         samples = _filled(runs, known)
     times = [np.asarray(run.times, float) for run in runs]
     states, rates = [s.copy() for s in samples], [np.empty_like(s) for s in samples]
-    window = []
+    window, error = [], []
     for v in range(samples[0].shape[2]):
         found = of_columns(times, [s[..., v] for s in samples])
         for r, (state, rate) in enumerate(zip(found.states, found.rates, strict=True)):
             states[r][..., v], rates[r][..., v] = state, rate
         window.append(found.window)
-    return Rates(states, rates, known, tuple(window))
+        error.append(found.error)
+    return Rates(states, rates, known, tuple(window), np.array(error))
 
 
 class ColumnRates(NamedTuple):
-    """states, rates: per run (T, M); window: samples that a polynomial is fitted to."""
+    """states, rates: per run (T, M); window: samples that a polynomial is fitted to; error: of the rates."""
 
     states: list[np.ndarray]
     rates: list[np.ndarray]
     window: int
+    error: float
 
 
 def of_columns(times: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> ColumnRates:
@@ -102,12 +106,18 @@ def of_columns(times: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> Co
     noise = [noise_by_differences(t, c) for t, c in zip(times, columns, strict=True)]
     clean = np.sqrt(np.mean(np.square(noise))) < CLEAN * spread
     size, degree = (STENCIL, STENCIL_DEGREE) if clean else (_window(times, columns), DEGREE)
-    states, rates = [], []
-    for t, c in zip(times, columns, strict=True):
+    states, rates, squares = [], [], []
+    for t, c, scatter in zip(times, columns, noise, strict=True):
         local = local_polynomial(t, min(size, len(t)), degree)
         states.append(c if clean else local.states(c))
         rates.append(local.rates(c))
-    return ColumnRates(states, rates, size)
+        finer = (
+            local_polynomial(t, min(size, len(t)) + 2, degree + 2) if len(t) > size + 1 else local
+        )
+        bias = finer.rates(c) - rates[-1] if clean else np.zeros(1)
+        # Of white noise, and, where there is next to none, of the degree.
+        squares.append(np.mean(bias**2) + scatter**2 * np.mean(np.sum(local.slope**2, axis=1)))
+    return ColumnRates(states, rates, size, float(np.sqrt(np.mean(squares))))
 
 
 def _window(times: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> int:

@@ -55,22 +55,32 @@ def minimised(
     values: np.ndarray,
     steps: int = 150,
     tolerance: float = 1e-6,
+    error: np.ndarray | None = None,
 ) -> Minimum:
     """Minimise the mean square of expressions less `values` over their free constants.
 
     constants: (tape, MAX_CONSTANTS) to start from. points: (n, q) in the order of the tapes' inputs; values:
-    (n,). steps: trials of a step, at most; a fit ends when three steps in a row gain less than the share
-    `tolerance`. Runs in double precision.
+    (n,); error: (n,) their standard errors, in units of which the rest is squared, 1 by default. steps:
+    trials of a step, at most; a fit ends when three steps in a row gain less than the share `tolerance`.
+    Runs in double precision.
     """
     with jax.enable_x64(True):
         inputs = np.ones((MAX_INPUTS, len(values)))
         inputs[: points.shape[1]] = points.T
         target = np.asarray(values, float)
+        weights = np.ones(len(target)) if error is None else 1.0 / np.asarray(error, float)
         found = in_batches(
             tapes,
             constants,
             lambda *batch: computed(
-                _batch, *batch, inputs, target, steps, tolerance, functions=tape_functions()
+                _batch,
+                *batch,
+                inputs,
+                target,
+                weights,
+                steps,
+                tolerance,
+                functions=tape_functions(),
             ),
         )
     if not found:
@@ -79,11 +89,12 @@ def minimised(
 
 
 @partial(jax.jit, static_argnames=("functions",))
-def _batch(tapes, constants, inputs, values, steps, tolerance, functions):
+def _batch(tapes, constants, inputs, values, weights, steps, tolerance, functions):
     one = partial(
         _minimised_one,
         inputs=inputs,
         values=values,
+        weights=weights,
         steps=steps,
         tolerance=tolerance,
         functions=functions,
@@ -92,12 +103,13 @@ def _batch(tapes, constants, inputs, values, steps, tolerance, functions):
     return jax.lax.map(lambda item: one(*item), (tapes, constants))
 
 
-def _minimised_one(tape, constants, inputs, values, steps, tolerance, functions):
+def _minimised_one(tape, constants, inputs, values, weights, steps, tolerance, functions):
     code, length, free = tape
 
     def look(c):
         found, slopes = with_derivatives(code, length, c, inputs, functions)
-        rest, slopes = found - values, jnp.where(free[:, None], slopes, 0.0)
+        rest = (found - values) * weights
+        slopes = jnp.where(free[:, None], slopes * weights[None], 0.0)
         loss, gradient = jnp.mean(rest**2), 2.0 * slopes @ rest / len(values)
         good = jnp.isfinite(loss) & jnp.all(jnp.isfinite(gradient))
         loss, gradient = jnp.where(good, loss, jnp.inf), jnp.where(good, gradient, 0.0)

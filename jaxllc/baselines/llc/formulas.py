@@ -1,13 +1,13 @@
 """A formula for a net: skeletons from the pre-trained network, constants by BFGS, the best of the beam.
 
 The published choice is the formula with the smallest error; here a further constant must lower the error by a
-tenth, and errors far below that of the net count as none. That the term is nought, or a constant, is tried
-beside what the network writes.
+tenth, errors far below that of the net count as none, and of formulas that are as good as each other the
+shortest is taken. That the term is nought, or a constant, is tried beside what the network writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,20 +18,19 @@ from jaxllc.equations.expression_building import is_real
 from jaxllc.equations.expressions import to_text
 from jaxllc.equations.skeletons import Skeleton
 from jaxllc.pretrained.engine import PretrainedEngine, best_inputs
+from jaxllc.pretrained.skeletons.canonical_form import identity, joined
 from jaxllc.pretrained.skeletons.starts import drawn
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.forms.term_samples import Samples
 
-# Samples that constants are fitted to.
-FITTED = 256
 # What a constant must lower the logarithm of the error by.
 PER_CONSTANT = 0.1
-# Error, relative to the spread of the rates, that no net is thought to be below.
-NET_ERROR = 0.01
+# Scores that differ by less are as good as each other.
+AS_GOOD = 0.02
 
 
 class Formula(NamedTuple):
-    """expression: with its numbers; error: root mean square against the net, in the units of its values;
+    """expression: with its numbers; error: root mean square against the net, in units of the net's error;
     score: what the best has the least of."""
 
     expression: sympy.Expr
@@ -44,40 +43,48 @@ def best_formula(
     engine: PretrainedEngine,
     samples: Samples,
     grammar: Grammar,
-    unit: float,
     restarts: int,
     seed: int,
-    net_error: float = NET_ERROR,
+    others: Sequence[Samples] = (),
 ) -> Formula:
-    """The best formula of the beam for samples of a net.
+    """The best formula of the beam for samples of a net, whose errors are those of the net.
 
-    unit: the spread of the rates in the units of the samples' values; restarts: of BFGS for each skeleton,
-    from random constants inside functions and those outside that fit best with them. net_error: of the net
-    itself, in units of that spread.
+    restarts: of BFGS for each skeleton, from random constants inside functions and those outside that fit
+    best with them. others: further samples of the net, for which skeletons are written as well.
     """
-    samples = samples.thinned(FITTED, seed)
-    found = [*_plain(samples), *_of_beam(engine, samples, grammar, restarts, seed)]
+    found = [*_plain(samples), *_of_beam(engine, samples, grammar, restarts, seed, others)]
     scored = [
-        Formula(e, n, error, float(np.log(np.hypot(error / unit, net_error)) + PER_CONSTANT * n))
+        Formula(e, n, error, float(np.log(np.hypot(error, 1.0)) + PER_CONSTANT * n))
         for e, n, error in found
         if grammar.allows(e)
     ]
-    return min(scored, key=lambda f: f.score)
+    lowest = min(f.score for f in scored)
+    good = [f for f in scored if f.score <= lowest + AS_GOOD]
+    return min(good, key=lambda f: (sympy.count_ops(f.expression), f.score))
 
 
 def _plain(samples: Samples) -> Iterator[tuple[sympy.Expr, int, float]]:
-    values = samples.values
+    values, weights = samples.values / samples.error, 1.0 / samples.error
     yield sympy.Integer(0), 0, float(np.sqrt(np.mean(values**2)))
-    yield sympy.Float(float(values.mean())), 1, float(values.std())
+    mean = float(values @ weights / (weights @ weights))
+    yield sympy.Float(mean), 1, float(np.sqrt(np.mean((values - mean * weights) ** 2)))
 
 
 def _of_beam(
-    engine: PretrainedEngine, samples: Samples, grammar: Grammar, restarts: int, seed: int
+    engine: PretrainedEngine,
+    samples: Samples,
+    grammar: Grammar,
+    restarts: int,
+    seed: int,
+    others: Sequence[Samples] = (),
 ) -> Iterator[tuple[sympy.Expr, int, float]]:
     settings = engine.model.settings
     for inputs in best_inputs(samples, settings.num_variables, engine.choices):
         some = samples.with_inputs(inputs)
-        skeletons = engine.skeletons(some, grammar, seed)
+        shown = [s.with_inputs(inputs) for s in (samples, *others)]
+        skeletons = joined(engine.skeletons_of(shown, grammar, seed))
+        once = np.unique(identity(skeletons), return_index=True)[1]
+        skeletons = skeletons.taken(np.sort(once))
         starts = list(
             drawn(skeletons, some, settings.alphabet, seed, draws=restarts, kept=restarts)
         )
@@ -87,14 +94,16 @@ def _of_beam(
 
 
 def refined(starts, samples: Samples) -> Iterator[tuple[Skeleton, float]]:
-    """Each skeleton with the best constants that BFGS reaches from its starts, and its error.
+    """Each skeleton with the best constants that BFGS reaches from its starts, and its error, in units of
+    that of the samples.
 
     starts: what `pretrained.starts.drawn` gives. Skeletons that cannot be evaluated are left out.
     """
     if not starts:
         return
     end = minimised(
-        [tape for *_, tape, _ in starts], np.stack([s[3] for s in starts]), samples.points, samples.values
+        [tape for *_, tape, _ in starts], np.stack([s[3] for s in starts]), samples.points, samples.values,
+        error=samples.error,
     )  # fmt: skip
     best: dict[int, int] = {}
     for k, (owner, *_) in enumerate(starts):

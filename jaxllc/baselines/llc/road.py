@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxllc.baselines.llc.formulas import NET_ERROR, best_formula, listed_constants
-from jaxllc.baselines.llc.nets import trained_nets
+from jaxllc.baselines.llc.formulas import best_formula, listed_constants
+from jaxllc.baselines.llc.net_samples import net_samples
 from jaxllc.dynamics.simulation_input import without_advice
+from jaxllc.dynamics.terms import INTERACTION, SELF
 from jaxllc.equations.equation import Equation
 from jaxllc.law.law import Constant, Law
 from jaxllc.law.skill import CONSTANT, Skill, skill
@@ -20,23 +20,18 @@ from jaxllc.pretrained.engine import PretrainedEngine
 from jaxllc.pretrained.shipped import shipped_model
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.search.forms.grammar import Grammar
-from jaxllc.search.forms.term_samples import Samples
 from jaxllc.settings.llc_settings import RoadSettings
 from jaxllc.smoothing.gauge import has_equal_input_weights, motion_notes
 from jaxllc.smoothing.local_polynomials import rates_of
 
 if TYPE_CHECKING:
-    from jaxllc.baselines.llc.nets import TrainedNets
+    from jaxllc.baselines.llc.net_samples import NetSamples
     from jaxllc.data.network import Network
     from jaxllc.data.trajectories import Trajectories
     from jaxllc.pretrained.model import SkeletonModel
-    from jaxllc.search.forms.grammar import Grammar
-    from jaxllc.search.forms.term_samples import Samples
     from jaxllc.settings.discover_settings import DiscoverSettings
     from jaxllc.smoothing.local_polynomials import Rates
 
-# Samples of each net.
-POINTS = 1000
 # Of the simulation of the found law. Nothing was fitted to trajectories, so that a law may well have a pole
 # that they run into; it shall not take long to find out.
 MAX_STEPS = 2000
@@ -92,23 +87,22 @@ def published_law(
 
     model = model or shipped_model()[0]
     variables = runs[0].variables
-    features = {k: np.asarray(v, dtype=float) for k, v in runs[0].node_features.items()}
     with clock("smoothing"):
         rates = rates_of(runs)
     with clock("neural terms"):
-        training = partial(_say_training, say, settings.steps)
-        nets = trained_nets(rates, network, variables, features, settings, seed, training)
+        nets = net_samples(
+            runs, rates, network, settings, seed, lambda what: say("neural terms", what)
+        )
     with clock("expressions"):
         engine = PretrainedEngine(model, width=settings.beam)
-        samples = sampled(nets, rates, network, features, seed)
         equations, found = _equations(
-            engine, samples, nets, network, grammar or Grammar(), settings, seed, say
+            engine, nets, variables, grammar or Grammar(), settings.restarts, seed, say
         )
     with clock("simulation"):
         law = Law(
             equations=equations,
             constants=tuple(_constants(equations)),
-            feature_names=tuple(features),
+            feature_names=tuple(runs[0].node_features),
             settings={"seed": seed, **(record or {}), "published_road": asdict(settings)},
             network=network,
             data=tuple(runs),
@@ -130,73 +124,34 @@ def published_law(
     )
 
 
-def sampled(
-    nets: TrainedNets,
-    rates: Rates,
-    network: Network,
-    features: Mapping[str, np.ndarray],
+def _equations(
+    engine: PretrainedEngine,
+    nets: NetSamples,
+    variables: Sequence[str],
+    grammar: Grammar,
+    restarts: int,
     seed: int,
-) -> dict[tuple[str, str], Samples]:
-    """Values of both nets where the data lie, by variable and side ("self" or "interaction")."""
-    import jax.numpy as jnp
-
-    states = np.concatenate(rates.states)
-    random = np.random.default_rng(seed)
-    moment = random.integers(0, len(states), POINTS)
-    node = random.integers(0, network.num_nodes, POINTS)
-    edge = random.integers(0, network.num_edges, POINTS)
-    receiver, sender = network.receivers[edge], network.senders[edge]
-    # A time of its own for each point: an edge and a moment, or a node and a moment.
-    x, x_i, x_j = states[moment, node], states[moment, receiver], states[moment, sender]
-    own, at_i, at_j = (
-        {name: jnp.asarray(column[place], jnp.float32) for name, column in features.items()}
-        for place in (node, receiver, sender)
-    )
-    field = nets.field
-    single = [jnp.asarray(part, jnp.float32) for part in (x, x_i, x_j)]
-    values = {
-        "self": np.asarray(field.self_term(single[0], own)).astype(float),
-        "interaction": np.asarray(field.interaction_term(single[1], single[2], at_i, at_j)).astype(
-            float
-        ),
-    }
-    variables = field.variables
-    names = (*variables, *features)
-    points = {
-        "self": np.column_stack([x, *own.values()]),
-        "interaction": np.column_stack([x_i, *at_i.values(), x_j, *at_j.values()]),
-    }
-    sides = {"self": "i", "interaction": "ij"}
-    return {
-        (name, side): Samples.of(
-            [f"{n}_{s}" for s in sides[side] for n in names], points[side], values[side][:, v]
-        )
-        for v, name in enumerate(variables)
-        for side in sides
-    }
-
-
-def _say_training(say: Callable[[str, str], None], steps: int, step: int, loss: float) -> None:
-    say("neural terms", f"step {step} of {steps}, loss {loss:.3g}")
-
-
-def _equations(engine, samples, nets, network, grammar, settings, seed, say):
-    strength = float(np.mean(np.abs(network.in_strength)))
-    found = {}
-    for v, name in enumerate(nets.field.variables):
-        # Errors of f and of the sums over g may cancel: each is larger than what both leave.
-        net_error = max(NET_ERROR, 2.0 * float(nets.left[v]))
-        for side, share in (("self", 1.0), ("interaction", strength)):
+    say: Callable[[str, str], None],
+) -> tuple[dict[str, Equation], dict[tuple[str, str], float]]:
+    """Each term by itself; and what its formula leaves of its net, in units of the net's error."""
+    equations, errors = {}, {}
+    for name in variables:
+        written = {}
+        for side in (SELF, INTERACTION):
             say("expressions", f"{name}: {side} term")
-            unit = float(nets.rate_scale[v]) / share
-            found[name, side] = best_formula(
-                engine, samples[name, side], grammar, unit, settings.restarts, seed, net_error
+            found = best_formula(
+                engine,
+                nets.samples[name, side],
+                grammar,
+                restarts,
+                seed,
+                nets.others[name, side],
             )
-    equations = {
-        name: Equation(found[name, "self"].expression, found[name, "interaction"].expression)
-        for name in nets.field.variables
-    }
-    return equations, found
+            errors[name, side] = found.error
+            written[side] = nets.written(side, found.expression)
+        (own, _), (pair, number) = written[SELF], written[INTERACTION]
+        equations[name] = Equation(own + number, pair)
+    return equations, errors
 
 
 def _constants(equations: Mapping[str, Any]) -> Iterator[Constant]:
@@ -252,18 +207,19 @@ def _failure_note(failures: Sequence[tuple[int, str]], runs: int) -> str:
     )
 
 
-def _notes(nets: TrainedNets, variables: Sequence[str], found: Mapping[Any, Any]) -> list[str]:
-    parts = []
-    for v, name in enumerate(variables):
-        own, pair = (found[name, side].error for side in ("self", "interaction"))
-        parts.append(
-            f"{name}: the nets leave {nets.left[v]:.2%} of the spread of its rates, the formulas "
-            f"{own:.2g} of the self net and {pair:.2g} of the interaction net"
-        )
+def _notes(
+    nets: NetSamples, variables: Sequence[str], errors: Mapping[tuple[str, str], float]
+) -> list[str]:
+    parts = [
+        f"{name}: the nets leave {left:.2g} of the spread of its rates, the formulas "
+        f"{errors[name, SELF]:.2g} times the error of the self net and {errors[name, INTERACTION]:.2g} "
+        "times that of the interaction net"
+        for name, left in zip(variables, nets.left, strict=True)
+    ]
     return [
-        "This law comes by the published road (preset 'llc'): two nets matched to smoothed rates, skeletons "
-        "of the pre-trained network, constants by BFGS, the best of the beam; it was not fitted to "
-        "trajectories, and its constants have no standard errors.",
+        f"This law comes by the published road (preset 'llc'): two nets matched to smoothed rates by "
+        f"{nets.trained}, skeletons of the pre-trained network, constants by BFGS, the best of the beam for "
+        "each term by itself; it was not fitted to trajectories, and its constants have no standard errors.",
         *(f"{part}." for part in parts),
     ]
 

@@ -87,7 +87,10 @@ class Samples:
         """At most `count` of the samples, drawn without replacement; the same seed draws the same."""
         if len(self.values) <= count:
             return self
-        kept = np.random.default_rng(seed).permutation(len(self.values))[:count]
+        return self.at(np.random.default_rng(seed).permutation(len(self.values))[:count])
+
+    def at(self, kept: np.ndarray) -> Samples:
+        """Those at some places."""
         return Samples(self.names, self.points[kept], self.values[kept], self.error[kept])
 
     def with_inputs(self, inputs: Sequence[int]) -> Samples:

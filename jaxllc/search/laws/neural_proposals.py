@@ -22,7 +22,7 @@ from jaxllc.dynamics.terms import (
     terms_of_skeleton,
 )
 from jaxllc.equations.expression_calculus import derivative, evaluate
-from jaxllc.equations.skeletons import as_written, rebuilt, renumbered
+from jaxllc.equations.skeletons import Skeleton, as_written, rebuilt, renumbered
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.neural.structures import DIFFERENCE, EITHER_END, SENDER, Structure
@@ -124,11 +124,13 @@ def searched_proposals(
     fit, law: as in `neural_proposals`.
     """
     own, pair = (without_known(problem, s, law) for s in fit.sample_terms(_POINTS, seed))
+    equations = range(len(problem.variables))
+    known = any(f.side == INTERACTION for v in equations for f in problem.prior.of_variable(v))
     # Where structures were compared, nets are the better for it.
     least = _REDUCED_ERROR if len(fit.tried) > 1 else _RELATIVE_ERROR
     readings = {
         SELF: Reading(own, least),
-        INTERACTION: reading(pair, fit.structure, problem, least),
+        INTERACTION: reading(pair, fit.structure, problem.variables, least, known),
     }
     proposals, finished = [], True
     pool: dict[TermFamily, Term] = {}
@@ -168,25 +170,41 @@ class Reading(NamedTuple):
 
     def terms(self, expression: sympy.Expr, side: str) -> list[Term]:
         """The terms of an expression of the inputs, in both ends of an edge."""
+        found, still, skeleton = self._placed(expression)
+        terms = terms_of_skeleton(renumbered(found, skeleton.by_constant), side)[0]
+        return terms + [_ONE] * (still != 0)
+
+    def written(self, expression: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+        """An expression of the inputs in both ends of an edge, and a number that stands in the self term for
+        one over k_i, which adds up to it."""
+        found, still, skeleton = self._placed(expression)
+        numbers = {c: sympy.Float(v) for c, v in skeleton.by_constant.items()}
+        return found.xreplace(numbers), still.xreplace(numbers)
+
+    def _placed(self, expression: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr, Skeleton]:
+        """What is of an edge, and what of the node: a number over k_i adds up to itself."""
         skeleton = as_written(expression)
         # Sympy would multiply w*(x_j - x_i) out if w were a number, and it would be two.
         found = rebuilt(skeleton.expression, self.instead)
         if not self.normalised:
-            return terms_of_skeleton(renumbered(found, skeleton.by_constant), side)[0]
+            return found, sympy.Integer(0), skeleton
         summands = sympy.Add.make_args(found)
         moving = [s for s in summands if s.free_symbols - set(skeleton.constants)]
         whole = sympy.Add(*(s / sympy.Symbol("k_i") for s in moving))
-        terms = terms_of_skeleton(renumbered(whole, skeleton.by_constant), side)[0]
-        # A number over k_i adds up to itself: a term of the node.
-        return terms + [_ONE] * (len(moving) < len(summands))
+        return whole, sympy.Add(*(s for s in summands if s not in moving)), skeleton
 
 
 def reading(
-    samples: TermSamples, structure: Structure, problem: SearchProblem, least: float
+    samples: TermSamples,
+    structure: Structure,
+    variables: Sequence[str],
+    least: float = _REDUCED_ERROR,
+    known: bool = False,
 ) -> Reading:
-    """Samples of the interaction in what its net reads; in both ends where a known term may read these."""
-    equations = range(len(problem.variables))
-    known = any(f.side == INTERACTION for v in equations for f in problem.prior.of_variable(v))
+    """Samples of the interaction in what its net reads.
+
+    known: whether a known term may read both ends, so that the samples shall have these.
+    """
     if structure == EITHER_END or known:
         return Reading(samples, least)
     columns = dict(zip(samples.input_names, samples.points.T, strict=True))
@@ -199,7 +217,7 @@ def reading(
     if structure.reads == SENDER:
         columns = {n: c for n, c in columns.items() if n.endswith("_j")}
     elif structure.reads == DIFFERENCE:
-        ends = {v: (f"{v}_j", f"{v}_i") for v in problem.variables}
+        ends = {v: (f"{v}_j", f"{v}_i") for v in variables}
         columns = {f"{v}_d": columns[j] - columns[i] for v, (j, i) in ends.items()}
         instead = {
             sympy.Symbol(f"{v}_d"): sympy.Symbol(j) - sympy.Symbol(i) for v, (j, i) in ends.items()
