@@ -1,7 +1,7 @@
 """The published road on the samples of one term: skeletons from the pre-trained network, constants by BFGS.
 
-What preset "llc" does with the samples of a net, at its own settings. The error of the samples, which that
-road has from its nets, is the one that all searches are told here.
+What preset "llc" does with the samples of a net that Adam has trained, at its own settings. The error of the
+samples, which that road has from its nets, is the one that all searches are told here.
 """
 
 from __future__ import annotations
@@ -28,5 +28,5 @@ def search_with_llc(samples: Samples, seconds: float, seed: int) -> PeerTerm:
     same = Samples.of(
         samples.names, samples.points, samples.values, max(ADAM_ERROR, error) * unit
     ).thinned(FITTED, seed)
-    found = best_formula(engine, same, Grammar(), road.restarts, seed)
+    found = best_formula(engine, same, Grammar(), road.restarts, seed, as_good=0.0)
     return PeerTerm(found.expression)

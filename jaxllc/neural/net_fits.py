@@ -127,8 +127,8 @@ class NetFits:
         self._constants, self._rates = constants, None
         self._at, self.scale, self.floor = data, self.std[: data.num_variables], self.noise_share
         if self.rates:
-            given = isinstance(self.rates, SampleRates)
-            self._at, self._rates, error = self.rates if given else rates_at_samples(data)
+            given = self.rates if isinstance(self.rates, SampleRates) else rates_at_samples(data)
+            self._at, self._rates, error = given
             spread = np.concatenate(self._rates, axis=2).std(axis=(1, 2))
             self.scale = np.where(spread > 0, spread, 1.0)
             self.floor = np.maximum((error / self.scale) ** 2, 1e-13)

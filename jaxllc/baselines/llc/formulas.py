@@ -25,7 +25,7 @@ from jaxllc.search.forms.term_samples import Samples
 
 # What a constant must lower the logarithm of the error by.
 PER_CONSTANT = 0.1
-# Scores that differ by less are as good as each other.
+# Scores that differ by no more are as good as each other.
 AS_GOOD = 0.02
 
 
@@ -46,11 +46,13 @@ def best_formula(
     restarts: int,
     seed: int,
     others: Sequence[Samples] = (),
+    as_good: float = AS_GOOD,
 ) -> Formula:
     """The best formula of the beam for samples of a net, whose errors are those of the net.
 
     restarts: of BFGS for each skeleton, from random constants inside functions and those outside that fit
     best with them. others: further samples of the net, for which skeletons are written as well.
+    as_good: scores that differ by no more are as good as each other.
     """
     found = [*_plain(samples), *_of_beam(engine, samples, grammar, restarts, seed, others)]
     scored = [
@@ -59,7 +61,7 @@ def best_formula(
         if grammar.allows(e)
     ]
     lowest = min(f.score for f in scored)
-    good = [f for f in scored if f.score <= lowest + AS_GOOD]
+    good = [f for f in scored if f.score <= lowest + as_good]
     return min(good, key=lambda f: (sympy.count_ops(f.expression), f.score))
 
 

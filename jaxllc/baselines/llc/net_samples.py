@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import sympy
 
+from jaxllc.baselines.llc.formulas import AS_GOOD
 from jaxllc.baselines.llc.nets import trained_nets
 from jaxllc.dynamics.terms import INTERACTION, SELF
 from jaxllc.neural.net_fits import SampleRates
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 # Points of each net that are drawn, from nets of either training, and how many of these are fitted to.
 POINTS, DRAWN = 1000, 6000
 FITTED = 256
-# Of the range of the values, in each of which as many points are drawn.
+# Parts of the range of the values, in each of which as many points are drawn.
 BINS = 16
 # Error of a net that was trained with Adam, relative to the spread of the rates, that it is not thought to be
 # below; the same of a net in the structure that explains the rates, relative to the spread of its values.
@@ -43,14 +44,15 @@ ADAM_ERROR, PROJECTION_ERROR = 0.01, 1e-3
 
 class NetSamples(NamedTuple):
     """samples: of each variable and side, SELF or INTERACTION, in what the net reads; others: for which
-    skeletons are written, too. readings: of sides
-    whose nets may read less than both ends. left: (variable,) root mean square error of the rates
-    by both nets, over their spread. trained: how, in words.
+    skeletons are written, too. readings: of sides whose nets may read less than both ends. as_good: of
+    formulas for them, as in `best_formula`. left: (variable,) root mean square error of the rates by both
+    nets, over their spread. trained: how, in words.
     """
 
     samples: dict[tuple[str, str], Samples]
     others: dict[tuple[str, str], list[Samples]]
     readings: dict[str, Reading]
+    as_good: float
     left: np.ndarray
     trained: str
 
@@ -127,7 +129,7 @@ def _of_projection(
         "variable projection and Levenberg-Marquardt (the paper's are by Adam; the interaction reads "
         f"{fit.structure})"
     )
-    return NetSamples(samples, others, readings, left, trained)
+    return NetSamples(samples, others, readings, AS_GOOD, left, trained)
 
 
 def _evenly(values: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
@@ -152,7 +154,7 @@ def _of_adam(
     seed: int,
 ) -> NetSamples:
     strength = float(np.mean(np.abs(network.in_strength)))
-    errors = {}
+    errors: dict[tuple[str, str], float] = {}
     for v, name in enumerate(nets.field.variables):
         # Errors of f and of the sums over g may cancel: each is larger than what both leave.
         error = max(ADAM_ERROR, 2.0 * float(nets.left[v])) * float(nets.rate_scale[v])
@@ -161,7 +163,7 @@ def _of_adam(
         key: Samples.of(s.names, s.points, s.values, errors[key]).thinned(FITTED, seed)
         for key, s in sampled(nets, rates, network, features, seed).items()
     }
-    return NetSamples(samples, {key: [] for key in samples}, {}, nets.left, "Adam")
+    return NetSamples(samples, {key: [] for key in samples}, {}, 0.0, nets.left, "Adam")
 
 
 def sampled(

@@ -146,6 +146,7 @@ def _equations(
                 restarts,
                 seed,
                 nets.others[name, side],
+                nets.as_good,
             )
             errors[name, side] = found.error
             written[side] = nets.written(side, found.expression)
