@@ -85,13 +85,6 @@ def test_constants_are_finished_by_the_solver_or_on_the_grid():
 # --- what a net reads ----------------------------------------------------------------------------
 
 
-class _Problem:
-    variables = ("x",)
-
-    class prior:  # noqa: N801
-        @staticmethod
-        def of_variable(_):
-            return ()
 
 
 def samples_over_k():
@@ -105,7 +98,7 @@ def samples_over_k():
 
 def test_samples_are_read_as_the_structure_says():
     samples = samples_over_k()
-    read = reading(samples, Structure(SENDER, True), _Problem, 1e-3)
+    read = reading(samples, Structure(SENDER, True), ("x",))
     assert read.samples.input_names == ("x_j",)
     np.testing.assert_allclose(read.samples.values["x"], 0.5 * samples.points[:, 1] ** 2 + 3.0)
     np.testing.assert_allclose(read.samples.error["x"], 0.01)
@@ -119,7 +112,7 @@ def test_samples_are_read_as_the_structure_says():
 
 def test_an_expression_of_the_difference_is_one_of_both_ends():
     samples = samples_over_k()
-    read = reading(samples, Structure(DIFFERENCE), _Problem, 1e-3)
+    read = reading(samples, Structure(DIFFERENCE), ("x",))
     assert read.samples.input_names == ("x_d",)
     np.testing.assert_allclose(
         read.samples.points[:, 0], samples.points[:, 1] - samples.points[:, 0]
@@ -130,7 +123,7 @@ def test_an_expression_of_the_difference_is_one_of_both_ends():
     )
     plain = read.terms(sympy.sympify("0.7*x_d"), INTERACTION)
     assert [t.family.expression for t in plain] == [x_j - x_i]
-    assert reading(samples, Structure(BOTH), _Problem, 1e-3).samples is samples
+    assert reading(samples, Structure(BOTH), ("x",)).samples is samples
 
 
 def test_a_constant_and_a_term_that_complement_each_other_become_one():
