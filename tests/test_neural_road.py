@@ -85,8 +85,6 @@ def test_constants_are_finished_by_the_solver_or_on_the_grid():
 # --- what a net reads ----------------------------------------------------------------------------
 
 
-
-
 def samples_over_k():
     random = np.random.default_rng(0)
     i, j, k = random.uniform(1, 2, (3, 40))

@@ -205,10 +205,11 @@ def _chosen(fits: NetFits, steps: int) -> tuple[Net, list[tuple[Structure, np.nd
     A reduced structure gets a few steps, and the rest only where these promise something; both ends are read
     only where no reduced structure explains the samples.
     """
-    noisy = not fits.rates and bool(np.all(fits.floor > 1e-7))
+    own_rates = fits.rates is True
+    noisy = not own_rates and bool(np.all(fits.floor > 1e-7))
     least = np.maximum(fits.floor, 1e-12)
-    # The error of rates is known to within a factor only.
-    above = _ENOUGH_RATES if fits.rates else _ENOUGH_NOISE
+    # The error of rates that were made here is known to within a factor only.
+    above = _ENOUGH_RATES if own_rates else _ENOUGH_NOISE
     enough = float(np.mean(np.log(np.maximum(fits.floor * above, _ENOUGH_CLEAN))))
     promising = (
         float(np.mean(np.log(_PROMISING_NOISE * fits.floor))) if noisy else np.log(_PROMISING_CLEAN)
