@@ -90,7 +90,7 @@ class Samples:
         return self.at(np.random.default_rng(seed).permutation(len(self.values))[:count])
 
     def at(self, kept: np.ndarray) -> Samples:
-        """Those at some places."""
+        """Those at some places; kept: their numbers, or which of them, (n,) of bool."""
         return Samples(self.names, self.points[kept], self.values[kept], self.error[kept])
 
     def with_inputs(self, inputs: Sequence[int]) -> Samples:
