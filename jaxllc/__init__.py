@@ -81,4 +81,5 @@ __all__ = [
     "symbolic",
 ]
 
-__getattr__, __dir__ = _lazy_names(__name__, _HOMES, _MODULES)
+if not TYPE_CHECKING:  # or any name would pass
+    __getattr__, __dir__ = _lazy_names(__name__, _HOMES, _MODULES)

@@ -80,7 +80,9 @@ def test_discover_says_where_a_clock_ended_a_search_of_terms(monkeypatch, step, 
         ("x_i", "x_j"), samples().points, {"x": samples().values}, {"x": samples().error}
     )
     problem = SimpleNamespace(seed=0, grammar=GRAMMAR)
-    found, finished = neural_proposals._expressions(problem, given, "x", "self", ("sparse",), 1.0)
+    found, finished = neural_proposals._expressions(
+        problem, neural_proposals.Reading(given), "x", "self", ("sparse",), 1.0
+    )
     assert len(found) > 1
     assert finished != noted
     assert bool(TimeLimit(100.0).notes(not finished)) == noted

@@ -334,7 +334,9 @@ def test_a_missing_package_is_said_where_the_neural_terms_are_searched(monkeypat
     samples = TermSamples(("x_i",), x[:, None], {"x": x**2}, {"x": np.full(40, 1e-3)})
     problem = SimpleNamespace(seed=0, grammar=Grammar())
     with pytest.raises(InputError, match=r"jaxllc\[operon\]"):
-        neural_proposals._expressions(problem, samples, "x", "self", ("operon",), 5.0)
+        neural_proposals._expressions(
+            problem, neural_proposals.Reading(samples), "x", "self", ("operon",), 5.0
+        )
 
 
 class Fixed:

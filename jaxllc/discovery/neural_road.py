@@ -6,6 +6,7 @@ to the trajectories, and the best law is varied by terms of the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -16,7 +17,7 @@ from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
-from jaxllc.knowledge.known_terms import starts
+from jaxllc.knowledge.known_terms import KnownFamily, starts
 from jaxllc.search.laws.first_problem import first_problem
 from jaxllc.search.laws.sparse_engine import first_guess
 from jaxllc.search.second_look.rewriting import compressed, loosened
@@ -24,8 +25,6 @@ from jaxllc.search.second_look.ties import tied
 
 # Share of the time for the expressions of one term; pairs that are refined, and how many are fitted at least.
 _TERM, _PAIRS, _FITS = 0.15, 24, 10
-# Terms of an equation before any is dropped.
-_MOST_TERMS = 12
 
 
 class NeuralRoad(Discovery):
@@ -43,10 +42,11 @@ class NeuralRoad(Discovery):
                 self.nets,
                 law,
                 self.seed,
-                _MOST_TERMS,
+                self.settings.max_terms,
                 self.settings.engines,
                 _TERM * self.settings.search_seconds,
                 largest=_PAIRS,
+                taken=self._known(fixed=True),
                 say=partial(self.say, "expressions"),
             )
         self.cut_short |= not found.finished
@@ -59,15 +59,20 @@ class NeuralRoad(Discovery):
                 )
         return found.proposals
 
-    def _known(self) -> CandidateLaw:
-        """The law of the known terms alone, their constants at the first of their likely values."""
+    def _known(self, fixed: bool = False) -> CandidateLaw:
+        """The law of the known terms alone, their constants as near to one as is likely.
+
+        fixed: only of those that have no free constant.
+        """
         sizes = [scale.size for scale in self.search.scales.values()]
+
+        def plainest(family: KnownFamily) -> Term:
+            options = starts(family, sizes, self.seed)
+            return min(options, key=lambda t: sum(abs(math.log(abs(w) or 1e-300)) for w in t.inner))
+
         terms = [
-            tuple(
-                next(iter(starts(family, sizes, self.seed)))
-                for family in self.prior.of_variable(variable)
-            )
-            for variable in range(len(self.search.variables))
+            tuple(plainest(f) for f in self.prior.of_variable(v) if f.fixed or not fixed)
+            for v in range(len(self.search.variables))
         ]
         return CandidateLaw(
             tuple(terms), tuple((1.0,) * len(t) for t in terms), self.prior.bounds
@@ -93,7 +98,7 @@ class NeuralRoad(Discovery):
                 problem,
                 search.floor,
                 lambda what: self.say("refinement", what),
-                max_terms=max(self.settings.max_terms, _MOST_TERMS),
+                max_terms=self.settings.max_terms,
                 largest=search.largest_constant,
             )
             self.limit.simulation = problem.seconds_of_simulation(law)

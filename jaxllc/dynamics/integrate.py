@@ -275,10 +275,10 @@ def _checked_initial_state(
     shape = (network.num_nodes, len(field.variables))
     if state.ndim == 1 and shape[1] == 1:
         state = state[:, None]
-    if state.ndim not in (2, 3) or state.shape[-2:] != shape:
+    if state.ndim not in (2, 3) or state.shape[-2:] != shape or 0 in state.shape:
         raise InputError(
-            f"initial_state must have shape {shape} (node, variable) or (run, *{shape}), "
-            f"not {state.shape}."
+            f"initial_state must have shape {shape} (node, variable), or for R runs "
+            f"(R, {shape[0]}, {shape[1]}), not {state.shape}."
         )
     if not np.isfinite(state).all():
         raise InputError("initial_state holds a value that is not finite.")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from jaxllc.smoothing.grid_data import GridData
 
 FEWEST_GRID_TIMES = 24
+FEATURE_TIMES = 10  # of a run, where terms read features of the nodes and rates are fitted
+RATE_WINDOW = 9  # samples that a rate is made of, at most
 MAX_BATCHES = 4
 FINEST_TOLERANCE = 2e-6  # of the standard deviation, for states restored from the thinned grid
 
@@ -98,6 +100,14 @@ class RowMaker:
             thin_grid(grid, states, tolerance)
             for grid, states in zip(data.grid_times, data.states, strict=True)
         ]
+        if rates is not None and features.shape[1]:
+            # Features differ between nodes alone: many nodes at few times say more of them than few at many.
+            thin = [
+                chosen[np.linspace(0, len(chosen) - 1, FEATURE_TIMES).round().astype(int)]
+                if len(chosen) > FEATURE_TIMES
+                else chosen
+                for chosen in thin
+            ]
         self._thin = thin
         self.num_times = max(len(chosen) for chosen in thin)
         self._inputs, self._weights = [], []
@@ -167,7 +177,7 @@ class RowMaker:
         if self._rates is not None:
             chosen = self._thin[run]
             at = np.arange(len(chosen))
-            told = seen[chosen].astype(float)
+            told = self._clear(run, node)[chosen].astype(float)
             weighting[at, at] = told
             targets[at] = self._rates[run][:, node, chosen].T / self._target_scale * told[:, None]
             return 0.0, int(told.sum())
@@ -177,6 +187,14 @@ class RowMaker:
         values = values / self._target_scale
         targets[:] = left.T @ values
         return np.sum(values**2, axis=0) - np.sum(targets**2, axis=0), int(seen.sum())
+
+    def _clear(self, run: int, node: int) -> np.ndarray:
+        """Samples at which a node and its senders were observed, and all of those that a rate is made of."""
+        observed = np.asarray(self._data.observed[run].all(axis=0))
+        window = np.ones(min(RATE_WINDOW, observed.shape[1]))
+        around = np.convolve(~observed[node], window, mode="same") == 0
+        senders = self._network.senders[self._in_edges[node]]
+        return around & observed[senders].all(axis=0)
 
     def receivers(self, number: int) -> np.ndarray:
         """The receiving node of each edge of a batch that is filled, (edge,)."""

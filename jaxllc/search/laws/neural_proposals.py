@@ -117,13 +117,15 @@ def searched_proposals(
     engines: Sequence[str],
     seconds: float,
     largest: int = 12,
+    taken: CandidateLaw | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Searched:
     """Equations for each variable out of expressions that the engines find for either neural term.
 
-    fit, law: as in `neural_proposals`.
+    fit, law: as in `neural_proposals`. taken: the law whose known terms are taken out of the nets, where that
+    is another one, since the constants of the known terms have not been fitted yet.
     """
-    own, pair = (without_known(problem, s, law) for s in fit.sample_terms(_POINTS, seed))
+    own, pair = (without_known(problem, s, taken or law) for s in fit.sample_terms(_POINTS, seed))
     equations = range(len(problem.variables))
     known = any(f.side == INTERACTION for v in equations for f in problem.prior.of_variable(v))
     # Where structures were compared, nets are the better for it.
