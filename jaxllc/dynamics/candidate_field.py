@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import sympy
 
-from jaxllc.data.message_passing import IN_STRENGTH, Graph, pass_messages, sum_into_receivers
 from jaxllc.dynamics.terms import SELF, Term, inner_symbol
-from jaxllc.dynamics.vector_field import Features, VectorField
+from jaxllc.dynamics.vector_field import TapeField
 from jaxllc.equations.skeletons import constant
-from jaxllc.equations.sum_symbols import SUM_SIDE, sums_in
+from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.equations.tapes.instructions import Instructions
 from jaxllc.equations.tapes.law_tapes import law_tape
 from jaxllc.equations.tapes.unrolled import run
 
 
 @jax.tree_util.register_pytree_node_class
-class CandidateField(VectorField):
+class CandidateField(TapeField):
     """dx_i/dt of terms with coefficients, which `vector` holds, and inner constants, some as logarithms.
 
     logarithms: of each constant, whether the vector holds its logarithm. tapes: of the self terms of all
@@ -48,45 +47,13 @@ class CandidateField(VectorField):
     def tree_unflatten(cls, fixed: Any, leaves: Any) -> CandidateField:
         return cls(*fixed, *leaves)
 
-    def self_term(
-        self, x_i: jax.Array, features_i: Features, sums: Mapping[str, jax.Array] | None = None
-    ) -> jax.Array:
-        """As in `VectorField`; sums: {"x_s": (...,)} of the neighbours, where a self term reads them."""
-        return self._outputs(0, self._values("i", x_i, features_i) | dict(sums or {}), x_i)
-
-    def interaction_term(
-        self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
-    ) -> jax.Array:
-        values = self._values("i", x_i, features_i) | self._values("j", x_j, features_j)
-        return self._outputs(1, values, x_i)
-
-    def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
-        sent = self._values("j", state, graph.nodes)
-        sums = {
-            f"{name}_{SUM_SIDE}": sum_into_receivers(
-                jnp.asarray(sent[f"{name}_j"], state.dtype)[graph.senders], graph
-            )
-            for name in self.summed
-        }
-        return self.self_term(state, graph.nodes, sums) + pass_messages(
-            self.interaction_term, state, graph
-        )
-
-    def _values(self, side: str, x: jax.Array, features: Features) -> dict[str, jax.Array]:
-        values = {f"{name}_{side}": x[..., v] for v, name in enumerate(self.variables)}
-        names = (n for n in (*self.feature_names, IN_STRENGTH) if n in features)
-        return values | {f"{name}_{side}": features[name] for name in names}
-
-    def _outputs(self, number: int, values: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+    def outputs(self, number: int, values: dict[str, jax.Array]) -> list[Any]:
         instructions, numbers = self.tapes[number]
         constants = {
             constant(k).name: jnp.exp(self.vector[k]) if log else self.vector[k]
             for k, log in enumerate(self.logarithms)
         }
-        columns = run(instructions, numbers, {**values, **constants}, jnp)
-        shape = x.shape[:-1]
-        found = [jnp.broadcast_to(jnp.asarray(c, x.dtype), shape) for c in columns]
-        return jnp.stack(found, axis=-1)
+        return run(instructions, numbers, {**values, **constants}, jnp)
 
 
 def candidate_field(

@@ -59,8 +59,58 @@ class VectorField:
         )
 
 
+class TapeField(VectorField):
+    """A field whose terms are tapes; a subclass says what these make of the values of symbols.
+
+    summed: variables and features whose sum over neighbours a self term reads.
+    """
+
+    summed: tuple[str, ...]
+
+    def outputs(self, number: int, values: dict[str, jax.Array]) -> list[Any]:
+        """What the self terms (0) or the interaction terms (1) of all variables are."""
+        raise NotImplementedError
+
+    def self_term(
+        self, x_i: jax.Array, features_i: Features, sums: Mapping[str, jax.Array] | None = None
+    ) -> jax.Array:
+        """As in `VectorField`; sums: {"x_s": (...,)} of the neighbours, where a self term reads them."""
+        values = self._values("i", x_i, features_i) | dict(sums or {})
+        return _stacked(self.outputs(0, values), x_i)
+
+    def interaction_term(
+        self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
+    ) -> jax.Array:
+        values = self._values("i", x_i, features_i) | self._values("j", x_j, features_j)
+        return _stacked(self.outputs(1, values), x_i)
+
+    def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
+        if not self.summed:
+            return super().derivative(state, graph)
+        sent = self._values("j", state, graph.nodes)
+        columns = [jnp.asarray(sent[f"{name}_j"], state.dtype) for name in self.summed]
+        totals = sum_into_receivers(jnp.stack(columns, axis=-1)[graph.senders], graph)
+        sums = {f"{name}_{SUM_SIDE}": totals[:, n] for n, name in enumerate(self.summed)}
+        return self.self_term(state, graph.nodes, sums) + pass_messages(
+            self.interaction_term, state, graph
+        )
+
+    def _values(self, side: str, x: jax.Array, features: Features) -> dict[str, jax.Array]:
+        values = {f"{name}_{side}": x[..., v] for v, name in enumerate(self.variables)}
+        for name in (*self.feature_names, IN_STRENGTH):
+            if name in features:
+                values[f"{name}_{side}"] = features[name]
+        return values
+
+
+def _stacked(columns: list[Any], x: jax.Array) -> jax.Array:
+    """One value for each variable, (..., d) as the states x."""
+    shape = x.shape[:-1]
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(c, x.dtype), shape) for c in columns], axis=-1)
+
+
 @jax.tree_util.register_pytree_node_class
-class SymbolicVectorField(VectorField):
+class SymbolicVectorField(TapeField):
     """A field made from equations; its only leaf is `constants`, the numbers in the equations."""
 
     def __init__(
@@ -72,7 +122,7 @@ class SymbolicVectorField(VectorField):
         constants: Any,
     ):
         # tapes: the self terms of all variables, and their interaction terms; constants: those of the first,
-        # then of the second. summed: variables and features whose sum over neighbours a self term reads.
+        # then of the second.
         self.variables, self.feature_names = variables, feature_names
         self.tapes, self.summed = tapes, summed
         self.constants = constants
@@ -87,46 +137,10 @@ class SymbolicVectorField(VectorField):
     def tree_unflatten(cls, structure: Any, leaves: Any) -> SymbolicVectorField:
         return cls(*structure, *leaves)
 
-    def self_term(
-        self, x_i: jax.Array, features_i: Features, sums: Mapping[str, jax.Array] | None = None
-    ) -> jax.Array:
-        """As in `VectorField`; sums: {"x_s": (...,)} of the neighbours, where a self term reads them."""
-        tape, values = self.tapes[0], self._values("i", x_i, features_i) | dict(sums or {})
-        return _columns(tape, self.constants[: tape.num_constants], values, x_i)
-
-    def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
-        if not self.summed:
-            return super().derivative(state, graph)
-        sent = self._values("j", state, graph.nodes)
-        columns = [jnp.asarray(sent[f"{name}_j"], state.dtype) for name in self.summed]
-        totals = sum_into_receivers(jnp.stack(columns, axis=-1)[graph.senders], graph)
-        sums = {f"{name}_{SUM_SIDE}": totals[:, n] for n, name in enumerate(self.summed)}
-        return self.self_term(state, graph.nodes, sums) + pass_messages(
-            self.interaction_term, state, graph
-        )
-
-    def interaction_term(
-        self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
-    ) -> jax.Array:
-        values = self._values("i", x_i, features_i) | self._values("j", x_j, features_j)
-        constants = self.constants[self.tapes[0].num_constants :]
-        return _columns(self.tapes[1], constants, values, x_i)
-
-    def _values(self, side: str, x: jax.Array, features: Features) -> dict[str, jax.Array]:
-        values = {f"{name}_{side}": x[..., v] for v, name in enumerate(self.variables)}
-        for name in (*self.feature_names, IN_STRENGTH):
-            if name in features:
-                values[f"{name}_{side}"] = features[name]
-        return values
-
-
-def _columns(
-    tape: Instructions, constants: Any, values: Mapping[str, jax.Array], x: jax.Array
-) -> jax.Array:
-    """The outputs of a tape, (..., d) as the states x."""
-    columns = run(tape, constants, values, jnp)
-    shape = x.shape[:-1]
-    return jnp.stack([jnp.broadcast_to(jnp.asarray(c, x.dtype), shape) for c in columns], axis=-1)
+    def outputs(self, number: int, values: dict[str, jax.Array]) -> list[Any]:
+        own = self.tapes[0].num_constants
+        constants = self.constants[own:] if number else self.constants[:own]
+        return run(self.tapes[number], constants, values, jnp)
 
 
 def measured_from(

@@ -163,14 +163,14 @@ def interpret(functions, tape, constants, columns):
     the others; columns: arrays (input, n), one below the other. Of an array that is not moved no derivative
     is asked, which may be infinite.
     """
-    return _outputs_of(functions)(tape, constants[:, None], jnp.concatenate(columns))
+    return _outputs_of(functions, False)(tape, constants[:, None], jnp.concatenate(columns))
 
 
 @partial(interpret.defjvp, symbolic_zeros=True)
 def _interpret_jvp(functions, primals, tangents):
     tape, constants, columns = primals
     _, by_constants, by_columns = tangents
-    values, slopes = _outputs_and_slopes_of(functions)(
+    values, slopes = _outputs_of(functions, True)(
         tape, constants[:, None], jnp.concatenate(columns)
     )
     moved, first = jnp.zeros_like(values), 0
@@ -182,35 +182,26 @@ def _interpret_jvp(functions, primals, tangents):
     return values, moved
 
 
-@lru_cache(maxsize=8)
-def _outputs_of(functions):
+@lru_cache(maxsize=16)
+def _outputs_of(functions, with_slopes):
+    """Values of a tape, (output, n), and if asked derivatives by inputs and constants, (output, those, n)."""
+
     @_side_by_side
     def outputs(tape, constants, columns):
         registers = _registers(
             tape.code, tape.length, constants, columns, _values(functions, False)
         )
-        return jnp.stack([_row(registers, output) for output in tape.outputs])
-
-    return outputs
-
-
-@lru_cache(maxsize=8)
-def _outputs_and_slopes_of(functions):
-    @_side_by_side
-    def outputs_and_slopes(tape, constants, columns):
-        """Also the derivatives by inputs and constants, (output, input and constant, n)."""
-        registers = _registers(
-            tape.code, tape.length, constants, columns, _values(functions, False)
-        )
+        values = jnp.stack([_row(registers, output) for output in tape.outputs])
+        if not with_slopes:
+            return values
         given, partials = len(columns) + len(constants), _partials(functions, False)
 
         def slopes(output):
             return _adjoints(tape.code, tape.length, registers, output, partials)[:given]
 
-        values = jnp.stack([_row(registers, output) for output in tape.outputs])
         return values, jax.lax.map(slopes, tape.outputs)
 
-    return outputs_and_slopes
+    return outputs
 
 
 def _side_by_side(work):
