@@ -12,7 +12,7 @@ from jaxtyping import install_import_hook
 
 # In tests every call of these is checked against the axes that its types name; so before they are imported.
 _CHECKED = ("bounded_step", "candidate_law", "condensing", "contributions", "integral_form",
-            "interval_jacobians", "trajectory_fit", "trajectory_problem")  # fmt: skip
+            "interval_jacobians", "normal_equations", "trajectory_fit", "trajectory_problem")  # fmt: skip
 install_import_hook(
     ["jaxllc.smoothing.grid_data", *(f"jaxllc.fit.{name}" for name in _CHECKED)],
     "beartype.beartype",

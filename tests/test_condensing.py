@@ -116,10 +116,12 @@ def gauss_newton(problem, law, mode, steps=12):
     states = problem.smoothed
     for _ in range(steps):
         line = linearise(problem, law, states, mode)
-        change, initial, _ = line.step(1e-9)
+        change, initial, _ = line.normal.step(1e-9)
         states = states + propagate(problem, line, change, initial)
         law = law.with_vector(law.vector() + change)
-    errors = np.sqrt(np.diag(np.linalg.inv(linearise(problem, law, states, mode).reduced()[1])))
+    errors = np.sqrt(
+        np.diag(np.linalg.inv(linearise(problem, law, states, mode).normal.reduced()[1]))
+    )
     return law.vector(), errors
 
 

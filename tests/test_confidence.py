@@ -107,7 +107,7 @@ def test_one_step_is_the_derivative_of_the_weighted_fit(problem, fit):
     parts = data_parts(problem)
     scores, information = contributions(problem, fit.line, fit.states, parts)
     total = information.sum(axis=0)
-    np.testing.assert_allclose(total, fit.line.reduced()[1], rtol=1e-6)
+    np.testing.assert_allclose(total, fit.line.normal.reduced()[1], rtol=1e-6)
     error = np.sqrt(np.diag(np.linalg.inv(total)))
     assert np.all(np.abs(np.linalg.solve(total, scores.sum(axis=0))) < 1e-2 * error)
     direction = np.random.default_rng(2).normal(size=len(scores))

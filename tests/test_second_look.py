@@ -135,15 +135,15 @@ def test_products_of_all_extra_terms_do_not_depend_on_the_way_initial_states_are
     states, nodes = best.fit.states, np.arange(judge.problem.num_nodes)
     whole = linearise(judge.problem, best.law, states, FULL, extra, mutual=True)
     pairs = linearise(judge.problem, best.law, states, FULL, extra)
-    np.testing.assert_allclose(np.diag(whole.constants), np.diag(pairs.constants), rtol=1e-12)
-    assert whole.constants[-1, -2] != 0 == pairs.constants[-1, -2]
+    np.testing.assert_allclose(np.diag(whole.normal.constants), np.diag(pairs.normal.constants), rtol=1e-12)
+    assert whole.normal.constants[-1, -2] != 0 == pairs.normal.constants[-1, -2]
     own = linearise(judge.problem, best.law, states, OWN, extra, mutual=True, nodes=nodes)
-    np.testing.assert_allclose(own.constants, whole.constants, rtol=1e-10)
+    np.testing.assert_allclose(own.normal.constants, whole.normal.constants, rtol=1e-10)
     parts = [
-        linearise(judge.problem, best.law, states, OWN, extra, mutual=True, nodes=half).constants
+        linearise(judge.problem, best.law, states, OWN, extra, mutual=True, nodes=half).normal.constants
         for half in (nodes[:5], nodes[5:])
     ]
-    np.testing.assert_allclose(sum(parts), own.constants, rtol=1e-10)
+    np.testing.assert_allclose(sum(parts), own.normal.constants, rtol=1e-10)
 
 
 def test_what_cannot_be_afforded_loses_grid_points_before_families(judge):
@@ -204,7 +204,7 @@ def test_what_is_taught_is_the_law_with_the_error_of_its_constants(search, judge
     np.testing.assert_allclose(samples.values, share * np.tanh(bent.inner[0] * x), rtol=1e-12)
     # The same errors by drawing constants out of their distribution.
     covariance = np.linalg.inv(
-        linearise(judge.problem, best.law, best.fit.states, FULL).reduced()[1]
+        linearise(judge.problem, best.law, best.fit.states, FULL).normal.reduced()[1]
     )
     drawn = np.random.default_rng(0).multivariate_normal(best.law.vector(), covariance, 4000)
     spread = (drawn[:, 1, None] * np.tanh(np.exp(drawn[:, 2, None]) * x)).std(axis=0)

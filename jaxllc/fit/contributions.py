@@ -62,9 +62,9 @@ def contributions(
     problem: TrajectoryProblem, line: Linearisation, states: States, parts: DataParts
 ) -> tuple[Float[np.ndarray, "part constant"], Float[np.ndarray, "part constant constant"]]:
     """Scores and information around a fit's states."""
-    solved = line.reduced()[0]
+    solved = line.normal.reduced()[0]
     still = replace(line, defects=np.zeros_like(line.defects))
-    count = len(line.gradient)
+    count = len(line.normal.gradient)
     shape = (count, *problem.samples.shape)
     slopes = np.empty(shape)
     for c in range(count):

@@ -10,20 +10,23 @@ Source: forward sensitivities and single shooting (Bock 1983); Marquardt (1963).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from jaxllc.data.message_passing import Graph, graph_of
 from jaxllc.dynamics.candidate_field import CandidateField, candidate_field
 from jaxllc.dynamics.integrate import solve
+from jaxllc.fit.bounded_step import room
+from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.levenberg import Damping, State, accepted
-from jaxllc.fit.trajectory_fit import TrajectoryFit
+from jaxllc.fit.normal_equations import Normal
+from jaxllc.fit.trajectory_fit import TrajectoryFit, covariance_of
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.running.time_limit import time_is_over
 from jaxllc.running.waiting import computed
@@ -46,25 +49,12 @@ class _Runs(NamedTuple):
     weights: np.ndarray
 
 
-class _Normal(NamedTuple):
-    """Normal equations of constants (c) and initial states (s) of one run."""
-
-    merit: Any
-    constants: Any
-    mixed: Any
-    initial: Any
-    gradient: Any
-    gradient_initial: Any
-
-
 class _Point(NamedTuple):
-    vector: np.ndarray
-    initial: tuple[np.ndarray, ...]
-    normals: tuple[_Normal, ...]
+    """normal: equations there, a block for the initial states of each run."""
 
-    @property
-    def merit(self) -> float:
-        return float(sum(n.merit for n in self.normals))
+    law: CandidateLaw
+    initial: tuple[np.ndarray, ...]
+    normal: Normal
 
 
 def finish_through_solver(
@@ -88,50 +78,59 @@ def finish_through_solver(
     starts = tuple(grid[:, :, r, 0].T for r in range(problem.num_runs))
     free = problem.dimension <= LARGEST
 
-    def at(vector: np.ndarray, initial: tuple[np.ndarray, ...]) -> _Point:
-        normals = tuple(
-            _Normal(
-                *map(
-                    np.asarray,
-                    computed(program, *_cast((field_with(field, vector), graph, x, *run), dtype)),
-                )
-            )
+    def at(law: CandidateLaw, initial: tuple[np.ndarray, ...]) -> _Point:
+        there = field_with(field, law.vector())
+        parts = [
+            computed(program, *_cast((there, graph, x, *run), dtype))
             for x, run in zip(initial, runs, strict=True)
-        )
-        return _Point(vector, initial, normals)
+        ]
+        return _Point(law, initial, _summed(parts, free))
+
+    def stepped(here: _Point, damping: float) -> _Point | None:
+        try:
+            change, moves, _ = here.normal.step(damping, room(here.law))
+        except np.linalg.LinAlgError:
+            return None
+        initial = here.initial
+        if free:
+            initial = tuple(x + m.reshape(x.shape) for x, m in zip(initial, moves, strict=True))
+        there = at(here.law.with_vector(here.law.vector() + change), initial)
+        return there if there.normal.merit < here.normal.merit else None
 
     with jax.enable_x64(dtype == np.float64):
         program = _normal_program(free, dtype.name)
-        point = at(law.vector(), starts)
-        if not np.isfinite(point.merit):
+        point = at(law, starts)
+        if not np.isfinite(point.normal.merit):
             return fit
         state, converged = State(point, _DAMPING.start), False
-        low, high = law.limits()
         for _ in range(steps):
             if time_is_over(0.0):
                 break
-
-            def proposed(damping: float, here: _Point = state.point) -> _Point | None:
-                change, moves = _step(here, damping)
-                vector = np.clip(here.vector + change, low, high)
-                initial = tuple(
-                    x + m.reshape(x.shape) if m.size else x
-                    for x, m in zip(here.initial, moves, strict=True)
-                )
-                there = at(vector, initial)
-                return there if there.merit < here.merit else None
-
-            before = state.point.merit
-            found = accepted(state, proposed, _DAMPING)
+            before = state.point.normal.merit
+            found = accepted(state, partial(stepped, state.point), _DAMPING)
             if found is None:
                 converged = True
                 break
             state = found
             left = before / max(float(problem.counts.sum()), 1.0)
-            if before - state.point.merit < tolerance * min(left, 1.0):
+            if before - state.point.normal.merit < tolerance * min(left, 1.0):
                 converged = True
                 break
         return _finished(problem, fit, field, graph, state.point, converged, dtype)
+
+
+def _summed(parts: Sequence[Normal], free: bool) -> Normal:
+    """The normal equations of all runs; without blocks where initial states are not free."""
+    host = [Normal(*jax.tree.map(lambda x: np.asarray(x, dtype=float), part)) for part in parts]
+    count = len(host[0].gradient)
+    blocks, mixed, slopes = (np.zeros(shape) for shape in ((0, 0, 0), (0, 0, count), (0, 0)))
+    if free:
+        blocks = np.stack([n.blocks for n in host])
+        mixed = np.stack([n.mixed for n in host])
+        slopes = np.stack([n.gradient_initial for n in host])
+    constants = np.sum([n.constants for n in host], axis=0)
+    gradient = np.sum([n.gradient for n in host], axis=0)
+    return Normal(blocks, mixed, constants, slopes, gradient, float(sum(n.merit for n in host)))
 
 
 def field_with(field: CandidateField, vector: Any) -> CandidateField:
@@ -151,7 +150,7 @@ def _runs_of(problem: TrajectoryProblem) -> list[_Runs]:
     """The samples of all runs, of one length: times after the end of a shorter one count for nothing."""
     longest, runs = max(len(where) for where in problem.sample_index), []
     for r, where in enumerate(problem.sample_index):
-        times = np.concatenate([[0.0], np.cumsum(problem.steps[r])])[where]
+        times = _grid_times(problem, r)[where]
         more = longest - len(where)
         after = times[-1] + (times[-1] - times[0]) * _PADDING * np.arange(1, more + 1)
         samples, weights = (
@@ -160,6 +159,11 @@ def _runs_of(problem: TrajectoryProblem) -> list[_Runs]:
         )
         runs.append(_Runs(np.concatenate([times, after]), samples, weights))
     return runs
+
+
+def _grid_times(problem: TrajectoryProblem, run: int) -> np.ndarray:
+    """Times of the grid of a run from its start; the last one again where a longer run has more."""
+    return np.concatenate([[0.0], np.cumsum(problem.steps[run])])
 
 
 def _followed(field: Any, graph: Graph, initial: Any, times: Any, precision: str) -> jax.Array:
@@ -195,48 +199,16 @@ def _normal_program(free: bool, precision: str) -> Any:
         else:
             by_start = jnp.zeros((len(rest), 0), rest.dtype)
         merit = rest @ rest
-        return _Normal(
-            jnp.where(jnp.isfinite(merit), merit, jnp.inf),
-            by_vector.T @ by_vector,
-            by_start.T @ by_vector,
+        return Normal(
             by_start.T @ by_start,
-            -(by_vector.T @ rest),
+            by_start.T @ by_vector,
+            by_vector.T @ by_vector,
             -(by_start.T @ rest),
+            -(by_vector.T @ rest),
+            jnp.where(jnp.isfinite(merit), merit, jnp.inf),
         )
 
     return normal
-
-
-def _step(point: _Point, damping: float) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Change of the constants, and of the initial states of each run."""
-    reduced, gradient, solved = _reduced(point, damping)
-    scale = np.sqrt(np.maximum(np.diag(reduced), 1e-300))
-    scaled = reduced / scale[:, None] / scale[None]
-    scaled = scaled + damping * np.eye(len(scaled))
-    change = np.linalg.lstsq(scaled, gradient / scale, rcond=1e-13)[0] / scale
-    return change, [s[:, -1] - s[:, :-1] @ change for s in solved]
-
-
-def _reduced(
-    point: _Point, damping: float
-) -> tuple[
-    Float[np.ndarray, "constant constant"], Float[np.ndarray, " constant"], list[np.ndarray]
-]:
-    """Normal matrix and gradient of the constants, initial states eliminated, and these blocks solved."""
-    matrix = sum(n.constants.astype(float) for n in point.normals)
-    gradient = sum(n.gradient.astype(float) for n in point.normals)
-    solved = []
-    for n in point.normals:
-        size = len(n.initial)
-        right = np.concatenate([n.mixed, n.gradient_initial[:, None]], axis=1).astype(float)
-        if size:
-            diagonal = np.diag(n.initial).astype(float)
-            block = n.initial + np.diag(damping * diagonal + 1e-13 * diagonal.mean() + 1e-300)
-            right = np.linalg.solve(block, right)
-            matrix = matrix - n.mixed.T @ right[:, :-1]
-            gradient = gradient - n.mixed.T @ right[:, -1]
-        solved.append(right)
-    return np.asarray(matrix), np.asarray(gradient), solved
 
 
 def _finished(
@@ -248,33 +220,24 @@ def _finished(
     converged: bool,
     dtype: np.dtype,
 ) -> TrajectoryFit:
-    law = fit.law.with_vector(point.vector)
+    found_field = field_with(field, point.law.vector())
     states = np.empty(problem.samples.shape)
     follow = _follow_program(dtype.name)
-    for r, (initial, steps) in enumerate(zip(point.initial, problem.steps, strict=True)):
-        length = 1 + int(np.count_nonzero(steps))
-        times = np.concatenate([[0.0], np.cumsum(steps)])
+    for r, initial in enumerate(point.initial):
+        length = 1 + int(np.count_nonzero(problem.steps[r]))
+        times = _grid_times(problem, r)
         times[length:] += times[length - 1] * _PADDING * np.arange(1, len(times) - length + 1)
-        arguments = _cast((field_with(field, point.vector), graph, initial, times), dtype)
+        arguments = _cast((found_field, graph, initial, times), dtype)
         found = np.array(computed(follow, *arguments)).transpose(2, 1, 0)
         found[..., length:] = found[..., length - 1 : length]
         states[:, :, r] = found
     flat = states.reshape(fit.states.shape)
-    covariance = fit.covariance
-    if covariance is not None and covariance.size:
-        reduced = _reduced(point, 0.0)[0]
-        freedom = problem.counts.sum() - problem.dimension * problem.num_runs - law.num_constants
-        scale = np.sqrt(np.maximum(np.diag(reduced), 1e-300))
-        inverse = np.linalg.pinv(reduced / scale[:, None] / scale[None], rcond=1e-13)
-        found = point.merit / max(float(freedom), 1.0) * inverse / scale[:, None] / scale[None]
-        # A constant on its bound is taken as given there.
-        covariance = np.where(np.isnan(covariance), np.nan, found)
     return replace(
         fit,
-        law=law,
+        law=point.law,
         states=flat,
         squared_residual=problem.squared_residual(flat),
-        covariance=covariance,
+        covariance=covariance_of(problem, point.law, point.normal),
         converged=converged,
     )
 

@@ -23,6 +23,7 @@ from jaxllc.fit.bounded_step import on_bound, room
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.condensing import FULL, KNOWN, OWN, Linearisation, close, linearise, propagate
 from jaxllc.fit.levenberg import Damping, State, accepted
+from jaxllc.fit.normal_equations import Normal
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.running.time_limit import check_time, time_is_over
 
@@ -74,10 +75,10 @@ def screen(
     states = problem.smoothed if states is None else states
     with np.errstate(all="ignore"):
         line = linearise(problem, law, states, mode_of(problem))
-        if not np.isfinite(line.merit) or not np.all(np.isfinite(line.constants)):
+        if not np.isfinite(line.normal.merit) or not np.all(np.isfinite(line.normal.constants)):
             return np.inf
         try:
-            return line.step(1e-6, room(law))[2]
+            return line.normal.step(1e-6, room(law))[2]
         except np.linalg.LinAlgError:
             return np.inf
 
@@ -109,22 +110,24 @@ def fit_trajectories(
             if iteration > 1 and time_is_over(0.0):
                 break
             line = linearise(problem, law, states, mode, defects=defects)
-            if not np.isfinite(line.merit) or not np.all(np.isfinite(line.constants)):
+            if not np.isfinite(line.normal.merit) or not np.all(np.isfinite(line.normal.constants)):
                 infinite = np.full(len(problem.noise), np.inf)
                 return TrajectoryFit(law, states, infinite, None, False, iteration)
             after = accepted(state, partial(_better_point, problem, state.point, line), _DAMPING)
             if after is None:
-                converged = _stationary(line, law, _negligible(line.merit, samples, tolerance))
+                converged = _stationary(
+                    line, law, _negligible(line.normal.merit, samples, tolerance)
+                )
                 break
             state = after
             law, states, defects, merit = state.point
-            if line.merit - merit < _negligible(merit, samples, tolerance):
+            if line.normal.merit - merit < _negligible(merit, samples, tolerance):
                 converged = True
                 break
         assert line is not None
         closed = close(problem, line, states, defects)
         around = linearise(problem, law, closed, mode) if exact else None
-        covariance = None if around is None else _covariance(problem, law, around)
+        covariance = None if around is None else covariance_of(problem, law, around.normal)
     residual = problem.squared_residual(closed)
     residual = np.where(np.isfinite(residual), residual, np.inf)
     return TrajectoryFit(law, closed, residual, covariance, converged, iteration, around)
@@ -144,10 +147,10 @@ def _negligible(merit: float, samples: float, tolerance: float) -> float:
 def _stationary(line: Linearisation, law, negligible: float) -> bool:
     """Whether no step promises more than a negligible gain."""
     try:
-        predicted = line.step(1e-6, room(law))[2]
+        predicted = line.normal.step(1e-6, room(law))[2]
     except np.linalg.LinAlgError:
         return False
-    return line.merit - predicted < negligible
+    return line.normal.merit - predicted < negligible
 
 
 class _Point(NamedTuple):
@@ -164,7 +167,7 @@ def _better_point(
 ) -> _Point | None:
     """Where a damped step leads; None where it does not lower the merit."""
     try:
-        change, initial, _ = line.step(damping, room(point.law))
+        change, initial, _ = line.normal.step(damping, room(point.law))
     except np.linalg.LinAlgError:
         return None
     law = point.law.with_vector(point.law.vector() + change)
@@ -174,17 +177,17 @@ def _better_point(
     if np.all(np.isfinite(defects)) and np.abs(defects).max() < largest:
         rest = problem.weighted_residual(close(problem, line, states, defects))
         merit = float((rest**2).sum())
-        if merit <= line.merit * (1 + 1e-9) + 1e-12:
+        if merit <= line.normal.merit * (1 + 1e-9) + 1e-12:
             return _Point(law, states, defects, merit)
     return None
 
 
-def _covariance(problem, law, line: Linearisation) -> np.ndarray:
+def covariance_of(problem: TrajectoryProblem, law: CandidateLaw, normal: Normal) -> np.ndarray:
     """Covariance of the constants from the reduced normal matrix, the noise from the residual.
 
     A constant on its bound is taken as given there, and has no variance (nan).
     """
-    reduced = line.reduced()[1]
+    reduced = normal.reduced()[1]
     initial_states = problem.dimension * problem.num_runs
     freedom = max(problem.counts.sum() - initial_states - law.num_constants, 1.0)
     if not np.all(np.isfinite(reduced)):
@@ -192,9 +195,9 @@ def _covariance(problem, law, line: Linearisation) -> np.ndarray:
     bound = on_bound(law)
     if bound.any():
         free, whole = np.flatnonzero(~bound), np.full(reduced.shape, np.nan)
-        whole[np.ix_(free, free)] = _inverted(reduced[np.ix_(free, free)], line.merit / freedom)
+        whole[np.ix_(free, free)] = _inverted(reduced[np.ix_(free, free)], normal.merit / freedom)
         return whole
-    return _inverted(reduced, line.merit / freedom)
+    return _inverted(reduced, normal.merit / freedom)
 
 
 def _inverted(reduced: np.ndarray, variance: float) -> np.ndarray:
@@ -207,7 +210,7 @@ def information(problem: TrajectoryProblem, law: CandidateLaw, states: np.ndarra
     """Fisher information of `law.vector()`, initial states eliminated, (constant, constant)."""
     check_time()
     with np.errstate(all="ignore"):
-        return linearise(problem, law, states, mode_of(problem)).reduced()[1]
+        return linearise(problem, law, states, mode_of(problem)).normal.reduced()[1]
 
 
 def score_test(
@@ -233,7 +236,7 @@ def score_test(
         part = extra[start : start + chunk]
         with np.errstate(all="ignore"):
             line = linearise(problem, law, states, mode_of(problem), part)
-            _, reduced, gradient = line.reduced()
+            _, reduced, gradient = line.normal.reduced()
         rest, slope, scale = _projected(reduced, gradient, own)
         for (o, term), d, g, s in zip(part, rest, slope, scale, strict=True):
             if d > 1e-7:

@@ -91,9 +91,9 @@ def _constrained_fit(
         for _ in range(_STEPS):
             defects = problem.defects(law, states)
             line = linearise(problem, law, states, mode, defects=defects)
-            if not np.isfinite(line.merit) or not np.all(np.isfinite(line.constants)):
+            if not np.isfinite(line.normal.merit) or not np.all(np.isfinite(line.normal.constants)):
                 break
-            solved, normal, gradient = line.reduced()
+            solved, normal, gradient = line.normal.reduced()
             moves = _free_moves(law, found)
             change = moves @ _solved(moves.T @ normal @ moves, moves.T @ gradient)
             initial = solved[:, :, -1] - solved[:, :, :-1] @ change

@@ -37,7 +37,7 @@ def determined(fit: TrajectoryFit) -> np.ndarray:
     """Which constants of an exact fit stand in no direction that the data leave open, (constant,) of bool."""
     if fit.line is None:
         return np.zeros(fit.law.num_constants, dtype=bool)
-    matrix = fit.line.reduced()[1]
+    matrix = fit.line.normal.reduced()[1]
     known = np.zeros(len(matrix), dtype=bool)
     free = np.flatnonzero(~on_bound(fit.law))
     matrix = matrix[np.ix_(free, free)]

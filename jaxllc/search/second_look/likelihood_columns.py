@@ -134,10 +134,10 @@ def _of_equation(
     are free in every set: they are projected out.
     """
     law = best.law
-    solved, gram, slope = line.reduced()
-    merit = line.merit
-    if len(line.blocks):
-        merit = merit - float((line.gradient_initial * solved[:, :, -1]).sum())
+    solved, gram, slope = line.normal.reduced()
+    merit = line.normal.merit
+    if len(line.normal.blocks):
+        merit = merit - float((line.normal.gradient_initial * solved[:, :, -1]).sum())
     own = law.num_constants
     owner, linear = law.owners()
     equation_of = np.array([e for e, terms in enumerate(law.terms) for _ in terms], dtype=int)
