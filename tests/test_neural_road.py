@@ -160,3 +160,13 @@ def test_whole_numbers_of_an_engine_may_be_free_again():
         for new in found:
             values = [one.terms[0][0].sympy().subs(x_i, 0.8).evalf() for one in (law, new)]
             assert values[0] == pytest.approx(float(values[1]), rel=1e-12)
+
+
+def test_a_variable_called_w_is_not_taken_for_a_constant():
+    w_i = sympy.Symbol("w_i")
+    one = Term(TermFamily(SELF, sympy.Integer(1)))
+    tanh, share = (Term(TermFamily(SELF, e)) for e in (sympy.tanh(w_i), 1 / (1 + w_i)))
+    (free,) = looser(CandidateLaw(((tanh,),), ((1.0,),)), 0)
+    assert free.terms[0][0].family.expression == sympy.tanh(w0 * w_i)
+    (found,) = complements(CandidateLaw(((one, share),), ((1.0, -1.0),)), 0)
+    assert found.terms[0][0].family.expression == w_i / (1 + w_i)

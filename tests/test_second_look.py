@@ -135,12 +135,16 @@ def test_products_of_all_extra_terms_do_not_depend_on_the_way_initial_states_are
     states, nodes = best.fit.states, np.arange(judge.problem.num_nodes)
     whole = linearise(judge.problem, best.law, states, FULL, extra, mutual=True)
     pairs = linearise(judge.problem, best.law, states, FULL, extra)
-    np.testing.assert_allclose(np.diag(whole.normal.constants), np.diag(pairs.normal.constants), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.diag(whole.normal.constants), np.diag(pairs.normal.constants), rtol=1e-12
+    )
     assert whole.normal.constants[-1, -2] != 0 == pairs.normal.constants[-1, -2]
     own = linearise(judge.problem, best.law, states, OWN, extra, mutual=True, nodes=nodes)
     np.testing.assert_allclose(own.normal.constants, whole.normal.constants, rtol=1e-10)
     parts = [
-        linearise(judge.problem, best.law, states, OWN, extra, mutual=True, nodes=half).normal.constants
+        linearise(
+            judge.problem, best.law, states, OWN, extra, mutual=True, nodes=half
+        ).normal.constants
         for half in (nodes[:5], nodes[5:])
     ]
     np.testing.assert_allclose(sum(parts), own.normal.constants, rtol=1e-10)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import sympy
 
 from jaxllc.equations.expression_building import filled, real_value, representable
@@ -57,6 +58,11 @@ class TermFamily:
         return len(self.positive)
 
     @property
+    def inner_symbols(self) -> frozenset[sympy.Symbol]:
+        """Symbols of the inner constants; a variable may be called w, too."""
+        return frozenset(map(inner_symbol, range(self.num_inner)))
+
+    @property
     def form(self) -> sympy.Expr:
         """The expression in the constants of skeletons, whose names no variable can have."""
         names = {inner_symbol(k): constant(k) for k in range(self.num_inner)}
@@ -84,6 +90,11 @@ class Term:
         names = {c: inner_symbol(k) for k, c in enumerate(skeleton.constants)}
         family = TermFamily(side, rebuilt(skeleton.expression, names), (False,) * len(names))
         return cls(family, skeleton.values)
+
+    @property
+    def by_inner(self) -> dict[sympy.Symbol, np.float64]:
+        """The value of each inner constant by its symbol, as `evaluate` takes them."""
+        return {inner_symbol(k): np.float64(w) for k, w in enumerate(self.inner)}
 
     @property
     def num_constants(self) -> int:

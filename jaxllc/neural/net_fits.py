@@ -76,7 +76,7 @@ class Net:
 
 
 def basis_of(layer: tuple[np.ndarray, np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    """Columns of a term, as `neural_terms.basis`."""
+    """Columns of a term on the host, as `neural_terms.basis` has them."""
     kernel, bias = layer
     return np.concatenate(
         [np.tanh(inputs @ kernel + bias), inputs, np.ones((len(inputs), 1))], axis=1
@@ -101,7 +101,7 @@ class NetFits:
 
     features: node features that both terms read. rates: fit rates at the samples, given or from polynomials
     through clean samples, not integrals.
-    seconds: of compilation, and in all.
+    seconds: of compilation.
     """
 
     data: GridData
@@ -114,7 +114,7 @@ class NetFits:
     rates: bool | SampleRates = False
     deadline: float | None = None
     progress: Callable[[str, int, float], None] | None = None
-    seconds: dict[str, float] = field(default_factory=lambda: {"compilation": 0.0})
+    seconds: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         data, constants = self.data, feature_columns(self.data, self.network, self.features)
@@ -123,9 +123,9 @@ class NetFits:
         mean = np.concatenate([states.mean(axis=0), stacked.mean(axis=0)])
         std = np.concatenate([states.std(axis=0), stacked.std(axis=0)])
         self.mean, self.std = mean, np.where(std > 1e-12 * (1.0 + np.abs(mean)), std, 1.0)
-        self.noise_share = (data.noise / self.std[: data.num_variables]) ** 2
         self._constants, self._rates = constants, None
-        self._at, self.scale, self.floor = data, self.std[: data.num_variables], self.noise_share
+        self._at, self.scale = data, self.std[: data.num_variables]
+        self.floor = (data.noise / self.scale) ** 2
         if self.rates:
             given = self.rates if isinstance(self.rates, SampleRates) else rates_at_samples(data)
             self._at, self._rates, error = given
@@ -149,10 +149,6 @@ class NetFits:
                 "unobserved ones from the network."
             )
         return maker
-
-    @property
-    def num_batches(self) -> int:
-        return self.maker(False).num_batches
 
     @property
     def target(self) -> float:
@@ -198,7 +194,7 @@ class NetFits:
         if not self._compiled:
             begun = time.perf_counter()
             computed(moments, start, first)
-            self.seconds["compilation"] += time.perf_counter() - begun
+            self.seconds = time.perf_counter() - begun
             self._compiled = True
         after_step = None
         if self.progress is not None and not quiet:
@@ -291,30 +287,25 @@ def rates_at_samples(data: GridData) -> SampleRates:
         )
     ]
     rates, error = [np.empty_like(f) for f in filled], np.empty(data.num_variables)
+    ends = np.cumsum([len(times) for times in data.times])
     for v in range(data.num_variables):
         orders = [
-            [
-                local_polynomial(times, min(count, len(times)), min(count, len(times)) - 1).rates(
-                    f[v].T
-                )
-                for times, f in zip(data.times, filled, strict=True)
-            ]
-            for count in _STENCILS
-        ]
-        apart = [
-            float(
-                np.sqrt(
-                    np.mean(
-                        np.concatenate([(a - b).ravel() ** 2 for a, b in zip(*pair, strict=True)])
-                    )
-                )
+            np.concatenate(
+                [_rates_through(c, t, f[v].T) for t, f in zip(data.times, filled, strict=True)]
             )
-            for pair in itertools.pairwise(orders)
+            for c in _STENCILS
         ]
+        apart = [np.sqrt(np.mean((a - b) ** 2)) for a, b in itertools.pairwise(orders)]
         best = int(np.argmin(apart))
         error[v] = apart[best]
-        for r, rate in enumerate(orders[best + 1]):
-            rates[r][v] = rate.T
+        for run, rate in zip(rates, np.split(orders[best + 1], ends[:-1]), strict=True):
+            run[v] = rate.T
     places = tuple(np.arange(len(times)) for times in data.times)
     at = replace(data, grid_times=data.times, states=tuple(filled), sample_index=places)
     return SampleRates(at, rates, error)
+
+
+def _rates_through(count: int, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Rates (T, M) of columns by polynomials through so many samples, or all where there are fewer."""
+    count = min(count, len(times))
+    return local_polynomial(times, count, count - 1).rates(columns)

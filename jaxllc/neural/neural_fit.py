@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
+import sympy
 
 from jaxllc.neural.net_fits import BUDGET, CLEAN, Net, NetFits, SampleRates
 from jaxllc.neural.structures import (
@@ -54,6 +55,11 @@ class TermSamples(NamedTuple):
     points: np.ndarray
     values: dict[str, np.ndarray]
     error: dict[str, np.ndarray]
+
+    @property
+    def columns(self) -> dict[sympy.Symbol, np.ndarray]:
+        """The values of each input, (n,), by its symbol."""
+        return {sympy.Symbol(name): self.points[:, k] for k, name in enumerate(self.input_names)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +178,7 @@ def fit_neural_terms(
             share = net.residual / (net.residual + replicate.residual + 1e-300)
             error_scale = _error_scale(net, replicate, points[:2], covariance, share, seed)
         neural, chi_square, history = fits.field_of(net), None, list(net.history)
-        compile_seconds = fits.seconds["compilation"]
+        compile_seconds = fits.seconds
         if solver_steps > 0:
             finish = fit_through_solver(
                 neural, data, network, net.gram, steps=solver_steps, deadline=deadline, progress=progress

@@ -232,13 +232,11 @@ def reading(
 def without_known(problem: SearchProblem, samples: TermSamples, law: CandidateLaw) -> TermSamples:
     """Samples of the neural terms of a side without the known terms, as a law has them."""
     side = INTERACTION if any(n.endswith("_j") for n in samples.input_names) else SELF
-    symbols = {sympy.Symbol(n): samples.points[:, k] for k, n in enumerate(samples.input_names)}
     values = dict(samples.values)
     for name, known in zip(problem.variables, law.known_terms(), strict=True):
         for term, coefficient in known:
             if term.family.side == side and _reads(term, samples):
-                memo = dict(symbols)
-                memo |= {inner_symbol(k): np.float64(w) for k, w in enumerate(term.inner)}
+                memo = {**samples.columns, **term.by_inner}
                 with np.errstate(all="ignore"):
                     part = coefficient * np.asarray(evaluate(term.family.expression, memo))
                 values[name] = values[name] - np.nan_to_num(part)
@@ -288,17 +286,15 @@ def tried(
 
 
 def _reads(term: Term, samples: TermSamples) -> bool:
-    needed = {s.name for s in term.family.expression.free_symbols}
-    inner = {inner_symbol(k).name for k in range(term.family.num_inner)}
-    return needed - inner <= set(samples.input_names)
+    needed = term.family.expression.free_symbols - term.family.inner_symbols
+    return {s.name for s in needed} <= set(samples.input_names)
 
 
 def _reduce(samples: TermSamples, terms: Sequence[Term], problem: SearchProblem) -> list[Reduced]:
     """Columns of the terms at the samples for each variable, weighted by the net's own errors."""
-    symbols = {sympy.Symbol(n): samples.points[:, k] for k, n in enumerate(samples.input_names)}
     blocks = []
     for term in terms:
-        memo = {**symbols, **{inner_symbol(k): np.float64(w) for k, w in enumerate(term.inner)}}
+        memo = {**samples.columns, **term.by_inner}
         expressions = [term.family.expression]
         expressions += [
             derivative(term.family.expression, inner_symbol(k))

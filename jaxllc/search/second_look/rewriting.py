@@ -15,7 +15,7 @@ from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.search.forms.skeleton_forms import forms
-from jaxllc.search.second_look.screening import first_better
+from jaxllc.search.second_look.screening import first_better, while_better
 from jaxllc.search.second_look.sides import NOTHING_KNOWN, free_terms, side_expression, with_side
 
 # How far two constants may be apart, relative to them, to be tried as one.
@@ -106,11 +106,7 @@ def compressed(
     judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
 ) -> Judged:
     """A constant and a term that only complement each other as one: 1 - w/(w + u) is u/(w + u)."""
-    before = None
-    while before is not best and not judge.late:
-        before = best
-        best = first_better(judge, best, complements(best.law, equation, prior))
-    return best
+    return while_better(judge, best, lambda now: complements(now.law, equation, prior))
 
 
 def complements(
@@ -124,7 +120,7 @@ def complements(
         for m, (term, _) in enumerate(pairs):
             if term.family.side != one.family.side or term.family.known or m == k:
                 continue
-            for expression in _complements_of(term.family.expression):
+            for expression in _complements_of(term.family):
                 family = TermFamily(term.family.side, expression, term.family.positive)
                 other = Term(family, term.inner)
                 if not prior.beside_known(equation, [other]):
@@ -135,15 +131,16 @@ def complements(
                 )
 
 
-def _complements_of(expression: sympy.Expr) -> Iterator[sympy.Expr]:
+def _complements_of(family: TermFamily) -> Iterator[sympy.Expr]:
     """1 - e in a form of its own, and (1 - a e) for the parts a of a denominator."""
+    expression, inner = family.expression, family.inner_symbols
     if expression.func == sigmoid:
         yield sigmoid(-expression.args[0])
     above, below = sympy.fraction(sympy.together(expression))
-    if below.is_number or not all(s.name.startswith("w") for s in above.free_symbols):
+    if below.is_number or not above.free_symbols <= inner:
         return
     for part in sympy.Add.make_args(below):
-        if all(s.name.startswith("w") for s in part.free_symbols):
+        if part.free_symbols <= inner:
             yield (below - part) / below
 
 
@@ -151,11 +148,11 @@ def loosened(
     judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
 ) -> Judged:
     """Numbers that an engine took for whole ones as constants, where the samples ask for it."""
-    before = None
-    while before is not best and not (judge.late or judge.at_floor(best)):
-        before = best
-        best = first_better(judge, best, looser(best.law, equation, prior))
-    return best
+
+    def laws(now: Judged) -> Iterable[CandidateLaw]:
+        return () if judge.at_floor(now) else looser(now.law, equation, prior)
+
+    return while_better(judge, best, laws)
 
 
 def looser(
@@ -167,7 +164,7 @@ def looser(
         if term.family.known:
             continue
         family, free = term.family, inner_symbol(term.family.num_inner)
-        for part, inside, value in _whole_numbers(family.expression, free):
+        for part, inside, value in _whole_numbers(family, free):
             expression = rebuilt(family.expression, {part: inside})
             bounds = (*family.bounds, (-np.inf, np.inf)) if family.bounds else ()
             other = TermFamily(family.side, expression, (*family.positive, False), bounds)
@@ -178,15 +175,16 @@ def looser(
 
 
 def _whole_numbers(
-    expression: sympy.Expr, free: sympy.Symbol
+    family: TermFamily, free: sympy.Symbol
 ) -> Iterator[tuple[sympy.Expr, sympy.Expr, sympy.Expr]]:
-    """Parts of an expression, the same with a constant for a number in them, and that number."""
-    for part in all_parts(expression):
+    """Parts of a term, the same with a constant for a number in them, and that number."""
+    for part in all_parts(family.expression):
         if part.is_Add:
             for number in (a for a in part.args if a.is_Integer):
                 yield part, part - number + free, number
         elif part.func in NAME_OF_FUNCTION:
             (*_, argument) = part.args
-            factors = [f for f in sympy.Mul.make_args(argument) if f.is_Atom]
-            if not any(f.is_number or f.name.startswith("w") for f in factors):
+            if not any(
+                f.is_number or f in family.inner_symbols for f in sympy.Mul.make_args(argument)
+            ):
                 yield part, part.func(free * argument, evaluate=False), sympy.Integer(1)

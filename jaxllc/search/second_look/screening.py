@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.trajectory_fit import screen
@@ -35,4 +35,15 @@ def first_better(
         candidate = judge.fitted(law, best.fit.states)
         if candidate.criterion < best.criterion - 1e-6:
             return candidate
+    return best
+
+
+def while_better(
+    judge: Judge, best: Judged, laws: Callable[[Judged], Iterable[CandidateLaw]]
+) -> Judged:
+    """The best law among those that `laws` makes of it, of the better one again, and so on."""
+    before = None
+    while before is not best and not judge.late:
+        before = best
+        best = first_better(judge, best, laws(best))
     return best

@@ -142,8 +142,7 @@ def taught_samples(
     for e, (terms, coefficients) in enumerate(zip(law.terms, law.coefficients, strict=True)):
         for term, c in zip(terms, coefficients, strict=True):
             if e == equation and is_on(term, side):
-                inner = {inner_symbol(k): np.float64(w) for k, w in enumerate(term.inner)}
-                memo = {**symbols, **inner}
+                memo = {**symbols, **term.by_inner}
                 family = term.family
                 with np.errstate(all="ignore"):
                     column = np.broadcast_to(evaluate(family.expression, memo), (count,))

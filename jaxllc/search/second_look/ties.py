@@ -10,7 +10,7 @@ from jaxllc.dynamics.terms import Term, TermFamily, inner_symbol
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
-from jaxllc.search.second_look.screening import first_better
+from jaxllc.search.second_look.screening import while_better
 from jaxllc.search.second_look.sides import NOTHING_KNOWN, is_on
 
 # How far two coefficients may be apart, relative to the larger, to be tried as one.
@@ -21,11 +21,7 @@ def tied(
     judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
 ) -> Judged:
     """The best law with coefficients of an equation tied in pairs, one pair after the other."""
-    before = None
-    while before is not best and not judge.late:
-        before = best
-        best = first_better(judge, best, tied_laws(best.law, equation, prior))
-    return best
+    return while_better(judge, best, lambda now: tied_laws(now.law, equation, prior))
 
 
 def tied_laws(
