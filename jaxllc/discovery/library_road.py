@@ -8,14 +8,11 @@ from jaxllc.discovery.prior_checks import demanded
 from jaxllc.discovery.restored_starts import with_starts
 from jaxllc.discovery.stages import Discovery
 from jaxllc.equations.sum_symbols import sums_in
-from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.judge import moves
-from jaxllc.judge.judge import Judge
 from jaxllc.judge.pareto import explained
 from jaxllc.judge.price import Prices
 from jaxllc.search.forms.grammar import operators_in
-from jaxllc.search.laws.first_problem import first_problem
-from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
+from jaxllc.search.laws.sparse_engine import SparseEngine
 from jaxllc.search.second_look.wide_terms import listed_terms
 
 # Constants in an equation up to which a law that explains the samples is taken as it is.
@@ -69,26 +66,12 @@ class LibraryRoad(Discovery):
 
     def _judged(self, proposals):
         search = self.search
-        starts = []
-        for variable, options in enumerate(proposals):
-            rows = search.forms[0].num_rows(variable)
-            slack = 1e-2 * search.mean_square_floor(variable) * rows
-            starts.append(first_guess(options, search.is_clean(variable), slack))
-        law = CandidateLaw(
-            tuple(s.terms for s in starts), tuple(s.coefficients for s in starts), self.prior.bounds
-        ).within_bounds()
-        problem = first_problem(search, law)
-        self.judge = judge = Judge(
-            problem,
-            search.floor,
-            lambda what: self.say("refinement", what),
-            max_terms=self.settings.max_terms,
+        judge, law = self._judge_of(
+            proposals,
             restart=partial(self.engine.start_for, search),
             replacements=partial(self.engine.replacements, search),
-            largest=search.largest_constant,
             prices=Prices(t for v in range(len(proposals)) for t in listed_terms(search, v)),
         )
-        self.limit.simulation = problem.seconds_of_simulation(law)
         best = judge.choose(proposals, law, self.settings.num_fits)
         if not (search.clean or judge.late or judge.at_floor(best)):
             plain = [self.engine.plain(search, v) for v in range(len(search.variables))]
@@ -96,17 +79,7 @@ class LibraryRoad(Discovery):
         return judge, judge.recalibrated(best)
 
     def _moved(self, judge, best):
-        best = moves.dropped(judge, best)
-        for _ in range(self.settings.moves):
-            if judge.at_floor(best) or judge.late:
-                break
-            before = best.criterion
-            best = moves.added(judge, best, self.search.library)
-            if best.criterion >= before:
-                best = moves.swapped(judge, best, self.search.library)
-            if best.criterion >= before - 1e-6:
-                break
-            best = moves.dropped(judge, best)
+        best = self._varied(judge, best, self.search.library)
         if not judge.at_floor(best):
             exchanged = moves.exchanged(judge, best)
             best = best if exchanged is best else moves.dropped(judge, exchanged)

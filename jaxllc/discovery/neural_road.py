@@ -18,8 +18,6 @@ from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.known_terms import KnownFamily, starts
-from jaxllc.search.laws.first_problem import first_problem
-from jaxllc.search.laws.sparse_engine import first_guess
 from jaxllc.search.second_look.rewriting import compressed, loosened
 from jaxllc.search.second_look.ties import tied
 
@@ -81,27 +79,8 @@ class NeuralRoad(Discovery):
     def _chosen(
         self, proposals: Sequence[Sequence[ProposedEquation]]
     ) -> tuple[Judge, Judged, list[str]]:
-        search = self.search
-        starts_ = []
-        for variable, options in enumerate(proposals):
-            rows = search.forms[0].num_rows(variable)
-            slack = 1e-2 * search.mean_square_floor(variable) * rows
-            starts_.append(first_guess(list(options), search.is_clean(variable), slack))
-        law = CandidateLaw(
-            tuple(s.terms for s in starts_),
-            tuple(s.coefficients for s in starts_),
-            self.prior.bounds,
-        ).within_bounds()
         with self.clock("refinement"):
-            problem = first_problem(search, law)
-            self.judge = judge = Judge(
-                problem,
-                search.floor,
-                lambda what: self.say("refinement", what),
-                max_terms=self.settings.max_terms,
-                largest=search.largest_constant,
-            )
-            self.limit.simulation = problem.seconds_of_simulation(law)
+            judge, law = self._judge_of(proposals)
             best = judge.choose(proposals, law, max(self.settings.num_fits, _FITS))
             best = judge.with_fine_steps(judge.recalibrated(best))
             best = self._moved(judge, best)
@@ -111,17 +90,7 @@ class NeuralRoad(Discovery):
 
     def _moved(self, judge: Judge, best: Judged) -> Judged:
         """Terms dropped, added from those of other expressions, swapped, and put together."""
-        best = moves.dropped(judge, best)
-        for _ in range(self.settings.moves):
-            if judge.at_floor(best) or judge.late:
-                break
-            before = best.criterion
-            best = moves.added(judge, best, self.pool)
-            if best.criterion >= before:
-                best = moves.swapped(judge, best, self.pool)
-            if best.criterion >= before - 1e-6:
-                break
-            best = moves.dropped(judge, best)
+        best = self._varied(judge, best, self.pool)
         plain = [t for t in self.pool if not t.inner]
         if plain:
             best = moves.simplified(judge, best, plain)

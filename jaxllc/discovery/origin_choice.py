@@ -9,7 +9,7 @@ from jaxllc.discovery.data_sizes import check_sizes
 from jaxllc.law.axes import Axes, axes_of
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.laws.search_problem import SearchProblem
-from jaxllc.search.laws.sparse_engine import SparseEngine, first_guess
+from jaxllc.search.laws.sparse_engine import SparseEngine, first_equation
 from jaxllc.smoothing.gauge import has_equal_input_weights
 from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
@@ -63,11 +63,7 @@ def _complexity(
     engine = SparseEngine(max_terms=settings.max_terms)
     score, constants = 0.0, 0.0
     for variable in range(len(runs[0].variables)):
-        proposals = engine.propose(problem, variable)
-        rows = problem.forms[0].num_rows(variable)
-        clean = problem.is_clean(variable)
-        slack = 1e-2 * problem.mean_square_floor(variable) * rows
-        best = first_guess(proposals, clean, slack)
+        best = first_equation(problem, variable, engine.propose(problem, variable))
         constants += best.num_constants
-        score += best.residual if clean else best.score
+        score += best.residual if problem.is_clean(variable) else best.score
     return constants, score, problem.clean

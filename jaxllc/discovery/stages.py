@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxllc.discovery.assemble import Found, assemble_law
 from jaxllc.discovery.prior_checks import holds, missing_note
-from jaxllc.fit.candidate_law import ProposedEquation
+from jaxllc.dynamics.terms import Term
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
+from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.law.law import Law
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import TimeLimit, TimeOverError
 from jaxllc.search.forms.grammar import Grammar
+from jaxllc.search.laws.first_problem import first_problem
 from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import first_equation
 from jaxllc.settings.discover_settings import DiscoverSettings
 from jaxllc.smoothing.clipped_samples import without_cuts
 from jaxllc.smoothing.gauge import has_equal_input_weights, identifiability_notes
@@ -106,6 +111,42 @@ class Discovery:
     ) -> tuple[Judge, Judged, list[str]]:
         """The best law, its judge, and notes on how it was chosen."""
         raise NotImplementedError
+
+    def _judge_of(
+        self, proposals: Sequence[Sequence[ProposedEquation]], **choices: Any
+    ) -> tuple[Judge, CandidateLaw]:
+        """The judge of the search, with these choices of its own, and the law that it starts from."""
+        search = self.search
+        first = [first_equation(search, v, options) for v, options in enumerate(proposals)]
+        law = CandidateLaw(
+            tuple(e.terms for e in first), tuple(e.coefficients for e in first), self.prior.bounds
+        ).within_bounds()
+        problem = first_problem(search, law)
+        self.judge = Judge(
+            problem,
+            search.floor,
+            partial(self.say, "refinement"),
+            max_terms=self.settings.max_terms,
+            largest=search.largest_constant,
+            **choices,
+        )
+        self.limit.simulation = problem.seconds_of_simulation(law)
+        return self.judge, law
+
+    def _varied(self, judge: Judge, best: Judged, terms: Sequence[Term]) -> Judged:
+        """The best law after terms were dropped, and others added or put in the place of some, in turn."""
+        best = moves.dropped(judge, best)
+        for _ in range(self.settings.moves):
+            if judge.at_floor(best) or judge.late:
+                break
+            before = best.criterion
+            best = moves.added(judge, best, terms)
+            if best.criterion >= before:
+                best = moves.swapped(judge, best, terms)
+            if best.criterion >= before - 1e-6:
+                break
+            best = moves.dropped(judge, best)
+        return best
 
     def _best_so_far(self):
         seen, demand = list(self.judge.seen.values()), self.prior.demand

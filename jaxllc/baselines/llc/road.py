@@ -109,13 +109,14 @@ def published_law(
         )
         fitted, r2, left, failures = _fit_of(law, rates, say)
     notes = [*_notes(nets, variables, found), *_identifiability(runs, network, rates)]
-    doubt = _doubt(skill(fitted, runs), failures, len(runs))
+    gained = skill(fitted, runs)
+    doubt = _doubt(gained, failures, len(runs))
     if doubt:
         notes.append(doubt)
     return replace(
         law,
         adjusted_r2=r2,
-        skill=skill(fitted, runs),
+        skill=gained,
         doubt=doubt,
         noise=left,
         notes=tuple(notes),

@@ -262,7 +262,18 @@ def _first_positions(reduced: Reduced) -> dict[TermFamily, int]:
     return first
 
 
-def first_guess(proposals: list[ProposedEquation], clean: bool, slack: float) -> ProposedEquation:
+def first_equation(
+    problem: SearchProblem, variable: int, proposals: Sequence[ProposedEquation]
+) -> ProposedEquation:
+    """Where the judge of a problem starts, out of the proposals for a variable."""
+    rows = problem.forms[0].num_rows(variable)
+    slack = 1e-2 * problem.mean_square_floor(variable) * rows
+    return first_guess(proposals, problem.is_clean(variable), slack)
+
+
+def first_guess(
+    proposals: Sequence[ProposedEquation], clean: bool, slack: float
+) -> ProposedEquation:
     """Where the judge starts: under noise the best score; else the smallest equation about as good as any.
 
     slack: residual that is explained by smoothing and quadrature.
