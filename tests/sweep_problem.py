@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from jaxllc.signaling import Conditions, PriorNetwork, SignalingSettings
+from jaxllc.sweeps import grid
 
 EDGES = [
     ("L1", "R1", 1), ("L2", "R2", 1), ("R1", "S1", 1), ("R2", "S2", 1), ("S1", "S2", -1),
@@ -64,3 +65,15 @@ def killed_at(records, rows, words, environment, seconds=300):
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     return records.read_bytes().count(b"\n")
+
+
+def spurious(*edges):
+    return PRIOR.with_edges(*zip(*edges, strict=True))
+
+
+NETWORKS = {
+    "one": spurious(("T1", "R1")),
+    "hub": spurious(("L1", "S2"), ("T2", "S2"), ("S2", "S2"), ("T1", "S2")),
+}
+# Members of several settings and seeds.
+GRID = grid(l2=[1e-6, 1e-2], seed=range(2)) + grid(learning_rate=[3e-3], seed=[5])

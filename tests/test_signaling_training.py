@@ -1,7 +1,6 @@
 """Training of signaling models: learning, repeatability, resuming, masks, blow-ups, cross-validation."""
 
 import dataclasses
-import json
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from jaxllc.errors import InputError
 from jaxllc.signaling.data.conditions import Conditions
 from jaxllc.signaling.model.signaling_model import SignalingModel
 from jaxllc.signaling.network.prior_network import PriorNetwork
-from jaxllc.signaling.settings import PRESETS, SignalingSettings, preset, seeds_in
+from jaxllc.signaling.settings import SignalingSettings, seeds_in
 from jaxllc.signaling.training import cross_validation
 from jaxllc.signaling.training import signaling_training as training
 from jaxllc.signaling.training.signaling_training import correlation, prepare, train
@@ -359,38 +358,6 @@ def test_cross_validation_by_vmap_equals_one_model_at_a_time_and_resumes(
         cross_validation.cross_validate(
             prior, conditions, folds, dataclasses.replace(settings, l2=1.0), records=records
         )
-
-
-def test_settings_are_checked_and_read_back(tmp_path):
-    path = tmp_path / "settings.json"
-    path.write_text(json.dumps(preset("ligand").to_dict()))
-    assert SignalingSettings.read(path) == PRESETS["ligand"]
-    with pytest.raises(InputError, match=r"learning_rat' .did you mean 'learning_rate'"):
-        SignalingSettings.from_dict({"learning_rat": 1.0})
-    for wrong in ({"epochs": 2.5}, {"batch_size": True}, {"warm_start": 1}, {"l2": "small"}):
-        (name,) = wrong
-        with pytest.raises(InputError, match=f"{name} is .* but it must be"):
-            dataclasses.replace(SETTINGS, **wrong)
-    with pytest.raises(InputError, match="epochs is '5'"):
-        SignalingSettings.from_dict({"epochs": "5"})
-    with pytest.raises(InputError, match="at least 1"):
-        SignalingSettings(epochs=0)
-    with pytest.raises(InputError, match="did you mean 'ligand'"):
-        preset("ligands")
-    with pytest.raises(InputError, match="leaky_relu"):
-        SignalingSettings(activation="leaky_rel")
-
-
-def test_the_presets_are_the_published_settings():
-    macrophage, ligand, synthetic = (PRESETS[n] for n in ("macrophage", "ligand", "synthetic"))
-    assert (macrophage.epochs, ligand.epochs, synthetic.epochs) == (5000, 8000, 10000)
-    for settings in (macrophage, ligand, synthetic):
-        assert settings.batch_size == 5
-        assert settings.peak_at * settings.epochs == pytest.approx(1000)
-        assert settings.reset_every == 200
-    assert (macrophage.iterations, ligand.iterations, synthetic.iterations) == (100, 150, 150)
-    assert (macrophage.l2, ligand.l2, synthetic.l2) == (1e-6, 1e-6, 1e-8)
-    assert ligand.spread_penalty == 0
 
 
 def test_correlation_leaves_out_what_was_not_measured():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxllc.errors import InputError
-from jaxllc.signaling import PriorNetwork, train
+from jaxllc.signaling import train
 from jaxllc.signaling.model.neighbour_sums import padded_weights, sum_neighbours
 from jaxllc.signaling.model.spectral_radius import edges_on_loops
 from jaxllc.signaling.model.steady_state import product, transposed_product
@@ -27,9 +27,7 @@ from jaxllc.sweeps.chunk_trainer import ChunkTrainer
 from jaxllc.sweeps.devices.padding import of_one_shape
 from jaxllc.sweeps.members import Problem, members_of
 from jaxllc.sweeps.trained_member import divergence
-from tests.sweep_problem import CONDITIONS, PRIOR, SETTINGS, compiled, same
-
-GRID = grid(l2=[1e-6, 1e-2], seed=range(2)) + grid(learning_rate=[3e-3], seed=[5])
+from tests.sweep_problem import CONDITIONS, GRID, NETWORKS, PRIOR, SETTINGS, compiled, same
 
 
 class Kept(dict):
@@ -219,16 +217,6 @@ def test_a_model_without_steady_states_diverged(swept):
     assert divergence(endless).startswith("no epoch had a finite loss")
 
 
-def spurious(*edges):
-    return PRIOR.with_edges(*zip(*edges, strict=True))
-
-
-NETWORKS = {
-    "one": spurious(("T1", "R1")),
-    "hub": spurious(("L1", "S2"), ("T2", "S2"), ("S2", "S2"), ("T1", "S2")),
-}
-
-
 def test_networks_of_one_shape_have_the_products_of_their_own():
     priors = [PRIOR, *NETWORKS.values()]
     plain = [structure_of(each, CONDITIONS.ligands, CONDITIONS.tfs) for each in priors]
@@ -375,47 +363,3 @@ def test_the_noise_of_conditions_does_not_depend_on_rows_that_only_fill_up():
     key = jax.random.key(3)
     filled = _unit_noise(key, (7, 9), jnp.float32, jnp.asarray(6.0))
     np.testing.assert_array_equal(filled[:, :6], _unit_noise(key, (7, 6), jnp.float32))
-
-
-@pytest.mark.parametrize(
-    ("points", "said"),
-    [
-        (grid(l2_=[1]), "has a field 'l2_' .did you mean 'l2'"),
-        (
-            grid(l2=[-1.0]),
-            'the point {"l2":-1.0} cannot be trained: l2 is -1.0, but it must be at least',
-        ),
-        (grid(l2=["x"]), "cannot be trained: .*l2 is 'x'"),
-        (grid(seed=[-1]), 'seed in the point {"seed":-1} is -1'),
-        (grid(fold=["c1"]), "fold in the point .* is 'c1'"),
-        (grid(fold=[1]), "fold is 1 in the point .* but folds has 1"),
-        (grid(network=["two"]), "network is 'two' in the point .* name one of networks"),
-    ],
-)
-def test_a_point_that_cannot_be_trained_is_refused_before_anything_is(points, said):
-    with pytest.raises(InputError, match=said):
-        train_sweep(PRIOR, CONDITIONS, SETTINGS, points, folds=[["c1"]], networks=NETWORKS)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"snapshots": [5]}, "snapshot_folder is left out"),
-        (
-            {"snapshots": [5], "snapshot_folder": __file__},
-            r"cannot make the folder .*\.py: File exists; choose another snapshot_folder",
-        ),
-        ({"snapshots": [41], "snapshot_folder": "x"}, "snapshots holds 41, .* after 40 epochs"),
-        ({"together": 0}, "together is 0"),
-        ({"devices": []}, "devices is empty"),
-        ({"folds": [["c9"]]}, "'c9'"),
-        (
-            {"networks": {"n": PriorNetwork.from_edges(["a"], ["b"])}},
-            "'n' of networks has other nodes",
-        ),
-    ],
-)
-def test_arguments_that_do_not_fit_are_refused(arguments, said, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=said):
-        train_sweep(PRIOR, CONDITIONS, SETTINGS, GRID, **arguments)
