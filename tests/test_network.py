@@ -131,6 +131,27 @@ def test_messages_sum_as_a_dense_matrix_does(small_network, with_grad):
         np.testing.assert_allclose(direct, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_messages_are_summed_once_and_as_a_plain_segment_sum_does(small_network):
+    graph = small_network.to_graph({"omega": np.linspace(1, 2, 20)})
+    state = np.random.default_rng(1).normal(size=(20, 2)).astype(np.float32)
+
+    def interaction(x_i, x_j, _, features_j):
+        return x_j**2 / (1 + x_j**2) - features_j["omega"][:, None] * x_i
+
+    def sums(state):
+        return aggregation.pass_messages(interaction, state, graph)
+
+    def plain(state):
+        omega = {"omega": graph.nodes["omega"][graph.senders]}
+        message = interaction(state[graph.receivers], state[graph.senders], None, omega)
+        return jax.ops.segment_sum(graph.edges[:, None] * message, graph.receivers, num_segments=20)
+
+    np.testing.assert_array_equal(sums(state), plain(state))
+    # Of the derivative, half the sums add up what edges say of their two ends.
+    for kind, count in ((sums, 1), (jax.grad(lambda x: sums(x).sum()), 3)):
+        assert str(jax.make_jaxpr(kind)(state)).count("scatter-add[") == count
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

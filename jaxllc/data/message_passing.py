@@ -6,7 +6,7 @@ and grad, because the number of nodes is read from a shape.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import jraph
@@ -55,7 +55,7 @@ def sum_into_receivers(messages: jax.Array, graph: Graph) -> jax.Array:
 
 def sum_edges(values: jax.Array, graph: Graph) -> jax.Array:
     """The sum of edge values into receivers without weights, (E, ...) -> (N, ...)."""
-    # Network keeps its edges sorted by receiver, and XLA adds sorted segments faster.
+    # Network keeps its edges sorted by receiver, which some accelerators make use of; a CPU does not.
     return jraph.segment_sum(
         values, graph.receivers, num_segments=num_nodes_of(graph), indices_are_sorted=True
     )
@@ -70,25 +70,13 @@ def pass_messages(
     features of both as dicts of (E,), and returns (E, d). The result is (N, d).
     """
 
-    def weighted_messages(weights, sent, received, _):
-        message = interaction_term(
-            received["state"], sent["state"], received["features"], sent["features"]
-        )
-        return weights[:, None] * message
-
-    def keep_sum(_nodes, _sent, received, _globals):
-        return received
-
-    def segment_sum(values, segments, num_segments):
-        # jraph also sums by sender, which nothing uses: XLA drops it, and it is not sorted.
-        return jraph.segment_sum(
-            values, segments, num_segments, indices_are_sorted=segments is graph.receivers
-        )
-
-    network = jraph.GraphNetwork(
-        update_edge_fn=weighted_messages,
-        update_node_fn=keep_sum,
-        aggregate_edges_for_nodes_fn=segment_sum,
-    )
+    # By the functions of jraph: its GraphNetwork also sums by sender, which no law asks for.
     nodes = {"state": state, "features": graph.nodes}
-    return network(graph._replace(nodes=nodes)).nodes
+    own, other = (_at(ends, nodes) for ends in (graph.receivers, graph.senders))
+    message = interaction_term(own["state"], other["state"], own["features"], other["features"])
+    return sum_into_receivers(message, graph)
+
+
+def _at(ends: jax.Array, nodes: Any) -> Any:
+    """What nodes have, at one end of the edges."""
+    return jax.tree.map(lambda values: values[ends], nodes)
