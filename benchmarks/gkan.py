@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from common import (
     CompileClock,
+    comma_list,
     environment,
     median,
     one_line,
@@ -41,6 +42,8 @@ SYSTEMS = {
 NUM_POINTS, QUICK_POINTS = 2000, 200
 NUM_STEPS = 300
 UNSEEN = ("BA 70/3", "WS 50/6/0.3", "ER 100/0.05")
+PRESETS = ("default", "neural", "llc")
+PYSINDY = "pysindy"
 TOLERANCES = {"rtol": 1e-10, "atol": 1e-12}
 
 
@@ -49,27 +52,34 @@ def main() -> None:
     record = {"benchmark": "gkan", "settings": vars(options), "environment": environment()}
     print_environment(record["environment"])
     points = QUICK_POINTS if options.quick else NUM_POINTS
-    systems = ["kuramoto", "epidemic"] if options.quick else list(SYSTEMS)
     graphs = UNSEEN[-1:] if options.quick else UNSEEN
     print(f"BA(70, 3), one trajectory of {points} points, seed {options.seed}")
     rows = []
-    for name in systems:
+    for name in options.systems:
         rows.append(one_system(name, points, graphs, options.seed))
         print(row_text(rows[-1]), flush=True)
         if options.json:
             write_json(options.json, {**record, "points": points, "rows": rows})
-    print(f"\nmedian seconds {median(row['seconds'] for row in rows):.1f}")
-    print(f"beats {sum(row['beats'] for row in rows)}/{len(rows)}")
+    print()
+    for method in (*PRESETS, PYSINDY):
+        print(summary_line(method, rows))
+    print(f"beats {_number(rows, PRESETS[0], 'beats')}/{len(rows)}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The GKAN-ODE systems on unseen graphs.")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--systems", type=comma_list, metavar="A,B", help="default: all four")
     parser.add_argument(
         "--quick", action="store_true", help="two systems, 200 points, one unseen graph"
     )
     parser.add_argument("--json", metavar="FILE", help="write settings, device, versions and rows")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.systems = options.systems or list(SYSTEMS)[: 2 if options.quick else None]
+    for name in options.systems:
+        if name not in SYSTEMS:
+            parser.error(f"there is no system {name!r}; systems are {', '.join(SYSTEMS)}")
+    return options
 
 
 def unseen_graphs(seed: int) -> dict[str, Any]:
@@ -96,44 +106,69 @@ def true_run(known: Any, network: Any, times: np.ndarray, seed: int) -> Any:
 
 
 def one_system(name: str, points: int, graphs: tuple[str, ...], seed: int) -> dict[str, Any]:
-    """Discover one system and measure both formulas on the unseen graphs; a failure is a row that says so."""
-    best, peer, duration = SYSTEMS[name]
-    row: dict[str, Any] = {
-        "system": name,
-        "best_published": best,
-        "published_by": peer,
-        "error": math.nan,
-        "beats": False,
-        "seconds": math.nan,
-        "failure": None,
+    """The law of every method and its errors on the unseen graphs; a failure is an entry that says so."""
+    best, publisher, duration = SYSTEMS[name]
+    known = jaxllc.known_laws.get(name)
+    network = barabasi_albert(70, 3, seed=seed)
+    run = true_run(known, network, np.linspace(0.0, duration, points), seed)
+    steps = np.linspace(0.0, duration, NUM_STEPS)
+    unseen = {
+        label: (graph, true_run(known, graph, steps, seed + 200 + n))
+        for n, (label, graph) in enumerate(unseen_graphs(seed).items())
+        if label in graphs
     }
-    try:
-        known = jaxllc.known_laws.get(name)
-        network = barabasi_albert(70, 3, seed=seed)
-        run = true_run(known, network, np.linspace(0.0, duration, points), seed)
-        steps = np.linspace(0.0, duration, NUM_STEPS)
-        unseen = {
-            label: (graph, true_run(known, graph, steps, seed + 200 + n))
-            for n, (label, graph) in enumerate(unseen_graphs(seed).items())
-            if label in graphs
-        }
-        clock, start = CompileClock(), time.perf_counter()
-        law = jaxllc.discover(run, network, seed=seed)
-        row["seconds"] = time.perf_counter() - start
-        row["compilation_seconds"] = clock.since(start)
-        row["stages"] = dict(law.seconds)
-        row["found"] = one_line(law)
-        row["exact_skeleton"] = jaxllc.metrics.skeleton_equal(law, known)
-        row["errors"] = unseen_errors(law.equations, unseen)
-        row["error"] = float(np.mean(list(row["errors"].values())))
-        row["beats"] = bool(max(row["errors"].values()) < best)
-        row["peers"] = {
-            "pysindy": _pysindy(known, run, network, unseen),
-            "llc": _published_road(known, run, network, unseen, seed),
-        }
-    except Exception as error:
-        row["failure"] = f"{type(error).__name__}: {error}"
-    return row
+    methods = {}
+    for method in (*PRESETS, PYSINDY):
+        try:
+            found = (
+                by_pysindy(known, run, network)
+                if method == PYSINDY
+                else by_preset(method, run, network, seed)
+            )
+            if found["equations"] is not None:
+                found.update(_compared(found["equations"], known, unseen, best))
+        except Exception as error:
+            found = {"failure": f"{type(error).__name__}: {error}"}
+        methods[method] = {k: v for k, v in found.items() if k != "equations"}
+    return {"system": name, "best_published": best, "published_by": publisher, "methods": methods}
+
+
+def by_preset(preset: str, run: Any, network: Any, seed: int) -> dict[str, Any]:
+    """The law of a preset of `discover`, and what it cost."""
+    clock, start, processor = CompileClock(), time.perf_counter(), time.process_time()
+    law = jaxllc.discover(run, network, seed=seed, preset=preset)
+    return {
+        "equations": law.equations,
+        "found": one_line(law),
+        "seconds": time.perf_counter() - start,
+        "processor_seconds": time.process_time() - processor,
+        "compilation_seconds": clock.since(start),
+        "stages": dict(law.seconds),
+    }
+
+
+def by_pysindy(known: Any, run: Any, network: Any) -> dict[str, Any]:
+    """The law of pysindy, or why there is none."""
+    if not can_express(known):
+        return {"equations": None, "failure": "cannot express this system"}
+    processor = time.process_time()
+    result = discover_with_pysindy(run, network)
+    cost = {"seconds": result.seconds, "processor_seconds": time.process_time() - processor}
+    if result.equations is None:
+        return {"equations": None, "failure": result.reason, **cost}
+    found = equation_line("x", result.equations["x"])
+    return {"equations": result.equations, "found": found, "setting": result.setting, **cost}
+
+
+def _compared(equations: Any, known: Any, unseen: dict[str, Any], best: float) -> dict[str, Any]:
+    errors = unseen_errors(equations, unseen)
+    return {
+        "exact_skeleton": jaxllc.metrics.skeleton_equal(equations, known),
+        "term_recall": jaxllc.metrics.term_recall(equations, known),
+        "errors": errors,
+        "error": float(np.mean(list(errors.values()))),
+        "beats": bool(max(errors.values()) < best),
+    }
 
 
 def unseen_errors(equations: Any, unseen: dict[str, Any]) -> dict[str, float]:
@@ -146,71 +181,45 @@ def unseen_errors(equations: Any, unseen: dict[str, Any]) -> dict[str, float]:
     return errors
 
 
-def _pysindy(known: Any, run: Any, network: Any, unseen: dict[str, Any]) -> dict[str, Any]:
-    if not can_express(known):
-        return {"reason": "cannot express this system"}
-    result = discover_with_pysindy(run, network)
-    if result.equations is None:
-        return {"reason": result.reason, "seconds": result.seconds}
-    found = equation_line("x", result.equations["x"])
-    return _compared(result.equations, found, known, unseen, result.seconds, result.setting)
-
-
-def _published_road(
-    known: Any, run: Any, network: Any, unseen: dict[str, Any], seed: int
-) -> dict[str, Any]:
-    start = time.perf_counter()
-    law = jaxllc.discover(run, network, seed=seed, preset="llc")
-    seconds = time.perf_counter() - start
-    return _compared(law.equations, one_line(law), known, unseen, seconds, "preset llc")
-
-
-def _compared(
-    equations: Any, found: str, known: Any, unseen: dict[str, Any], seconds: float, setting: str
-) -> dict[str, Any]:
-    errors = unseen_errors(equations, unseen)
-    return {
-        "found": found,
-        "exact_skeleton": jaxllc.metrics.skeleton_equal(equations, known),
-        "errors": errors,
-        "error": float(np.mean(list(errors.values()))),
-        "seconds": seconds,
-        "setting": setting,
-    }
-
-
 def row_text(row: dict[str, Any]) -> str:
     """A few lines for a system."""
     lines = [
         f"\n{row['system']}: best published {row['best_published']:.3g} ({row['published_by']})"
     ]
-    if "errors" in row:
-        lines.append(
-            f"  jaxllc   error {row['error']:.2e}  "
-            + _each(row["errors"])
-            + f"  {row['seconds']:.1f} s (compilation {row['compilation_seconds']:.1f})  "
-            + ("beats it" if row["beats"] else "does NOT beat it on every graph")
-        )
-        lines.append(f"           {'exact' if row['exact_skeleton'] else 'other'}: {row['found']}")
-    for name, peer in row.get("peers", {}).items():
-        if "errors" not in peer:
-            lines.append(f"  {name:8s} {peer['reason']}")
+    for method, found in row["methods"].items():
+        if "errors" not in found:
+            lines.append(f"  {method:8s} {found['failure']}")
             continue
+        cost = f"{found['seconds']:.1f} s (processor {found['processor_seconds']:.1f}"
+        if "compilation_seconds" in found:
+            cost += f", compilation {found['compilation_seconds']:.1f}"
+        each = ", ".join(f"{label} {error:.1e}" for label, error in found["errors"].items())
         lines.append(
-            f"  {name:8s} error {peer['error']:.2e}  "
-            + _each(peer["errors"])
-            + f"  {peer['seconds']:.1f} s ({peer['setting']})"
+            f"  {method:8s} error {found['error']:.2e} ({each})  {cost})  "
+            + ("beats it" if found["beats"] else "does NOT beat it on every graph")
         )
         lines.append(
-            f"           {'exact' if peer['exact_skeleton'] else 'other'}: {peer['found']}"
+            f"           {'exact' if found['exact_skeleton'] else 'other'}: {found['found']}"
+            + (f"  ({found['setting']})" if "setting" in found else "")
         )
-    if row["failure"]:
-        lines.append(f"  FAILED {row['failure']}")
     return "\n".join(lines)
 
 
-def _each(errors: dict[str, float]) -> str:
-    return "(" + ", ".join(f"{label} {error:.1e}" for label, error in errors.items()) + ")"
+def summary_line(method: str, rows: list[dict[str, Any]]) -> str:
+    """Counts and medians of a method."""
+    found = [row["methods"][method] for row in rows]
+    seconds = {
+        key: median(each.get(key) for each in found) for key in ("seconds", "processor_seconds")
+    }
+    return (
+        f"{method:8s} exact {_number(rows, method, 'exact_skeleton')}/{len(rows)}, beats the published "
+        f"figure {_number(rows, method, 'beats')}/{len(rows)}, median seconds {seconds['seconds']:.1f} "
+        f"(processor {seconds['processor_seconds']:.1f})"
+    )
+
+
+def _number(rows: list[dict[str, Any]], method: str, key: str) -> int:
+    return sum(bool(row["methods"][method].get(key)) for row in rows)
 
 
 if __name__ == "__main__":
