@@ -41,7 +41,7 @@ LARGEST_FOLDER = 12
 # Imports inside functions: doors to what loads JAX or Flax, which many a use of the package does without.
 DOORS = {
     "data.network": {"data.message_passing"},
-    "discovery.assemble": {"fit.solver_finish"},
+    "discovery.assemble": {"fit.solver.solver_finish"},
     "discovery.entry": {"baselines.llc"},
     "discovery.neural_road": {"search.laws.neural_proposals"},
     "discovery.library_road": {

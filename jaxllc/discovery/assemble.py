@@ -264,7 +264,7 @@ def assemble_law(
     rows = partial(_constants, variables=variables, units=search.prior.units)
     judge, best, fit, members, doubt = _chosen(judge, best, search.std, twins, slack, rows)
     if through_solver(settings) and not doubt and not limit.over(limit.closing):
-        from jaxllc.fit.solver_finish import finish_through_solver
+        from jaxllc.fit.solver.solver_finish import finish_through_solver
 
         fit = finish_through_solver(judge.problem, fit)
     law = fit.law

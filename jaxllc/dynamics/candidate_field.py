@@ -47,6 +47,10 @@ class CandidateField(TapeField):
     def tree_unflatten(cls, fixed: Any, leaves: Any) -> CandidateField:
         return cls(*fixed, *leaves)
 
+    def with_vector(self, vector: Any) -> CandidateField:
+        """The same law with other constants."""
+        return jax.tree.unflatten(jax.tree.structure(self), [vector])
+
     def outputs(self, number: int, values: dict[str, jax.Array]) -> list[Any]:
         instructions, numbers = self.tapes[number]
         constants = {

@@ -44,12 +44,16 @@ SUCCESS, DIVERGED, TOO_MANY_STEPS, STEP_TOO_SMALL, OTHER_FAILURE = range(5)
 
 
 class Solution(NamedTuple):
-    """states (T, N, d), not finite after the stop; stop_time and code (see SUCCESS...), scalars."""
+    """states (T, N, d), not finite after the stop; stop_time and code (see SUCCESS...), scalars.
+
+    beside (B, N, d): states at the times `beside`, of which no derivatives are carried along.
+    """
 
     states: jax.Array
     stop_time: jax.Array
     code: jax.Array
     num_steps: jax.Array
+    beside: jax.Array | None = None
 
 
 def solve(
@@ -63,11 +67,13 @@ def solve(
     atol: Any = 1e-10,
     max_steps: int = MAX_STEPS,
     adjoint: Any = None,
+    beside: jax.Array | None = None,
 ) -> Solution:
     """Integrate state0 (N, d) from times[0] over times (T,), T >= 2; traceable and differentiable.
 
-    adjoint: a diffrax adjoint; by default reverse mode through checkpoints
-    (`diffrax.ForwardMode()` for jvp). All arrays share one floating dtype.
+    beside: (B,) times between the first and the last, increasing, at which states alone are wanted.
+    adjoint: a diffrax adjoint; by default reverse mode through checkpoints (`diffrax.ForwardMode()` for jvp).
+    All arrays share one floating dtype.
     """
     import diffrax
 
@@ -85,6 +91,9 @@ def solve(
     if solver in STIFF_SOLVERS:
         # Between its steps an implicit solver interpolates by slopes, which are rough when stiff.
         controller = diffrax.ClipStepSizeController(controller, step_ts=times)
+    saved = [diffrax.SubSaveAt(ts=times), diffrax.SubSaveAt(t1=True)]
+    if beside is not None:
+        saved.append(diffrax.SubSaveAt(ts=beside, fn=_without_derivatives))
     result = diffrax.diffeqsolve(
         diffrax.ODETerm(lambda t, state, args: args[0].derivative(state, args[1])),
         getattr(diffrax, SOLVERS[solver])(),
@@ -93,7 +102,7 @@ def solve(
         dt0=None,
         y0=state0,
         args=(field, graph),
-        saveat=diffrax.SaveAt(subs=[diffrax.SubSaveAt(ts=times), diffrax.SubSaveAt(t1=True)]),
+        saveat=diffrax.SaveAt(subs=saved),
         stepsize_controller=controller,
         adjoint=diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint,
         event=diffrax.Event(diverged),
@@ -105,12 +114,16 @@ def solve(
     code = jnp.where(result.result == named.dt_min_reached, STEP_TOO_SMALL, code)
     code = jnp.where(result.result == named.max_steps_reached, TOO_MANY_STEPS, code)
     code = jnp.where(result.result == named.event_occurred, DIVERGED, code)
-    states, last = result.ys
+    states, last, *others = result.ys
     # A state that grew this much while steps vanished blows up, though it is still below the limit.
     grown = jnp.max(jnp.abs(last)) > GROWN_BEYOND * size0
     code = jnp.where((code == STEP_TOO_SMALL) & grown, DIVERGED, code)
     code = jnp.where((code == SUCCESS) & ~jnp.isfinite(last).all(), DIVERGED, code)
-    return Solution(states, result.ts[1][0], code, result.stats["num_steps"])
+    return Solution(states, result.ts[1][0], code, result.stats["num_steps"], *others)
+
+
+def _without_derivatives(t: Any, state: jax.Array, args: Any) -> jax.Array:
+    return jax.lax.stop_gradient(state)
 
 
 @dataclass(frozen=True)

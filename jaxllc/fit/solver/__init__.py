@@ -1,0 +1,1 @@
+"""Laws fitted through the differentiable solver."""
