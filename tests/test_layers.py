@@ -41,7 +41,6 @@ LARGEST_FOLDER = 12
 # Imports inside functions: doors to what loads JAX or Flax, which many a use of the package does without.
 DOORS = {
     "data.network": {"data.message_passing"},
-    "discovery.assemble": {"fit.solver.solver_finish"},
     "discovery.entry": {"baselines.llc"},
     "discovery.neural_road": {"search.laws.neural_proposals"},
     "discovery.library_road": {
@@ -49,6 +48,7 @@ DOORS = {
         "search.laws.sum_proposals",
         "search.second_look.look",
     },
+    "judge.solver_choice": {"fit.solver.solver_finish", "fit.solver.solver_program"},
     "known_laws.known_law": {"dynamics.integrate", "dynamics.vector_field"},
     "law.trajectories_of_law": {"dynamics.integrate", "dynamics.vector_field"},
     "search.engines.pretrained": {"pretrained.shipped"},

@@ -78,6 +78,9 @@ def test_constants_are_finished_by_the_solver_or_on_the_grid():
     assert laws[0].constants[0].term == laws[1].constants[0].term
     assert np.abs(values[0] - values[1]).max() < 0.1 * errors.max()
     assert not np.array_equal(*values)
+    # The front holds the law as it was finished, not as the search left it.
+    (own,) = (row.equations for row in laws[1].front if row.chosen)
+    assert own == {v: e.to_text() for v, e in laws[1].equations.items()}
     with pytest.raises(InputError, match="finish must be 'auto', 'grid' or 'solver', not 'fine'"):
         jaxllc.discover(runs, network, finish="fine")
 

@@ -24,6 +24,7 @@ from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.number_check import checked_numbers
 from jaxllc.judge.number_choice import by_numbers
 from jaxllc.judge.pareto import FrontMember, choice, explained, pareto_front
+from jaxllc.judge.solver_choice import finished_choice, finished_fit
 from jaxllc.judge.standard_errors import reported_covariance, standard_errors
 from jaxllc.judge.standing import fault, standing_laws
 from jaxllc.judge.twins import are_twins, same_form_of
@@ -202,22 +203,37 @@ class _Chosen(NamedTuple):
 
 
 def _chosen(
-    judge: Judge, best: Judged, std: np.ndarray, twins: Callable, slack: float, rows: Callable
+    judge: Judge,
+    best: Judged,
+    std: np.ndarray,
+    twins: Callable,
+    slack: float,
+    rows: Callable,
+    solver: bool,
 ) -> _Chosen:
-    """The law to report: the best one, or where that does not stand on its own samples another that does."""
-    fits: dict[int, TrajectoryFit] = {}
+    """The law to report: the best one, or where that does not stand on its own samples another that does.
+
+    solver: whether the fits of the best laws are finished through it.
+    """
+    fits: dict[int, tuple[Judged, TrajectoryFit]] = {}
 
     def last_fit(judge: Judge, judged: Judged) -> TrajectoryFit:
+        if judged.fit.covariance is not None:  # finished already
+            return judged.fit
         if id(judged) not in fits:
-            fits[id(judged)] = _last_fit(judge, judged)
-        return fits[id(judged)]
+            fits[id(judged)] = judged, _last_fit(judge, judged)
+        return fits[id(judged)][1]
 
     if explained(judge, best):
+        if solver:
+            best = finished_choice(judge, best, last_fit, twins)
         best = by_numbers(judge, best, last_fit, rows)
     members = pareto_front(judge, best, std, twins=twins)
     best = choice(judge, best, members, slack)
     fit = last_fit(judge, best)
     if not (reason := fault(judge, fit)):
+        if solver and fit is not best.fit:
+            fit = finished_fit(judge, fit)
         return _Chosen(judge, best, fit, members, "")
     for standing in standing_laws(judge, best, std):
         fit = _last_fit(standing.judge, standing.best)
@@ -262,11 +278,9 @@ def assemble_law(
     # What stands for samples that were cut off agrees with the law a little too well.
     slack = AS_GOOD if found.cut else 0.0
     rows = partial(_constants, variables=variables, units=search.prior.units)
-    judge, best, fit, members, doubt = _chosen(judge, best, search.std, twins, slack, rows)
-    if through_solver(settings) and not doubt and not limit.over(limit.closing):
-        from jaxllc.fit.solver.solver_finish import finish_through_solver
-
-        fit = finish_through_solver(judge.problem, fit)
+    judge, best, fit, members, doubt = _chosen(
+        judge, best, search.std, twins, slack, rows, through_solver(settings)
+    )
     law = fit.law
     confidence, rivals = None, []
     if not doubt:

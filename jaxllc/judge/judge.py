@@ -97,15 +97,22 @@ class Judge:
         fit = fit_trajectories(self.problem, law, states, iterations)
         if limit is not None:
             limit.fitted(clock() - begun)
-        is_law = self._is_law(fit.law)
-        criterion = self.criterion_of(fit.law, self.merit(fit)) if is_law else np.inf
-        judged = Judged(fit, criterion)
-        key = fit.law.key()
+        judged, key = self.judged(fit), fit.law.key()
         if key not in self.seen or judged.criterion < self.seen[key].criterion:
             self.seen[key] = judged
         if self.progress:
             self.progress(f"fitted {len(self.seen)} candidate laws")
         return self.seen[key]
+
+    def judged(self, fit: TrajectoryFit) -> Judged:
+        """A fit with its criterion, which is infinite for what is no law."""
+        is_law = self._is_law(fit.law)
+        return Judged(fit, self.criterion_of(fit.law, self.merit(fit)) if is_law else np.inf)
+
+    def settled(self, fit: TrajectoryFit) -> Judged:
+        """As `judged`; the skeleton is known by this fit from now on."""
+        self.seen[fit.law.key()] = judged = self.judged(fit)
+        return judged
 
     def near(self, best: Judged, units: float, most: int) -> list[Judged]:
         """Other laws whose criterion is above that of the best one by less than so many units, best first."""
@@ -170,8 +177,7 @@ class Judge:
         try:
             return self.fitted(best.law, best.fit.states)
         except BaseException:  # an interrupt, or the end of the time: the law stays known
-            criterion = self.criterion_of(best.law, self.merit(best.fit))
-            self.seen[best.law.key()] = Judged(best.fit, criterion)
+            self.settled(best.fit)
             raise
 
     def with_fine_steps(self, best: Judged) -> Judged:

@@ -40,7 +40,8 @@ class DiscoverSettings:
     demand: functions, "division" or "power" that the law must hold.
     finish: of the constants and initial states of the law: "grid", on the steps of the search, "solver", by
         the adaptive steps of a differentiable solver, or "auto", which is "solver" in the preset "neural".
-        Steps of the search are chosen so that both agree within the noise.
+        Steps of the search are chosen so that both agree within the noise. Through the solver, the laws
+        within ten nats of the best one (four at most) are finished too, and chosen among again.
     preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
         without any library of whole equations; or "llc" for the published road and nothing else, which reads
         `functions` and `division` alone (`jaxllc.baselines.llc`).
