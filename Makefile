@@ -29,6 +29,7 @@ bench: $(BENCH_READY)
 	$(BIN)/python benchmarks/recovery.py --json benchmarks/results/recovery.json
 	$(BIN)/python benchmarks/recovery.py --db 30 --laws biochemical,epidemic,lotka_volterra,kuramoto,gene,neural \
 		--json benchmarks/results/recovery_30db.json
+	$(BIN)/python benchmarks/ablation.py --json benchmarks/results/ablation.json
 	$(BIN)/python benchmarks/noise.py --json benchmarks/results/noise.json
 	$(BIN)/python benchmarks/random_systems.py --json benchmarks/results/random_systems.json
 	$(BIN)/python benchmarks/pretrained.py --json benchmarks/results/pretrained.json
