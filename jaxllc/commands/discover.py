@@ -35,7 +35,8 @@ _HELP = {
     "functions": "functions that a law may hold, separated by commas",
     "division": "let a variable stand in a denominator",
     "sums": "look for functions of the sum over neighbours too",
-    "neural": "let two neural terms propose too: auto, always or never",
+    "neural": "let two neural terms propose too: auto, always or never; or solver: as auto, finished "
+    "through the differentiable solver",
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",
     "moves": "rounds of adding and swapping terms",

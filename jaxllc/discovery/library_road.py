@@ -14,6 +14,7 @@ from jaxllc.judge.price import Prices
 from jaxllc.search.forms.grammar import operators_in
 from jaxllc.search.laws.sparse_engine import SparseEngine
 from jaxllc.search.second_look.wide_terms import listed_terms
+from jaxllc.settings.discover_settings import nets_through_solver
 
 # Constants in an equation up to which a law that explains the samples is taken as it is.
 PLAIN = 8
@@ -163,7 +164,9 @@ class LibraryRoad(Discovery):
 
         with self.clock("neural terms"):
             if self.nets is None:
-                self.nets = fitted_neural_terms(self.search, self.seed)
+                self.nets = fitted_neural_terms(
+                    self.search, self.seed, solver=nets_through_solver(self.settings)
+                )
             given = self.search, self.nets, best.law, self.seed
             more = neural_proposals(*given, self.settings.max_terms)
         with self.clock("expressions"):

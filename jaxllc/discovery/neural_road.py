@@ -20,6 +20,7 @@ from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.known_terms import KnownFamily, starts
 from jaxllc.search.second_look.rewriting import compressed, loosened
 from jaxllc.search.second_look.ties import tied
+from jaxllc.settings.discover_settings import nets_through_solver
 
 # Share of the time for the expressions of one term; pairs that are refined, and how many are fitted at least.
 _TERM, _PAIRS, _FITS = 0.15, 24, 10
@@ -33,7 +34,9 @@ class NeuralRoad(Discovery):
 
         law = self._known()
         with self.clock("neural terms"):
-            self.nets = fitted_neural_terms(self.search, self.seed, structures=True)
+            self.nets = fitted_neural_terms(
+                self.search, self.seed, structures=True, solver=nets_through_solver(self.settings)
+            )
         with self.clock("expressions"):
             found = searched_proposals(
                 self.search,

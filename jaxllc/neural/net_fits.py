@@ -184,13 +184,7 @@ class NetFits:
         mixing = structure.mixing(self.data.num_variables, q)
         if start is None:
             start = self.random_layers(self.seed if seed is None else seed)
-
-        def rows(number: int) -> Rows:
-            made = maker.batch(number)
-            made = made._replace(pair_inputs=made.pair_inputs @ mixing)
-            return jax.tree.map(jnp.asarray, made)
-
-        first = rows(min(batch, max(maker.num_batches - 1, 0)))
+        first = self._rows(structure, mixing, min(batch, max(maker.num_batches - 1, 0)))
         if not self._compiled:
             begun = time.perf_counter()
             computed(moments, start, first)
@@ -203,21 +197,45 @@ class NetFits:
             start, first, steps=steps, ridge=self.ridge, target=self.target, deadline=self.deadline,
             after_step=after_step,
         )  # fmt: skip
-        parts = [
-            jax.tree.map(np.asarray, computed(moments, hidden, rows(b)))
-            for b in range(maker.num_batches)
-        ]
-        sums = Moments(*(sum(values) for values in zip(*parts, strict=True)))
+        sums = self._sums(structure, mixing, hidden)
         found = project(sums, hidden, self.ridge)
         size = len(found.readout)
         layers: Any = tuple(map(np.asarray, hidden))
-        shift = np.zeros(size - int(sum(layers[0].shape)) - 1)
-        if self._exchangeable(structure):
-            shift = basis_of(layers[2:], self.points()[1] @ mixing).mean(axis=0)
         return Net(
             structure, mixing, layers, found.readout * self.scale[None, :], found.residual,
-            sums.gram[:size, :size], history, message, shift,
+            sums.gram[:size, :size], history, message, self._shift(structure, mixing, layers),
         )  # fmt: skip
+
+    def changed(self, net: Net, hidden: Hidden, readout: np.ndarray, history: list[float]) -> Net:
+        """A net with other layers and readouts (P, d), and what these leave of the samples."""
+        sums = self._sums(net.structure, net.mixing, hidden)
+        size, own = len(readout), readout / self.scale[None, :]
+        gram, products = sums.gram[:size, :size], sums.products[:size]
+        left = sums.squares - 2.0 * np.sum(own * products, 0) + np.sum(own * (gram @ own), 0)
+        shift = self._shift(net.structure, net.mixing, hidden)
+        return replace(
+            net, hidden=hidden, readout=readout, residual=np.maximum(left, 0.0) / sums.count, gram=gram,
+            history=[*net.history, *history], shift=shift,
+        )  # fmt: skip
+
+    def _rows(self, structure: Structure, mixing: np.ndarray, number: int) -> Rows:
+        made = self.maker(structure.normalised).batch(number)
+        made = made._replace(pair_inputs=made.pair_inputs @ mixing)
+        return jax.tree.map(jnp.asarray, made)
+
+    def _sums(self, structure: Structure, mixing: np.ndarray, hidden: Hidden) -> Moments:
+        """Moments of all batches."""
+        parts = [
+            jax.tree.map(np.asarray, computed(moments, hidden, self._rows(structure, mixing, b)))
+            for b in range(self.maker(structure.normalised).num_batches)
+        ]
+        return Moments(*(sum(values) for values in zip(*parts, strict=True)))
+
+    def _shift(self, structure: Structure, mixing: np.ndarray, hidden: Hidden) -> np.ndarray:
+        """What the columns of the interaction are measured from; see `Net`."""
+        if self._exchangeable(structure):
+            return basis_of(hidden[2:], self.points()[1] @ mixing).mean(axis=0)
+        return np.zeros(int(sum(np.shape(hidden[2]))) + 1)
 
     def _exchangeable(self, structure: Structure) -> bool:
         """Whether a constant in the interaction adds up to one in the self term."""
@@ -229,15 +247,7 @@ class NetFits:
     def field_of(self, net: Net) -> NeuralVectorField:
         """A net as a vector field, what it reads written into its kernel."""
         field_ = self.empty_field(0, net.structure)
-        split, width = net.split, self.width
-        between = net.readout[split:].copy()
-        between[width:-1] = net.mixing @ between[width:-1]
-        kernel = net.mixing @ net.hidden[2]
-        for part, values in (
-            (field_.self_part, (net.hidden[0], net.hidden[1], net.readout[:split])),
-            (field_.interaction_part, (kernel, net.hidden[3], between)),
-        ):
-            part.kernel[...], part.bias[...], part.readout[...] = map(jnp.asarray, values)
+        write_net(field_, net.mixing, net.hidden, net.readout)
         return field_
 
     def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -253,6 +263,18 @@ class NetFits:
             pairs.reshape(-1, pairs.shape[-1]),
             strength,
         )
+
+
+def write_net(field_: NeuralVectorField, mixing: Any, hidden: Hidden, readout: Any) -> None:
+    """Make a field that of a net: what its interaction reads goes into the kernel; traceable."""
+    split, width = hidden[0].shape[0] + hidden[0].shape[1] + 1, hidden[2].shape[1]
+    between = jnp.asarray(readout)[split:]
+    between = between.at[width:-1].set(mixing @ between[width:-1])
+    for part, values in (
+        (field_.self_part, (hidden[0], hidden[1], readout[:split])),
+        (field_.interaction_part, (mixing @ hidden[2], hidden[3], between)),
+    ):
+        part.kernel[...], part.bias[...], part.readout[...] = map(jnp.asarray, values)
 
 
 def hidden_of(neural: Any) -> Hidden:

@@ -26,7 +26,7 @@ from jaxllc.neural.structures import (
     REDUCED,
     Structure,
 )
-from jaxllc.neural.through_solver import fit_through_solver
+from jaxllc.neural.through_solver import finished_net
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
@@ -171,28 +171,25 @@ def fit_neural_terms(
             replicate = fits.fit(net.structure, replicate_steps, batch=1, seed=seed + 1, quiet=True)
             if np.prod(replicate.residual) < np.prod(net.residual):
                 net, replicate = replicate, net
+        chi_square, compile_seconds, first = None, fits.seconds, net
+        if solver_steps > 0 and (deadline is None or time.perf_counter() < deadline):
+            finish = finished_net(fits, net, steps=solver_steps, progress=progress)
+            net, chi_square = finish.net, finish.chi_square
+            compile_seconds += finish.compile_seconds
         covariance = _readout_covariance(net.gram, ridge, net.residual, fits.scale)
         error_scale = np.ones((2, data.num_variables))
         if replicate is not None:
             # a fit that explains more of the samples has its share of the disagreement
-            share = net.residual / (net.residual + replicate.residual + 1e-300)
+            share = first.residual / (first.residual + replicate.residual + 1e-300)
             error_scale = _error_scale(net, replicate, points[:2], covariance, share, seed)
-        neural, chi_square, history = fits.field_of(net), None, list(net.history)
-        compile_seconds = fits.seconds
-        if solver_steps > 0:
-            finish = fit_through_solver(
-                neural, data, network, net.gram, steps=solver_steps, deadline=deadline, progress=progress
-            )  # fmt: skip
-            neural, chi_square = finish.field, finish.chi_square
-            history += finish.history
-            compile_seconds += finish.compile_seconds
+        neural = fits.field_of(net)
     variables = data.variables
     return NeuralFit(
         field=neural,
         structure=net.structure,
         residual=dict(zip(variables, net.residual.tolist(), strict=True)),
         floor=dict(zip(variables, fits.floor.tolist(), strict=True)),
-        history=history,
+        history=net.history,
         chi_square=chi_square,
         tried=tuple(tried),
         compile_seconds=compile_seconds,

@@ -2,9 +2,10 @@
 
     min over parameters and initial states of   sum (x(t) - samples)^2 / noise^2 / n
 
-No smoothed state enters the loss, so the bias of the integral form goes. L-BFGS runs in
-coordinates in which the Gram matrix of the integral form is the identity, because the readouts of
-a tanh basis nearly cancel each other.
+No smoothed state enters the loss, so the bias of the integral form goes. L-BFGS runs in coordinates in which
+the Gram matrix of the integral form is the identity, because the readouts of a tanh basis nearly cancel each
+other. The parameters are those of the net as it was fitted, in its structure, so what it is afterwards is a
+net again. There are hundreds of them, and one loss: its gradient comes backwards through checkpoints.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from scipy.optimize import minimize
 
 from jaxllc.data.message_passing import IN_STRENGTH, Graph, graph_of
 from jaxllc.dynamics.integrate import solve
+from jaxllc.neural.net_fits import Net, NetFits, write_net
+from jaxllc.neural.variable_projection import Hidden
 from jaxllc.running.waiting import computed
 
 if TYPE_CHECKING:
-    from jaxllc.data.network import Network
-    from jaxllc.neural.neural_terms import NeuralVectorField
     from jaxllc.smoothing.grid_data import GridData
 
 TOLERANCES = (1e-6, 1e-8)
@@ -38,9 +39,10 @@ DIVERGED = 1e8
 
 
 class SolverFit(NamedTuple):
-    """field with fitted parameters; chi_square per sample; history of it; seconds of compilation."""
+    """The finished net; chi_square per sample; history of it, from before the first step; seconds of
+    compilation."""
 
-    field: Any
+    net: Net
     chi_square: float
     history: list[float]
     compile_seconds: float
@@ -56,6 +58,14 @@ class Observations(NamedTuple):
     seen: Any
     noise: Any
     features: dict[str, Any]
+
+
+class _Parameters(NamedTuple):
+    """Layers of a net, its readouts (P, d), and the initial states (R, N, d) of each group of runs."""
+
+    hidden: Hidden
+    readout: Any
+    initial: tuple[Any, ...]
 
 
 def observations(
@@ -76,16 +86,19 @@ def observations(
     return result
 
 
-def chi_square_sum(field: Any, initial: jax.Array, graph: Graph, data: Observations) -> jax.Array:
-    """Sum of squared, noise-scaled residuals of trajectories from initial (R, N, d);
-    differentiable.
+def chi_square_sum(
+    field: Any, initial: jax.Array, graph: Graph, data: Observations, adjoint: Any = None
+) -> jax.Array:
+    """Sum of squared, noise-scaled residuals of trajectories from initial (R, N, d); differentiable.
+
+    adjoint: of diffrax, by default backwards through checkpoints.
     """
 
     def one_run(state0: jax.Array, features: dict[str, jax.Array]) -> jax.Array:
         nodes = {**graph.nodes, **features}
         found = solve(
             field, graph._replace(nodes=nodes), state0, data.times,
-            rtol=TOLERANCES[0], atol=TOLERANCES[1], max_steps=MAX_STEPS,
+            rtol=TOLERANCES[0], atol=TOLERANCES[1], max_steps=MAX_STEPS, adjoint=adjoint,
         )  # fmt: skip
         return found.states
 
@@ -98,137 +111,119 @@ def chi_square_sum(field: Any, initial: jax.Array, graph: Graph, data: Observati
 
 @partial(jax.jit, static_argnums=0)
 def _value_and_gradient(
-    structure: Any, parameters: Any, rest: Any, initial: Any, graph: Graph, data: Any
+    structure: Any, state: Any, mixing: Any, layers: Any, initial: Any, graph: Graph, data: Any
 ) -> Any:
-    def loss(parameters: Any, initial: Any) -> jax.Array:
-        return chi_square_sum(nnx.merge(structure, parameters, rest), initial, graph, data)
+    """The loss of a group of runs, and its gradient by (hidden, readout) and initial states."""
 
-    return jax.value_and_grad(loss, argnums=(0, 1))(parameters, initial)
+    def loss(layers: Any, initial: Any) -> jax.Array:
+        # Variables of this trace, which may be written.
+        field = nnx.merge(structure, jax.tree.map(lambda leaf: leaf, state))
+        write_net(field, mixing, *layers)
+        return chi_square_sum(field, initial, graph, data)
+
+    return jax.value_and_grad(loss, argnums=(0, 1))(layers, initial)
 
 
-def fit_through_solver(
-    neural: NeuralVectorField,
-    data: GridData,
-    network: Network,
-    gram: np.ndarray,
+def finished_net(
+    fits: NetFits,
+    net: Net,
     *,
     steps: int,
-    deadline: float | None = None,
     progress: Callable[[str, int, float], None] | None = None,
 ) -> SolverFit:
-    """L-BFGS on all parameters and the initial states of every run; call it with x64 enabled.
+    """L-BFGS on all parameters of a net and the initial states of every run; call it with x64 enabled.
 
-    gram: (P, P) Gram matrix of the integrated basis columns. deadline: time.perf_counter() to
-    stop at.
+    fits: that it comes from; no step begins after their deadline. A net that explains no more of the samples
+    than it did comes back as it was.
     """
-    structure, parameters, rest = nnx.split(neural, nnx.Param, ...)  # type: ignore[misc]
-    num_variables = len(neural.variables)
-    scale = np.asarray(neural.input_std[...])[:num_variables]
-    noise = np.maximum(data.noise, SMALLEST_NOISE * scale)
-    graph = graph_of(network)
-    groups = observations(data, neural.feature_names, noise)
-    starts = [np.stack([data.states[m][..., 0].T for m in members]) for members, _ in groups]
+    data, template = fits.data, fits.empty_field(0, net.structure)
+    structure, state = nnx.split(template)
+    spread = fits.std[: data.num_variables]
+    groups = observations(
+        data, template.feature_names, np.maximum(data.noise, SMALLEST_NOISE * spread)
+    )
+    graph = graph_of(fits.network)
+    starts = tuple(np.stack([data.states[m][..., 0].T for m in members]) for members, _ in groups)
     count = sum(int(group.seen.sum()) for _, group in groups)
-    whitening = _whitening(gram)
-    readout_keys = ("self_part", "interaction_part")
-    split = np.asarray(neural.self_part.readout[...]).shape[0]
-    base = {
-        part: {name: np.asarray(getattr(getattr(neural, part), name)[...]) for name in _NAMES}
-        for part in readout_keys
-    }
-    hidden_sizes = [base[p][n].size for p in readout_keys for n in _NAMES[:2]]
-    lengths = [len(whitening) * num_variables, *hidden_sizes, *(s.size for s in starts)]
-    cuts = np.cumsum(lengths)[:-1]
-    initial_step = [
-        scale[None, None, None] / np.sqrt(0.3 * len(group.times)) for _, group in groups
-    ]
-    calls = {"compile": 0.0}
-    best: dict[str, Any] = {"loss": np.inf}
-
-    def place(vector: np.ndarray) -> tuple[Any, list[np.ndarray]]:
-        pieces = np.split(vector, cuts)
-        change = whitening @ pieces[0].reshape(-1, num_variables) * scale[None, :]
-        values: dict[str, dict[str, np.ndarray]] = {}
-        for p, part in enumerate(readout_keys):
-            values[part] = {
-                "readout": base[part]["readout"] + (change[:split] if p == 0 else change[split:])
-            }
-            for n, name in enumerate(_NAMES[:2]):
-                step = HIDDEN_STEP * pieces[1 + 2 * p + n].reshape(base[part][name].shape)
-                values[part][name] = base[part][name] + step
-        initial = [
-            start + piece.reshape(start.shape) * step[0]
-            for start, piece, step in zip(starts, pieces[5:], initial_step, strict=True)
-        ]
-        return values, initial
+    base, seconds = _Parameters(net.hidden, net.readout, starts), [0.0]
+    placed = _Coordinates(base, net.gram, spread, [len(group.times) for _, group in groups])
+    best: tuple[float, _Parameters | None] = np.inf, None
+    history: list[float] = []
 
     def evaluate(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        values, initial = place(vector)
-        _assign(parameters, values)
-        total = 0.0
-        slope: dict[str, dict[str, Any]] = {p: dict.fromkeys(_NAMES, 0.0) for p in readout_keys}
-        starts_slope = []
-        for (_, group), state0, step in zip(groups, initial, initial_step, strict=True):
+        nonlocal best
+        here = placed.at(vector)
+        total, slopes, initial_slopes = 0.0, [], []
+        for (_, group), initial in zip(groups, here.initial, strict=True):
             began = time.perf_counter()
-            value, (by_parameters, by_start) = computed(
-                _value_and_gradient, structure, parameters, rest, state0, graph, group
+            value, (by_layers, by_start) = computed(
+                _value_and_gradient, structure, state, net.mixing, here[:2], initial, graph, group
             )
-            value = float(value)
-            if calls["compile"] == 0.0:
-                calls["compile"] = time.perf_counter() - began
-            total += value
-            for part in readout_keys:
-                for name in _NAMES:
-                    found = np.nan_to_num(np.asarray(by_parameters[part][name][...]))
-                    slope[part][name] = slope[part][name] + found
-            starts_slope.append((np.nan_to_num(np.asarray(by_start)) * step[0]).ravel())
-        by_readout = np.concatenate([slope[p]["readout"] for p in readout_keys])
-        gradient = np.concatenate(
-            [
-                (whitening.T @ (by_readout * scale[None, :])).ravel(),
-                *((HIDDEN_STEP * slope[p][n]).ravel() for p in readout_keys for n in _NAMES[:2]),
-                *starts_slope,
-            ]
-        )
-        total, gradient = total / count, gradient / count
-        if total < best["loss"]:
-            best.update(loss=total, vector=vector.copy())
-        return total, gradient
-
-    history: list[float] = []
+            seconds[0] = seconds[0] or time.perf_counter() - began
+            total += float(value)
+            slopes.append(by_layers)
+            initial_slopes.append(np.nan_to_num(np.asarray(by_start)))
+        hidden, readout = jax.tree.map(lambda *x: np.nan_to_num(sum(map(np.asarray, x))), *slopes)
+        gradient = placed.pulled(_Parameters(hidden, readout, tuple(initial_slopes)))
+        if not history:
+            history.append(total / count)
+        if total / count < best[0]:
+            best = total / count, here
+        return total / count, gradient / count
 
     def after_step(intermediate_result: Any) -> None:
         history.append(float(intermediate_result.fun))
         if progress is not None:
-            progress("trajectories", len(history), history[-1])
-        if deadline is not None and time.perf_counter() > deadline:
+            progress("trajectories", len(history) - 1, history[-1])
+        if fits.deadline is not None and time.perf_counter() > fits.deadline:
             raise StopIteration
 
-    start = np.zeros(sum(lengths))
     minimize(
-        evaluate, start, jac=True, method="L-BFGS-B", callback=after_step,
+        evaluate, np.zeros(placed.size), jac=True, method="L-BFGS-B", callback=after_step,
         options={"maxiter": steps, "maxcor": 30},
     )  # fmt: skip
-    values, _ = place(best.get("vector", start))
-    _assign(parameters, values)
-    return SolverFit(
-        nnx.merge(structure, parameters, rest), best["loss"], history, calls["compile"]
-    )
+    chi_square, found = best
+    if found is not None and chi_square < history[0]:
+        net = fits.changed(net, found.hidden, found.readout, history)
+    return SolverFit(net, chi_square, history, seconds[0])
 
 
-_NAMES = ("kernel", "bias", "readout")
+class _Coordinates:
+    """Vectors in which the loss is about as steep in all directions, and the parameters they stand for."""
 
+    def __init__(
+        self, base: _Parameters, gram: np.ndarray, spread: np.ndarray, lengths: Sequence[int]
+    ):
+        self.base, self.spread, self.whitening = base, spread, _whitening(gram)
+        self.steps = [spread / np.sqrt(0.3 * length) for length in lengths]
+        leaves = [base.readout, *base.hidden, *base.initial]
+        self.cuts = np.cumsum([leaf.size for leaf in leaves])
+        self.size = int(self.cuts[-1])
 
-def _assign(parameters: Any, values: dict[str, dict[str, np.ndarray]]) -> None:
-    for part, arrays in values.items():
-        for name, array in arrays.items():
-            parameters[part][name][...] = jnp.asarray(array)
+    def at(self, vector: np.ndarray) -> _Parameters:
+        """The parameters of a vector; zero stands for those at the start."""
+        readout, *others = np.split(vector, self.cuts[:-1])
+        change = self.whitening @ readout.reshape(self.base.readout.shape) * self.spread
+        hidden: Any = tuple(
+            layer + HIDDEN_STEP * piece.reshape(layer.shape)
+            for layer, piece in zip(self.base.hidden, others, strict=False)
+        )
+        initial = tuple(
+            start + piece.reshape(start.shape) * step
+            for start, piece, step in zip(self.base.initial, others[4:], self.steps, strict=True)
+        )
+        return _Parameters(hidden, self.base.readout + change, initial)
+
+    def pulled(self, slopes: _Parameters) -> np.ndarray:
+        """The gradient by the vector out of that by the parameters."""
+        readout = self.whitening.T @ (slopes.readout * self.spread)
+        hidden = [HIDDEN_STEP * slope for slope in slopes.hidden]
+        initial = [slope * step for slope, step in zip(slopes.initial, self.steps, strict=True)]
+        return np.concatenate([part.ravel() for part in (readout, *hidden, *initial)])
 
 
 def _whitening(gram: np.ndarray) -> np.ndarray:
-    """Matrix W with W^T gram W close to the identity; directions that the data leave open are
-    held short.
-    """
+    """Matrix W with W^T gram W close to the identity; directions that the data leave open are held short."""
     size = np.sqrt(np.diag(gram))
     size = np.where(size > 0, size, 1.0)
     eigenvalues, vectors = np.linalg.eigh(gram / np.outer(size, size))

@@ -60,7 +60,7 @@ def checked_settings(
         if not isinstance(getattr(settings, name), bool):
             raise InputError(f"{name} must be True or False, not {getattr(settings, name)!r}")
     for name, words in (
-        ("neural", ("auto", "always", "never")),
+        ("neural", ("auto", "always", "never", "solver")),
         ("finish", ("auto", "grid", "solver")),
     ):
         value = getattr(settings, name)

@@ -23,7 +23,9 @@ class DiscoverSettings:
     sums: where sums of terms leave something unexplained, also look for functions of the sum over neighbours,
         such as tanh(sum_j A_ij x_j + u_i).
     neural: fit the two neural terms and let them propose: "auto" (where the search leaves something
-        unexplained), "always" or "never".
+        unexplained), "always" or "never"; or "solver": as "auto", and wherever they are fitted they are
+        finished through the differentiable solver, on the samples themselves, before expressions of them
+        are sought.
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
@@ -62,6 +64,11 @@ class DiscoverSettings:
     demand: tuple[str, ...] = ()
     finish: str = "auto"
     preset: str = "default"
+
+
+def nets_through_solver(settings: DiscoverSettings) -> bool:
+    """Whether the neural terms are finished through the solver."""
+    return settings.neural == "solver"
 
 
 def through_solver(settings: DiscoverSettings) -> bool:

@@ -68,6 +68,8 @@ def check_preset(settings: Any) -> None:
     for field in fields(settings):
         value = getattr(settings, field.name)
         unread = field.name in NOT_NEURAL if settings.preset == "neural" else field.name not in READ
+        # The nets of that preset, which are always fitted, may be finished through the solver.
+        unread &= (settings.preset, field.name, value) != ("neural", "neural", "solver")
         if unread and value != field.default:
             only = f" of the settings it reads {' and '.join(READ[1:])} only:"
             raise InputError(
