@@ -56,7 +56,7 @@ def main() -> None:
     noise = "clean" if options.db is None else f"{options.db:g} dB"
     print(
         f"{NUM_NODES} nodes, {noise}, networks {options.networks}, seeds {options.seeds}\n"
-        "Recall of terms after each stage, * where the law is exact. Seconds: running / compiling"
+        "Recall of terms after each stage, * where the law is exact. Processor seconds: running + compiling"
     )
     print(head_line(), flush=True)
     rows = kept_rows(measured(options), record, options.json, row_text, summary)
@@ -64,7 +64,7 @@ def main() -> None:
     for line in summary_lines(summary(rows)):
         print(line)
     done = [row for row in rows if row["nets"] == "rates, structures" and row["growth"]]
-    print(f"exact {sum(bool(row['exact'].get('end')) for row in done)}/{len(done)}")
+    print(f"exact {sum(bool(row.get('exact', {}).get('end')) for row in done)}/{len(done)}")
 
 
 def _options() -> argparse.Namespace:
@@ -221,7 +221,11 @@ def _percent(share: float) -> str:
 
 
 def _cost(seconds: dict[str, float] | None) -> str:
-    return "-" if seconds is None else f"{seconds['running']:.1f} / {seconds['compilation']:.1f}"
+    return (
+        "-"
+        if seconds is None
+        else (f"{seconds['processor_running']:.1f} + {seconds['processor_compiling']:.1f}")
+    )
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -234,7 +238,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         seconds = {
             part: {
                 kind: median(row["seconds"].get(part, {}).get(kind) for row in own)
-                for kind in ("running", "compilation", "processor")
+                for kind in ("processor_running", "processor_compiling")
             }
             for part in PARTS
         }
@@ -257,17 +261,16 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def summary_lines(records: list[dict[str, Any]]) -> Iterator[str]:
-    """The summary as a table, processor seconds of all parts last."""
-    yield head_line() + "  processor"
+    """The summary as a table."""
+    yield head_line()
     for record in records:
         stages = [f"{record['recall'][s]:.2f} {record['exact'][s]}" for s in STAGES]
         seconds = record["seconds"]
-        line = _line(
+        yield _line(
             f"{record['laws']} law{'s' * (record['laws'] > 1)}", record["nets"], "", _growth(record),
             _percent(record["error_f"]), _percent(record["error_g"]), *stages,
             *(_cost(seconds[part]) for part in PARTS),
         )  # fmt: skip
-        yield f"{line}  {sum(seconds[part]['processor'] for part in PARTS):.1f}"
 
 
 if __name__ == "__main__":

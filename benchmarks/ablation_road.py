@@ -139,20 +139,20 @@ def _of_node(samples: TermSamples, field_: Any, side: str) -> tuple[Any, dict[st
 
 @dataclass
 class Seconds:
-    """What a part took: of the clock, of it compilation, and of the processor."""
+    """What a part took: seconds of the clock, of these compilation, and of the processor."""
 
     total: float = 0.0
     compilation: float = 0.0
     processor: float = 0.0
 
-    @property
-    def running(self) -> float:
-        """Of the clock, without compilation."""
-        return self.total - self.compilation
-
     def record(self) -> dict[str, float]:
-        """By name, for a file."""
-        return {**vars(self), "running": self.running}
+        """By name, for a file; processor seconds compiling are as much of all as their share of the clock."""
+        share = self.compilation / self.total if self.total > 0 else 0.0
+        return {
+            **vars(self),
+            "processor_compiling": share * self.processor,
+            "processor_running": (1.0 - share) * self.processor,
+        }
 
 
 @contextmanager
