@@ -3,9 +3,10 @@
     python benchmarks/ablation.py --json benchmarks/results/ablation.json
     python benchmarks/ablation.py --db 30 --laws gene,kuramoto
 
-For every law, and every way to come to the two nets: their true errors where the data lie, and then recall of
-terms and exactness of the law that stands after each stage, with and without growth in the search of
-expressions.
+For every law, and every way to come to the two nets (by Adam; by variable projection on integrals or rates,
+in both ends or in the simplest structure; through the solver): their true errors where the data lie, and
+then recall of terms and exactness of the law that stands after each stage, with and without growth in the
+search of expressions.
 
     alone         the best expression of each net, with the constants that it has there
     pairs         the best pair, constants refitted in the integral form
@@ -43,7 +44,9 @@ from threadpoolctl import threadpool_limits
 import jaxllc
 
 LAWS = ("biochemical", "gene", "mutualistic", "lotka_volterra", "neural", "epidemic", "kuramoto")
-QUICK_LAWS, QUICK_NETS = ("epidemic",), ("adam", "rates, structures")
+# The nets of the road as it is, on clean data.
+ROAD = "rates + structures"
+QUICK_LAWS, QUICK_NETS = ("epidemic",), ("adam", ROAD)
 STAGES = ("alone", "pairs", "trajectories", "drop", "pool", "compress", "loosen", "end")
 PARTS = ("nets", "expressions", "judge")
 WITHIN, WITHIN_NOISE = 0.01, 0.05  # relative error of every constant of a law that counts as exact
@@ -63,7 +66,7 @@ def main() -> None:
     print("\nOver the laws: median errors, mean recall and number exact, median seconds")
     for line in summary_lines(summary(rows)):
         print(line)
-    done = [row for row in rows if row["nets"] == "rates, structures" and row["growth"]]
+    done = [row for row in rows if row["nets"] == ROAD and row["growth"]]
     print(f"exact {sum(bool(row.get('exact', {}).get('end')) for row in done)}/{len(done)}")
 
 
@@ -75,12 +78,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--db", type=float, help="add white noise: 20 log10(std of signal / std of noise)"
     )
+    parser.add_argument("--nets", type=comma_list, metavar="A,B", help=f"of {', '.join(NETS)}")
     parser.add_argument("--quick", action="store_true", help="one law, two ways to the nets")
     parser.add_argument("--json", metavar="FILE", help="write settings, device, versions and rows")
     # As many runs and samples as `recovery.py` has for a law.
     parser.set_defaults(runs=None, samples=None)
     options = parser.parse_args()
     options.laws = options.laws or list(QUICK_LAWS if options.quick else LAWS)
+    options.nets = options.nets or list(QUICK_NETS if options.quick else NETS)
+    for name in options.nets:
+        if name not in NETS:
+            parser.error(f"there are no nets {name!r}; nets are {', '.join(NETS)}")
     for name in options.laws:
         try:
             jaxllc.known_laws.get(name)
@@ -97,7 +105,6 @@ def _options() -> argparse.Namespace:
 
 def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row for every law, network, seed, way to the nets, and growth; a failure is a row that says so."""
-    ways = [way for way in NETS if not options.quick or way.name in QUICK_NETS]
     for name, kind, seed in itertools.product(options.laws, options.networks, options.seeds):
         known = jaxllc.known_laws.get(name)
         case = {"law": name, "network": kind, "seed": seed}
@@ -106,8 +113,8 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         except Exception as error:
             yield {**case, "nets": "", "growth": True, "failure": _said(error)}
             continue
-        for way in ways:
-            yield from of_nets(case, way, road, known, options)
+        for way in options.nets:
+            yield from of_nets(case, NETS[way], road, known, options)
 
 
 def begun_road(known: Any, kind: str, seed: int, options: argparse.Namespace) -> WatchedRoad:

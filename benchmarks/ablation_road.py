@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import sympy
 from common import CompileClock
@@ -29,7 +27,7 @@ from jaxllc.dynamics.terms import INTERACTION, SELF
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.expressions import evaluate
 from jaxllc.judge import moves
-from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
+from jaxllc.neural.neural_fit import TermSamples, fit_neural_terms
 from jaxllc.neural.structures import EITHER_END, Structure
 from jaxllc.running.time_limit import TimeLimit
 from jaxllc.search.laws import neural_proposals
@@ -37,8 +35,6 @@ from jaxllc.search.term import term_search
 from jaxllc.smoothing.gauge import has_equal_input_weights
 from jaxllc.smoothing.local_polynomials import rates_of
 
-# Steps of the finish of the nets through the solver.
-SOLVER_STEPS = 30
 # Points at which nets are compared with the law.
 _POINTS = 2000
 
@@ -47,26 +43,29 @@ _POINTS = 2000
 class Nets:
     """A way to come to the two nets.
 
-    adam: as in the re-implementation of the published road. rates: fit rates, or integrals; None: rates
-    where the data are clean. structures: take the simplest interaction that explains the samples. solver:
-    finish them through the solver.
+    adam: as in the re-implementation of the published road. rates: fit rates, else integrals. structures:
+    take the simplest interaction that explains the samples. solver: as the road fits them, finished
+    through the solver (`neural="solver"`).
     """
 
     name: str
     adam: bool = False
-    rates: bool | None = True
+    rates: bool = True
     structures: bool = True
     solver: bool = False
 
 
-NETS = (
-    Nets("adam", adam=True, structures=False),
-    Nets("integrals, both ends", rates=False, structures=False),
-    Nets("rates, both ends", structures=False),
-    Nets("integrals, structures", rates=False),
-    Nets("rates, structures"),
-    Nets("through the solver", rates=None, solver=True),
-)
+NETS = {
+    way.name: way
+    for way in (
+        Nets("adam", adam=True, structures=False),
+        Nets("integrals", rates=False, structures=False),
+        Nets("rates", structures=False),
+        Nets("integrals + structures", rates=False),
+        Nets("rates + structures"),
+        Nets("solver", solver=True),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -92,49 +91,6 @@ class AdamNets:
             )
 
         return some(self.own), some(self.pair)
-
-
-@dataclass(frozen=True)
-class FinishedNets:
-    """Nets after their finish through the solver, with the errors that they had before it."""
-
-    fit: NeuralFit
-
-    @property
-    def structure(self) -> Structure:
-        return self.fit.structure
-
-    @property
-    def residual(self) -> dict[str, float]:
-        return self.fit.residual
-
-    @property
-    def tried(self) -> tuple[tuple[Structure, np.ndarray], ...]:
-        return self.fit.tried
-
-    def sample_terms(self, num_points: int = 500, seed: int = 0) -> tuple[TermSamples, TermSamples]:
-        """The same points, and what the field gives there."""
-        own, pair = self.fit.sample_terms(num_points, seed)
-        field_ = self.fit.field
-        with jax.enable_x64(True):
-            at_i = _of_node(own, field_, "i")
-            f = field_.self_term(*at_i)
-            (x_i, features_i), (x_j, features_j) = (_of_node(pair, field_, s) for s in "ij")
-            g = field_.interaction_term(x_i, x_j, features_i, features_j)
-        both = zip((own, pair), (f, g), strict=True)
-        first, second = (
-            s._replace(values=dict(zip(field_.variables, np.asarray(v).T, strict=True)))
-            for s, v in both
-        )
-        return first, second
-
-
-def _of_node(samples: TermSamples, field_: Any, side: str) -> tuple[Any, dict[str, Any]]:
-    """States and features of one end, as a field takes them."""
-    columns = dict(zip(samples.input_names, jnp.asarray(samples.points).T, strict=True))
-    states = jnp.stack([columns[f"{name}_{side}"] for name in field_.variables], axis=1)
-    names = [*field_.feature_names, *({"k"} - {*field_.feature_names})]
-    return states, {n: columns[f"{n}_{side}"] for n in names if f"{n}_{side}" in columns}
 
 
 @dataclass
@@ -173,15 +129,13 @@ def nets_of(way: Nets, road: NeuralRoad) -> Any:
     if way.adam:
         return _adam_nets(road)
     problem = road.search
-    fit = fit_neural_terms(
-        problem.data,
-        problem.network,
-        seed=road.seed,
-        reduce=way.structures,
-        rates=way.rates,
-        solver_steps=SOLVER_STEPS if way.solver else 0,
+    if way.solver:
+        return neural_proposals.fitted_neural_terms(
+            problem, road.seed, structures=True, solver=True
+        )
+    return fit_neural_terms(
+        problem.data, problem.network, seed=road.seed, reduce=way.structures, rates=way.rates
     )
-    return FinishedNets(fit) if way.solver else fit
 
 
 def _adam_nets(road: NeuralRoad) -> AdamNets:
