@@ -31,7 +31,7 @@ ENTRIES = (
     *("known_laws.get", "known_laws.names", "symbolic.search_term"),
 )
 TRAINING = (
-    *("signaling.train", "signaling.cross_validate", "sweeps.train_sweep"),
+    *("signaling.train", "signaling.cross_validate", "sweeps.train_sweep", "sweeps.net_ensemble"),
     "self_pruning.self_pruning_study",
 )
 # Results, opened by what is made of them, have no example of their own; figures need a law or a study.

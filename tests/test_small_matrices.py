@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from jaxllc.dynamics.small_matrices import eigenvalues, eigenvector, orthonormal, solve
+from jaxllc.dynamics.small_matrices import (
+    definite_solver,
+    eigenvalues,
+    eigenvector,
+    orthonormal,
+    solve,
+)
 from tests.signaling_problems import in_float64, quickly_compiled
 
 quick_basis = quickly_compiled(orthonormal)
@@ -28,6 +34,21 @@ def test_systems_are_solved_as_by_numpy(size):
     turned = many + 1j * many.swapaxes(1, 2)
     found = in_float64(jax.vmap(solve), turned, right + 0j)
     np.testing.assert_allclose(found, np.linalg.solve(turned, right), rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 16, 17, 60])
+def test_positive_definite_systems_leave_the_residual_of_lapack(size):
+    """Up to a condition of 1e12, as of Gram matrices that a small ridge alone keeps regular."""
+    run = jax.jit(lambda matrix, right: definite_solver(matrix)(right))
+    for lowest in (1.0, 1e-6, 1e-12):
+        basis = np.linalg.qr(RANDOM.normal(size=(size, size)))[0]
+        matrix = (basis * np.geomspace(lowest, 1.0, size)) @ basis.T
+        matrix = (matrix + matrix.T) / 2
+        right = matrix @ RANDOM.normal(size=(size, 2))
+        left = matrix @ in_float64(run, matrix, right) - right
+        assert np.abs(left).max() < 1e-14 * max(1.0, np.abs(right).max()) * size
+    with_a_negative = np.diag(np.where(np.arange(size) == size - 1, -1.0, 1.0))
+    assert not np.isfinite(in_float64(run, with_a_negative, np.ones((size, 2)))).all()
 
 
 def test_a_pivot_of_zero_is_passed_over():

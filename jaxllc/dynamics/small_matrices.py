@@ -3,15 +3,18 @@
 On a CPU, jnp.linalg calls LAPACK, which splits a batch over the very threads that run the program: where
 programs run side by side, each may wait for ever for work that only another could do. Here nothing leaves
 the program. All functions take one matrix; vmap gives batches.
-Source: Golub and Van Loan, Matrix Computations (2013), algorithms 3.4.1, 5.1.1, 7.4.2 and section 7.6.1.
+Source: Golub and Van Loan, Matrix Computations (2013), algorithms 3.4.1, 4.2.4, 5.1.1, 7.4.2, section 7.6.1.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+_BLOCK = 16  # rows of a positive definite matrix that are eliminated one by one; what is larger is halved
 _SWEEPS = 30  # of the QR iteration for each eigenvalue; two or three are usual
 _EXCEPTIONAL = 11  # every so many, another shift, where the usual ones go in circles
 
@@ -48,6 +51,57 @@ def solve(
     upper = joint[:, :size]
     x = jax.lax.fori_loop(0, unknowns, substitute, joint[:, size:])
     return x[:, 0] if right.ndim == 1 else x
+
+
+def definite_solver(matrix: jax.Array) -> Callable[[jax.Array], jax.Array]:
+    """From a right side (n,) or (n, k) to x with matrix @ x = right, of a positive definite matrix (n, n).
+
+    By Cholesky's factor, made by halves, so that most of the work is products of matrices. nan where the
+    matrix is not positive definite.
+    """
+    factor, inverse = _cholesky(matrix)
+
+    def solved(right: jax.Array) -> jax.Array:
+        # An inverse alone loses digits where the matrix is nearly singular; what it leaves is taken in again.
+        half = inverse @ right
+        half = half + inverse @ (right - factor @ half)
+        x = inverse.T @ half
+        return x + inverse.T @ (half - factor.T @ x)
+
+    return solved
+
+
+def _cholesky(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The lower factor of a positive definite matrix, and its inverse."""
+    size = matrix.shape[0]
+    if size <= _BLOCK:
+        return _small_cholesky(matrix)
+    half = (size // 2 + _BLOCK - 1) // _BLOCK * _BLOCK
+    upper, first = _cholesky(matrix[:half, :half])
+    corner = matrix[half:, :half]
+    below = corner @ first.T
+    below = below + (corner - below @ upper.T) @ first.T
+    lower, second = _cholesky(matrix[half:, half:] - below @ below.T)
+    nothing = jnp.zeros((half, size - half), matrix.dtype)
+    factor = jnp.block([[upper, nothing], [below, lower]])
+    inverse = jnp.block([[first, nothing], [-second @ (below @ first), second]])
+    return factor, inverse
+
+
+def _small_cholesky(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The same, column by column."""
+    size = matrix.shape[0]
+    index = jnp.arange(size)
+
+    def eliminate(k: jax.Array, joint: jax.Array) -> jax.Array:
+        row = joint[k] / jnp.sqrt(joint[k, k])
+        factor = jnp.where(index > k, row[:size], 0)
+        return jnp.where((index == k)[:, None], row[None], joint - factor[:, None] * row[None])
+
+    joint = jnp.concatenate([matrix, jnp.eye(size, dtype=matrix.dtype)], axis=1)
+    joint = jax.lax.fori_loop(0, size, eliminate, joint)
+    lower = index[:, None] >= index[None]
+    return jnp.where(lower, joint[:, :size].T, 0), jnp.where(lower, joint[:, size:], 0)
 
 
 def orthonormal(matrix: jax.Array) -> jax.Array:

@@ -203,7 +203,7 @@ class NetFits:
         layers: Any = tuple(map(np.asarray, hidden))
         return Net(
             structure, mixing, layers, found.readout * self.scale[None, :], found.residual,
-            sums.gram[:size, :size], history, message, self._shift(structure, mixing, layers),
+            sums.gram[:size, :size], history, message, self.shift_of(structure, mixing, layers),
         )  # fmt: skip
 
     def changed(self, net: Net, hidden: Hidden, readout: np.ndarray, history: list[float]) -> Net:
@@ -212,7 +212,7 @@ class NetFits:
         size, own = len(readout), readout / self.scale[None, :]
         gram, products = sums.gram[:size, :size], sums.products[:size]
         left = sums.squares - 2.0 * np.sum(own * products, 0) + np.sum(own * (gram @ own), 0)
-        shift = self._shift(net.structure, net.mixing, hidden)
+        shift = self.shift_of(net.structure, net.mixing, hidden)
         return replace(
             net, hidden=hidden, readout=readout, residual=np.maximum(left, 0.0) / sums.count, gram=gram,
             history=[*net.history, *history], shift=shift,
@@ -231,7 +231,7 @@ class NetFits:
         ]
         return Moments(*(sum(values) for values in zip(*parts, strict=True)))
 
-    def _shift(self, structure: Structure, mixing: np.ndarray, hidden: Hidden) -> np.ndarray:
+    def shift_of(self, structure: Structure, mixing: np.ndarray, hidden: Hidden) -> np.ndarray:
         """What the columns of the interaction are measured from; see `Net`."""
         if self._exchangeable(structure):
             return basis_of(hidden[2:], self.points()[1] @ mixing).mean(axis=0)

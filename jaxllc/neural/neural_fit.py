@@ -99,7 +99,7 @@ class NeuralFit:
         for number, sides in enumerate(("i", "ij")):
             drawn = generator.permutation(len(self._points[number]))[:num_points]
             inputs = self._points[number][drawn]
-            values, error = _evaluate_term(self._net, number, inputs, self._covariance)
+            values, error = evaluate_term(self._net, number, inputs, self._covariance)
             error = error * self._error_scale[number][None, :]
             points = inputs * np.tile(std, len(sides)) + np.tile(mean, len(sides))
             input_names = tuple(f"{name}_{side}" for side in sides for name in names)
@@ -176,7 +176,7 @@ def fit_neural_terms(
             finish = finished_net(fits, net, steps=solver_steps, progress=progress)
             net, chi_square = finish.net, finish.chi_square
             compile_seconds += finish.compile_seconds
-        covariance = _readout_covariance(net.gram, ridge, net.residual, fits.scale)
+        covariance = readout_covariance(net.gram, ridge, net.residual, fits.scale)
         error_scale = np.ones((2, data.num_variables))
         if replicate is not None:
             # a fit that explains more of the samples has its share of the disagreement
@@ -245,7 +245,7 @@ def _chosen(fits: NetFits, steps: int) -> tuple[Net, list[tuple[Structure, np.nd
     return best, [(net.structure, net.residual) for _, net in found]
 
 
-def _evaluate_term(
+def evaluate_term(
     net: Net, number: int, inputs: np.ndarray, covariance: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values and standard errors (n, d) of the self term (0) or the interaction term (1)."""
@@ -273,14 +273,14 @@ def _error_scale(
         if len(inputs) == 0:
             scales.append(np.ones(len(covariance)))
             continue
-        values, error = _evaluate_term(net, number, inputs, covariance)
+        values, error = evaluate_term(net, number, inputs, covariance)
         others = replicate.values(number, inputs)
         difference = share * np.mean((values - others) ** 2, axis=0)
         scales.append(np.sqrt(difference / (np.mean(error**2, axis=0) + 1e-300)))
     return np.maximum(np.stack(scales), 1.0)
 
 
-def _readout_covariance(
+def readout_covariance(
     gram: np.ndarray, ridge: float, residual: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, ...]:
     """Per variable, covariance (P, P) of the readouts in the units of the data."""

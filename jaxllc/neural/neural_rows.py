@@ -140,6 +140,7 @@ class RowMaker:
         )
         self._num_edges = int(sizes.sum(axis=1).max(initial=0))
         self._batches: dict[int, Rows] = {}
+        self._shares: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._factors: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
 
     def _usable_series(self, seed: int) -> list[tuple[int, int]]:
@@ -168,6 +169,11 @@ class RowMaker:
         if number not in self._batches:
             self._batches[number] = self._make_batch(number)
         return self._batches[number]
+
+    def shares(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """What each series of a batch has of its remainder, (S, d), and of its number of samples, (S,)."""
+        self.batch(number)
+        return self._shares[number]
 
     def _told(
         self, run: int, node: int, weighting: np.ndarray, targets: np.ndarray
@@ -210,15 +216,14 @@ class RowMaker:
         inputs = np.empty((len(chosen), size, num_inputs))
         weighting = np.zeros((len(chosen), size, size))
         targets = np.zeros((len(chosen), size, num_variables))
-        remainder, num_samples = np.zeros(num_variables), 0
+        remainders, counts = np.zeros((len(chosen), num_variables)), np.zeros(len(chosen))
         pairs = np.zeros((self._num_edges, size, 2 * num_inputs))
         edge_weights = np.zeros(self._num_edges)  # what is not filled has weight zero
         receivers = np.full(self._num_edges, len(chosen) - 1, dtype=np.int32)
         position = 0
         for s, (run, node) in enumerate(chosen):
             inputs[s] = self._inputs[run][:, node].T
-            left_over, count = self._told(run, node, weighting[s], targets[s])
-            remainder, num_samples = remainder + left_over, num_samples + count
+            remainders[s], counts[s] = self._told(run, node, weighting[s], targets[s])
             for edge in self._in_edges[node]:
                 sender = self._network.senders[edge]
                 pairs[position, :, :num_inputs] = inputs[s]
@@ -235,6 +240,9 @@ class RowMaker:
             n_node=np.array([len(chosen)], dtype=np.int32),
             n_edge=np.array([self._num_edges], dtype=np.int32),
         )
+        self._shares[number] = remainders, counts
+        # Series by series, as ever: another order of the sum differs in the last digit.
+        remainder = np.maximum(np.add.accumulate(remainders)[-1], 0.0)
         return Rows(
-            inputs, pairs, graph, weighting, targets, np.maximum(remainder, 0.0), np.array(float(num_samples))
+            inputs, pairs, graph, weighting, targets, remainder, np.array(float(counts.sum()))
         )  # fmt: skip

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +30,10 @@ SMALL_GAIN, PATIENCE = (
     2e-3,
     6,
 )  # steps in a row that lower the log residual by less than this end the fit
+AT_NOISE = "Stopped at the noise of the samples."
+NO_STEP = "No step lowers the loss any further."
+SETTLED = "The loss has settled."
+ALL_STEPS = "All steps were taken."
 
 Hidden = tuple[Any, Any, Any, Any]  # kernel and bias of the self term, then of the interaction term
 
@@ -49,11 +54,26 @@ class Projection(NamedTuple):
     hidden vector.
     """
 
-    readout: np.ndarray
-    residual: np.ndarray
-    loss: float
-    gradient: np.ndarray
-    curvature: np.ndarray
+    readout: Any
+    residual: Any
+    loss: Any
+    gradient: Any
+    curvature: Any
+
+
+class Algebra(NamedTuple):
+    """What a projection and a step are computed by: NumPy and LAPACK, or operations that can be traced.
+
+    arrays: numpy or jax.numpy; inverse: from a positive definite matrix to a function of right sides;
+    solve: x with matrix @ x = right.
+    """
+
+    arrays: Any
+    inverse: Callable[[Any], Callable[[Any], Any]]
+    solve: Callable[[Any, Any], Any]
+
+
+ON_HOST = Algebra(np, lambda matrix: partial(cho_solve, cho_factor(matrix)), np.linalg.solve)
 
 
 def _columns_and_slopes(kernel: Any, bias: Any, inputs: Any) -> tuple[Any, Any]:
@@ -68,22 +88,31 @@ def _columns_and_slopes(kernel: Any, bias: Any, inputs: Any) -> tuple[Any, Any]:
     return columns, slopes.reshape((*slopes.shape[:-2], -1))
 
 
-@jax.jit
-def moments(hidden: Hidden, rows: Rows) -> Moments:
-    """Gram matrix of basis columns and their slopes over the rows of a batch, and products with
-    the targets.
-    """
+def design(hidden: Hidden, rows: Rows) -> tuple[Any, Any]:
+    """Basis columns and their slopes [M, S] over the rows of a batch, (row, A), and the targets (row, d)."""
     columns, slopes = _columns_and_slopes(hidden[0], hidden[1], rows.inputs)
     pair_columns, pair_slopes = _columns_and_slopes(hidden[2], hidden[3], rows.pair_inputs)
     both = jnp.concatenate([pair_columns, pair_slopes], axis=-1)
     both = sum_into_receivers(both, rows.graph)
     pair_columns, pair_slopes = jnp.split(both, [pair_columns.shape[-1]], axis=-1)
-    design = jnp.concatenate([columns, pair_columns, slopes, pair_slopes], axis=-1)
-    design = jnp.einsum("skl,slp->skp", rows.weighting, design)
-    flat = design.reshape((-1, design.shape[-1]))
+    found = jnp.concatenate([columns, pair_columns, slopes, pair_slopes], axis=-1)
+    found = jnp.einsum("skl,slp->skp", rows.weighting, found)
     targets = rows.targets.reshape((-1, rows.targets.shape[-1]))
+    return found.reshape((-1, found.shape[-1])), targets
+
+
+@jax.jit
+def moments(hidden: Hidden, rows: Rows) -> Moments:
+    """Gram matrix of basis columns and their slopes over the rows of a batch, and products with
+    the targets.
+    """
+    return moments_of(*design(hidden, rows), rows)
+
+
+def moments_of(columns: Any, targets: Any, rows: Rows) -> Moments:
+    """The sums over rows of a design; see `moments`."""
     squares = jnp.sum(targets**2, axis=0) + rows.remainder
-    return Moments(flat.T @ flat, flat.T @ targets, squares, rows.num_samples)
+    return Moments(columns.T @ columns, columns.T @ targets, squares, rows.num_samples)
 
 
 def project(sums: Moments, hidden: Hidden, ridge: float) -> Projection:
@@ -92,34 +121,57 @@ def project(sums: Moments, hidden: Hidden, ridge: float) -> Projection:
     The loss is the sum over variables of log((|y - M c|^2 + ridge |D c|^2) / n), D the norms of
     the columns of M.
     """
-    sums = Moments(*(np.asarray(v) for v in sums))
+    found = projected(Moments(*(np.asarray(v) for v in sums)), hidden, ridge, ON_HOST)
+    return found._replace(loss=float(found.loss))
+
+
+def projected(
+    sums: Moments,
+    hidden: Hidden,
+    ridge: Any,
+    algebra: Algebra,
+    smallest: float = SMALLEST_RESIDUAL,
+    left_by: Callable[[Any], tuple[Any, Any]] | None = None,
+) -> Projection:
+    """As `project`, by some algebra.
+
+    smallest: of the variance, below which no residual is told apart. left_by: from readouts to the squares
+    that they leave, (d,), and the products (A, d) of all columns with what is left: where differences of
+    sums would lose it, as in float32.
+    """
+    xp = algebra.arrays
     widths = [hidden[1].shape[0], hidden[3].shape[0]]
     sizes = [
         h.shape[0] + k.shape[0] + 1 for h, k in ((hidden[1], hidden[0]), (hidden[3], hidden[2]))
     ]
     p = sum(sizes)
     gram, products = sums.gram[:p, :p], sums.products[:p]
-    norms = np.sqrt(np.diag(gram))
-    norms = np.where(norms > 0, norms, 1.0)
-    factor = cho_factor(gram / np.outer(norms, norms) + ridge * np.eye(p))
-    readout = cho_solve(factor, products / norms[:, None]) / norms[:, None]
-    left = (
-        sums.squares - 2.0 * np.sum(readout * products, 0) + np.sum(readout * (gram @ readout), 0)
-    )
-    left = np.maximum(left, 0.0)
-    penalty = ridge * np.sum((norms[:, None] * readout) ** 2, axis=0)
-    total = left + penalty + SMALLEST_RESIDUAL * sums.squares
+    norms = xp.sqrt(xp.diag(gram))
+    norms = xp.where(norms > 0, norms, 1.0)
+    inverse = algebra.inverse(gram / xp.outer(norms, norms) + ridge * xp.eye(p, dtype=gram.dtype))
+    readout = inverse(products / norms[:, None]) / norms[:, None]
+    if left_by is None:
+        squares = xp.sum(readout * (gram @ readout), 0)
+        left = sums.squares - 2.0 * xp.sum(readout * products, 0) + squares
+        left = xp.maximum(left, 0.0)
+        against = sums.products[p:] - sums.gram[p:, :p] @ readout
+    else:
+        pull = left_by(readout)[1][:p] / norms[:, None] - ridge * norms[:, None] * readout
+        readout = readout + inverse(pull) / norms[:, None]
+        left, against = left_by(readout)
+        against = against[p:]
+    penalty = ridge * xp.sum((norms[:, None] * readout) ** 2, axis=0)
+    total = left + penalty + smallest * sums.squares
     # the readout that each hidden parameter acts through
-    through = np.concatenate(
+    through = xp.concatenate(
         [
-            np.tile(readout[: widths[0]], (hidden[0].shape[0] + 1, 1)),
-            np.tile(readout[sizes[0] : sizes[0] + widths[1]], (hidden[2].shape[0] + 1, 1)),
+            xp.tile(readout[: widths[0]], (hidden[0].shape[0] + 1, 1)),
+            xp.tile(readout[sizes[0] : sizes[0] + widths[1]], (hidden[2].shape[0] + 1, 1)),
         ]
     )
     cross, slopes = sums.gram[:p, p:] / norms[:, None], sums.gram[p:, p:]
-    projected = slopes - cross.T @ cho_solve(factor, cross)
-    # <S, r>, and the pull of the ridge, which scales with the norms of the tanh columns
-    against = sums.products[p:] - sums.gram[p:, :p] @ readout
+    left_of_slopes = slopes - cross.T @ inverse(cross)
+    # Against the slopes stands <S, r>, and the pull of the ridge, which scales with the norms of the columns.
     tanh_rows = np.concatenate(
         [
             np.tile(np.arange(widths[0]), hidden[0].shape[0] + 1),
@@ -127,13 +179,28 @@ def project(sums: Moments, hidden: Hidden, ridge: float) -> Projection:
         ]
     )
     own = sums.gram[tanh_rows, p + np.arange(len(tanh_rows))]
-    gradient = np.sum(
-        (-2.0 * through * against + 2.0 * ridge * own[:, None] * through**2) / total, axis=1
+    gradient = xp.sum(
+        (-2.0 * through * against + 2.0 * ridge * own[:, None] * through**2) / total[None, :],
+        axis=1,
     )
-    weighted = through / np.sqrt(total)[None, :]
-    curvature = 2.0 * projected * (weighted @ weighted.T)
-    loss = float(np.sum(np.log(total / sums.count)))
+    weighted = through / xp.sqrt(total)[None, :]
+    curvature = 2.0 * left_of_slopes * (weighted @ weighted.T)
+    loss = xp.sum(xp.log(total / sums.count))
     return Projection(readout, left / sums.count, loss, gradient, curvature)
+
+
+def damped_step(current: Projection, algebra: Algebra = ON_HOST) -> Callable[[Any], Any]:
+    """From a damping to the move of the hidden vector that it leads to, of Levenberg-Marquardt."""
+    xp = algebra.arrays
+    diagonal = xp.diag(current.curvature)
+    scale = xp.sqrt(xp.maximum(diagonal, 1e-10 * diagonal.max() + xp.finfo(diagonal.dtype).tiny))
+    normal = current.curvature / xp.outer(scale, scale)
+    identity = xp.eye(len(scale), dtype=scale.dtype)
+
+    def move(damping: Any) -> Any:
+        return algebra.solve(normal + damping * identity, -current.gradient / scale) / scale
+
+    return move
 
 
 def fit_hidden_layers(
@@ -158,20 +225,20 @@ def fit_hidden_layers(
     for step in range(steps):
         hidden, current = state.point
         if current.loss < target:
-            return hidden, history, "Stopped at the noise of the samples."
+            return hidden, history, AT_NOISE
         if deadline is not None and time.perf_counter() > deadline:
             return hidden, history, "Stopped by the time budget."
         after = accepted(state, _proposer(state.point, rows, ridge), DAMPING)
         if after is None:
-            return hidden, history, "No step lowers the loss any further."
+            return hidden, history, NO_STEP
         state, loss = after, after.point.projection.loss
         small = small + 1 if current.loss - loss < SMALL_GAIN else 0
         history.append(loss)
         if after_step is not None:
             after_step(step + 1, loss)
         if small >= PATIENCE:
-            return state.point.hidden, history, "The loss has settled."
-    return state.point.hidden, history, "All steps were taken."
+            return state.point.hidden, history, SETTLED
+    return state.point.hidden, history, ALL_STEPS
 
 
 class _Layers(NamedTuple):
@@ -184,24 +251,22 @@ class _Layers(NamedTuple):
 def _proposer(point: _Layers, rows: Rows, ridge: float) -> Callable[[float], _Layers | None]:
     """The layers that a step from a point leads to at a damping, None where they lose more."""
     hidden, current = point
-    diagonal = np.diag(current.curvature)
-    scale = np.sqrt(np.maximum(diagonal, 1e-10 * diagonal.max() + 1e-300))
-    normal = current.curvature / np.outer(scale, scale)
+    move = damped_step(current)
 
     def propose(damping: float) -> _Layers | None:
-        damped = normal + damping * np.eye(len(scale))
-        trial = _moved(hidden, np.linalg.solve(damped, -current.gradient / scale) / scale)
+        trial = moved(hidden, move(damping))
         there = project(computed(moments, trial, rows), trial, ridge)
         return _Layers(trial, there) if there.loss < current.loss else None
 
     return propose
 
 
-def _moved(hidden: Hidden, move: np.ndarray) -> Hidden:
+def moved(hidden: Hidden, move: Any) -> Hidden:
     """Hidden layers after a step; per term the vector holds the kernel by rows, then the bias."""
-    moved, position = [], 0
+    found: list[Any] = []
+    position = 0
     for value in hidden:
         part = move[position : position + value.size].reshape(value.shape)
-        moved.append(np.asarray(value) + part)
+        found.append(value + part)
         position += value.size
-    return tuple(moved)  # type: ignore[return-value]
+    return found[0], found[1], found[2], found[3]

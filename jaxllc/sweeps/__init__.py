@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from jaxllc.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from jaxllc.sweeps.ensemble_of_nets import NetEnsemble, TermSpread, net_ensemble
     from jaxllc.sweeps.grids import (
         Choice,
         Grid,
@@ -29,13 +30,16 @@ _HOMES = {
     "Grid": "grids",
     "Integers": "grids",
     "LogUniform": "grids",
+    "NetEnsemble": "ensemble_of_nets",
     "Outcome": "work",
     "Snapshots": "snapshots",
     "SweepResult": "runner",
+    "TermSpread": "ensemble_of_nets",
     "TrainedMember": "trained_member",
     "Uniform": "grids",
     "grid": "grids",
     "log_range": "grids",
+    "net_ensemble": "ensemble_of_nets",
     "points": "grids",
     "random_draws": "grids",
     "read_records": "records",
@@ -50,13 +54,16 @@ __all__ = [
     "Grid",
     "Integers",
     "LogUniform",
+    "NetEnsemble",
     "Outcome",
     "Snapshots",
     "SweepResult",
+    "TermSpread",
     "TrainedMember",
     "Uniform",
     "grid",
     "log_range",
+    "net_ensemble",
     "points",
     "random_draws",
     "read_records",
