@@ -66,8 +66,10 @@ def main() -> None:
     print("\nOver the laws: median errors, mean recall and number exact, median seconds")
     for line in summary_lines(summary(rows)):
         print(line)
-    done = [row for row in rows if row["nets"] == ROAD and row["growth"]]
-    print(f"exact {sum(bool(row.get('exact', {}).get('end')) for row in done)}/{len(done)}")
+    chosen = ROAD if ROAD in options.nets else options.nets[-1]
+    done = [row for row in rows if row["nets"] == chosen and row["growth"]]
+    exact = sum(bool(row.get("exact", {}).get("end")) for row in done)
+    print(f"{chosen}: exact {exact}/{len(done)}")
 
 
 def _options() -> argparse.Namespace:
