@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxllc.data.batches.united import united
 from jaxllc.data.network import Network
 from jaxllc.data.readers import read_edges, read_states
 from jaxllc.data.trajectories import Trajectories
@@ -24,11 +25,36 @@ def checked_data(data: Any, network: Any) -> tuple[list[Trajectories], Network]:
     """The runs as a list, and the network in the order of their nodes.
 
     data: `Trajectories`, a table or file as `jaxllc.read_states` reads it, or a list of these. network: a
-    `Network`, or a table or file as `jaxllc.read_edges` reads it. Names that both know set the order.
+    `Network`, or a table or file as `jaxllc.read_edges` reads it; or a list with one of these for each entry
+    of data, of which the union is made. Names that both know set the order.
     Raises InputError where they are something else, or do not fit one another.
     """
     if isinstance(data, Network) or _are_states(network):
         raise InputError(f"data and network look swapped: {_ORDER}")
+    if _are_networks(network):
+        runs, network = united(_pairs(data, network))
+    else:
+        runs, network = _paired(data, network)
+    return checked_runs(runs, network), network
+
+
+def _pairs(data: Any, networks: Sequence[Any]) -> list[tuple[Trajectories, Network]]:
+    """Each run with its network, of a list of data and one of networks."""
+    if not isinstance(data, list | tuple) or len(data) != len(networks):
+        count = len(data) if isinstance(data, list | tuple) else 1
+        raise InputError(
+            f"network is a list of {len(networks)} networks, and data has {count} entries; give a list of "
+            "trajectories and one network for each of them"
+        )
+    pairs = []
+    for one, network in zip(data, networks, strict=True):
+        runs, own = _paired(one, network)
+        pairs += [(run, own) for run in runs]
+    return pairs
+
+
+def _paired(data: Any, network: Any) -> tuple[list[Trajectories], Network]:
+    """The runs as a list, and the network in the order of their nodes."""
     runs = runs_of(data)
     if not runs:
         raise InputError("data holds no trajectories: give at least one")
@@ -39,7 +65,7 @@ def checked_data(data: Any, network: Any) -> tuple[list[Trajectories], Network]:
         runs, network = match(runs, network)
     else:
         network = _in_order_of(runs[0], network)
-    return checked_runs(runs, network), network
+    return runs, network
 
 
 def runs_of(data: Any) -> list[Trajectories]:
@@ -83,6 +109,13 @@ def network_of(network: Any) -> Network:
     else:
         mend = "see Network.from_edges and Network.from_adjacency"
     raise InputError(f"network must be a Network, not {_kind(network)}; {mend}")
+
+
+def _are_networks(value: Any) -> bool:
+    """Whether it is a list of networks, or of tables and paths of them; a matrix in a list is none."""
+    return isinstance(value, list | tuple) and any(
+        isinstance(one, Network | str | os.PathLike) or is_frame(one) for one in value
+    )
 
 
 def _are_states(value: Any) -> bool:

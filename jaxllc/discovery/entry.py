@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def discover(
     data: Trajectories | Sequence[Trajectories],
-    network: Network,
+    network: Network | Sequence[Network],
     seed: int = 0,
     settings: DiscoverSettings | None = None,
     progress: Progress | None = None,
@@ -44,7 +44,11 @@ def discover(
     paths of them, as `jaxllc.read_states` reads them. Constants come in their units: a rate is per unit of
     the times, a coefficient takes the states as they are.
     network: a `Network`, or a table or path of edges as `jaxllc.read_edges` reads it. Where both name their
-    nodes, names tell which is which; else the nodes of both stand in one order.
+    nodes, names tell which is which; else the nodes of both stand in one order. Several networks, such as
+    those of two cities, are a list with one for each entry of a list of data: one law of all of them is
+    found on their disjoint union, which `law.network` and `law.data` then hold, with nodes "0:a" and "1:a"
+    where names are shared. Runs of the same times on different networks cost as one; else a run counts
+    with all nodes of the union, of which those of other networks are not observed.
     seed: of the starts of nets and searches, of samples that are drawn, and of the bootstrap; the same seed
     gives the same law on the same machine, unless time runs out.
     settings, choices: `DiscoverSettings`, or its fields as keyword arguments.
@@ -63,6 +67,10 @@ def discover(
     >>> times = np.linspace(0, 4, 40)
     >>> data = jaxllc.known_laws.get("epidemic").simulate(network, times, seed=0)
     >>> print(jaxllc.discover(data, network))
+    dx_i/dt = -0.5*x_i + sum_j A_ij (-0.5*x_i*x_j + 0.5*x_j)
+    >>> other = jaxllc.generators.barabasi_albert(9, 2, seed=2)
+    >>> more = jaxllc.known_laws.get("epidemic").simulate(other, times, seed=1)
+    >>> print(jaxllc.discover([data, more], [network, other]))
     dx_i/dt = -0.5*x_i + sum_j A_ij (-0.5*x_i*x_j + 0.5*x_j)
     """
     from threadpoolctl import threadpool_limits

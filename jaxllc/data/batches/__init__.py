@@ -1,0 +1,1 @@
+"""Several networks as one: their disjoint union, and the runs that each of them has."""
