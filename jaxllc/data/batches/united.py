@@ -8,6 +8,7 @@ not observed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,8 @@ def united(pairs: Sequence[tuple[Trajectories, Network]]) -> tuple[list[Trajecto
 
 
 def _parts(pairs: Sequence[tuple[Trajectories, Network]]) -> list[Part]:
-    first, parts, count = pairs[0][0], [], 0
+    first, count = pairs[0][0], 0
+    parts: list[Part] = []
     for number, (run, network) in enumerate(pairs):
         if run.num_nodes != network.num_nodes:
             raise InputError(
@@ -92,9 +94,7 @@ def _union(networks: Sequence[Network]) -> Network:
         )
     graph = jraph.batch_np([network.to_graph() for network in networks])
     made = build_network(graph.senders, graph.receivers, graph.edges, names, signed=True)
-    return Network(
-        *(getattr(made, f) for f in ("senders", "receivers", "weights", "names")), tuple(notes)
-    )
+    return replace(made, notes=tuple(notes))
 
 
 def _groups(parts: Sequence[Part]) -> list[list[Trajectories | None]]:
