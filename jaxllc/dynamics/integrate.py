@@ -21,6 +21,7 @@ from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.data.trajectory_input import feature_arrays
 from jaxllc.dynamics.interpreted_field import interpreted
+from jaxllc.dynamics.padded_graphs import PaddedField, padded
 from jaxllc.dynamics.simulation_input import check_solver, field_of, float_dtype, state_values
 from jaxllc.dynamics.vector_field import SymbolicVectorField
 from jaxllc.errors import InputError, nearest_match
@@ -85,8 +86,9 @@ def solve(
 
     # A few units in the last place: below that, time no longer advances.
     smallest_step = 4 * jnp.finfo(times.dtype).eps * jnp.maximum(abs(times[0]), abs(times[-1]))
+    norm = {"norm": field.norm} if isinstance(field, PaddedField) else {}
     controller: Any = diffrax.PIDController(
-        rtol=rtol, atol=atol, dtmin=smallest_step, force_dtmin=False
+        rtol=rtol, atol=atol, dtmin=smallest_step, force_dtmin=False, **norm
     )
     if solver in STIFF_SOLVERS:
         # Between its steps an implicit solver interpolates by slopes, which are rough when stiff.
@@ -180,6 +182,8 @@ def simulate(
     small = len(states0) * len(network.weights) < SPECIALISED_FROM
     if small and isinstance(field, SymbolicVectorField):
         field, graph = interpreted(field, graph)
+        if solver not in STIFF_SOLVERS:  # whose matrices are dense
+            field, graph, states0 = padded(field, graph, states0)
 
     def typed(leaf: Any) -> Any:
         leaf = np.asarray(leaf)
@@ -195,6 +199,7 @@ def simulate(
     for run_states, stop, code in zip(
         solution.states, solution.stop_time, solution.code, strict=True
     ):
+        run_states = run_states[:, : network.num_nodes]
         run_states = np.where(np.isfinite(run_states), run_states, np.nan).astype(float) + origin
         run = Trajectories(
             time_points,
