@@ -11,7 +11,16 @@ from jaxllc.data.message_passing import graph_of
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.neural.net_fits import NetFits, rates_at_samples
 from jaxllc.neural.neural_fit import fit_neural_terms
-from jaxllc.neural.structures import BOTH, DIFFERENCE, SENDER, Structure
+from jaxllc.neural.structures import (
+    BOTH,
+    BY_RECEIVER,
+    DIFFERENCE,
+    NO_FEATURES,
+    PRODUCTS,
+    PRODUCTS_IN_SELF,
+    SENDER,
+    Structure,
+)
 from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 
@@ -23,7 +32,7 @@ def network():
     return generators.erdos_renyi(NUM_NODES, 4, seed=2)
 
 
-def data_of(network, rate, spread=(0.2, 2.0)):
+def data_of(network, rate, spread=(0.2, 2.0), **features):
     A = network.to_adjacency().toarray()
     start = np.random.default_rng(3).uniform(*spread, NUM_NODES)
     solution = solve_ivp(
@@ -35,7 +44,7 @@ def data_of(network, rate, spread=(0.2, 2.0)):
         rtol=1e-11,
         atol=1e-12,
     )
-    runs = [Trajectories(TIMES, solution.y.T[:, :, None])]
+    runs = [Trajectories(TIMES, solution.y.T[:, :, None], node_features=features)]
     return grid_data(runs, smooth(runs, refine=2))
 
 
@@ -50,7 +59,8 @@ RATES = {
         (0, 3),
         False,
     ),
-    BOTH: (lambda x, A: -0.5 * x + 0.5 * (1 - x) * (A @ x), (0, 1), False),
+    BY_RECEIVER: (lambda x, A: -0.5 * x + 0.5 * (1 - x) * (A @ x), (0, 1), False),
+    BOTH: (lambda x, A: -x + (A / (1 + x + x[:, None])).sum(axis=1), (0.2, 3.0), False),
     "over k": (lambda x, A: x - x**3 + (A @ np.tanh(2 * x)) / strength(A), (-2, 2), True),
 }
 
@@ -72,6 +82,29 @@ def test_the_simplest_structure_that_explains_the_samples_is_taken(network, read
         found = [fit.field.derivative(jnp.asarray(state[:, None]), graph) for state in x]
     truth = np.stack([rate(state, A) for state in x])
     assert np.abs(np.asarray(found)[..., 0] - truth).max() < 0.02 * np.abs(truth).max()
+
+
+def test_features_are_read_only_where_the_samples_ask_for_them(network):
+    omega = np.random.default_rng(4).uniform(0.5, 1.5, NUM_NODES)
+
+    def alike(x, A):
+        return 0.3 - 0.7 * x + A @ np.tanh(x)
+
+    def unlike(x, A):
+        return 0.3 - omega * x + A @ np.tanh(x)
+
+    for rate, level in ((alike, NO_FEATURES), (unlike, PRODUCTS_IN_SELF)):
+        data = data_of(network, rate, omega=omega)
+        fit = fit_neural_terms(
+            data, network, width=12, hidden_steps=40, replicate_steps=12, reduce=True, rates=None
+        )
+        assert fit.structure == Structure(SENDER, features=level)
+        x = data.all_states()[0, :, ::9].T
+        with jax.enable_x64(True):
+            graph = graph_of(network, {"omega": omega})
+            found = [fit.field.derivative(jnp.asarray(state[:, None]), graph) for state in x]
+        truth = np.stack([rate(state, network.to_adjacency().toarray()) for state in x])
+        assert np.abs(np.asarray(found)[..., 0] - truth).max() < 0.01 * np.abs(truth).max()
 
 
 def test_samples_of_terms_over_the_strength_are_those_of_both_ends(network):
@@ -105,8 +138,21 @@ def test_inputs_are_mixed_as_the_structure_says():
     np.testing.assert_array_equal(mixed[:, 3:5], inputs[:, 3:5] - inputs[:, :2])
     assert not mixed[:, :3].any()
     assert not mixed[:, 5].any()
-    ranks = [Structure(r, n).rank for r in (SENDER, BOTH) for n in (False, True)]
+    ranks = [Structure(r, n).rank for r in (SENDER, BY_RECEIVER, BOTH) for n in (False, True)]
     assert ranks == sorted(ranks)
+
+
+def test_columns_are_multiplied_as_the_structure_says():
+    node = np.array([[2.0, 3.0]])  # a variable and a feature
+    edge = np.array([[2.0, 3.0, 5.0, 7.0]])
+    for structure, own, between in (
+        (Structure(BOTH), [1], [1]),
+        (Structure(BY_RECEIVER), [1], [1, 2]),
+        (Structure(BY_RECEIVER, features=PRODUCTS_IN_SELF), [1, 3], [1, 2]),
+        (Structure(BOTH, features=PRODUCTS), [1, 3], [1, 3, 7]),
+    ):
+        for number, inputs, expected in ((0, node, own), (1, edge, between)):
+            np.testing.assert_array_equal(structure.factors(number, inputs, 1), [expected])
 
 
 def test_rates_are_near_the_truth_by_about_what_they_say(network):

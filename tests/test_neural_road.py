@@ -1,5 +1,7 @@
 """The preset "neural": nets, expressions of either, and the likelihood of the trajectories."""
 
+import itertools
+
 import numpy as np
 import pytest
 import sympy
@@ -11,8 +13,16 @@ from jaxllc.equations.functions import sigmoid
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.neural.neural_fit import TermSamples
-from jaxllc.neural.structures import BOTH, DIFFERENCE, SENDER, Structure
-from jaxllc.search.laws.neural_proposals import reading
+from jaxllc.neural.structures import (
+    BOTH,
+    DIFFERENCE,
+    NO_FEATURES,
+    PRODUCTS,
+    PRODUCTS_IN_SELF,
+    SENDER,
+    Structure,
+)
+from jaxllc.search.laws.neural_proposals import read_by, reading
 from jaxllc.search.second_look.rewriting import complements, looser
 
 x_i, x_j, k_i, w0, w1 = sympy.symbols("x_i x_j k_i w0 w1")
@@ -127,22 +137,44 @@ def test_an_expression_of_the_difference_is_one_of_both_ends():
     assert reading(samples, Structure(BOTH), ("x",)).samples is samples
 
 
-def test_a_constant_and_a_term_that_complement_each_other_become_one():
-    """2 - 2 w0/(w0 + x) is 2 x/(w0 + x), and 2 - 2 sigmoid(w0 x) is 2 sigmoid(-w0 x)."""
-    one = Term(TermFamily(SELF, sympy.Integer(1)))
-    for expression, expected in (
-        (w0 / (w0 + x_i), x_i / (w0 + x_i)),
-        (1 / (1 + w0 * x_i), w0 * x_i / (1 + w0 * x_i)),
-        (sigmoid(w0 * x_i), sigmoid(-w0 * x_i)),
+def test_features_that_a_net_does_not_read_are_not_searched():
+    names = ("x_i", "rate_i", "x_j", "rate_j")
+    points = np.random.default_rng(0).normal(size=(5, 4))
+    values = {"x": points[:, 0]}
+    samples = TermSamples(names, points, values, values)
+    own = TermSamples(names[:2], points[:, :2], values, values)
+    for features, of_node, of_edge in (
+        (NO_FEATURES, ("x_i",), ("x_i", "x_j")),
+        (PRODUCTS_IN_SELF, names[:2], ("x_i", "x_j")),
+        (PRODUCTS, names[:2], names),
     ):
-        term = Term(TermFamily(SELF, expression, (False,)), (0.7,))
-        law = CandidateLaw(((one, term),), ((2.0, -2.0),))
+        structure = Structure(BOTH, features=features)
+        found = read_by(own, structure, ("x",)), reading(samples, structure, ("x",)).samples
+        assert [s.input_names for s in found] == [of_node, of_edge]
+        for s in found:
+            expected = points[:, [names.index(n) for n in s.input_names]]
+            np.testing.assert_array_equal(s.points, expected)
+
+
+def test_terms_that_complement_each_other_become_one():
+    """2 - 2 w0/(w0 + x) is 2 x/(w0 + x), and 2 - 2 sigmoid(w0 x) is 2 sigmoid(-w0 x), also times x^2."""
+    for factor, (expression, expected) in itertools.product(
+        (sympy.Integer(1), x_i**2),
+        (
+            (w0 / (w0 + x_i), x_i / (w0 + x_i)),
+            (1 / (1 + w0 * x_i), w0 * x_i / (1 + w0 * x_i)),
+            (sigmoid(w0 * x_i), sigmoid(-w0 * x_i)),
+        ),
+    ):
+        plain = Term(TermFamily(SELF, factor))
+        term = Term(TermFamily(SELF, factor * expression, (False,)), (0.7,))
+        law = CandidateLaw(((plain, term),), ((2.0, -2.0),))
         found = list(complements(law, 0))
         assert all(len(new.terms[0]) == 1 for new in found)
         values = [
             new.coefficients[0][0] * new.terms[0][0].sympy().subs(x_i, 1.3).evalf() for new in found
         ]
-        truth = 2 - 2 * term.sympy().subs(x_i, 1.3).evalf()
+        truth = 2 * factor.subs(x_i, 1.3) - 2 * term.sympy().subs(x_i, 1.3).evalf()
         assert any(abs(v - truth) < 1e-12 for v in values), (expression, expected)
 
 

@@ -77,15 +77,21 @@ def two_variable_data(network):
 
 def test_gradient_of_the_projected_loss(small_network):
     runs = two_variable_data(small_network)
-    rows = make_rows(grid_data(runs, smooth(runs, refine=2)), small_network)
+    plain = make_rows(grid_data(runs, smooth(runs, refine=2)), small_network)
     hidden = random_hidden(2, 5, seed=2)
+    # Columns once more, by an input of the node, and of either end.
+    ends = plain.pair_inputs[..., 1:3]
+    twice = plain._replace(
+        factors=np.concatenate([plain.factors, plain.inputs[..., :1]], axis=-1),
+        pair_factors=np.concatenate([plain.pair_factors, ends], axis=-1),
+    )
     with jax.enable_x64(True):
-        for ridge in (1e-3, 1e-8):
+        for rows, ridge, least in ((plain, 1e-3, 1e-13), (plain, 1e-8, 1e-13), (twice, 1e-4, 1e-2)):
 
-            def loss(layers, ridge=ridge):
-                return project(moments(layers, rows), layers, ridge).loss
+            def loss(layers, rows=rows, ridge=ridge, least=least):
+                return project(moments(layers, rows), layers, ridge, rows.copies, least).loss
 
-            gradient = project(moments(hidden, rows), hidden, ridge).gradient
+            gradient = project(moments(hidden, rows), hidden, ridge, rows.copies, least).gradient
             offset = 0
             for number, layer in enumerate(hidden):
                 for position in (0, layer.size // 2, layer.size - 1):

@@ -7,6 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
+from jaxllc.smoothing.missing_ends import missing_start
 from jaxllc.smoothing.smooth import noise_by_differences, refine_times, smooth
 from tests.counted_calls import at_most_calls
 
@@ -102,8 +103,26 @@ def test_clean_gaps():
     samples = truth[::2].copy()
     samples[np.random.default_rng(4).random(samples.shape) < 0.2] = np.nan
     smoothed = smooth([Trajectories(fine[::2], samples)])
-    inner = np.abs(smoothed.states[0] - truth[::2])[5:-5]
-    assert inner.max() < 1e-4 * truth.std()
+    error = np.abs(smoothed.states[0] - truth[::2])
+    assert error[5:-5].max() < 1e-4 * truth.std()
+    # Ends come from the other nodes, and how well is known.
+    assert error.max() < 5e-3 * truth.std()
+    said, rms = smoothed.state_error[0], root_mean_square(error)
+    assert rms < 5 * said
+    assert said < 5 * rms + 1e-9
+
+
+def test_missing_ends_are_what_polynomials_or_other_courses_say():
+    times = np.sort(np.random.default_rng(0).uniform(0, 1, 20))
+    random = np.random.default_rng(1).normal(size=(3, 12))
+    polynomials = np.stack([np.ones(20), times, times**2], axis=1) @ random
+    decays = np.exp(-np.outer(times, [3.0, 40.0, 90.0])) @ random
+    for courses, most in ((polynomials, 1e-9), (decays, 1e-5)):
+        whole, other = courses[:, :9], courses[:, 9:]
+        found = missing_start(times, whole, other[2:])
+        np.testing.assert_allclose(found.values, other[:2], atol=most * np.abs(other).max())
+        assert found.square < most**2 * np.abs(other).max() ** 2
+    assert missing_start(times, courses[:, :2], courses[2:, 2:]) is None
 
 
 def test_order_of_nodes_does_not_matter_and_runs_with_other_times_stand_alone():

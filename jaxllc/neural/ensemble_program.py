@@ -225,6 +225,7 @@ def _rows(member: NetMember, batch: tuple[SharedRows, Any]) -> Rows:
     return Rows(
         part.inputs, part.pair_inputs @ member.mixing, graph, root * part.weighting,
         root * part.targets, remainder, count,
+        jnp.ones_like(part.inputs[..., :1]), jnp.ones_like(part.pair_inputs[..., :1]),
     )  # fmt: skip
 
 

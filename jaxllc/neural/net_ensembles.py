@@ -125,18 +125,15 @@ class EnsembleFits:
     def _told(self, point: NetPoint, found: FittedMember) -> tuple[Net, float, int, str]:
         steps, fits = max(int(found.num_steps), 0), self.fits
         hidden: Any = tuple(np.asarray(part, float) for part in found.hidden)
-        mixing = point.structure.mixing(fits.data.num_variables, len(fits.mean))
         message = MESSAGES[int(found.code)]
-        net = Net(
-            structure=point.structure,
-            mixing=mixing,
-            hidden=hidden,
-            readout=np.asarray(found.readout, float) * fits.scale,
-            residual=np.asarray(found.residual, float),
-            gram=np.asarray(found.gram, float),
-            history=np.asarray(found.history, float)[:steps].tolist(),
-            message=message,
-            shift=fits.shift_of(point.structure, mixing, hidden),
+        net = fits.net_of(
+            point.structure,
+            hidden,
+            np.asarray(found.readout, float),
+            np.asarray(found.residual, float),
+            np.asarray(found.gram, float),
+            np.asarray(found.history, float)[:steps].tolist(),
+            message,
         )
         return net, float(found.loss), steps, message
 

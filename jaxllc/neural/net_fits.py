@@ -18,7 +18,14 @@ from jaxllc.errors import InputError
 from jaxllc.neural.neural_rows import RowMaker, Rows
 from jaxllc.neural.neural_terms import NeuralVectorField
 from jaxllc.neural.structures import EITHER_END, Structure
-from jaxllc.neural.variable_projection import Hidden, Moments, fit_hidden_layers, moments, project
+from jaxllc.neural.variable_projection import (
+    SMALLEST_RESIDUAL,
+    Hidden,
+    Moments,
+    fit_hidden_layers,
+    moments,
+    project,
+)
 from jaxllc.running.waiting import computed
 from jaxllc.smoothing.gauge import has_equal_input_weights
 from jaxllc.smoothing.local_polynomials import local_polynomial
@@ -40,11 +47,12 @@ class Net:
 
     hidden: kernel and bias of the self term, then of the interaction; readout: (P, d), in the units of the
     data; residual: (d,) mean square left over the variance of the targets; gram: (P, P) of the columns.
-    mixing: what the standardised inputs of the interaction are multiplied by. shift: (Pg,) what the columns
-    of the interaction are measured from, where a constant may stand in either term: their mean, else zero.
+    own_mixing, mixing: what the standardised inputs of either term are multiplied by. shift: (Pg,) what the
+    columns of the interaction are measured from: their mean where a constant may stand in either term.
     """
 
     structure: Structure
+    own_mixing: np.ndarray
     mixing: np.ndarray
     hidden: Hidden
     readout: np.ndarray
@@ -57,16 +65,23 @@ class Net:
     @property
     def split(self) -> int:
         """Columns of the self term."""
-        return int(sum(self.hidden[0].shape)) + 1
+        return len(self.readout) - len(self.shift)
+
+    def basis(self, number: int, inputs: np.ndarray) -> np.ndarray:
+        """Columns of the self term (0) or the interaction (1) at standardised inputs (n, q or 2 q)."""
+        mixing, layer = ((self.own_mixing, self.hidden[:2]), (self.mixing, self.hidden[2:]))[number]
+        found = basis_of(layer, inputs @ mixing)
+        factors = self.structure.factors(number, inputs, self.readout.shape[1])
+        return (factors[:, :, None] * found[:, None, :]).reshape(len(inputs), -1)
 
     def columns(self, number: int, inputs: np.ndarray) -> np.ndarray:
         """What the readouts (P, d) make the self term (0) or the interaction (1) of, at standardised inputs
         (n, q or 2 q): (n, P)."""
         found = np.zeros((len(inputs), len(self.readout)))
         if number:
-            found[:, self.split :] = basis_of(self.hidden[2:], inputs @ self.mixing) - self.shift
+            found[:, self.split :] = self.basis(1, inputs) - self.shift
         else:
-            found[:, : self.split] = basis_of(self.hidden[:2], inputs)
+            found[:, : self.split] = self.basis(0, inputs)
             found[:, self.split :] = self.shift
         return found
 
@@ -100,7 +115,8 @@ class NetFits:
     """Fits nets to one set of samples, all of one shape, so that one program serves them.
 
     features: node features that both terms read. rates: fit rates at the samples, given or from polynomials
-    through clean samples, not integrals.
+    through clean samples, not integrals. balanced: a variable that has reached its noise leaves the hidden
+    layers to the others.
     seconds: of compilation.
     """
 
@@ -114,6 +130,7 @@ class NetFits:
     rates: bool | SampleRates = False
     deadline: float | None = None
     progress: Callable[[str, int, float], None] | None = None
+    balanced: bool = False
     seconds: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
@@ -133,7 +150,7 @@ class NetFits:
             self.scale = np.where(spread > 0, spread, 1.0)
             self.floor = np.maximum((error / self.scale) ** 2, 1e-13)
         self.maker = cache(self._maker)
-        self._compiled = False
+        self._compiled: set[tuple[int, int]] = set()
 
     def _maker(self, normalised: bool) -> RowMaker:
         network, features = self.network, self._constants
@@ -153,16 +170,23 @@ class NetFits:
     @property
     def target(self) -> float:
         """The loss at which the noise of the samples is reached."""
-        return float(np.sum(np.log(np.maximum(self.floor, SMALL_ENOUGH))))
+        least = self._least if self.balanced else 0.0
+        return float(np.sum(np.log(np.maximum(self.floor, SMALL_ENOUGH) + least)))
+
+    @property
+    def _least(self) -> float | np.ndarray:
+        """Residual over the variance that is added to that of each variable."""
+        return np.maximum(self.floor, SMALLEST_RESIDUAL) if self.balanced else SMALLEST_RESIDUAL
 
     def empty_field(self, seed: int, structure: Structure) -> NeuralVectorField:
         """A field with random hidden layers."""
         return NeuralVectorField(
             self.data.variables, self.features, self.mean, self.std, self.width,
-            jax.random.key(seed), structure.normalised,
+            jax.random.key(seed), structure,
         )  # fmt: skip
 
     def random_layers(self, seed: int) -> Hidden:
+        """Hidden layers to start from, the same for all structures."""
         return hidden_of(self.empty_field(seed, EITHER_END))
 
     def fit(
@@ -180,62 +204,89 @@ class NetFits:
         default.
         """
         maker = self.maker(structure.normalised)
-        q = len(self.mean)
-        mixing = structure.mixing(self.data.num_variables, q)
         if start is None:
             start = self.random_layers(self.seed if seed is None else seed)
-        first = self._rows(structure, mixing, min(batch, max(maker.num_batches - 1, 0)))
-        if not self._compiled:
+        first = self._rows(structure, min(batch, max(maker.num_batches - 1, 0)))
+        if first.copies not in self._compiled:
             begun = time.perf_counter()
             computed(moments, start, first)
-            self.seconds = time.perf_counter() - begun
-            self._compiled = True
+            self.seconds += time.perf_counter() - begun
+            self._compiled.add(first.copies)
         after_step = None
         if self.progress is not None and not quiet:
             after_step = partial(self.progress, "hidden layers")
         hidden, history, message = fit_hidden_layers(
-            start, first, steps=steps, ridge=self.ridge, target=self.target, deadline=self.deadline,
-            after_step=after_step,
+            start, first, steps=steps, ridge=self.ridge, target=self.target, least=self._least,
+            deadline=self.deadline, after_step=after_step,
         )  # fmt: skip
-        sums = self._sums(structure, mixing, hidden)
-        found = project(sums, hidden, self.ridge)
+        sums = self._sums(structure, hidden)
+        found = project(sums, hidden, self.ridge, first.copies, self._least)
         size = len(found.readout)
         layers: Any = tuple(map(np.asarray, hidden))
-        return Net(
-            structure, mixing, layers, found.readout * self.scale[None, :], found.residual,
-            sums.gram[:size, :size], history, message, self.shift_of(structure, mixing, layers),
-        )  # fmt: skip
+        return self.net_of(
+            structure,
+            layers,
+            found.readout,
+            found.residual,
+            sums.gram[:size, :size],
+            history,
+            message,
+        )
+
+    def net_of(
+        self,
+        structure: Structure,
+        hidden: Hidden,
+        readout: np.ndarray,
+        residual: np.ndarray,
+        gram: np.ndarray,
+        history: list[float],
+        message: str,
+    ) -> Net:
+        """A net of these layers and readouts (P, d), the latter in units of the targets; see `Net`."""
+        given, nothing = (self.data.num_variables, len(self.mean)), np.zeros(0)
+        mixings = structure.own_mixing(*given), structure.mixing(*given)
+        readout = readout * self.scale[None, :]
+        net = Net(structure, *mixings, hidden, readout, residual, gram, history, message, nothing)
+        return self._shifted(net)
 
     def changed(self, net: Net, hidden: Hidden, readout: np.ndarray, history: list[float]) -> Net:
         """A net with other layers and readouts (P, d), and what these leave of the samples."""
-        sums = self._sums(net.structure, net.mixing, hidden)
+        sums = self._sums(net.structure, hidden)
         size, own = len(readout), readout / self.scale[None, :]
         gram, products = sums.gram[:size, :size], sums.products[:size]
         left = sums.squares - 2.0 * np.sum(own * products, 0) + np.sum(own * (gram @ own), 0)
-        shift = self.shift_of(net.structure, net.mixing, hidden)
-        return replace(
+        other = replace(
             net, hidden=hidden, readout=readout, residual=np.maximum(left, 0.0) / sums.count, gram=gram,
-            history=[*net.history, *history], shift=shift,
+            history=[*net.history, *history],
         )  # fmt: skip
+        return self._shifted(other)
 
-    def _rows(self, structure: Structure, mixing: np.ndarray, number: int) -> Rows:
+    def _rows(self, structure: Structure, number: int) -> Rows:
+        """A batch as a structure reads it."""
         made = self.maker(structure.normalised).batch(number)
-        made = made._replace(pair_inputs=made.pair_inputs @ mixing)
+        count, size = self.data.num_variables, len(self.mean)
+        made = made._replace(
+            inputs=made.inputs @ structure.own_mixing(count, size),
+            pair_inputs=made.pair_inputs @ structure.mixing(count, size),
+            factors=structure.factors(0, made.inputs, count),
+            pair_factors=structure.factors(1, made.pair_inputs, count),
+        )
         return jax.tree.map(jnp.asarray, made)
 
-    def _sums(self, structure: Structure, mixing: np.ndarray, hidden: Hidden) -> Moments:
+    def _sums(self, structure: Structure, hidden: Hidden) -> Moments:
         """Moments of all batches."""
         parts = [
-            jax.tree.map(np.asarray, computed(moments, hidden, self._rows(structure, mixing, b)))
+            jax.tree.map(np.asarray, computed(moments, hidden, self._rows(structure, b)))
             for b in range(self.maker(structure.normalised).num_batches)
         ]
         return Moments(*(sum(values) for values in zip(*parts, strict=True)))
 
-    def shift_of(self, structure: Structure, mixing: np.ndarray, hidden: Hidden) -> np.ndarray:
-        """What the columns of the interaction are measured from; see `Net`."""
-        if self._exchangeable(structure):
-            return basis_of(hidden[2:], self.points()[1] @ mixing).mean(axis=0)
-        return np.zeros(int(sum(np.shape(hidden[2]))) + 1)
+    def _shifted(self, net: Net) -> Net:
+        """The net with what the columns of its interaction are measured from."""
+        found = net.basis(1, self.points()[1])
+        moves = self._exchangeable(net.structure)
+        return replace(net, shift=found.mean(axis=0) if moves else np.zeros(found.shape[1]))
 
     def _exchangeable(self, structure: Structure) -> bool:
         """Whether a constant in the interaction adds up to one in the self term."""
@@ -247,7 +298,7 @@ class NetFits:
     def field_of(self, net: Net) -> NeuralVectorField:
         """A net as a vector field, what it reads written into its kernel."""
         field_ = self.empty_field(0, net.structure)
-        write_net(field_, net.mixing, net.hidden, net.readout)
+        write_net(field_, (net.own_mixing, net.mixing), net.hidden, net.readout)
         return field_
 
     def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -265,15 +316,20 @@ class NetFits:
         )
 
 
-def write_net(field_: NeuralVectorField, mixing: Any, hidden: Hidden, readout: Any) -> None:
-    """Make a field that of a net: what its interaction reads goes into the kernel; traceable."""
-    split, width = hidden[0].shape[0] + hidden[0].shape[1] + 1, hidden[2].shape[1]
-    between = jnp.asarray(readout)[split:]
-    between = between.at[width:-1].set(mixing @ between[width:-1])
-    for part, values in (
-        (field_.self_part, (hidden[0], hidden[1], readout[:split])),
-        (field_.interaction_part, (mixing @ hidden[2], hidden[3], between)),
+def write_net(
+    field_: NeuralVectorField, mixings: tuple[Any, Any], hidden: Hidden, readout: Any
+) -> None:
+    """Make a field that of a net: what its terms read goes into their kernels; traceable."""
+    split = field_.self_part.readout[...].shape[0]
+    for part, mixing, layer, own in (
+        (field_.self_part, mixings[0], hidden[:2], readout[:split]),
+        (field_.interaction_part, mixings[1], hidden[2:], readout[split:]),
     ):
+        kernel, bias = layer
+        width, (inputs, _) = kernel.shape[1], mixing.shape
+        through = jnp.asarray(own).reshape(-1, width + inputs + 1, own.shape[1])
+        through = through.at[:, width:-1].set(mixing @ through[:, width:-1])
+        values = (mixing @ kernel, bias, through.reshape(own.shape))
         part.kernel[...], part.bias[...], part.readout[...] = map(jnp.asarray, values)
 
 

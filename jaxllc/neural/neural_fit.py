@@ -19,13 +19,7 @@ import numpy as np
 import sympy
 
 from jaxllc.neural.net_fits import BUDGET, CLEAN, Net, NetFits, SampleRates
-from jaxllc.neural.structures import (
-    BOTH,
-    EITHER_END,
-    OVER_STRENGTH,
-    REDUCED,
-    Structure,
-)
+from jaxllc.neural.structures import BOTH, LEVELS, OVER_STRENGTH, REDUCED, Structure
 from jaxllc.neural.through_solver import finished_net
 
 if TYPE_CHECKING:
@@ -40,8 +34,14 @@ _PROMISING_CLEAN, _PROMISING_NOISE = 1e-3, 3.0
 _ENOUGH_CLEAN, _ENOUGH_NOISE, _ENOUGH_RATES = 1e-8, 1.05, 4.0
 # Above these a net of both ends leaves enough for another structure to be tried.
 _OPEN_CLEAN = 1e-5
+# The same for both ends to be read after reduced structures, and for other ways to read node features.
+_NEARLY, _OPEN_LEVEL = 1e-6, 3e-4
+# Residual of rates over their variance, after a few steps, above which features are read in too poor a way.
+_POOR = 2e-2
 # Factor by which a simpler structure may leave more.
 _SLACK_CLEAN, _SLACK_NOISE = 6.0, 1.1
+# The same where the samples are not explained.
+_FAR = 1.5
 
 
 class TermSamples(NamedTuple):
@@ -158,7 +158,7 @@ def fit_neural_terms(
     deadline = None if time_budget is None else started + time_budget
     with jax.enable_x64(True):
         fits = NetFits(
-            data, network, names, width, ridge, seed, budget, rates, deadline, progress
+            data, network, names, width, ridge, seed, budget, rates, deadline, progress, reduce
         )  # fmt: skip
         if reduce:
             net, tried = _chosen(fits, hidden_steps)
@@ -206,43 +206,85 @@ def _chosen(fits: NetFits, steps: int) -> tuple[Net, list[tuple[Structure, np.nd
     """The net in the simplest structure that explains as much as any, and what each left.
 
     A reduced structure gets a few steps, and the rest only where these promise something; both ends are read
-    only where no reduced structure explains the samples.
+    only where no reduced structure explains the samples. Node features come in where the samples are not
+    explained without, first in products with functions of the states.
     """
-    own_rates = fits.rates is True
-    noisy = not own_rates and bool(np.all(fits.floor > 1e-7))
-    least = np.maximum(fits.floor, 1e-12)
-    # The error of rates that were made here is known to within a factor only.
-    above = _ENOUGH_RATES if own_rates else _ENOUGH_NOISE
-    enough = float(np.mean(np.log(np.maximum(fits.floor * above, _ENOUGH_CLEAN))))
-    promising = (
-        float(np.mean(np.log(_PROMISING_NOISE * fits.floor))) if noisy else np.log(_PROMISING_CLEAN)
-    )
-    slack = np.log(_SLACK_NOISE if noisy else _SLACK_CLEAN)
-    found: list[tuple[float, Net]] = []
+    trials = _Trials(fits, steps)
+    levels = LEVELS if fits.features else LEVELS[-1:]
+    for level in levels:
+        if level != levels[-1] and not trials.promises(Structure(BOTH, features=level)):
+            continue
+        reduced = (Structure(reads, features=level) for reads in REDUCED)
+        if any(map(trials.explain, reduced)) or not trials.leaves_much(_NEARLY):
+            break
+        if trials.explain(Structure(BOTH, features=level)) or not trials.leaves_much():
+            break
+        over = (Structure(reads, True, level) for reads in OVER_STRENGTH)
+        if any(map(trials.explain, over)) or not trials.leaves_much(_OPEN_LEVEL):
+            break
+    return trials.best(), [(net.structure, net.residual) for net in trials.found]
 
-    def left(net: Net) -> float:
-        return float(np.mean(np.log(np.maximum(net.residual, least))))
 
-    def explained_by(structure: Structure) -> bool:
-        reduced = structure.reads != BOTH
-        net = fits.fit(structure, _FIRST_STEPS if reduced else steps)
-        if reduced and enough < left(net) < promising:
-            net = fits.fit(structure, steps - _FIRST_STEPS, start=net.hidden)
-        found.append((left(net), net))
-        return left(net) <= enough
+class _Trials:
+    """Nets in several structures, and how much of the samples each of them leaves.
 
-    if not any(map(explained_by, (*REDUCED, EITHER_END))):
-        much = found[-1][0] > max(np.log(_OPEN_CLEAN), enough + slack)
-        if much and not any(map(explained_by, OVER_STRENGTH)):
-            explained_by(Structure(BOTH, True))
-    lowest = min(size for size, _ in found)
-    good = [
-        (net.structure.rank, size, k)
-        for k, (size, net) in enumerate(found)
-        if size < lowest + slack
-    ]
-    best = found[min(good)[-1]][1]
-    return best, [(net.structure, net.residual) for _, net in found]
+    All is by variable, in logarithms: one that is explained does not make up for another that is not.
+    """
+
+    def __init__(self, fits: NetFits, steps: int) -> None:
+        self._fits, self._steps = fits, steps
+        self.found: list[Net] = []
+        self._begun: dict[Structure, Net] = {}
+        own_rates = fits.rates is True
+        noisy = not own_rates and bool(np.all(fits.floor > 1e-7))
+        self._least = np.log(np.maximum(fits.floor, 1e-12))
+        # The error of rates that were made here is known to within a factor only.
+        above = _ENOUGH_RATES if own_rates else _ENOUGH_NOISE
+        self._enough = np.log(np.maximum(fits.floor * above, _ENOUGH_CLEAN))
+        self._promising = np.log(
+            _PROMISING_NOISE * fits.floor
+            if noisy
+            else np.maximum(_PROMISING_CLEAN, fits.floor * above)
+        )
+        self._slack = np.log(_SLACK_NOISE if noisy else _SLACK_CLEAN)
+
+    def _left(self, net: Net) -> np.ndarray:
+        return np.maximum(np.log(np.maximum(net.residual, 1e-300)), self._least)
+
+    def promises(self, structure: Structure) -> bool:
+        """Whether a few steps bring a net near to the samples."""
+        net = self._fits.fit(structure, _FIRST_STEPS)
+        self._begun[structure] = net
+        promising = bool(np.all(self._left(net) < np.maximum(np.log(_POOR), self._promising)))
+        if not promising:
+            self.found.append(net)
+        return promising
+
+    def explain(self, structure: Structure) -> bool:
+        """Whether a net explains the samples."""
+        reduced, net = structure.reads != BOTH, self._begun.get(structure)
+        if net is None:
+            net = self._fits.fit(structure, _FIRST_STEPS if reduced else self._steps)
+        more = len(net.history) < self._steps and not self._explained(net)
+        if more and (not reduced or np.all(self._left(net) < self._promising)):
+            net = self._fits.fit(structure, self._steps - _FIRST_STEPS, start=net.hidden)
+        self.found.append(net)
+        return self._explained(net)
+
+    def _explained(self, net: Net) -> bool:
+        return bool(np.all(self._left(net) <= self._enough))
+
+    def leaves_much(self, share: float = _OPEN_CLEAN) -> bool:
+        """Whether the best net leaves enough of any variable for another structure to be tried."""
+        most = np.maximum(np.log(share), self._enough + self._slack)
+        return bool(np.any(self._left(self.best()) > most))
+
+    def best(self) -> Net:
+        """The simplest of those that leave, of no variable, much more than the one that leaves least."""
+        lowest = min((self._left(net) for net in self.found), key=np.mean)
+        most = np.maximum(lowest + np.log(_FAR), np.minimum(lowest, self._enough) + self._slack)
+        good = [net for net in self.found if np.all(self._left(net) < most)]
+        return min(good, key=lambda net: (net.structure.rank, float(np.mean(self._left(net)))))
 
 
 def evaluate_term(

@@ -9,7 +9,7 @@ where the states bend little, are thinned to a budget.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
@@ -32,7 +32,8 @@ class Rows(NamedTuple):
     """A batch of series; a series is one node in one run, seen at K grid times.
 
     inputs: (S, K, q) standardised; pair_inputs: (E, K, 2 q), receiver then sender; graph: edges
-    into the series;
+    into the series; factors: (S, K, m) and pair_factors: (E, K, m'), which the columns of either term are
+    multiplied by;
     weighting: (S, K, K), maps columns on the grid to rows; targets: (S, K, d), scaled to unit
     variance.
     remainder: (d,) sum of squares of the targets that no column can explain; num_samples: scalar.
@@ -45,6 +46,13 @@ class Rows(NamedTuple):
     targets: np.ndarray
     remainder: np.ndarray
     num_samples: np.ndarray
+    factors: Any
+    pair_factors: Any
+
+    @property
+    def copies(self) -> tuple[int, int]:
+        """How often the columns of either term stand in the design, each time by another factor."""
+        return self.factors.shape[-1], self.pair_factors.shape[-1]
 
 
 def thin_grid(grid: np.ndarray, states: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
@@ -244,5 +252,6 @@ class RowMaker:
         # Series by series, as ever: another order of the sum differs in the last digit.
         remainder = np.maximum(np.add.accumulate(remainders)[-1], 0.0)
         return Rows(
-            inputs, pairs, graph, weighting, targets, remainder, np.array(float(counts.sum()))
+            inputs, pairs, graph, weighting, targets, remainder, np.array(float(counts.sum())),
+            np.ones_like(inputs[..., :1]), np.ones_like(pairs[..., :1]),
         )  # fmt: skip

@@ -19,6 +19,7 @@ from flax import nnx
 
 from jaxllc.data.message_passing import IN_STRENGTH
 from jaxllc.dynamics.vector_field import Features, VectorField
+from jaxllc.neural.structures import EITHER_END, Structure
 
 HIDDEN_SCALE = 2.0  # of the random kernel, over the root of the number of inputs
 
@@ -30,20 +31,26 @@ class FixedWeights(nnx.Variable):
 class _Term(nnx.Module):
     """One hidden tanh layer beside the inputs and a one; the last layer is linear."""
 
-    def __init__(self, num_inputs: int, width: int, num_outputs: int, key: jax.Array):
+    def __init__(
+        self, num_inputs: int, width: int, num_outputs: int, key: jax.Array, copies: int = 1
+    ):
         kernel_key, bias_key = jax.random.split(key)
         scale = HIDDEN_SCALE / np.sqrt(num_inputs)
         self.kernel = nnx.Param(scale * jax.random.normal(kernel_key, (num_inputs, width)))
         self.bias = nnx.Param(jax.random.normal(bias_key, (width,)))
-        self.readout = nnx.Param(jnp.zeros((width + num_inputs + 1, num_outputs)))
+        self.readout = nnx.Param(jnp.zeros((copies * (width + num_inputs + 1), num_outputs)))
 
     def basis(self, inputs: jax.Array) -> jax.Array:
         """Standardised inputs (..., q) -> (..., width + q + 1)."""
         return basis(self.kernel[...], self.bias[...], inputs)
 
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Standardised inputs (..., q) -> (..., d)."""
-        return self.basis(inputs) @ self.readout[...]
+    def __call__(self, inputs: jax.Array, factors: jax.Array | None = None) -> jax.Array:
+        """Standardised inputs (..., q) -> (..., d); factors: (..., m) that the basis is multiplied by."""
+        columns = self.basis(inputs)
+        if factors is not None and factors.shape[-1] > 1:
+            products = factors[..., :, None] * columns[..., None, :]
+            columns = products.reshape((*columns.shape[:-1], -1))
+        return columns @ self.readout[...]
 
 
 class SelfTerm(_Term):
@@ -95,8 +102,8 @@ class NeuralVectorField(StandardisedField):
 
     variables, feature_names: the inputs, in order; "k" among the features stands for the in-
     strength.
-    input_mean, input_std: (d + F,), which standardise states and features. normalised: the interaction is
-    over the receiver's in-strength.
+    input_mean, input_std: (d + F,), which standardise states and features. structure: whether the interaction
+    is over the receiver's in-strength, and features that terms are multiplied by.
     """
 
     def __init__(
@@ -107,22 +114,35 @@ class NeuralVectorField(StandardisedField):
         input_std: np.ndarray,
         width: int,
         key: jax.Array,
-        normalised: bool = False,
+        structure: Structure = EITHER_END,
     ):
-        self.normalised = normalised
+        self.structure = structure
         self.variables = tuple(variables)
         self.feature_names = tuple(feature_names)
         self.input_mean = FixedWeights(jnp.asarray(input_mean))
         self.input_std = FixedWeights(jnp.asarray(input_std))
         self_key, interaction_key = jax.random.split(key)
         num_inputs, num_outputs = len(input_mean), len(self.variables)
-        self.self_part = SelfTerm(num_inputs, width, num_outputs, self_key)
-        self.interaction_part = InteractionTerm(2 * num_inputs, width, num_outputs, interaction_key)
+        copies = [
+            structure.factors(n, np.zeros((1 + n) * num_inputs), num_outputs).size for n in range(2)
+        ]
+        self.self_part = SelfTerm(num_inputs, width, num_outputs, self_key, copies[0])
+        self.interaction_part = InteractionTerm(
+            2 * num_inputs, width, num_outputs, interaction_key, copies[1]
+        )
+
+    def self_term(self, x_i: jax.Array, features_i: Features) -> jax.Array:
+        inputs = self.standardise(x_i, features_i)
+        return self.self_part(inputs, self.structure.factors(0, inputs, len(self.variables)))
 
     def interaction_term(
         self, x_i: jax.Array, x_j: jax.Array, features_i: Features, features_j: Features
     ) -> jax.Array:
-        message = super().interaction_term(x_i, x_j, features_i, features_j)
-        if not self.normalised:
+        receiver, sender = self.standardise(x_i, features_i), self.standardise(x_j, features_j)
+        inputs = jnp.concatenate([receiver, sender], axis=-1)
+        message = self.interaction_part(
+            inputs, self.structure.factors(1, inputs, len(self.variables))
+        )
+        if not self.structure.normalised:
             return message
         return message / jnp.asarray(features_i[IN_STRENGTH], message.dtype)[..., None]

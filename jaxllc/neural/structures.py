@@ -1,48 +1,78 @@
 """Structures of the interaction term, from simple to rich: what it reads, and whether it is over k_i.
 
 A net that reads less is fitted sooner and better, and what it has learned is easier to write down. Any of
-them is the net of both ends with inputs that a matrix has mixed, so all share one compiled program.
+them is the net of both ends with inputs that a matrix has mixed, so most share one compiled program; where
+states or features stand in products, columns are multiplied by them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-SENDER, DIFFERENCE, BOTH = "sender", "difference", "both"
+# What the interaction reads. BY_RECEIVER is a function of the sender plus others times the receiver's states.
+SENDER, DIFFERENCE, BY_RECEIVER, BOTH = "sender", "difference", "sender by receiver", "both"
+# How node features are read: not at all; in products with functions of the states, as in omega_i*x_i, in the
+# self term alone or in both terms; or in any way.
+NO_FEATURES, PRODUCTS_IN_SELF, PRODUCTS, FEATURES = "none", "products in f", "products", "any"
+_RICHNESS = {SENDER: 1, DIFFERENCE: 1, BY_RECEIVER: 2, BOTH: 3}
+LEVELS = (NO_FEATURES, PRODUCTS_IN_SELF, PRODUCTS, FEATURES)
 
 
 @dataclass(frozen=True)
 class Structure:
-    """reads: the sender, the difference of sender and receiver, or both; normalised: A_ij / k_i for A_ij."""
+    """reads: what the interaction reads, one of SENDER, DIFFERENCE, BY_RECEIVER, BOTH; normalised: A_ij / k_i
+    for A_ij; features: how node features are read, one of LEVELS."""
 
     reads: str = BOTH
     normalised: bool = False
+    features: str = FEATURES
 
     @property
-    def rank(self) -> tuple[int, bool]:
+    def rank(self) -> tuple[int, int, bool]:
         """How rich it is."""
-        return (2 if self.reads == BOTH else 1), self.normalised
+        return LEVELS.index(self.features), _RICHNESS[self.reads], self.normalised
+
+    def own_mixing(self, num_variables: int, num_inputs: int) -> np.ndarray:
+        """Matrix (q, q) that standardised inputs of the self term are multiplied by from the right.
+
+        num_inputs: q, the variables first, then node features.
+        """
+        states = np.arange(num_inputs) < num_variables
+        return np.diag((states | (self.features == FEATURES)).astype(float))
 
     def mixing(self, num_variables: int, num_inputs: int) -> np.ndarray:
-        """Matrix (2 q, 2 q) that standardised inputs (receiver, sender) are multiplied by from the right.
-
-        num_inputs: q, the variables first, then node features, of which no differences are taken.
-        """
-        own, zero = np.eye(num_inputs), np.zeros((num_inputs, num_inputs))
+        """Matrix (2 q, 2 q) of the interaction, for inputs (receiver, sender); no differences are taken of
+        features."""
+        states = np.diag((np.arange(num_inputs) < num_variables).astype(float))
+        own = self.own_mixing(num_variables, num_inputs)
+        zero = np.zeros((num_inputs, num_inputs))
         if self.reads == BOTH:
-            return np.eye(2 * num_inputs)
-        if self.reads == SENDER:
+            return np.block([[own, zero], [zero, own]])
+        if self.reads in (SENDER, BY_RECEIVER):
             return np.block([[zero, zero], [zero, own]])
-        states = np.diag(np.arange(num_inputs) < num_variables).astype(float)
         return np.block([[zero, -states], [zero, states]])
 
+    def factors(self, number: int, inputs: Any, num_variables: int) -> Any:
+        """What the self term (0) or the interaction (1) multiplies its columns by, (..., m): one, and states
+        and features that stand in products. inputs: standardised, (..., q or 2 q), NumPy's or JAX's."""
+        xp = inputs.__array_namespace__()
+        found, size = [xp.ones_like(inputs[..., :1])], inputs.shape[-1] // (1 + number)
+        if number and self.reads == BY_RECEIVER:
+            found.append(inputs[..., :num_variables])
+        if self.features == PRODUCTS or (number == 0 and self.features == PRODUCTS_IN_SELF):
+            starts = range(0, inputs.shape[-1], size)
+            found += [inputs[..., s + num_variables : s + size] for s in starts]
+        return xp.concatenate(found, axis=-1)
+
     def __str__(self) -> str:
-        return f"{self.reads} over k_i" if self.normalised else self.reads
+        said = f"{self.reads} over k_i" if self.normalised else self.reads
+        return said if self.features == FEATURES else f"{said}, features: {self.features}"
 
 
 EITHER_END = Structure()
-# One after the other until one explains the samples.
-REDUCED = (Structure(SENDER), Structure(DIFFERENCE))
-OVER_STRENGTH = (Structure(DIFFERENCE, True), Structure(SENDER, True))
+# What is tried before both ends are, and over k_i after them.
+REDUCED = (SENDER, DIFFERENCE, BY_RECEIVER)
+OVER_STRENGTH = (DIFFERENCE, SENDER, BOTH)

@@ -111,14 +111,14 @@ def chi_square_sum(
 
 @partial(jax.jit, static_argnums=0)
 def _value_and_gradient(
-    structure: Any, state: Any, mixing: Any, layers: Any, initial: Any, graph: Graph, data: Any
+    structure: Any, state: Any, mixings: Any, layers: Any, initial: Any, graph: Graph, data: Any
 ) -> Any:
     """The loss of a group of runs, and its gradient by (hidden, readout) and initial states."""
 
     def loss(layers: Any, initial: Any) -> jax.Array:
         # Variables of this trace, which may be written.
         field = nnx.merge(structure, jax.tree.map(lambda leaf: leaf, state))
-        write_net(field, mixing, *layers)
+        write_net(field, mixings, *layers)
         return chi_square_sum(field, initial, graph, data)
 
     return jax.value_and_grad(loss, argnums=(0, 1))(layers, initial)
@@ -157,7 +157,14 @@ def finished_net(
         for (_, group), initial in zip(groups, here.initial, strict=True):
             began = time.perf_counter()
             value, (by_layers, by_start) = computed(
-                _value_and_gradient, structure, state, net.mixing, here[:2], initial, graph, group
+                _value_and_gradient,
+                structure,
+                state,
+                (net.own_mixing, net.mixing),
+                here[:2],
+                initial,
+                graph,
+                group,
             )
             seconds[0] = seconds[0] or time.perf_counter() - began
             total += float(value)

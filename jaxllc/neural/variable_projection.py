@@ -76,22 +76,33 @@ class Algebra(NamedTuple):
 ON_HOST = Algebra(np, lambda matrix: partial(cho_solve, cho_factor(matrix)), np.linalg.solve)
 
 
-def _columns_and_slopes(kernel: Any, bias: Any, inputs: Any) -> tuple[Any, Any]:
-    """Basis (..., width + q + 1) and the slopes of its tanh columns by kernel and bias (..., (q +
-    1) width).
+def _columns_and_slopes(kernel: Any, bias: Any, inputs: Any, factors: Any) -> tuple[Any, Any]:
+    """Basis (..., m (width + q + 1)) and the slopes of its tanh columns by kernel and bias (..., m (q + 1)
+    width), both by each of the factors (..., m).
     """
     before = inputs @ kernel
     hidden = jnp.tanh(before + bias.reshape((1,) * (before.ndim - 1) + (-1,)))
     with_one = jnp.concatenate([inputs, jnp.ones_like(inputs[..., :1])], axis=-1)
     slopes = with_one[..., :, None] * (1.0 - hidden**2)[..., None, :]
     columns = jnp.concatenate([hidden, with_one], axis=-1)
-    return columns, slopes.reshape((*slopes.shape[:-2], -1))
+    slopes = slopes.reshape((*slopes.shape[:-2], -1))
+    return _by_factors(columns, factors), _by_factors(slopes, factors)
+
+
+def _by_factors(columns: Any, factors: Any) -> Any:
+    """(..., p) by each of (..., m) -> (..., m p)."""
+    if factors.shape[-1] == 1:  # it is one
+        return columns
+    products = factors[..., :, None] * columns[..., None, :]
+    return products.reshape((*columns.shape[:-1], -1))
 
 
 def design(hidden: Hidden, rows: Rows) -> tuple[Any, Any]:
     """Basis columns and their slopes [M, S] over the rows of a batch, (row, A), and the targets (row, d)."""
-    columns, slopes = _columns_and_slopes(hidden[0], hidden[1], rows.inputs)
-    pair_columns, pair_slopes = _columns_and_slopes(hidden[2], hidden[3], rows.pair_inputs)
+    columns, slopes = _columns_and_slopes(hidden[0], hidden[1], rows.inputs, rows.factors)
+    pair_columns, pair_slopes = _columns_and_slopes(
+        hidden[2], hidden[3], rows.pair_inputs, rows.pair_factors
+    )
     both = jnp.concatenate([pair_columns, pair_slopes], axis=-1)
     both = sum_into_receivers(both, rows.graph)
     pair_columns, pair_slopes = jnp.split(both, [pair_columns.shape[-1]], axis=-1)
@@ -115,13 +126,43 @@ def moments_of(columns: Any, targets: Any, rows: Rows) -> Moments:
     return Moments(columns.T @ columns, columns.T @ targets, squares, rows.num_samples)
 
 
-def project(sums: Moments, hidden: Hidden, ridge: float) -> Projection:
+class _Places(NamedTuple):
+    """Where things stand: number of columns of the basis, the column whose slope each slope is, and the
+    hidden parameter it is taken by."""
+
+    columns: int
+    of_slopes: np.ndarray
+    parameters: np.ndarray
+
+
+def _places(hidden: Hidden, copies: tuple[int, int]) -> _Places:
+    first, parameter, of_slopes, parameters = 0, 0, [], []
+    for kernel, times in zip(hidden[::2], copies, strict=True):
+        inputs, width = kernel.shape
+        size = width + inputs + 1
+        own = np.tile(np.arange(width), inputs + 1)
+        of_slopes += [first + copy * size + own for copy in range(times)]
+        parameters += [parameter + np.arange(len(own))] * times
+        first, parameter = first + times * size, parameter + len(own)
+    return _Places(first, np.concatenate(of_slopes), np.concatenate(parameters))
+
+
+def project(
+    sums: Moments,
+    hidden: Hidden,
+    ridge: float,
+    copies: tuple[int, int] = (1, 1),
+    least: float | np.ndarray = SMALLEST_RESIDUAL,
+) -> Projection:
     """Solve for the readouts and form gradient and Gauss-Newton matrix by the hidden layers.
 
     The loss is the sum over variables of log((|y - M c|^2 + ridge |D c|^2) / n), D the norms of
-    the columns of M.
+    the columns of M. copies: of the columns of either term, as `Rows` has them. least: residual over the
+    variance, (d,) or one for all, that is added: a variable near it leaves the hidden layers to others.
     """
-    found = projected(Moments(*(np.asarray(v) for v in sums)), hidden, ridge, ON_HOST)
+    found = projected(
+        Moments(*(np.asarray(v) for v in sums)), hidden, ridge, ON_HOST, least, copies=copies
+    )
     return found._replace(loss=float(found.loss))
 
 
@@ -130,21 +171,19 @@ def projected(
     hidden: Hidden,
     ridge: Any,
     algebra: Algebra,
-    smallest: float = SMALLEST_RESIDUAL,
+    least: float | np.ndarray = SMALLEST_RESIDUAL,
     left_by: Callable[[Any], tuple[Any, Any]] | None = None,
+    copies: tuple[int, int] = (1, 1),
 ) -> Projection:
-    """As `project`, by some algebra.
+    """As `project`, by some algebra; on the host alone where there are copies.
 
-    smallest: of the variance, below which no residual is told apart. left_by: from readouts to the squares
+    left_by: from readouts to the squares
     that they leave, (d,), and the products (A, d) of all columns with what is left: where differences of
     sums would lose it, as in float32.
     """
     xp = algebra.arrays
-    widths = [hidden[1].shape[0], hidden[3].shape[0]]
-    sizes = [
-        h.shape[0] + k.shape[0] + 1 for h, k in ((hidden[1], hidden[0]), (hidden[3], hidden[2]))
-    ]
-    p = sum(sizes)
+    places = _places(hidden, copies)
+    p = places.columns
     gram, products = sums.gram[:p, :p], sums.products[:p]
     norms = xp.sqrt(xp.diag(gram))
     norms = xp.where(norms > 0, norms, 1.0)
@@ -161,32 +200,35 @@ def projected(
         left, against = left_by(readout)
         against = against[p:]
     penalty = ridge * xp.sum((norms[:, None] * readout) ** 2, axis=0)
-    total = left + penalty + smallest * sums.squares
-    # the readout that each hidden parameter acts through
-    through = xp.concatenate(
-        [
-            xp.tile(readout[: widths[0]], (hidden[0].shape[0] + 1, 1)),
-            xp.tile(readout[sizes[0] : sizes[0] + widths[1]], (hidden[2].shape[0] + 1, 1)),
-        ]
-    )
+    total = left + penalty + least * sums.squares
+    through = readout[places.of_slopes]  # what each slope acts through
     cross, slopes = sums.gram[:p, p:] / norms[:, None], sums.gram[p:, p:]
     left_of_slopes = slopes - cross.T @ inverse(cross)
     # Against the slopes stands <S, r>, and the pull of the ridge, which scales with the norms of the columns.
-    tanh_rows = np.concatenate(
-        [
-            np.tile(np.arange(widths[0]), hidden[0].shape[0] + 1),
-            np.tile(sizes[0] + np.arange(widths[1]), hidden[2].shape[0] + 1),
-        ]
-    )
-    own = sums.gram[tanh_rows, p + np.arange(len(tanh_rows))]
-    gradient = xp.sum(
+    own = sums.gram[places.of_slopes, p + np.arange(len(places.of_slopes))]
+    by_slope = xp.sum(
         (-2.0 * through * against + 2.0 * ridge * own[:, None] * through**2) / total[None, :],
         axis=1,
     )
     weighted = through / xp.sqrt(total)[None, :]
-    curvature = 2.0 * left_of_slopes * (weighted @ weighted.T)
+    by_slopes = 2.0 * left_of_slopes * (weighted @ weighted.T)
+    gradient, curvature = _by_parameters(by_slope, by_slopes, places.parameters)
     loss = xp.sum(xp.log(total / sums.count))
     return Projection(readout, left / sums.count, loss, gradient, curvature)
+
+
+def _by_parameters(
+    gradient: np.ndarray, curvature: np.ndarray, parameters: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over the slopes that are taken by the same hidden parameter."""
+    size = int(parameters.max()) + 1
+    if size == len(parameters):
+        return gradient, curvature
+    summed = np.zeros((size, len(parameters)))
+    np.add.at(summed, parameters, curvature)
+    both = np.zeros((size, size))
+    np.add.at(both.T, parameters, summed.T)
+    return np.bincount(parameters, gradient, size), both
 
 
 def damped_step(current: Projection, algebra: Algebra = ON_HOST) -> Callable[[Any], Any]:
@@ -210,16 +252,19 @@ def fit_hidden_layers(
     steps: int,
     ridge: float,
     target: float = -np.inf,
+    least: float | np.ndarray = SMALLEST_RESIDUAL,
     deadline: float | None = None,
     after_step: Callable[[int, float], None] | None = None,
 ) -> tuple[Hidden, list[float], str]:
     """Levenberg-Marquardt from `hidden`: the best layers, the loss after each step, and why it
     stopped.
 
-    target: loss at which the noise of the samples is reached. deadline: time.perf_counter() at
-    which to stop.
+    target: loss at which the noise of the samples is reached. least: as in `project`. deadline:
+    time.perf_counter() at which to stop.
     """
-    start = _Layers(hidden, project(computed(moments, hidden, rows), hidden, ridge))
+    start = _Layers(
+        hidden, project(computed(moments, hidden, rows), hidden, ridge, rows.copies, least)
+    )
     state, small = State(start, DAMPING.start), 0
     history: list[float] = []
     for step in range(steps):
@@ -228,7 +273,7 @@ def fit_hidden_layers(
             return hidden, history, AT_NOISE
         if deadline is not None and time.perf_counter() > deadline:
             return hidden, history, "Stopped by the time budget."
-        after = accepted(state, _proposer(state.point, rows, ridge), DAMPING)
+        after = accepted(state, _proposer(state.point, rows, ridge, least), DAMPING)
         if after is None:
             return hidden, history, NO_STEP
         state, loss = after, after.point.projection.loss
@@ -248,14 +293,16 @@ class _Layers(NamedTuple):
     projection: Projection
 
 
-def _proposer(point: _Layers, rows: Rows, ridge: float) -> Callable[[float], _Layers | None]:
+def _proposer(
+    point: _Layers, rows: Rows, ridge: float, least: float | np.ndarray
+) -> Callable[[float], _Layers | None]:
     """The layers that a step from a point leads to at a damping, None where they lose more."""
     hidden, current = point
     move = damped_step(current)
 
     def propose(damping: float) -> _Layers | None:
         trial = moved(hidden, move(damping))
-        there = project(computed(moments, trial, rows), trial, ridge)
+        there = project(computed(moments, trial, rows), trial, ridge, rows.copies, least)
         return _Layers(trial, there) if there.loss < current.loss else None
 
     return propose

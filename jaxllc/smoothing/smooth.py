@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 
 from jaxllc.errors import InputError
-from jaxllc.smoothing.gaussian_process import LONG_SERIES, gaussian_process, warp_time
+from jaxllc.smoothing.clean_courses import interpolate
+from jaxllc.smoothing.components import filled_linearly, smooth_components
 
 if TYPE_CHECKING:
     from jaxllc.data.trajectories import Trajectories
@@ -28,13 +28,7 @@ FEWEST_SAMPLES = 5
 EXACT = 1e-9  # noise relative to the signal below which nothing is left to smooth
 CLEAN = 1e-3  # noise relative to the signal below which interpolation may be the better choice:
 MISFIT = 1.5  # it is when the smoothed states miss the samples by this many times the noise
-CLEAN_GAPS = 1e-5  # noise relative to the signal assumed where gaps of clean data are filled
-SPLINE_DEGREES = (3, 5, 7, 9)
-SPLINE_WARPS = (np.inf, 0.1, 0.01, 0.001)
 NEIGHBOURS = (2, 4, 6, 8, 10, 12)
-MISSING_ROUNDS = 12
-LONG_MISSING_ROUNDS = 4
-END_SAMPLES = 40  # samples from which a missing first or last sample of clean data is filled
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +126,7 @@ def smooth_columns(
     error.
     """
     missing = ~np.isfinite(columns)
-    filled = _fill(times, columns, missing)
+    filled = filled_linearly(times, columns, missing)
     scale = float(np.std(filled))
     if scale <= 1e-14 * (1.0 + float(np.abs(filled).max())):
         return np.broadcast_to(filled.mean(axis=0), (len(grid), filled.shape[1])).copy(), 0.0, 0.0
@@ -143,15 +137,15 @@ def smooth_columns(
         noise = _noise_of_observed(times, columns, noise)
 
     if noise < EXACT * scale:
-        values, error = _interpolate(times, columns, grid, scale)
+        values, error = interpolate(times, columns, grid, scale)
         return values, noise, max(noise, error)
-    values, degrees = _smooth_components(times, filled, missing, noise, grid)
+    values, degrees = smooth_components(times, filled, missing, noise, grid)
     at_samples = np.searchsorted(grid, times)
     residual = (columns - values[at_samples])[~missing]
     freedom = max(residual.size - degrees, 0.1 * residual.size)
     leftover = float(np.sqrt(np.sum(residual**2) / freedom))
     if noise < CLEAN * scale and leftover > MISFIT * noise:
-        values, error = _interpolate(times, columns, grid, scale)
+        values, error = interpolate(times, columns, grid, scale)
         return values, noise, max(noise, error)
     return values, leftover, leftover * float(np.sqrt(degrees / residual.size))
 
@@ -196,144 +190,3 @@ def _noise_of_observed(times: np.ndarray, columns: np.ndarray, fallback: float) 
         if seen.sum() >= 8:
             squares.append(noise_by_differences(times[seen], column[seen, None]) ** 2)
     return float(np.sqrt(np.median(squares))) if len(squares) >= 3 else fallback
-
-
-def _interpolate(
-    times: np.ndarray, columns: np.ndarray, grid: np.ndarray, scale: float
-) -> tuple[np.ndarray, float]:
-    """Interpolate clean time courses by splines: values on the grid (K, M), expected error.
-
-    A column with gaps is interpolated through its own samples; only its ends come from the other
-    columns.
-    """
-    missing = ~np.isfinite(columns)
-    if not missing.any():
-        values, squares = _best_spline(times, columns, grid)
-        return values, float(np.sqrt(squares.mean()))
-    values, squares = np.empty((len(grid), columns.shape[1])), np.zeros(columns.shape[1])
-    whole = ~missing.any(axis=0)
-    if whole.any():
-        values[:, whole], squares[whole] = _best_spline(times, columns[:, whole], grid)
-    filled = _fill(times, columns, missing)
-    for edge in (slice(None, END_SAMPLES), slice(-END_SAMPLES, None)):
-        if missing[edge][[0, -1]].any():
-            near = _smooth_components(
-                times[edge], filled[edge], missing[edge], CLEAN_GAPS * scale, times[edge]
-            )[0]
-            filled[edge] = np.where(missing[edge], near, filled[edge])
-    for m in np.flatnonzero(~whole):
-        seen = ~missing[:, m]
-        if seen.sum() < FEWEST_SAMPLES:
-            values[:, m] = np.interp(grid, times, filled[:, m])
-            continue
-        seen[[0, -1]] = True
-        value, square = _best_spline(times[seen], filled[seen, m][:, None], grid)
-        values[:, m], squares[m] = value[:, 0], square[0]
-    return values, float(np.sqrt(squares.mean()))
-
-
-def _best_spline(
-    times: np.ndarray, columns: np.ndarray, grid: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Values on the grid (K, M) and expected squared error (M,) of the spline that predicts each
-    column best.
-    """
-    best = np.full(columns.shape[1], np.inf)
-    choice = np.zeros(columns.shape[1], dtype=int)
-    candidates = [(warp, degree) for warp in SPLINE_WARPS for degree in SPLINE_DEGREES]
-    for number, (warp, degree) in enumerate(candidates):
-        if (len(times) + 1) // 2 <= degree:
-            continue
-        warped = warp_time(times, times[0], times[-1], warp)
-        spline = make_interp_spline(warped[::2], columns[::2], k=degree)
-        last = len(times) - 1 if len(times) % 2 else len(times) - 2
-        squares = np.mean((spline(warped[1:last:2]) - columns[1:last:2]) ** 2, axis=0)
-        better = squares < best
-        best[better], choice[better] = squares[better], number
-    values = np.empty((len(grid), columns.shape[1]))
-    error = np.empty(columns.shape[1])
-    for number in np.unique(choice):
-        warp, degree = candidates[number]
-        if degree >= len(times):
-            degree = len(times) - 1
-        chosen = choice == number
-        warped = warp_time(times, times[0], times[-1], warp)
-        spline = make_interp_spline(warped, columns[:, chosen], k=degree)
-        values[:, chosen] = spline(warp_time(grid, times[0], times[-1], warp))
-        # halving the step divides the error of a spline by at least 2^degree
-        error[chosen] = best[chosen] * 4.0**-degree
-    return values, np.where(np.isfinite(error), error, 0.0)
-
-
-def _fill(times: np.ndarray, columns: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """Fill gaps linearly in time; a column without any sample gets the mean over the others."""
-    filled = columns.copy()
-    for m in np.flatnonzero(missing.any(axis=0)):
-        seen = ~missing[:, m]
-        if seen.any():
-            filled[~seen, m] = np.interp(times[~seen], times[seen], columns[seen, m])
-    empty = missing.all(axis=0)
-    if empty.any():
-        filled[:, empty] = filled[:, ~empty].mean(axis=1, keepdims=True)
-    return filled
-
-
-def _smooth_components(
-    times: np.ndarray, filled: np.ndarray, missing: np.ndarray, noise: float, grid: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Gaussian process on the principal components above the noise: values on the grid, degrees
-    of freedom.
-
-    With gaps, the loadings of each column are fitted to its observed samples only, and the gaps
-    are filled with the result until they no longer change (alternating least squares).
-    """
-    filled = filled.copy()
-    both = np.union1d(grid, times)
-    at_samples, at_grid = np.searchsorted(both, times), np.searchsorted(both, grid)
-    never = missing.all(axis=0)
-    known = filled[:, ~never]
-    gaps = missing[:, ~never]
-    rounds = MISSING_ROUNDS if len(times) <= LONG_SERIES else LONG_MISSING_ROUNDS
-    for _ in range(rounds if gaps.any() else 1):
-        mean = known.mean(axis=0)
-        left, singular, right = np.linalg.svd(known - mean[None, :], full_matrices=False)
-        # largest singular value of pure noise of this size
-        edge = 0.9 * noise * (np.sqrt(len(times)) + np.sqrt(known.shape[1]))
-        rank = min(max(2, int((singular > edge).sum())), len(singular))
-        if gaps.any():
-            rank = min(rank, max(2, int((~gaps).sum(axis=0).min()) // 3))
-        components = left[:, :rank] * singular[None, :rank]
-        courses, degrees = gaussian_process(times, components, noise, both)
-        # the mean and each component also have one free loading per column
-        degrees += (rank + 1) * known.shape[1] - rank**2
-        if not gaps.any():
-            values = courses[at_grid] @ right[:rank] + mean[None, :]
-            break
-        basis = np.concatenate([np.ones((len(both), 1)), courses], axis=1)
-        loadings = _loadings(basis[at_samples], known, ~gaps, noise)
-        fitted = basis[at_samples] @ loadings
-        change = fitted[gaps] - known[gaps]
-        known[gaps] = fitted[gaps]
-        values = basis[at_grid] @ loadings
-        if np.sqrt(np.mean(change**2)) < 0.03 * noise:
-            break
-    result = np.empty((len(grid), filled.shape[1]))
-    result[:, ~never] = values
-    result[:, never] = values.mean(axis=1, keepdims=True)
-    return result, degrees
-
-
-def _loadings(
-    basis: np.ndarray, columns: np.ndarray, observed: np.ndarray, noise: float
-) -> np.ndarray:
-    """Least-squares loadings (k, M) of each column on the basis (T, k), from its observed samples
-    only.
-    """
-    seen = observed.astype(float)
-    gram = np.einsum("tm,tk,tl->mkl", seen, basis, basis, optimize=True)
-    right = np.einsum("tm,tk->mk", seen * columns, basis)
-    # loadings of the components are of order one over the root of the number of columns
-    ridge = np.full(basis.shape[1], noise**2 * columns.shape[1])
-    ridge[0] = 0.0
-    gram += np.diag(ridge + 1e-13 * np.trace(gram, axis1=1, axis2=2).max())[None]
-    return np.linalg.solve(gram, right[:, :, None])[:, :, 0].T

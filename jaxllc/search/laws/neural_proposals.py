@@ -25,7 +25,15 @@ from jaxllc.equations.expression_calculus import derivative, evaluate
 from jaxllc.equations.skeletons import Skeleton, as_written, rebuilt, renumbered
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
-from jaxllc.neural.structures import DIFFERENCE, EITHER_END, SENDER, Structure
+from jaxllc.neural.structures import (
+    BOTH,
+    BY_RECEIVER,
+    DIFFERENCE,
+    NO_FEATURES,
+    PRODUCTS_IN_SELF,
+    SENDER,
+    Structure,
+)
 from jaxllc.running.time_limit import check_time, current_limit
 from jaxllc.search.forms.constants import refine_inner_constants
 from jaxllc.search.forms.term_samples import Samples
@@ -137,7 +145,7 @@ def searched_proposals(
     # Where structures were compared, nets are the better for it.
     least = _REDUCED_ERROR if len(fit.tried) > 1 else _RELATIVE_ERROR
     readings = {
-        SELF: Reading(own, least),
+        SELF: Reading(read_by(own, fit.structure, problem.variables), least),
         INTERACTION: reading(pair, fit.structure, problem.variables, least, known),
     }
     proposals, finished = [], True
@@ -213,7 +221,10 @@ def reading(
 
     known: whether a known term may read both ends, so that the samples shall have these.
     """
-    if structure == EITHER_END or known:
+    if known:
+        return Reading(samples, least)
+    samples = read_by(samples, structure, variables)
+    if structure.reads in (BY_RECEIVER, BOTH) and not structure.normalised:
         return Reading(samples, least)
     columns = dict(zip(samples.input_names, samples.points.T, strict=True))
     values, error = samples.values, samples.error
@@ -233,6 +244,18 @@ def reading(
     points = np.stack(list(columns.values()), axis=1)
     reduced = TermSamples(tuple(columns), points, values, error)
     return Reading(reduced, least, instead, structure.normalised)
+
+
+def read_by(samples: TermSamples, structure: Structure, variables: Sequence[str]) -> TermSamples:
+    """Samples of a term without node features that its net does not read."""
+    unread = {NO_FEATURES: "ij", PRODUCTS_IN_SELF: "j"}.get(structure.features, "")
+    if not unread or (unread == "j" and not any(n.endswith("_j") for n in samples.input_names)):
+        return samples
+    states = {f"{v}_{side}" for v in variables for side in "ij"}
+    states |= {"k_i"} if structure.normalised else set()
+    kept = [k for k, name in enumerate(samples.input_names) if name in states]
+    names = tuple(samples.input_names[k] for k in kept)
+    return samples._replace(input_names=names, points=samples.points[:, kept])
 
 
 def without_known(problem: SearchProblem, samples: TermSamples, law: CandidateLaw) -> TermSamples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import numpy as np
 import sympy
@@ -33,10 +33,17 @@ def rewritten(
 
 
 def shortened(
-    judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+    judge: Judge,
+    best: Judged,
+    equation: int,
+    prior: PriorKnowledge = NOTHING_KNOWN,
+    fewer: int = 1,
 ) -> Judged:
-    """Constants inside the terms set to nought, or tied to each other."""
-    return _while_better(judge, best, equation, prior, _with_fewer_constants, 1)
+    """Constants inside the terms set to nought, or tied to each other.
+
+    fewer: constants that a law must have less, where what is left may fall into more terms.
+    """
+    return _while_better(judge, best, equation, prior, _with_fewer_constants, fewer)
 
 
 Writings = Callable[[CandidateLaw, int, str], Iterable[Skeleton | None]]
@@ -105,23 +112,25 @@ def _with_fewer_constants(law: CandidateLaw, equation: int, side: str) -> Iterat
 def compressed(
     judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
 ) -> Judged:
-    """A constant and a term that only complement each other as one: 1 - w/(w + u) is u/(w + u)."""
+    """Two terms that only complement each other as one: 1 - w/(w + u) is u/(w + u), times any factor."""
     return while_better(judge, best, lambda now: complements(now.law, equation, prior))
 
 
 def complements(
     law: CandidateLaw, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
 ) -> Iterator[CandidateLaw]:
-    """The law with a constant and another term of its side as the complement of that term."""
+    """The law with a plain term and another of its side as the complement of that term."""
     pairs = list(zip(law.terms[equation], law.coefficients[equation], strict=True))
-    for k, (one, c) in enumerate(pairs):
-        if one.family.expression != 1 or one.family.known:
+    for k, (plain, c) in enumerate(pairs):
+        if plain.inner or plain.family.known:
             continue
+        factor = plain.family.expression
         for m, (term, _) in enumerate(pairs):
-            if term.family.side != one.family.side or term.family.known or m == k:
+            if term.family.side != plain.family.side or term.family.known or m == k:
                 continue
-            for expression in _complements_of(term.family):
-                family = TermFamily(term.family.side, expression, term.family.positive)
+            inner = term.family.inner_symbols
+            for expression in _complements_of(term.family.expression / factor, inner):
+                family = TermFamily(term.family.side, factor * expression, term.family.positive)
                 other = Term(family, term.inner)
                 if not prior.beside_known(equation, [other]):
                     continue
@@ -131,9 +140,11 @@ def complements(
                 )
 
 
-def _complements_of(family: TermFamily) -> Iterator[sympy.Expr]:
+def _complements_of(
+    expression: sympy.Expr, inner: Collection[sympy.Symbol]
+) -> Iterator[sympy.Expr]:
     """1 - e in a form of its own, and (1 - a e) for the parts a of a denominator."""
-    expression, inner = family.expression, family.inner_symbols
+    inner = set(inner)
     if expression.func == sigmoid:
         yield sigmoid(-expression.args[0])
     above, below = sympy.fraction(sympy.together(expression))
