@@ -36,14 +36,19 @@ class LibraryRoad(Discovery):
         """The best law, its judge, and notes on how it was chosen."""
         with self.clock("refinement"):
             judge, best = self._judged(proposals)
+        # Where two nets explain clean samples, the law has no functions of sums.
+        sought = self._two_terms_explain(judge, best)
+        if sought:
+            best = self._with_neural_terms(judge, best)
         if self.settings.sums and self._unexplained(judge, best):
             best = self._with_sums(judge, best)
         # Moves are dear: where the library leaves much, expressions are looked for first.
-        if self._needs_neural(judge, best):
+        if not sought and self._needs_neural(judge, best):
             best = self._with_neural_terms(judge, best)
+            sought = True
         with self.clock("refinement"):
             best = self._moved(judge, best)
-        if self.nets is None and self._needs_neural(judge, best):
+        if not sought and self._needs_neural(judge, best):
             better = self._with_neural_terms(judge, best)
             with self.clock("refinement"):
                 best = best if better is best else self._moved(judge, better)
@@ -156,18 +161,11 @@ class LibraryRoad(Discovery):
         return best
 
     def _with_neural_terms(self, judge, best):
-        from jaxllc.search.laws.neural_proposals import (
-            fitted_neural_terms,
-            neural_proposals,
-            searched_proposals,
-        )
+        from jaxllc.search.laws.neural_proposals import neural_proposals, searched_proposals
 
+        nets = self._fitted_nets()
         with self.clock("neural terms"):
-            if self.nets is None:
-                self.nets = fitted_neural_terms(
-                    self.search, self.seed, solver=nets_through_solver(self.settings)
-                )
-            given = self.search, self.nets, best.law, self.seed
+            given = self.search, nets, best.law, self.seed
             more = neural_proposals(*given, self.settings.max_terms)
         with self.clock("expressions"):
             found = searched_proposals(
@@ -180,6 +178,25 @@ class LibraryRoad(Discovery):
             self.cut_short |= not found.finished
             more = [[*a, *b] for a, b in zip(more, found.proposals, strict=True)]
         return self._improved(judge, best, more)
+
+    def _two_terms_explain(self, judge, best) -> bool:
+        """Whether clean samples that the library does not explain are explained by the nets."""
+        if not (self.search.clean and self._needs_neural(judge, best)):
+            return False
+        return self._fitted_nets().explains
+
+    def _fitted_nets(self):
+        from jaxllc.search.laws.neural_proposals import fitted_neural_terms
+
+        if self.nets is None:
+            with self.clock("neural terms"):
+                self.nets = fitted_neural_terms(
+                    self.search,
+                    self.seed,
+                    structures=self.search.clean,
+                    solver=nets_through_solver(self.settings),
+                )
+        return self.nets
 
     def _improved(self, judge, best, more):
         """The best law among further proposals of each equation, or the one that was best before."""

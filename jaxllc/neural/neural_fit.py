@@ -68,9 +68,9 @@ class NeuralFit:
 
     field: NeuralVectorField. structure: what the interaction reads. residual: {variable: mean square
     of what is left of the samples (or of the rates), over their variance}.
-    floor: the same, expected from noise alone. history: loss after each step. chi_square: per
-    sample, of the trajectories after the solver stage, or None. tried: structures that were fitted, and
-    what they left, (variable,). Times in seconds.
+    floor: the same, expected from noise alone. explains: whether what is left is about the noise.
+    history: loss after each step. chi_square: per sample, of the trajectories after the solver stage, or
+    None. tried: structures that were fitted, and what they left, (variable,). Times in seconds.
     """
 
     field: Any
@@ -83,6 +83,7 @@ class NeuralFit:
     compile_seconds: float
     run_seconds: float
     message: str
+    explains: bool
     _net: Net = field(repr=False)
     _points: tuple[np.ndarray, np.ndarray, np.ndarray] = field(repr=False)
     _covariance: tuple[np.ndarray, ...] = field(repr=False)
@@ -160,11 +161,9 @@ def fit_neural_terms(
         fits = NetFits(
             data, network, names, width, ridge, seed, budget, rates, deadline, progress, reduce
         )  # fmt: skip
-        if reduce:
-            net, tried = _chosen(fits, hidden_steps)
-        else:
-            net = fits.fit(steps=hidden_steps)
-            tried = [(net.structure, net.residual)]
+        trials = _Trials(fits, hidden_steps)
+        net = _chosen(trials) if reduce else trials.add(fits.fit(steps=hidden_steps))
+        explains = not trials.leaves_much(_NEARLY)
         points = fits.points()
         replicate = None
         if replicate_steps > 0:
@@ -191,10 +190,11 @@ def fit_neural_terms(
         floor=dict(zip(variables, fits.floor.tolist(), strict=True)),
         history=net.history,
         chi_square=chi_square,
-        tried=tuple(tried),
+        tried=tuple((one.structure, one.residual) for one in trials.found),
         compile_seconds=compile_seconds,
         run_seconds=time.perf_counter() - started - compile_seconds,
         message=net.message,
+        explains=explains,
         _net=net,
         _points=points,
         _covariance=covariance,
@@ -202,15 +202,14 @@ def fit_neural_terms(
     )
 
 
-def _chosen(fits: NetFits, steps: int) -> tuple[Net, list[tuple[Structure, np.ndarray]]]:
-    """The net in the simplest structure that explains as much as any, and what each left.
+def _chosen(trials: _Trials) -> Net:
+    """The net in the simplest structure that explains as much as any.
 
     A reduced structure gets a few steps, and the rest only where these promise something; both ends are read
     only where no reduced structure explains the samples. Node features come in where the samples are not
     explained without, first in products with functions of the states.
     """
-    trials = _Trials(fits, steps)
-    levels = LEVELS if fits.features else LEVELS[-1:]
+    levels = LEVELS if trials.fits.features else LEVELS[-1:]
     for level in levels:
         if level != levels[-1] and not trials.promises(Structure(BOTH, features=level)):
             continue
@@ -222,7 +221,7 @@ def _chosen(fits: NetFits, steps: int) -> tuple[Net, list[tuple[Structure, np.nd
         over = (Structure(reads, True, level) for reads in OVER_STRENGTH)
         if any(map(trials.explain, over)) or not trials.leaves_much(_OPEN_LEVEL):
             break
-    return trials.best(), [(net.structure, net.residual) for net in trials.found]
+    return trials.best()
 
 
 class _Trials:
@@ -232,7 +231,7 @@ class _Trials:
     """
 
     def __init__(self, fits: NetFits, steps: int) -> None:
-        self._fits, self._steps = fits, steps
+        self.fits, self._steps = fits, steps
         self.found: list[Net] = []
         self._begun: dict[Structure, Net] = {}
         own_rates = fits.rates is True
@@ -248,28 +247,32 @@ class _Trials:
         )
         self._slack = np.log(_SLACK_NOISE if noisy else _SLACK_CLEAN)
 
+    def add(self, net: Net) -> Net:
+        """Take a net among those that were tried."""
+        self.found.append(net)
+        return net
+
     def _left(self, net: Net) -> np.ndarray:
         return np.maximum(np.log(np.maximum(net.residual, 1e-300)), self._least)
 
     def promises(self, structure: Structure) -> bool:
         """Whether a few steps bring a net near to the samples."""
-        net = self._fits.fit(structure, _FIRST_STEPS)
+        net = self.fits.fit(structure, _FIRST_STEPS)
         self._begun[structure] = net
         promising = bool(np.all(self._left(net) < np.maximum(np.log(_POOR), self._promising)))
         if not promising:
-            self.found.append(net)
+            self.add(net)
         return promising
 
     def explain(self, structure: Structure) -> bool:
         """Whether a net explains the samples."""
         reduced, net = structure.reads != BOTH, self._begun.get(structure)
         if net is None:
-            net = self._fits.fit(structure, _FIRST_STEPS if reduced else self._steps)
+            net = self.fits.fit(structure, _FIRST_STEPS if reduced else self._steps)
         more = len(net.history) < self._steps and not self._explained(net)
         if more and (not reduced or np.all(self._left(net) < self._promising)):
-            net = self._fits.fit(structure, self._steps - _FIRST_STEPS, start=net.hidden)
-        self.found.append(net)
-        return self._explained(net)
+            net = self.fits.fit(structure, self._steps - _FIRST_STEPS, start=net.hidden)
+        return self._explained(self.add(net))
 
     def _explained(self, net: Net) -> bool:
         return bool(np.all(self._left(net) <= self._enough))
