@@ -75,6 +75,7 @@ def test_the_simplest_structure_that_explains_the_samples_is_taken(network, read
     )
     assert fit.structure.normalised == normalised
     assert fit.structure.reads == (SENDER if normalised else reads)
+    assert fit.explains
     # What its terms add up to is the rate of change, wherever the data lie.
     A, x = network.to_adjacency().toarray(), data.all_states()[0, :, ::9].T
     with jax.enable_x64(True):
@@ -105,6 +106,15 @@ def test_features_are_read_only_where_the_samples_ask_for_them(network):
             found = [fit.field.derivative(jnp.asarray(state[:, None]), graph) for state in x]
         truth = np.stack([rate(state, network.to_adjacency().toarray()) for state in x])
         assert np.abs(np.asarray(found)[..., 0] - truth).max() < 0.01 * np.abs(truth).max()
+
+
+def test_nets_say_where_the_law_is_not_of_two_terms(network):
+    """A function of the sum over neighbours is no sum of functions of each."""
+    data = data_of(network, lambda x, A: np.tanh(A @ x - 2.0) - x)
+    fit = fit_neural_terms(
+        data, network, width=12, hidden_steps=25, replicate_steps=0, reduce=True, rates=None
+    )
+    assert not fit.explains
 
 
 def test_samples_of_terms_over_the_strength_are_those_of_both_ends(network):

@@ -37,18 +37,19 @@ class LibraryRoad(Discovery):
         with self.clock("refinement"):
             judge, best = self._judged(proposals)
         # Where two nets explain clean samples, the law has no functions of sums.
-        sought = self._two_terms_explain(judge, best)
-        if sought:
+        if self._two_terms_explain(judge, best):
             best = self._with_neural_terms(judge, best)
         if self.settings.sums and self._unexplained(judge, best):
             best = self._with_sums(judge, best)
         # Moves are dear: where the library leaves much, expressions are looked for first.
-        if not sought and self._needs_neural(judge, best):
+        sought = self._needs_neural(judge, best)
+        if sought:
+            self._fit_nets(structures=False)
             best = self._with_neural_terms(judge, best)
-            sought = True
         with self.clock("refinement"):
             best = self._moved(judge, best)
         if not sought and self._needs_neural(judge, best):
+            self._fit_nets(structures=False)
             better = self._with_neural_terms(judge, best)
             with self.clock("refinement"):
                 best = best if better is best else self._moved(judge, better)
@@ -163,9 +164,8 @@ class LibraryRoad(Discovery):
     def _with_neural_terms(self, judge, best):
         from jaxllc.search.laws.neural_proposals import neural_proposals, searched_proposals
 
-        nets = self._fitted_nets()
         with self.clock("neural terms"):
-            given = self.search, nets, best.law, self.seed
+            given = self.search, self.nets, best.law, self.seed
             more = neural_proposals(*given, self.settings.max_terms)
         with self.clock("expressions"):
             found = searched_proposals(
@@ -183,20 +183,19 @@ class LibraryRoad(Discovery):
         """Whether clean samples that the library does not explain are explained by the nets."""
         if not (self.search.clean and self._needs_neural(judge, best)):
             return False
-        return self._fitted_nets().explains
+        self._fit_nets(structures=True)
+        return self.nets.explains
 
-    def _fitted_nets(self):
+    def _fit_nets(self, structures: bool) -> None:
         from jaxllc.search.laws.neural_proposals import fitted_neural_terms
 
-        if self.nets is None:
-            with self.clock("neural terms"):
-                self.nets = fitted_neural_terms(
-                    self.search,
-                    self.seed,
-                    structures=self.search.clean,
-                    solver=nets_through_solver(self.settings),
-                )
-        return self.nets
+        with self.clock("neural terms"):
+            self.nets = fitted_neural_terms(
+                self.search,
+                self.seed,
+                structures=structures,
+                solver=nets_through_solver(self.settings),
+            )
 
     def _improved(self, judge, best, more):
         """The best law among further proposals of each equation, or the one that was best before."""

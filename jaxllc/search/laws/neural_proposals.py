@@ -163,7 +163,9 @@ def searched_proposals(
         ranked = sorted(itertools.product(*sides), key=lambda pq: pq[0].score + pq[1].score)
         for first, second in ranked[:largest]:
             both = dict.fromkeys((*first.terms, *second.terms))
-            terms = problem.prior.beside_known(variable, list(both))
+            # What is known is in the law already.
+            new = [t for t in both if not problem.prior.holds(variable, t.family)]
+            terms = problem.prior.beside_known(variable, new)
             if 0 < len(terms) <= max_terms:
                 option = tried(problem, variable, terms, law)
                 if option is not None:
