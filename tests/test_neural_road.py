@@ -22,7 +22,7 @@ from jaxllc.neural.structures import (
     SENDER,
     Structure,
 )
-from jaxllc.search.laws.neural_proposals import read_by, reading
+from jaxllc.search.laws.net_reading import read_by, reading
 from jaxllc.search.second_look.rewriting import complements, looser
 
 x_i, x_j, k_i, w0, w1 = sympy.symbols("x_i x_j k_i w0 w1")

@@ -216,7 +216,7 @@ def test_skeletons_are_also_written_for_points_even_over_the_values(projected):
 
 def test_an_expression_of_what_a_net_reads_is_written_in_both_ends(projected):
     from jaxllc.neural.structures import DIFFERENCE, Structure
-    from jaxllc.search.laws.neural_proposals import reading
+    from jaxllc.search.laws.net_reading import reading
 
     samples = TermSamples(
         ("x_i", "x_j", "k_i"), np.ones((5, 3)), {"x": np.ones(5)}, {"x": np.ones(5)}

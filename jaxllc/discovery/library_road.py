@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from jaxllc.discovery.prior_checks import demanded
 from jaxllc.discovery.restored_starts import with_starts
@@ -15,6 +16,9 @@ from jaxllc.search.forms.grammar import operators_in
 from jaxllc.search.laws.sparse_engine import SparseEngine
 from jaxllc.search.second_look.wide_terms import listed_terms
 from jaxllc.settings.discover_settings import nets_through_solver
+
+if TYPE_CHECKING:
+    from jaxllc.neural.neural_fit import NeuralFit
 
 # Constants in an equation up to which a law that explains the samples is taken as it is.
 PLAIN = 8
@@ -183,19 +187,20 @@ class LibraryRoad(Discovery):
         """Whether clean samples that the library does not explain are explained by the nets."""
         if not (self.search.clean and self._needs_neural(judge, best)):
             return False
-        self._fit_nets(structures=True)
-        return self.nets.explains
+        return self._fit_nets(structures=True).explains
 
-    def _fit_nets(self, structures: bool) -> None:
+    def _fit_nets(self, structures: bool) -> NeuralFit:
         from jaxllc.search.laws.neural_proposals import fitted_neural_terms
 
         with self.clock("neural terms"):
-            self.nets = fitted_neural_terms(
+            nets = fitted_neural_terms(
                 self.search,
                 self.seed,
                 structures=structures,
                 solver=nets_through_solver(self.settings),
             )
+        self.nets = nets
+        return nets
 
     def _improved(self, judge, best, more):
         """The best law among further proposals of each equation, or the one that was best before."""

@@ -22,7 +22,7 @@ from jaxllc.dynamics.terms import INTERACTION, SELF
 from jaxllc.neural.net_fits import SampleRates
 from jaxllc.neural.neural_fit import fit_neural_terms
 from jaxllc.search.forms.term_samples import Samples
-from jaxllc.search.laws.neural_proposals import Reading, reading
+from jaxllc.search.laws.net_reading import Reading, reading
 from jaxllc.smoothing.grid_data import on_grids
 
 if TYPE_CHECKING:
