@@ -111,7 +111,7 @@ def finish_through_solver(
                 best = other
     if best is None:
         return fit
-    return _finished(problem, fit, best.state.point, best.converged)
+    return _finished(problem, fit, best.state.point, best.converged, program.free)
 
 
 def _elsewhere(law: CandidateLaw, count: int, seed: int) -> np.ndarray:
@@ -159,18 +159,20 @@ def _fitted(
 
 
 def _finished(
-    problem: TrajectoryProblem, fit: TrajectoryFit, point: _Point, converged: bool
+    problem: TrajectoryProblem, fit: TrajectoryFit, point: _Point, converged: bool, free: bool
 ) -> TrajectoryFit:
     states = point.found.states.transpose(3, 2, 0, 1).copy()
     for r, steps in enumerate(problem.steps):
         length = 1 + int(np.count_nonzero(steps))
         states[:, :, r, length:] = states[:, :, r, length - 1 : length]
     flat = states.reshape(fit.states.shape)
+    # Where initial states were held, the equations here know nothing of their part in the errors.
+    covariance = covariance_of(problem, point.law, point.found.normal) if free else fit.covariance
     return replace(
         fit,
         law=point.law,
         states=flat,
         squared_residual=problem.squared_residual(flat),
-        covariance=covariance_of(problem, point.law, point.found.normal),
+        covariance=covariance,
         converged=converged,
     )

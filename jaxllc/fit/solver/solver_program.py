@@ -28,8 +28,9 @@ from jaxllc.fit.normal_equations import Normal
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.running.waiting import computed
 
-# Numbers in the state of a run above which the initial states of the fit on the grid are kept.
-LARGEST = 400
+# Numbers in the state of a run above which the initial states of the fit on the grid are kept, and with them
+# its standard errors: each of them is a tangent of the whole state, two minutes for 300 of a chaotic law.
+LARGEST = 160
 MAX_STEPS = 4096
 # How far beyond its end the times that a shorter run is padded by reach, relative to its length.
 _PADDING = 1e-4
