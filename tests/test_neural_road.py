@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import sympy
+from scipy.integrate import solve_ivp
 
 import jaxllc
 from jaxllc import generators, known_laws, metrics
@@ -67,6 +68,19 @@ def test_noise_and_known_terms_are_taken_along():
     law = jaxllc.discover(runs, network, preset="neural", known={"x": ("-delta*x_i", "")})
     assert metrics.skeleton_equal(law, known), str(law)
     assert any(c.role == "delta" for c in law.constants)
+
+
+@pytest.mark.slow
+def test_a_law_of_another_form_is_said_to_be_one():
+    """A function of the sum over neighbours."""
+    network = generators.erdos_renyi(14, 4, seed=2)
+    A, times = network.to_adjacency().toarray(), np.linspace(0, 3, 50)
+    start = np.random.default_rng(3).uniform(0.2, 2, 14)
+    states = solve_ivp(
+        lambda _, x: np.tanh(A @ x - 2) - x, (0, 3), start, t_eval=times, rtol=1e-11, atol=1e-12
+    ).y.T
+    law = jaxllc.discover(jaxllc.Trajectories(times, states), network, preset="neural")
+    assert any("sums over neighbours" in note for note in law.notes)
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,12 @@ def test_terms_pay_for_what_is_written_and_not_for_their_constants():
     richer = Term(TermFamily(INTERACTION, sympy.tanh(w0 * x_j) * x_i, (True,)), (1.0,))
     assert PRICES.of(CandidateLaw(((LINEAR, richer),), ((1.0, 1.0),))) > PRICES.of(TRUTH)
     free = Term(TermFamily(INTERACTION, sympy.tanh(2 * x_j)), ())
+    # A large whole number is a choice out of many.
+    powers = [Term(TermFamily(INTERACTION, sympy.tanh(x_j) ** n)) for n in (2, 3, 11, 20)]
+    costs = [PRICES.of(CandidateLaw(((p,),), ((1.0,),))) for p in powers]
+    assert costs[0] == costs[1]
+    assert costs[3] - costs[1] == pytest.approx(2 * np.log(20))
+    assert costs[3] > costs[2] > costs[1] + 4
     # A whole number is a choice, too.
     assert PRICES.of(CandidateLaw(((free,),), ((1.0,),))) > PRICES.of(
         CandidateLaw(((BENT,),), ((1.0,),))

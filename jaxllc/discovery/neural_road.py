@@ -89,7 +89,18 @@ class NeuralRoad(Discovery):
             best = self._moved(judge, best)
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
-        return judge, best, []
+        return judge, best, self._notes()
+
+    def _notes(self) -> list[str]:
+        """What the nets could not explain."""
+        if self.nets is None or self.nets.explains:
+            return []
+        worst, left = max(self.nets.residual.items(), key=lambda item: item[1])
+        return [
+            f"Two neural terms leave {100 * left:.2g} % of the variance of {worst}, more than the noise: the "
+            "law may not be a sum of functions of a node and of pairs of nodes. The default preset also "
+            "looks for functions of sums over neighbours."
+        ]
 
     def _moved(self, judge: Judge, best: Judged) -> Judged:
         """Terms dropped, added from those of other expressions, swapped, and put together."""

@@ -3,15 +3,17 @@
 The best of hundreds of candidate terms gains a few units of the information criterion by chance alone, and
 whole numbers that an engine writes cost no constant. A term therefore pays a fifth of a unit for each symbol,
 operation and whole number that it takes to write it down, and a little more for a function: the richer a
-term, the more such terms there are. A term that no library lists was picked out of all expressions of its
-length, and pays for that. Terms that are known beforehand pay as well, so that laws found with and without
-them can be compared.
+term, the more such terms there are. A large whole number was picked out of as many as it is large, and pays
+for that: else tanh(x)**20 would take the place of a sigmoid that has a constant for it. A term that no
+library lists was picked out of all expressions of its length, and pays for that. Terms that are known
+beforehand pay as well, so that laws found with and without them can be compared.
 Source: extended information criteria weigh models by the size of the library (Chen and Chen 2008);
-description lengths by what has to be written (Rissanen 1978).
+description lengths by what has to be written, of a whole number its logarithm (Rissanen 1978, 1983).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
 
@@ -24,6 +26,8 @@ from jaxllc.fit.candidate_law import CandidateLaw
 
 # Of a symbol or an operation. Half a unit let a law win over a true one that the samples prefer by two units.
 _UNIT = 0.2
+# Whole numbers up to this are as frequent in laws as symbols.
+_SMALL = 4
 # Of a term that is not listed: from there on evidence counts as very strong (Kass and Raftery 1995).
 _UNLISTED = 10.0
 
@@ -60,7 +64,10 @@ class Prices:
 
 @lru_cache(maxsize=20000)
 def _written(family: TermFamily) -> float:
-    return _UNIT * structure_cost(family.form)
+    written = family.expression.atoms(sympy.Rational)
+    numbers = [abs(part) for number in written for part in (number.p, number.q)]
+    large = sum(2.0 * math.log(n) for n in numbers if n > _SMALL)
+    return _UNIT * structure_cost(family.form) + large
 
 
 @lru_cache(maxsize=20000)
