@@ -24,9 +24,9 @@ from jaxllc.neural.structures import (
     Structure,
 )
 from jaxllc.search.laws.net_reading import read_by, reading
-from jaxllc.search.second_look.rewriting import complements, looser
+from jaxllc.search.second_look.rewriting import complements, looser, without_factors
 
-x_i, x_j, k_i, w0, w1 = sympy.symbols("x_i x_j k_i w0 w1")
+x_i, x_j, k_i, w0, w1, w2 = sympy.symbols("x_i x_j k_i w0 w1 w2")
 
 
 def runs_of(name, network, count, snr=None, end=None):
@@ -190,6 +190,27 @@ def test_terms_that_complement_each_other_become_one():
         ]
         truth = 2 * factor.subs(x_i, 1.3) - 2 * term.sympy().subs(x_i, 1.3).evalf()
         assert any(abs(v - truth) < 1e-12 for v in values), (expression, expected)
+
+
+def test_a_factor_that_does_nothing_is_left_out():
+    """sin(w1 x) / ((1 + w0 exp(x)) (x + 1000)) is about 0.001 sin(w1 x)."""
+    sine = sympy.sin(w1 * x_i)
+    whole = sine / ((1 + w0 * sympy.exp(x_i)) * (w2 + x_i))
+    term = Term(TermFamily(SELF, whole, (True, False, False)), (1e-9, 2.0, 1000.0))
+    plain = Term(TermFamily(SELF, x_i**2))
+    law = CandidateLaw(((plain, term),), ((1.0, 3.0),))
+    found = {}
+    for new in without_factors(law, 0):
+        (same, other), (_, c) = new.terms[0], new.coefficients[0]
+        assert same == plain
+        found[other.num_constants] = found.get(other.num_constants, [])
+        found[other.num_constants].append(float(c * other.sympy().subs(x_i, 0.3)))
+    truth = float(3.0 * term.sympy().subs(x_i, 0.3))
+    # Without the sine its value at zero is nothing to go by.
+    assert len(found[3]) == 3
+    near = [v for v in found[3] if abs(v - truth) < 1e-3 * abs(truth)]
+    assert len(near) == 2
+    assert list(without_factors(CandidateLaw(((plain,),), ((1.0,),)), 0)) == []
 
 
 def test_whole_numbers_of_an_engine_may_be_free_again():

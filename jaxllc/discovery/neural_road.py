@@ -18,7 +18,7 @@ from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.known_terms import KnownFamily, starts
-from jaxllc.search.second_look.rewriting import compressed, loosened, shortened
+from jaxllc.search.second_look.rewriting import compressed, loosened, relieved, shortened
 from jaxllc.search.second_look.ties import tied
 from jaxllc.settings.discover_settings import nets_through_solver
 
@@ -110,6 +110,7 @@ class NeuralRoad(Discovery):
             best = moves.simplified(judge, best, plain)
         for equation in range(len(self.search.variables)):
             best = compressed(judge, best, equation, self.prior)
+            best = relieved(judge, best, equation, self.prior)
             best = shortened(judge, best, equation, self.prior, fewer=0)
             best = loosened(judge, best, equation, self.prior)
             if not self.search.clean:

@@ -155,6 +155,49 @@ def _complements_of(
             yield (below - part) / below
 
 
+def relieved(
+    judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Judged:
+    """Terms without a factor that does next to nothing: sin(x)/(1 + 1e-9 exp(x)) is sin(x)."""
+    return while_better(judge, best, lambda now: without_factors(now.law, equation, prior))
+
+
+def without_factors(
+    law: CandidateLaw, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
+) -> Iterator[CandidateLaw]:
+    """The law without one factor of a term that has constants of its own, as large as it is at zero."""
+    pairs = list(zip(law.terms[equation], law.coefficients[equation], strict=True))
+    for k, (term, c) in enumerate(pairs):
+        family, inner = term.family, term.family.inner_symbols
+        if family.known:
+            continue
+        factors = sympy.Mul.make_args(family.expression)
+        for m, factor in enumerate(factors):
+            variables = factor.free_symbols - inner
+            if not variables or not factor.free_symbols & inner:
+                continue
+            rest = sympy.Mul(*factors[:m], *factors[m + 1 :])
+            if not rest.free_symbols - inner:
+                continue
+            size = factor.subs(dict.fromkeys(variables, 0)).subs(term.by_inner)
+            size = float(size) if size.is_real and size.is_finite and size != 0 else 1.0
+            other = _of_fewer(term, rest)
+            if prior.beside_known(equation, [other]):
+                changed = [*pairs[:k], (other, c * size), *pairs[k + 1 :]]
+                yield law.replaced(equation, [t for t, _ in changed], [b for _, b in changed])
+
+
+def _of_fewer(term: Term, expression: sympy.Expr) -> Term:
+    """A term of some of the inner constants of another."""
+    family = term.family
+    kept = [k for k in range(family.num_inner) if inner_symbol(k) in expression.free_symbols]
+    names = {inner_symbol(k): inner_symbol(n) for n, k in enumerate(kept)}
+    bounds = tuple(family.bounds[k] for k in kept) if family.bounds else ()
+    positive = tuple(family.positive[k] for k in kept)
+    other = TermFamily(family.side, expression.xreplace(names), positive, bounds)
+    return Term(other, tuple(term.inner[k] for k in kept))
+
+
 def loosened(
     judge: Judge, best: Judged, equation: int, prior: PriorKnowledge = NOTHING_KNOWN
 ) -> Judged:
