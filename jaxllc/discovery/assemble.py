@@ -143,6 +143,8 @@ def _rivals(
         if _same_form(other, own) is not False:
             continue
         texts = {v: e.to_text() for v, e in other.items()}
+        if all(_same_form(Equation.from_text(*texts[v]), own[v]) for v in variables):
+            continue
         difference = float(judged.criterion - best.criterion)
         rivals.append(Rival(texts, judged.law.num_constants, difference, frequency))
     return rivals

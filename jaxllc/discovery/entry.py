@@ -55,7 +55,8 @@ def discover(
     progress: called with a stage and what happens in it.
     Returns the `Law`: equations, constants with standard errors, rivals, and notes on what the data do not
     determine. An interrupt ends early: the best law so far is returned, with `finished` False, once there is
-    one. A law that cannot be trusted says so in `doubt`.
+    one. A law that does not stand on its own samples says so in `doubt`; what else speaks against it, such as
+    samples that it does not explain up to their noise, in its notes.
     Raises InputError where data and network do not fit, and for choices that are not possible.
     Source: the two terms of Hu, Cui and Yang, Nature Communications 16:6226 (2025), searched here by sparse
     regression of the integral form, nets and engines, and decided by the likelihood of the trajectories;

@@ -55,8 +55,9 @@ class NeuralRoad(Discovery):
         for name, options in zip(self.search.variables, found.proposals, strict=True):
             if not options:
                 raise InputError(
-                    f"no expression was found that explains the neural terms of {name}: give more time "
-                    "(search_seconds), more engines, or use the default preset"
+                    f"no law of {name} was found with at most {self.settings.max_terms} terms and within the "
+                    "choices made: raise max_terms, give more time (search_seconds) or more engines, or use "
+                    "the default preset"
                 )
         return found.proposals
 

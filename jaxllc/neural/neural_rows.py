@@ -81,6 +81,24 @@ def thin_grid(grid: np.ndarray, states: np.ndarray, tolerance: np.ndarray) -> np
     return np.arange(size)
 
 
+def clear_share(data: GridData, network: Network) -> float:
+    """Share of samples that say something of a rate: what it is made of, and the senders, are observed."""
+    clear, count = 0, 0
+    for observed in data.observed:
+        seen = np.asarray(observed.all(axis=0))
+        around = np.stack([_around(course) for course in seen])
+        unseen_senders = np.zeros(seen.shape)
+        np.add.at(unseen_senders, network.receivers, ~seen[network.senders])
+        clear, count = clear + int((around & (unseen_senders == 0)).sum()), count + around.size
+    return clear / max(count, 1)
+
+
+def _around(seen: np.ndarray) -> np.ndarray:
+    """Of each sample of a node, (T,), whether all those that a rate is made of were observed."""
+    window = np.ones(min(RATE_WINDOW, len(seen)))
+    return np.convolve(~seen, window, mode="same") == 0
+
+
 class RowMaker:
     """Makes batches of rows of one shape from random series, so that all share one compilation.
 
@@ -108,7 +126,9 @@ class RowMaker:
             thin_grid(grid, states, tolerance)
             for grid, states in zip(data.grid_times, data.states, strict=True)
         ]
-        if rates is not None and features.shape[1]:
+        times_of_all = max(map(len, thin)) * len(thin) * (network.num_nodes + len(network.senders))
+        spent = (len(input_mean) + 1) * times_of_all > 2 * budget
+        if rates is not None and features.shape[1] and spent:
             # Features differ between nodes alone: many nodes at few times say more of them than few at many.
             thin = [
                 chosen[np.linspace(0, len(chosen) - 1, FEATURE_TIMES).round().astype(int)]
@@ -205,10 +225,8 @@ class RowMaker:
     def _clear(self, run: int, node: int) -> np.ndarray:
         """Samples at which a node and its senders were observed, and all of those that a rate is made of."""
         observed = np.asarray(self._data.observed[run].all(axis=0))
-        window = np.ones(min(RATE_WINDOW, observed.shape[1]))
-        around = np.convolve(~observed[node], window, mode="same") == 0
         senders = self._network.senders[self._in_edges[node]]
-        return around & observed[senders].all(axis=0)
+        return _around(observed[node]) & observed[senders].all(axis=0)
 
     def receivers(self, number: int) -> np.ndarray:
         """The receiving node of each edge of a batch that is filled, (edge,)."""

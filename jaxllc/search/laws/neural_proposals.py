@@ -25,6 +25,7 @@ from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.running.time_limit import check_time, current_limit
 from jaxllc.search.forms.constants import refine_inner_constants
 from jaxllc.search.forms.term_samples import Samples
+from jaxllc.search.forms.whole_numbers import fitting_units
 from jaxllc.search.laws.net_reading import (
     REDUCED_ERROR,
     RELATIVE_ERROR,
@@ -41,6 +42,8 @@ from jaxllc.search.term.term_search import NothingFoundError, search_term
 _POINTS = 600
 # Steps of the finish of the nets through the solver; later ones gain less than a thousandth of chi-square.
 _SOLVER_STEPS = 20
+# Expressions of one side that are tried with nothing beside the known terms of the other.
+_BESIDE_KNOWN = 6
 # Samples of a net whose errors count as independent.
 _INDEPENDENT = 40.0
 
@@ -146,20 +149,38 @@ def searched_proposals(
             sides.append(found)
             finished &= whole
             for term in (t for one in found for t in one.terms):
-                pool.setdefault(term.family, term)
+                if problem.prior.is_consistent(term.family):
+                    pool.setdefault(term.family, term)
         options = []
-        ranked = sorted(itertools.product(*sides), key=lambda pq: pq[0].score + pq[1].score)
-        for first, second in ranked[:largest]:
-            both = dict.fromkeys((*first.terms, *second.terms))
+        free = {f.side for f in problem.prior.fitted(variable)}
+        for first, second in _paired(sides, [side in free for side in readings], largest):
+            both = [fitting_units(t, problem.prior) for t in (*first.terms, *second.terms)]
             # What is known is in the law already.
-            new = [t for t in both if not problem.prior.holds(variable, t.family)]
+            new = [t for t in dict.fromkeys(both) if not problem.prior.holds(variable, t.family)]
             terms = problem.prior.beside_known(variable, new)
-            if 0 < len(terms) <= max_terms:
+            if bool(terms or (free and not new)) and len(terms) <= max_terms:
                 option = tried(problem, variable, terms, law)
                 if option is not None:
                     options.append(option)
         proposals.append(options)
     return Searched(proposals, finished, tuple(pool.values()))
+
+
+def _paired(
+    sides: Sequence[Sequence[_Side]], known: Sequence[bool], largest: int
+) -> list[tuple[_Side, _Side]]:
+    """Pairs of expressions by the sum of their scores; and with nothing beside known terms of a side, which
+    may say all that the net of this side does."""
+    nothing = _Side((), 0.0)
+    pairs = itertools.product(sides[0], sides[1])
+    ranked = sorted(pairs, key=lambda pq: pq[0].score + pq[1].score)[:largest]
+    first, second = (list(side[:_BESIDE_KNOWN]) for side in sides)
+    if any(known):
+        selves = [nothing] if known[0] else first
+        ranked += itertools.product(selves, [nothing] if known[1] else second)
+    if all(known):
+        ranked += [(one, nothing) for one in first] + [(nothing, one) for one in second]
+    return ranked
 
 
 def without_known(problem: SearchProblem, samples: TermSamples, law: CandidateLaw) -> TermSamples:

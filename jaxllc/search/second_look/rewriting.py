@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-import numpy as np
 import sympy
 
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol
-from jaxllc.equations.functions import NAME_OF_FUNCTION, NOT_REAL, sigmoid
-from jaxllc.equations.skeletons import Skeleton, all_parts, as_written, constant, rebuilt
+from jaxllc.equations.functions import NOT_REAL, sigmoid
+from jaxllc.equations.skeletons import Skeleton, as_written, constant
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.search.forms.skeleton_forms import forms
+from jaxllc.search.forms.whole_numbers import freer
 from jaxllc.search.second_look.screening import first_better, while_better
 from jaxllc.search.second_look.sides import NOTHING_KNOWN, free_terms, side_expression, with_side
 
@@ -215,30 +215,7 @@ def looser(
     """The law with one whole number of a term, a factor of one in a function among them, as a constant."""
     pairs = list(zip(law.terms[equation], law.coefficients[equation], strict=True))
     for k, (term, c) in enumerate(pairs):
-        if term.family.known:
-            continue
-        family, free = term.family, inner_symbol(term.family.num_inner)
-        for part, inside, value in _whole_numbers(family, free):
-            expression = rebuilt(family.expression, {part: inside})
-            bounds = (*family.bounds, (-np.inf, np.inf)) if family.bounds else ()
-            other = TermFamily(family.side, expression, (*family.positive, False), bounds)
-            new = Term(other, (*term.inner, float(value)))
+        for new in () if term.family.known else freer(term):
             if prior.beside_known(equation, [new]):
                 changed = [*pairs[:k], (new, c), *pairs[k + 1 :]]
                 yield law.replaced(equation, [t for t, _ in changed], [b for _, b in changed])
-
-
-def _whole_numbers(
-    family: TermFamily, free: sympy.Symbol
-) -> Iterator[tuple[sympy.Expr, sympy.Expr, sympy.Expr]]:
-    """Parts of a term, the same with a constant for a number in them, and that number."""
-    for part in all_parts(family.expression):
-        if part.is_Add:
-            for number in (a for a in part.args if a.is_Integer):
-                yield part, part - number + free, number
-        elif part.func in NAME_OF_FUNCTION:
-            (*_, argument) = part.args
-            if not any(
-                f.is_number or f in family.inner_symbols for f in sympy.Mul.make_args(argument)
-            ):
-                yield part, part.func(free * argument, evaluate=False), sympy.Integer(1)
