@@ -1,6 +1,7 @@
 """The preset "neural": nets, expressions of either, and the likelihood of the trajectories."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,24 @@ def test_noise_and_known_terms_are_taken_along():
     law = jaxllc.discover(runs, network, preset="neural", known={"x": ("-delta*x_i", "")})
     assert metrics.skeleton_equal(law, known), str(law)
     assert any(c.role == "delta" for c in law.constants)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["known", "units", "holes"])
+def test_what_is_known_and_what_is_missing_is_taken_along(case):
+    """x_j^2/(w + x_j^2): as known terms of free constants; with units; with a fifth unobserved."""
+    network = generators.barabasi_albert(16, 2, seed=1)
+    known, runs = runs_of("gene", network, 2)
+    choices = {}
+    if case == "known":
+        choices["known"] = {"x": ("-a*x_i", "b*x_j**2/(x_j**2 + c)")}
+    if case == "units":
+        choices["units"] = {"x": "nmol/L", "t": "h"}
+    if case == "holes":
+        holes = np.random.default_rng(0).uniform(size=runs[0].states.shape) < 0.2
+        runs = [replace(run, states=np.where(holes, np.nan, run.states)) for run in runs]
+    law = jaxllc.discover(runs, network, preset="neural", **choices)
+    assert metrics.skeleton_equal(law, known), str(law)
 
 
 @pytest.mark.slow

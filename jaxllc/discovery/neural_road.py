@@ -7,11 +7,15 @@ to the trajectories, and the best law is varied by terms of the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+import numpy as np
+import sympy
+
 from jaxllc.discovery.stages import Discovery
-from jaxllc.dynamics.terms import Term
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term
+from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge import moves
@@ -32,11 +36,11 @@ class NeuralRoad(Discovery):
     def _proposals(self) -> list[list[ProposedEquation]]:
         from jaxllc.search.laws.neural_proposals import fitted_neural_terms, searched_proposals
 
-        law = self._known()
         with self.clock("neural terms"):
             self.nets = fitted_neural_terms(
                 self.search, self.seed, structures=True, solver=nets_through_solver(self.settings)
             )
+        law = self._known()
         with self.clock("expressions"):
             found = searched_proposals(
                 self.search,
@@ -62,19 +66,24 @@ class NeuralRoad(Discovery):
         return found.proposals
 
     def _known(self, fixed: bool = False) -> CandidateLaw:
-        """The law of the known terms alone, their constants as near to one as is likely.
+        """The law of the known terms alone, with the inner constants that go with the nets best.
 
         fixed: only of those that have no free constant.
         """
         sizes = [scale.size for scale in self.search.scales.values()]
+        assert self.nets is not None
+        samples = dict(
+            zip((SELF, INTERACTION), self.nets.sample_terms(seed=self.seed), strict=True)
+        )
 
-        def plainest(family: KnownFamily) -> Term:
+        def nearest(family: KnownFamily, name: str) -> Term:
             options = starts(family, sizes, self.seed)
-            return min(options, key=lambda t: sum(abs(math.log(abs(w) or 1e-300)) for w in t.inner))
+            seen, values = samples[family.side], samples[family.side].values[name]
+            return min(options, key=lambda t: (_unlike(t, seen.columns, values), _far(t)))
 
         terms = [
-            tuple(plainest(f) for f in self.prior.of_variable(v) if f.fixed or not fixed)
-            for v in range(len(self.search.variables))
+            tuple(nearest(f, name) for f in self.prior.of_variable(v) if f.fixed or not fixed)
+            for v, name in enumerate(self.search.variables)
         ]
         return CandidateLaw(
             tuple(terms), tuple((1.0,) * len(t) for t in terms), self.prior.bounds
@@ -117,3 +126,22 @@ class NeuralRoad(Discovery):
             if not self.search.clean:
                 best = tied(judge, best, equation, self.prior)
         return moves.dropped(judge, best)
+
+
+def _unlike(term: Term, columns: Mapping[sympy.Symbol, np.ndarray], values: np.ndarray) -> float:
+    """Share of the variance of values (n,) that a term leaves; all where it has no value somewhere."""
+    if not term.family.expression.free_symbols <= {*columns, *term.family.inner_symbols}:
+        return 1.0
+    with np.errstate(all="ignore"):
+        column = evaluate(term.family.expression, {**columns, **term.by_inner})
+        column = np.broadcast_to(column, values.shape) - np.mean(column)
+    size = float(column @ column)
+    if not 0 < size < np.inf:
+        return 1.0
+    rest = values - values.mean()
+    return 1.0 - float(column @ rest) ** 2 / (size * max(float(rest @ rest), 1e-300))
+
+
+def _far(term: Term) -> float:
+    """How far inner constants are from one, in logarithms; a sign counts as much as a factor of ten."""
+    return sum(abs(math.log(abs(w) or 1e-300)) + 2.3 * (w < 0) for w in term.inner)

@@ -140,7 +140,8 @@ def _filled(runs: Sequence[Trajectories], known: Sequence[np.ndarray]) -> list[n
             node, variable = never[0]
             raise InputError(
                 f"{run.variables[variable]} of node {int(node)} was never observed in trajectories {number}; "
-                f"the preset 'llc' needs samples of every node: use the default preset"
+                "the preset 'llc' needs samples of every node, and runs on several networks at the same "
+                "times: use the default preset"
             )
     smoothed = smooth(runs)
     return [
