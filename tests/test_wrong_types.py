@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import jaxllc
 from jaxllc import self_pruning, signaling, sweeps
 from jaxllc.errors import InputError
 from jaxllc.signaling import signaling_figures as figures
@@ -132,6 +133,8 @@ HISTORY = pd.DataFrame({"epoch": [1, 2], "loss": 1.0, "mse": 1.0, "radius": 0.5}
 PREDICTION = model.Prediction(TFS, TFS, np.ones(len(TFS), bool), np.zeros(len(TFS)))
 PC = {"prior": PRIOR, "conditions": CONDITIONS}
 # Of each function the arguments that fit, and those that are left as they are here.
+RING = jaxllc.Network.from_edges([0, 1, 2], [1, 2, 0])
+RUN = jaxllc.Trajectories(np.arange(6.0), np.random.default_rng(0).uniform(size=(6, 3)))
 CALLS = {
     "train": (signaling.train, {**PC, "settings": SETTINGS}, ()),
     "cross_validate": (signaling.cross_validate, {**PC, "folds": [["c0"], ["c1"]]}, ()),
@@ -248,6 +251,11 @@ CALLS = {
         {"function": lambda point: {"x": 1.0}, "grid": GRID},
         ("cluster",),
     ),
+    "net_ensemble": (
+        sweeps.net_ensemble,
+        {"data": RUN, "network": RING, "seeds": [0], "width": 2, "steps": 1},
+        (),
+    ),
     "grid": (sweeps.grid, {"axes": [1]}, ()),
     "zipped": (sweeps.zipped, {"axes": [1]}, ()),
     "points": (sweeps.points, {"given": [{"seed": 0}]}, ()),
@@ -294,7 +302,7 @@ CALLS = {
 }
 RESULTS = {  # made by the functions, not by callers
     *("CrossValidation", "PRESETS", "Prediction", "SignalingFit", "Snapshots", "SweepResult"),
-    *("TrainedMember", "EdgeScores", "SelfPruningStudy"),
+    *("TrainedMember", "EdgeScores", "SelfPruningStudy", "NetEnsemble", "TermSpread"),
 }
 
 
@@ -309,6 +317,7 @@ def nothing_is_trained(monkeypatch, tmp_path):
     monkeypatch.setattr(training, "initial_state", reached)
     monkeypatch.setattr(cross_validation, "_train", reached)
     monkeypatch.setattr(ChunkTrainer, "_chunk", reached)
+    monkeypatch.setattr("jaxllc.neural.net_ensembles.EnsembleFits.fitted", reached)
     monkeypatch.setattr(ChunkTrainer, "_per_device", lambda *_: 1)
     monkeypatch.setattr(model, "settle", reached)
     monkeypatch.setattr(synthetic, "_steady_activities", reached)

@@ -343,6 +343,8 @@ def feature_columns(data: GridData, network: Network, names: Sequence[str]) -> n
     """Features of the nodes, (node, feature); "k" is the in-strength. InputError for an unknown one."""
     columns = []
     for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"{name!r:.80} is no name of a node feature; give text, such as 'k'")
         if name == IN_STRENGTH:
             columns.append(network.in_strength)
         elif name in data.features:

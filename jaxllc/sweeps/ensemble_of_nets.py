@@ -293,10 +293,16 @@ def _points(seeds: Any, structures: Any, replicates: Any) -> list[Point]:
     for number in numbers:
         check_seed("an entry of seeds", number)
     check_integer("replicates", replicates, 0)
+    if replicates > _MOST_REPLICATES:
+        raise InputError(f"replicates is {replicates!r:.80}; give at most {_MOST_REPLICATES}")
     if not named or not numbers:
         raise InputError(f"{'seeds' if named else 'structures'} is empty; give one at least")
     every = product(named, map(int, numbers), range(replicates + 1))
     return [{"structure": s, "seed": n, "replicate": r} for s, n, r in every]
+
+
+# Of the bootstrap: more are a mistake in writing.
+_MOST_REPLICATES = 100_000
 
 
 class _Trainer:
