@@ -77,6 +77,7 @@ class AdamNets:
     residual: dict[str, float]
     structure: Structure = EITHER_END
     tried: tuple[tuple[Structure, np.ndarray], ...] = ()
+    explains: bool = False
 
     def sample_terms(self, num_points: int = 500, seed: int = 0) -> tuple[TermSamples, TermSamples]:
         """The points that the published road draws, at most so many."""
