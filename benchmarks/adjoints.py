@@ -156,7 +156,7 @@ def net_model(one: Case) -> Model:
 
     def field_of(point: Any) -> Any:
         field = nnx.merge(structure, jax.tree.map(lambda leaf: leaf, state))
-        write_net(field, (net.own_mixing, net.mixing), *unravel(point))
+        write_net(field, net.mixings, *unravel(point))
         return field
 
     initial = one.data.states[0][..., 0].T

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from jaxllc.data.inputs import checked_data
 from jaxllc.data.network import Network
@@ -25,9 +25,6 @@ from jaxllc.law.law_outside_axes import outside
 from jaxllc.running.time_limit import TimeLimit
 from jaxllc.settings.checks import checked_settings
 from jaxllc.settings.discover_settings import DiscoverChoices, DiscoverSettings
-
-if TYPE_CHECKING:
-    pass
 
 
 def discover(

@@ -7,8 +7,9 @@ to the trajectories, and the best law is varied by terms of the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
@@ -26,6 +27,9 @@ from jaxllc.search.second_look.rewriting import compressed, loosened, relieved, 
 from jaxllc.search.second_look.ties import tied
 from jaxllc.settings.discover_settings import nets_through_solver
 
+if TYPE_CHECKING:
+    from jaxllc.neural.neural_fit import NeuralFit
+
 # Share of the time for the expressions of one term; pairs that are refined, and how many are fitted at least.
 _TERM, _PAIRS, _FITS = 0.15, 24, 10
 
@@ -37,21 +41,20 @@ class NeuralRoad(Discovery):
         from jaxllc.search.laws.neural_proposals import fitted_neural_terms, searched_proposals
 
         with self.clock("neural terms"):
-            self.nets = fitted_neural_terms(
+            self.nets = nets = fitted_neural_terms(
                 self.search, self.seed, structures=True, solver=nets_through_solver(self.settings)
             )
-        law = self._known()
         with self.clock("expressions"):
             found = searched_proposals(
                 self.search,
-                self.nets,
-                law,
+                nets,
+                self._known(nets),
                 self.seed,
                 self.settings.max_terms,
                 self.settings.engines,
                 _TERM * self.settings.search_seconds,
                 largest=_PAIRS,
-                taken=self._known(fixed=True),
+                taken=self._of_ones(map(self.prior.fixed, range(len(self.search.variables)))),
                 say=partial(self.say, "expressions"),
             )
         self.cut_short |= not found.finished
@@ -65,29 +68,26 @@ class NeuralRoad(Discovery):
                 )
         return found.proposals
 
-    def _known(self, fixed: bool = False) -> CandidateLaw:
-        """The law of the known terms alone, with the inner constants that go with the nets best.
-
-        fixed: only of those that have no free constant.
-        """
+    def _known(self, nets: NeuralFit) -> CandidateLaw:
+        """The law of the known terms alone, with the inner constants that go with the nets best."""
         sizes = [scale.size for scale in self.search.scales.values()]
-        assert self.nets is not None
-        samples = dict(
-            zip((SELF, INTERACTION), self.nets.sample_terms(seed=self.seed), strict=True)
-        )
+        samples = dict(zip((SELF, INTERACTION), nets.sample_terms(seed=self.seed), strict=True))
 
         def nearest(family: KnownFamily, name: str) -> Term:
             options = starts(family, sizes, self.seed)
             seen, values = samples[family.side], samples[family.side].values[name]
             return min(options, key=lambda t: (_unlike(t, seen.columns, values), _far(t)))
 
-        terms = [
-            tuple(nearest(f, name) for f in self.prior.of_variable(v) if f.fixed or not fixed)
+        return self._of_ones(
+            [nearest(f, name) for f in self.prior.of_variable(v)]
             for v, name in enumerate(self.search.variables)
-        ]
-        return CandidateLaw(
-            tuple(terms), tuple((1.0,) * len(t) for t in terms), self.prior.bounds
-        ).within_bounds()
+        )
+
+    def _of_ones(self, terms: Iterable[Sequence[Term]]) -> CandidateLaw:
+        """The law of the terms of each equation, with coefficients of one."""
+        equations = tuple(map(tuple, terms))
+        ones = tuple((1.0,) * len(equation) for equation in equations)
+        return CandidateLaw(equations, ones, self.prior.bounds).within_bounds()
 
     def _chosen(
         self, proposals: Sequence[Sequence[ProposedEquation]]

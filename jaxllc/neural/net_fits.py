@@ -17,7 +17,7 @@ from jaxllc.data.message_passing import IN_STRENGTH
 from jaxllc.errors import InputError
 from jaxllc.neural.neural_rows import RowMaker, Rows
 from jaxllc.neural.neural_terms import NeuralVectorField
-from jaxllc.neural.structures import EITHER_END, Structure
+from jaxllc.neural.structures import EITHER_END, Structure, times_factors
 from jaxllc.neural.variable_projection import (
     SMALLEST_RESIDUAL,
     Hidden,
@@ -47,13 +47,11 @@ class Net:
 
     hidden: kernel and bias of the self term, then of the interaction; readout: (P, d), in the units of the
     data; residual: (d,) mean square left over the variance of the targets; gram: (P, P) of the columns.
-    own_mixing, mixing: what the standardised inputs of either term are multiplied by. shift: (Pg,) what the
-    columns of the interaction are measured from: their mean where a constant may stand in either term.
+    shift: (Pg,) what the columns of the interaction are measured from: their mean where a constant may stand
+    in either term.
     """
 
     structure: Structure
-    own_mixing: np.ndarray
-    mixing: np.ndarray
     hidden: Hidden
     readout: np.ndarray
     residual: np.ndarray
@@ -67,12 +65,17 @@ class Net:
         """Columns of the self term."""
         return len(self.readout) - len(self.shift)
 
+    @property
+    def mixings(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the standardised inputs of either term are multiplied by."""
+        return self.structure.mixings(self.readout.shape[1], len(self.hidden[0]))
+
     def basis(self, number: int, inputs: np.ndarray) -> np.ndarray:
         """Columns of the self term (0) or the interaction (1) at standardised inputs (n, q or 2 q)."""
-        mixing, layer = ((self.own_mixing, self.hidden[:2]), (self.mixing, self.hidden[2:]))[number]
-        found = basis_of(layer, inputs @ mixing)
+        layer = (self.hidden[:2], self.hidden[2:])[number]
+        found = basis_of(layer, inputs @ self.mixings[number])
         factors = self.structure.factors(number, inputs, self.readout.shape[1])
-        return (factors[:, :, None] * found[:, None, :]).reshape(len(inputs), -1)
+        return times_factors(found, factors)
 
     def columns(self, number: int, inputs: np.ndarray) -> np.ndarray:
         """What the readouts (P, d) make the self term (0) or the interaction (1) of, at standardised inputs
@@ -244,10 +247,8 @@ class NetFits:
         message: str,
     ) -> Net:
         """A net of these layers and readouts (P, d), the latter in units of the targets; see `Net`."""
-        given, nothing = (self.data.num_variables, len(self.mean)), np.zeros(0)
-        mixings = structure.own_mixing(*given), structure.mixing(*given)
         readout = readout * self.scale[None, :]
-        net = Net(structure, *mixings, hidden, readout, residual, gram, history, message, nothing)
+        net = Net(structure, hidden, readout, residual, gram, history, message, np.zeros(0))
         return self._shifted(net)
 
     def changed(self, net: Net, hidden: Hidden, readout: np.ndarray, history: list[float]) -> Net:
@@ -265,10 +266,11 @@ class NetFits:
     def _rows(self, structure: Structure, number: int) -> Rows:
         """A batch as a structure reads it."""
         made = self.maker(structure.normalised).batch(number)
-        count, size = self.data.num_variables, len(self.mean)
+        count = self.data.num_variables
+        own_mixing, mixing = structure.mixings(count, len(self.mean))
         made = made._replace(
-            inputs=made.inputs @ structure.own_mixing(count, size),
-            pair_inputs=made.pair_inputs @ structure.mixing(count, size),
+            inputs=made.inputs @ own_mixing,
+            pair_inputs=made.pair_inputs @ mixing,
             factors=structure.factors(0, made.inputs, count),
             pair_factors=structure.factors(1, made.pair_inputs, count),
         )
@@ -298,7 +300,7 @@ class NetFits:
     def field_of(self, net: Net) -> NeuralVectorField:
         """A net as a vector field, what it reads written into its kernel."""
         field_ = self.empty_field(0, net.structure)
-        write_net(field_, (net.own_mixing, net.mixing), net.hidden, net.readout)
+        write_net(field_, net.mixings, net.hidden, net.readout)
         return field_
 
     def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

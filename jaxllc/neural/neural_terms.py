@@ -19,7 +19,7 @@ from flax import nnx
 
 from jaxllc.data.message_passing import IN_STRENGTH
 from jaxllc.dynamics.vector_field import Features, VectorField
-from jaxllc.neural.structures import EITHER_END, Structure
+from jaxllc.neural.structures import EITHER_END, Structure, times_factors
 
 HIDDEN_SCALE = 2.0  # of the random kernel, over the root of the number of inputs
 
@@ -47,9 +47,8 @@ class _Term(nnx.Module):
     def __call__(self, inputs: jax.Array, factors: jax.Array | None = None) -> jax.Array:
         """Standardised inputs (..., q) -> (..., d); factors: (..., m) that the basis is multiplied by."""
         columns = self.basis(inputs)
-        if factors is not None and factors.shape[-1] > 1:
-            products = factors[..., :, None] * columns[..., None, :]
-            columns = products.reshape((*columns.shape[:-1], -1))
+        if factors is not None:
+            columns = times_factors(columns, factors)
         return columns @ self.readout[...]
 
 

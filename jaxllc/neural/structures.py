@@ -67,9 +67,21 @@ class Structure:
             found += [inputs[..., s + num_variables : s + size] for s in starts]
         return xp.concatenate(found, axis=-1)
 
+    def mixings(self, num_variables: int, num_inputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the inputs of the self term and of the interaction are multiplied by."""
+        return self.own_mixing(num_variables, num_inputs), self.mixing(num_variables, num_inputs)
+
     def __str__(self) -> str:
         said = f"{self.reads} over k_i" if self.normalised else self.reads
         return said if self.features == FEATURES else f"{said}, features: {self.features}"
+
+
+def times_factors(columns: Any, factors: Any) -> Any:
+    """Columns (..., p) by each of the factors (..., m), NumPy's or JAX's: (..., m p)."""
+    if factors.shape[-1] == 1:  # it is one
+        return columns
+    products = factors[..., :, None] * columns[..., None, :]
+    return products.reshape((*columns.shape[:-1], -1))
 
 
 EITHER_END = Structure()

@@ -160,7 +160,7 @@ def finished_net(
                 _value_and_gradient,
                 structure,
                 state,
-                (net.own_mixing, net.mixing),
+                net.mixings,
                 here[:2],
                 initial,
                 graph,

@@ -22,6 +22,7 @@ from scipy.linalg import cho_factor, cho_solve
 from jaxllc.data.message_passing import sum_into_receivers
 from jaxllc.fit.levenberg import Damping, State, accepted
 from jaxllc.neural.neural_rows import Rows
+from jaxllc.neural.structures import times_factors
 from jaxllc.running.waiting import computed
 
 SMALLEST_RESIDUAL = 1e-13  # of the variance; float64 has nothing to say below it
@@ -86,15 +87,7 @@ def _columns_and_slopes(kernel: Any, bias: Any, inputs: Any, factors: Any) -> tu
     slopes = with_one[..., :, None] * (1.0 - hidden**2)[..., None, :]
     columns = jnp.concatenate([hidden, with_one], axis=-1)
     slopes = slopes.reshape((*slopes.shape[:-2], -1))
-    return _by_factors(columns, factors), _by_factors(slopes, factors)
-
-
-def _by_factors(columns: Any, factors: Any) -> Any:
-    """(..., p) by each of (..., m) -> (..., m p)."""
-    if factors.shape[-1] == 1:  # it is one
-        return columns
-    products = factors[..., :, None] * columns[..., None, :]
-    return products.reshape((*columns.shape[:-1], -1))
+    return times_factors(columns, factors), times_factors(slopes, factors)
 
 
 def design(hidden: Hidden, rows: Rows) -> tuple[Any, Any]:
