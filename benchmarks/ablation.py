@@ -38,7 +38,14 @@ from common import (
     median,
     print_environment,
 )
-from recovery import NETWORKS, NUM_NODES, sample_times, sampling_of, true_run
+from recovery import (
+    NETWORKS,
+    NUM_NODES,
+    check_laws_and_networks,
+    sample_times,
+    sampling_of,
+    true_run,
+)
 from threadpoolctl import threadpool_limits
 
 import jaxllc
@@ -93,14 +100,7 @@ def _options() -> argparse.Namespace:
     for name in options.nets:
         if name not in NETS:
             parser.error(f"there are no nets {name!r}; nets are {', '.join(NETS)}")
-    for name in options.laws:
-        try:
-            jaxllc.known_laws.get(name)
-        except jaxllc.InputError as error:
-            parser.error(str(error))
-    for network in options.networks:
-        if network not in NETWORKS:
-            parser.error(f"there is no network {network!r}; networks are {', '.join(NETWORKS)}")
+    check_laws_and_networks(parser, options)
     return options
 
 

@@ -48,7 +48,7 @@ def ways(
     from jaxllc.neural.net_fits import NetFits
     from jaxllc.neural.neural_fit import fit_neural_terms
     from jaxllc.neural.structures import EITHER_END
-    from jaxllc.signaling.training.member_mesh import member_mesh
+    from jaxllc.running.member_mesh import member_mesh
 
     rates, seeds = is_clean(data), range(members)
     with jax.enable_x64(True):

@@ -129,6 +129,12 @@ def _options() -> argparse.Namespace:
         options.laws = options.laws or list(QUICK_LAWS if options.db is None else QUICK_LAWS[:1])
         options.seeds, options.networks = options.seeds[:1], options.networks[:1]
     options.laws = options.laws or jaxllc.known_laws.names()
+    check_laws_and_networks(parser, options)
+    return options
+
+
+def check_laws_and_networks(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with a sentence where there is no law or network of a name."""
     for name in options.laws:
         try:
             jaxllc.known_laws.get(name)
@@ -137,7 +143,6 @@ def _options() -> argparse.Namespace:
     for network in options.networks:
         if network not in NETWORKS:
             parser.error(f"there is no network {network!r}; networks are {', '.join(NETWORKS)}")
-    return options
 
 
 # --- data ---------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from jaxllc.neural.net_ensembles import EnsembleFits, NetPoint
 from jaxllc.neural.net_fits import NetFits
 from jaxllc.neural.structures import BOTH, DIFFERENCE, SENDER, Structure
 from jaxllc.neural.variable_projection import moments
-from jaxllc.signaling.training.member_mesh import one_device_mesh
+from jaxllc.running.member_mesh import one_device_mesh
 from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 from jaxllc.sweeps import net_ensemble

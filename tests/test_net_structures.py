@@ -9,8 +9,9 @@ from scipy.integrate import solve_ivp
 from jaxllc import generators
 from jaxllc.data.message_passing import graph_of
 from jaxllc.data.trajectories import Trajectories
-from jaxllc.neural.net_fits import NetFits, rates_at_samples
+from jaxllc.neural.net_fits import NetFits
 from jaxllc.neural.neural_fit import fit_neural_terms
+from jaxllc.neural.sample_rates import rates_at_samples
 from jaxllc.neural.structures import (
     BOTH,
     BY_RECEIVER,

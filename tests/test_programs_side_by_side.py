@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from jaxllc.running.member_mesh import one_device_mesh
 from jaxllc.self_pruning import leverage
-from jaxllc.signaling.training.member_mesh import one_device_mesh
 from jaxllc.signaling.training.side_by_side import COARSE, WHOLE, advance_program, judge_program
 from jaxllc.signaling.training.signaling_training import advance, dtype, initial_state, prepare
 from jaxllc.signaling.training.training_state import Rates, Shape

@@ -28,7 +28,7 @@ from jaxllc.settings.discover_settings import DiscoverSettings
 from jaxllc.smoothing.clipped_samples import without_cuts
 from jaxllc.smoothing.gauge import has_equal_input_weights, identifiability_notes
 from jaxllc.smoothing.grid_data import grid_data
-from jaxllc.smoothing.resolution import within_samples, without_unresolved_start
+from jaxllc.smoothing.resolution import refinement, within_samples, without_unresolved_start
 from jaxllc.smoothing.smooth import smooth
 
 if TYPE_CHECKING:
@@ -88,9 +88,7 @@ class Discovery:
         self.measured = self.runs
         with self.clock("smoothing"):
             self.runs, self.cut = without_cuts(self.measured, self.seed)
-            longest = max(len(r.times) for r in self.runs)
-            refine = 4 if longest <= 60 else 2 if longest <= 250 else 1
-            smoothed = within_samples(smooth(self.runs, refine=refine), self.runs)
+            smoothed = within_samples(smooth(self.runs, refinement(self.runs)), self.runs)
         notes = self.cut + identifiability_notes(self.runs, self.network, smoothed)
         self.search = SearchProblem(
             grid_data(self.runs, smoothed),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -134,6 +134,21 @@ class CandidateLaw:
         all_coefficients[equation] = tuple(float(c) for c in coefficients)
         law = replace(self, terms=tuple(all_terms), coefficients=tuple(all_coefficients))
         return law.within_bounds()
+
+    def with_term(self, equation: int, place: int, term: Term, coefficient: float) -> CandidateLaw:
+        """The law with another term at a place of an equation."""
+        terms, coefficients = list(self.terms[equation]), list(self.coefficients[equation])
+        terms[place], coefficients[place] = term, coefficient
+        return self.replaced(equation, terms, coefficients)
+
+    def joined(
+        self, equation: int, places: Collection[int], term: Term, coefficient: float
+    ) -> CandidateLaw:
+        """The law with one term for those at some places of an equation, which comes last."""
+        pairs = zip(self.terms[equation], self.coefficients[equation], strict=True)
+        kept = [pair for place, pair in enumerate(pairs) if place not in places]
+        terms, coefficients = [t for t, _ in kept], [c for _, c in kept]
+        return self.replaced(equation, [*terms, term], [*coefficients, coefficient])
 
     def without(self, dropped: frozenset[int]) -> CandidateLaw:
         """The law without some terms, numbered through all equations."""

@@ -22,11 +22,10 @@ from jaxllc.neural.ensemble_program import (
     SharedRows,
     ensemble_program,
 )
-from jaxllc.neural.net_fits import CLEAN, Net, NetFits
+from jaxllc.neural.net_fits import Net, NetFits
 from jaxllc.neural.neural_fit import evaluate_term, readout_covariance
 from jaxllc.neural.structures import BOTH, DIFFERENCE, SENDER, Structure
 from jaxllc.running.waiting import computed
-from jaxllc.smoothing.grid_data import GridData
 
 FLOAT32, FLOAT64 = "float32", "float64"
 # From simple to rich, by what people call them.
@@ -157,8 +156,3 @@ class EnsembleFits:
             divisor = np.where(strength != 0, strength, 1.0)[:, None]
             found, error = found / divisor, error / np.abs(divisor)
         return found, error
-
-
-def is_clean(data: GridData) -> bool:
-    """Whether rates of the samples are as good as integrals."""
-    return bool(np.all(data.noise < CLEAN * data.all_states().std(axis=(1, 2))))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ from jaxllc.data.message_passing import IN_STRENGTH
 from jaxllc.errors import InputError
 from jaxllc.neural.neural_rows import RowMaker, Rows
 from jaxllc.neural.neural_terms import NeuralVectorField
+from jaxllc.neural.sample_rates import SampleRates, rates_at_samples
 from jaxllc.neural.structures import EITHER_END, Structure, times_factors
 from jaxllc.neural.variable_projection import (
     SMALLEST_RESIDUAL,
@@ -28,7 +28,6 @@ from jaxllc.neural.variable_projection import (
 )
 from jaxllc.running.waiting import computed
 from jaxllc.smoothing.gauge import has_equal_input_weights
-from jaxllc.smoothing.local_polynomials import local_polynomial
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 
 BUDGET = 30_000  # edges times grid times in a batch
 SMALL_ENOUGH = 1e-10  # residual over variance at which clean data are explained
-# Noise, relative to the spread of a variable, below which rates are as good as integrals.
-CLEAN = 3e-4
-_STENCILS = (5, 7, 9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,18 +95,6 @@ def basis_of(layer: tuple[np.ndarray, np.ndarray], inputs: np.ndarray) -> np.nda
     return np.concatenate(
         [np.tanh(inputs @ kernel + bias), inputs, np.ones((len(inputs), 1))], axis=1
     )
-
-
-class SampleRates(NamedTuple):
-    """What nets are fitted to in place of integrals.
-
-    data: on the grid of its samples alone. rates: of each run, (variable, node, sample). error: (variable,)
-    root mean square error of the rates.
-    """
-
-    data: GridData
-    rates: list[np.ndarray]
-    error: np.ndarray
 
 
 @dataclass(eq=False)
@@ -318,6 +302,14 @@ class NetFits:
         )
 
 
+def named_points(
+    names: Sequence[str], sides: str, inputs: np.ndarray, mean: np.ndarray, std: np.ndarray
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names such as x_i, and values in the units of the data, of standardised inputs (n, q) of each side."""
+    points = inputs * np.tile(std, len(sides)) + np.tile(mean, len(sides))
+    return tuple(f"{name}_{side}" for side in sides for name in names), points
+
+
 def write_net(
     field_: NeuralVectorField, mixings: tuple[Any, Any], hidden: Hidden, readout: Any
 ) -> None:
@@ -355,39 +347,3 @@ def feature_columns(data: GridData, network: Network, names: Sequence[str]) -> n
             known = ", ".join([*data.features, IN_STRENGTH])
             raise InputError(f"The runs have no node feature {name!r}; they have: {known}.")
     return np.stack(columns, axis=1) if columns else np.empty((network.num_nodes, 0))
-
-
-def rates_at_samples(data: GridData) -> SampleRates:
-    """Rates of clean data at their samples.
-
-    Rates are those of polynomials through 5, 7 or 9 samples; two of them that agree are nearest to the truth.
-    """
-    filled = [
-        np.where(seen, samples, states[..., where])
-        for seen, samples, states, where in zip(
-            data.observed, data.samples, data.states, data.sample_index, strict=True
-        )
-    ]
-    rates, error = [np.empty_like(f) for f in filled], np.empty(data.num_variables)
-    ends = np.cumsum([len(times) for times in data.times])
-    for v in range(data.num_variables):
-        orders = [
-            np.concatenate(
-                [_rates_through(c, t, f[v].T) for t, f in zip(data.times, filled, strict=True)]
-            )
-            for c in _STENCILS
-        ]
-        apart = [np.sqrt(np.mean((a - b) ** 2)) for a, b in itertools.pairwise(orders)]
-        best = int(np.argmin(apart))
-        error[v] = apart[best]
-        for run, rate in zip(rates, np.split(orders[best + 1], ends[:-1]), strict=True):
-            run[v] = rate.T
-    places = tuple(np.arange(len(times)) for times in data.times)
-    at = replace(data, grid_times=data.times, states=tuple(filled), sample_index=places)
-    return SampleRates(at, rates, error)
-
-
-def _rates_through(count: int, times: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Rates (T, M) of columns by polynomials through so many samples, or all where there are fewer."""
-    count = min(count, len(times))
-    return local_polynomial(times, count, count - 1).rates(columns)

@@ -18,8 +18,8 @@ import jax
 import numpy as np
 import sympy
 
-from jaxllc.neural.net_fits import BUDGET, CLEAN, Net, NetFits, SampleRates
-from jaxllc.neural.neural_rows import clear_share
+from jaxllc.neural.net_fits import BUDGET, Net, NetFits, named_points
+from jaxllc.neural.sample_rates import SampleRates, rates_serve
 from jaxllc.neural.structures import BOTH, LEVELS, OVER_STRENGTH, REDUCED, Structure
 from jaxllc.neural.through_solver import finished_net
 
@@ -33,8 +33,6 @@ _FIRST_STEPS = 12
 _PROMISING_CLEAN, _PROMISING_NOISE = 1e-3, 3.0
 # Residual of rates over their variance, and share above the noise, at which the samples are explained.
 _ENOUGH_CLEAN, _ENOUGH_NOISE, _ENOUGH_RATES = 1e-8, 1.05, 4.0
-# Share of clean samples without holes around them from which rates say more than integrals.
-_CLEAR = 0.3
 # Above these a net of both ends leaves enough for another structure to be tried.
 _OPEN_CLEAN = 1e-5
 # The same for both ends to be read after reduced structures, and for other ways to read node features.
@@ -105,8 +103,7 @@ class NeuralFit:
             inputs = self._points[number][drawn]
             values, error = evaluate_term(self._net, number, inputs, self._covariance)
             error = error * self._error_scale[number][None, :]
-            points = inputs * np.tile(std, len(sides)) + np.tile(mean, len(sides))
-            input_names = tuple(f"{name}_{side}" for side in sides for name in names)
+            input_names, points = named_points(names, sides, inputs, mean, std)
             if number and self.structure.normalised:
                 strength = self._points[2][drawn]
                 points = np.column_stack([points, strength])
@@ -157,9 +154,7 @@ def fit_neural_terms(
     started = time.perf_counter()
     names = tuple(data.features) if features is None else tuple(features)
     if rates is None:
-        spread = data.all_states().std(axis=(1, 2))
-        clean = bool(np.all(data.noise < CLEAN * spread))
-        rates = clean and clear_share(data, network) > _CLEAR
+        rates = rates_serve(data, network)
     deadline = None if time_budget is None else started + time_budget
     with jax.enable_x64(True):
         fits = NetFits(

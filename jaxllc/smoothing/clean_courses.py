@@ -9,7 +9,7 @@ from jaxllc.smoothing.components import filled_linearly, smooth_components
 from jaxllc.smoothing.gaussian_process import warp_time
 from jaxllc.smoothing.missing_ends import LONGEST, missing_start
 
-FEWEST = 5  # samples of a course that has a spline of its own
+FEWEST_SAMPLES = 5  # of a run, and of a course that has a spline of its own
 SPLINE_DEGREES = (3, 5, 7, 9)
 SPLINE_WARPS = (np.inf, 0.1, 0.01, 0.001)
 CLEAN_GAPS = 1e-5  # noise relative to the signal assumed where long ends are filled
@@ -35,7 +35,7 @@ def interpolate(
         values[:, whole], squares[whole] = _best_spline(times, columns[:, whole], grid)
     for m in np.flatnonzero(~whole):
         used = ~missing[:, m]
-        if used.sum() < FEWEST:
+        if used.sum() < FEWEST_SAMPLES:
             values[:, m] = np.interp(grid, times, filled[:, m])
             continue
         first, last = np.flatnonzero(used)[[0, -1]]
@@ -55,7 +55,7 @@ def _with_ends(
     Between its samples a column is told by its own spline, before and after them by the other columns.
     """
     filled, squares = filled_linearly(times, columns, missing), np.zeros(columns.shape[1])
-    sampled = (~missing).sum(axis=0) >= FEWEST
+    sampled = (~missing).sum(axis=0) >= FEWEST_SAMPLES
     first, last = (~missing).argmax(axis=0), len(times) - 1 - (~missing)[::-1].argmax(axis=0)
     for m in np.flatnonzero(missing.any(axis=0) & sampled):
         inside, seen = slice(first[m], last[m] + 1), ~missing[:, m]

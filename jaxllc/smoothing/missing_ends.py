@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxllc.smoothing.lagrange import weights_at_zero
+
 LONGEST = 12  # samples in a row that may be missing
 NEXT = (2, 3, 4, 5, 6, 8, 10, 12)  # samples that one is told from
 FEWEST_COURSES = 3
@@ -52,18 +54,11 @@ def _ways(
     for count in NEXT:
         if count > len(times):
             break
-        weights = _polynomial_weights(times[:count])
+        weights = weights_at_zero(times[:count])
         yield float(np.mean((weights @ whole[:count] - target) ** 2)), weights @ rest[:count]
         if 2 * count <= whole.shape[1]:
             errors, values = _regressed(whole[:count], rest[:count], target)
             yield float(np.mean(errors**2)), values
-
-
-def _polynomial_weights(times: np.ndarray) -> np.ndarray:
-    """Of samples at times, for the value at time zero of the polynomial through them (Lagrange)."""
-    own = np.eye(len(times), dtype=bool)
-    gaps = np.where(own, 1.0, times[None, :] - times[:, None])
-    return np.where(own, 1.0, times[None, :] / gaps).prod(axis=1)
 
 
 def _regressed(

@@ -45,6 +45,12 @@ def without_unresolved_start(runs: Sequence[Trajectories]) -> tuple[list[Traject
     return kept, notes
 
 
+def refinement(runs: Sequence[Trajectories]) -> int:
+    """Grid intervals in a sampling interval that states are smoothed on for a search."""
+    longest = max(run.num_times for run in runs)
+    return 4 if longest <= 60 else 2 if longest <= 250 else 1
+
+
 def within_samples(smoothed: SmoothedStates, runs: Sequence[Trajectories]) -> SmoothedStates:
     """Smoothed states kept near the samples around them.
 

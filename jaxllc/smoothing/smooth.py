@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxllc.errors import InputError
-from jaxllc.smoothing.clean_courses import interpolate
+from jaxllc.smoothing.clean_courses import FEWEST_SAMPLES, interpolate
 from jaxllc.smoothing.components import filled_linearly, smooth_components
+from jaxllc.smoothing.lagrange import weights_at_zero
 
 if TYPE_CHECKING:
     from jaxllc.data.trajectories import Trajectories
 
-FEWEST_SAMPLES = 5
 EXACT = 1e-9  # noise relative to the signal below which nothing is left to smooth
 CLEAN = 1e-3  # noise relative to the signal below which interpolation may be the better choice:
 MISFIT = 1.5  # it is when the smoothed states miss the samples by this many times the noise
@@ -166,14 +166,7 @@ def noise_by_differences(times: np.ndarray, columns: np.ndarray) -> float:
         offsets = np.r_[-(count // 2) : 0, 1 : count // 2 + 1]
         centres = np.arange(count // 2, len(times) - count // 2)
         around = times[centres[:, None] + offsets[None, :]] - times[centres][:, None]
-        # Lagrange weights of the neighbours at the centre
-        gaps = around[:, None, :] - around[:, :, None]
-        ratios = np.where(
-            np.eye(count, dtype=bool)[None],
-            1.0,
-            around[:, None, :] / np.where(gaps == 0, 1.0, gaps),
-        )
-        weights = ratios.prod(axis=2)
+        weights = weights_at_zero(around)
         predicted = np.einsum("tk,tkm->tm", weights, columns[centres[:, None] + offsets[None, :]])
         squares = (columns[centres] - predicted) ** 2 / (1.0 + np.sum(weights**2, axis=1))[:, None]
         estimates.append(np.median(squares.mean(axis=1)) / chi_square_median)

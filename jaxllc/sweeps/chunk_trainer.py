@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxllc.running.member_mesh import member_mesh, padded_to
 from jaxllc.signaling.network.structure import Parameters
-from jaxllc.signaling.training.member_mesh import member_mesh, padded_to
 from jaxllc.signaling.training.side_by_side import (
     COARSE,
     WHOLE,

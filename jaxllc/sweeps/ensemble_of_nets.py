@@ -31,12 +31,12 @@ from jaxllc.neural.net_ensembles import (
     STRUCTURES,
     EnsembleFits,
     NetPoint,
-    is_clean,
 )
-from jaxllc.neural.net_fits import Net, NetFits
-from jaxllc.signaling.training.member_mesh import member_mesh, padded_to
+from jaxllc.neural.net_fits import Net, NetFits, named_points
+from jaxllc.neural.sample_rates import rates_serve
+from jaxllc.running.member_mesh import member_mesh, padded_to
 from jaxllc.smoothing.grid_data import grid_data
-from jaxllc.smoothing.resolution import within_samples
+from jaxllc.smoothing.resolution import refinement, within_samples
 from jaxllc.smoothing.smooth import smooth
 from jaxllc.sweeps.devices.devices import members_per_device
 from jaxllc.sweeps.grids import Point
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 # Of the median residual: a simpler structure that leaves no more than this is as good.
 _AS_GOOD = 1.5
-# Grid intervals in a sampling interval, of runs of at most so many samples.
-_REFINED = ((60, 4), (250, 2))
+# Of the bootstrap: more are a mistake in writing.
+_MOST_REPLICATES = 100_000
 _TERMS = ("self", "interaction")
 
 
@@ -206,11 +206,12 @@ def net_ensemble(
     members of each structure and seed, of which number 0 counts every series once.
 
     features: node features that both terms read, all of the data's by default; "k" is the in-strength.
-    rates: fit the rates at the samples in place of their integrals; by default where data are clean. width:
-    hidden units of each term. steps: of Levenberg-Marquardt, at most. ridge: of the readouts, relative to
-    the norms of their columns. num_points: at which the terms of all members are kept. precision: "float64",
-    or "float32", which accelerators are faster in: its ridge is 7e-6 at least, nets of noisy samples leave
-    a few percent more than those in float64, and those of clean samples 4 to 90 times as much.
+    rates: fit the rates at the samples in place of their integrals; by default where data are clean and have
+    few holes. width: hidden units of each term. steps: of Levenberg-Marquardt, at most. ridge: of the
+    readouts, relative to the norms of their columns. num_points: at which the terms of all members are kept.
+    precision: "float64", or "float32", which accelerators are faster in: its ridge is 7e-6 at least, nets of
+    noisy samples leave a few percent more than those in float64, and those of clean samples 4 to 90 times as
+    much.
 
     seed: of the series and points that are drawn; the same seed gives the same ensemble. records, progress:
     as `sweep` takes them. together: members in one program, over all devices; by default as many as fit into
@@ -248,16 +249,13 @@ def net_ensemble(
     if memory is not None:
         check_number("memory", memory, 0, above=True, unit="bytes")
     runs, network = checked_data(data, network)
-    longest = max(run.num_times for run in runs)
-    refine = next((parts for most, parts in _REFINED if longest <= most), 1)
-    made = grid_data(runs, within_samples(smooth(runs, refine=refine), runs))
+    made = grid_data(runs, within_samples(smooth(runs, refinement(runs)), runs))
     named = tuple(
         made.features if features is None else listing("features", features, "names", "['k']")
     )
     with jax.enable_x64(True):
-        fits = NetFits(
-            made, network, named, width, ridge, seed, rates=is_clean(made) if rates is None else rates
-        )  # fmt: skip
+        rates = rates_serve(made, network) if rates is None else rates
+        fits = NetFits(made, network, named, width, ridge, seed, rates=rates)
         trainer = _Trainer(
             EnsembleFits(fits, steps, precision), num_points, member_mesh(devices), len(points)
         )
@@ -301,10 +299,6 @@ def _points(seeds: Any, structures: Any, replicates: Any) -> list[Point]:
     return [{"structure": s, "seed": n, "replicate": r} for s, n, r in every]
 
 
-# Of the bootstrap: more are a mistake in writing.
-_MOST_REPLICATES = 100_000
-
-
 class _Trainer:
     """Fits the members of a chunk: a batched function of points."""
 
@@ -321,10 +315,7 @@ class _Trainer:
         names = (*fits.data.variables, *fits.features)
         found = []
         for number, sides in enumerate(("i", "ij")):
-            at = self.inputs[number] * np.tile(fits.std, len(sides)) + np.tile(
-                fits.mean, len(sides)
-            )
-            named = tuple(f"{name}_{side}" for side in sides for name in names)
+            named, at = named_points(names, sides, self.inputs[number], fits.mean, fits.std)
             if number and "k" not in fits.features:
                 at, named = np.column_stack([at, self.strength[1]]), (*named, "k_i")
             found.append((named, at))

@@ -9,11 +9,11 @@ from typing import Any
 
 from jaxllc.errors import InputError, check_callable, check_integer, check_number
 from jaxllc.files.output_file import remove_leftovers
+from jaxllc.running.member_mesh import member_mesh
 from jaxllc.signaling.data.condition_notes import once
 from jaxllc.signaling.data.conditions import Conditions, conditions_of
 from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.settings import SettingsLike, settings_of
-from jaxllc.signaling.training.member_mesh import member_mesh
 from jaxllc.sweeps.chunk_trainer import ChunkTrainer
 from jaxllc.sweeps.grids import GridLike, grid_of, key_of
 from jaxllc.sweeps.members import Problem, members_of, number_format

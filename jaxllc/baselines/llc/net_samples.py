@@ -19,8 +19,8 @@ import sympy
 from jaxllc.baselines.llc.formulas import AS_GOOD
 from jaxllc.baselines.llc.nets import trained_nets
 from jaxllc.dynamics.terms import INTERACTION, SELF
-from jaxllc.neural.net_fits import SampleRates
 from jaxllc.neural.neural_fit import fit_neural_terms
+from jaxllc.neural.sample_rates import SampleRates
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.laws.net_reading import Reading, reading
 from jaxllc.smoothing.grid_data import on_grids

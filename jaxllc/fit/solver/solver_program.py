@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import PartitionSpec
 
 from jaxllc.data.message_passing import graph_of
 from jaxllc.dynamics.candidate_field import candidate_field
@@ -26,6 +26,7 @@ from jaxllc.dynamics.interpreted_candidate import interpreted_candidate
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.normal_equations import Normal
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.running.member_mesh import MEMBER, member_mesh
 from jaxllc.running.waiting import computed
 
 # Numbers in the state of a run above which the initial states of the fit on the grid are kept, and with them
@@ -36,7 +37,6 @@ MAX_STEPS = 4096
 _PADDING = 1e-4
 # Tolerances of the steps, for float64 and for float32.
 TOLERANCES = {"float64": (1e-9, 1e-11), "float32": (1e-5, 1e-7)}
-_MEMBER = "member"
 # Processor seconds: to compile the program of a law, and that of all laws; of one evaluation of the first, by
 # edges, tangents and runs, and how many times as long the other takes (benchmarks/adjoints.py). How often a
 # law is evaluated.
@@ -237,15 +237,15 @@ def _program(free: bool, precision: str, together: bool, devices: tuple[Any, ...
             return jax.vmap(of_one, in_axes=(None, None, None, 0))(field, graph, runs, members)
         return jax.lax.map(partial(of_one, field, graph, runs), members)
 
-    mesh, everywhere = Mesh(np.array(devices), (_MEMBER,)), PartitionSpec()
-    in_specs = (everywhere, everywhere, everywhere, PartitionSpec(_MEMBER))
+    mesh, everywhere = member_mesh(devices), PartitionSpec()
+    in_specs = (everywhere, everywhere, everywhere, PartitionSpec(MEMBER))
     # Each device takes steps of its own: nothing is exchanged between them.
     return jax.jit(
         jax.shard_map(
             of_all,
             mesh=mesh,
             in_specs=in_specs,
-            out_specs=PartitionSpec(_MEMBER),
+            out_specs=PartitionSpec(MEMBER),
             check_vma=False,
         )
     )

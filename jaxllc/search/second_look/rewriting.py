@@ -132,12 +132,8 @@ def complements(
             for expression in _complements_of(term.family.expression / factor, inner):
                 family = TermFamily(term.family.side, factor * expression, term.family.positive)
                 other = Term(family, term.inner)
-                if not prior.beside_known(equation, [other]):
-                    continue
-                kept = [p for n, p in enumerate(pairs) if n not in (k, m)]
-                yield law.replaced(
-                    equation, [*(t for t, _ in kept), other], [*(b for _, b in kept), c]
-                )
+                if prior.beside_known(equation, [other]):
+                    yield law.joined(equation, (k, m), other, c)
 
 
 def _complements_of(
@@ -183,8 +179,7 @@ def without_factors(
             size = float(size) if size.is_real and size.is_finite and size != 0 else 1.0
             other = _of_fewer(term, rest)
             if prior.beside_known(equation, [other]):
-                changed = [*pairs[:k], (other, c * size), *pairs[k + 1 :]]
-                yield law.replaced(equation, [t for t, _ in changed], [b for _, b in changed])
+                yield law.with_term(equation, k, other, c * size)
 
 
 def _of_fewer(term: Term, expression: sympy.Expr) -> Term:
@@ -217,5 +212,4 @@ def looser(
     for k, (term, c) in enumerate(pairs):
         for new in () if term.family.known else freer(term):
             if prior.beside_known(equation, [new]):
-                changed = [*pairs[:k], (new, c), *pairs[k + 1 :]]
-                yield law.replaced(equation, [t for t, _ in changed], [b for _, b in changed])
+                yield law.with_term(equation, k, new, c)

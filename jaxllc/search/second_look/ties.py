@@ -38,14 +38,8 @@ def tied_laws(
                 continue
             sign = 1 if c * d > 0 else -1
             both = _sum(other, term, sign)
-            if not prior.beside_known(equation, [both]):
-                continue
-            kept = [p for k, p in enumerate(pairs) if k not in (first, second)]
-            yield law.replaced(
-                equation,
-                [*(t for t, _ in kept), both],
-                [*(n for _, n in kept), 0.5 * (d + sign * c)],
-            )
+            if prior.beside_known(equation, [both]):
+                yield law.joined(equation, (first, second), both, 0.5 * (d + sign * c))
 
 
 def _sum(first: Term, second: Term, sign: int) -> Term:

@@ -19,6 +19,7 @@ from jaxllc.errors import InputError, check_callable, check_integer, check_path,
 from jaxllc.files.file_values import count, flag, number, plain, text, texts
 from jaxllc.files.json_lines import append_lines, locked_rows, read_rows
 from jaxllc.files.json_text import parse_json
+from jaxllc.running.member_mesh import one_device_mesh
 from jaxllc.signaling.arguments import seeds_of
 from jaxllc.signaling.data.condition_notes import once
 from jaxllc.signaling.data.conditions import Conditions, conditions_of
@@ -27,7 +28,6 @@ from jaxllc.signaling.network.prior_network import PriorNetwork, prior_of
 from jaxllc.signaling.network.structure import Data, Parameters, Structure
 from jaxllc.signaling.settings import SettingsLike, SignalingSettings, settings_of
 from jaxllc.signaling.training.checkpoint import fingerprint
-from jaxllc.signaling.training.member_mesh import one_device_mesh
 from jaxllc.signaling.training.side_by_side import (
     Members,
     filled_up,

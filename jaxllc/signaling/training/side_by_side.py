@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from jaxllc.running.member_mesh import MEMBER, by_member, everywhere
 from jaxllc.running.waiting import Pace, computed
 from jaxllc.signaling.model.neighbour_sums import Array
 from jaxllc.signaling.model.signaling_model import MAX_STEPS, MEMORY, TOLERANCE, reachable
 from jaxllc.signaling.model.steady_state import Solver
 from jaxllc.signaling.network.structure import Data, Parameters, Structure, settle
-from jaxllc.signaling.training.member_mesh import MEMBER, by_member, everywhere
 from jaxllc.signaling.training.signaling_training import dtype, history_rows, most_epochs
 from jaxllc.signaling.training.training_state import Rates, Record, Shape, TrainingState
 from jaxllc.signaling.training.training_step import training_steps
