@@ -43,6 +43,7 @@ DOORS = {
     "data.network": {"data.message_passing"},
     "discovery.entry": {"baselines.llc"},
     "discovery.neural_road": {"search.laws.neural_proposals"},
+    "discovery.stages": {"search.laws.sum_proposals"},
     "discovery.library_road": {
         "search.laws.neural_proposals",
         "search.laws.sum_proposals",

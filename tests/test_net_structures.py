@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sympy
 from scipy.integrate import solve_ivp
 
 from jaxllc import generators
@@ -151,6 +152,43 @@ def test_inputs_are_mixed_as_the_structure_says():
     assert not mixed[:, 5].any()
     ranks = [Structure(r, n).rank for r in (SENDER, BY_RECEIVER, BOTH) for n in (False, True)]
     assert ranks == sorted(ranks)
+
+
+def test_an_interaction_of_one_variable_reads_no_other():
+    inputs = np.arange(1.0, 7.0)[None]  # two variables and a feature, at either end
+    for reads, expected in (
+        (BOTH, [0, 2, 3, 0, 5, 6]),
+        (SENDER, [0, 0, 0, 0, 5, 6]),
+        (DIFFERENCE, [0, 0, 0, 0, 3, 0]),
+    ):
+        found = inputs @ Structure(reads, variable=1).mixing(2, 3)
+        np.testing.assert_array_equal(found, [expected])
+    one, all_of_them = Structure(DIFFERENCE, variable=1), Structure(DIFFERENCE)
+    assert one.rank < all_of_them.rank
+    assert one.reduced
+    assert Structure(BOTH, variable=0).reduced
+    assert not Structure(BOTH).reduced
+
+
+def test_a_function_that_turns_often_is_learned_of_one_variable(network):
+    A = network.to_adjacency().toarray()
+
+    def rate(_, z):
+        x, y = z[:NUM_NODES], z[NUM_NODES:]
+        pull = (A * np.sin(2 * (x - x[:, None]))).sum(axis=1)
+        return np.concatenate([-y + 0.5 * pull, x - 0.1 * y])
+
+    start = np.random.default_rng(3).uniform(-5, 5, 2 * NUM_NODES)
+    z = solve_ivp(rate, (0, 4), start, t_eval=np.linspace(0, 4, 80), rtol=1e-11, atol=1e-12).y.T
+    states = np.stack([z[:, :NUM_NODES], z[:, NUM_NODES:]], axis=-1)
+    runs = [Trajectories(np.linspace(0, 4, 80), states, ("x", "y"))]
+    data = grid_data(runs, smooth(runs, refine=4))
+    fit = fit_neural_terms(data, network, replicate_steps=0, reduce=True, rates=None)
+    assert (fit.structure.reads, fit.structure.variable) == (DIFFERENCE, 0)
+    _, pair = fit.sample_terms(300)
+    apart = pair.columns[sympy.Symbol("x_j")] - pair.columns[sympy.Symbol("x_i")]
+    assert np.ptp(apart) > 4 * np.pi  # several turns
+    assert np.abs(pair.values["x"] - 0.5 * np.sin(2 * apart)).max() < 0.05
 
 
 def test_columns_are_multiplied_as_the_structure_says():

@@ -26,6 +26,7 @@ from jaxllc.neural.structures import (
 )
 from jaxllc.search.laws.net_reading import read_by, reading
 from jaxllc.search.second_look.rewriting import complements, looser, without_factors
+from tests.sum_laws import law_of
 
 x_i, x_j, k_i, w0, w1, w2 = sympy.symbols("x_i x_j k_i w0 w1 w2")
 
@@ -90,7 +91,7 @@ def test_what_is_known_and_what_is_missing_is_taken_along(case):
 
 
 @pytest.mark.slow
-def test_a_law_of_another_form_is_said_to_be_one():
+def test_a_law_of_another_form_is_found_or_said_to_be_one():
     """A function of the sum over neighbours."""
     network = generators.erdos_renyi(14, 4, seed=2)
     A, times = network.to_adjacency().toarray(), np.linspace(0, 3, 50)
@@ -98,13 +99,15 @@ def test_a_law_of_another_form_is_said_to_be_one():
     states = solve_ivp(
         lambda _, x: np.tanh(A @ x - 2) - x, (0, 3), start, t_eval=times, rtol=1e-11, atol=1e-12
     ).y.T
-    law = jaxllc.discover(jaxllc.Trajectories(times, states), network, preset="neural")
-    assert any("sums over neighbours" in note for note in law.notes)
+    run = jaxllc.Trajectories(times, states)
+    law = jaxllc.discover(run, network, preset="neural", sums=False)
+    assert any("functions of a node and of pairs of nodes" in note for note in law.notes)
+    found = jaxllc.discover(run, network, preset="neural")
+    assert metrics.skeleton_equal(found, law_of("-x_i + tanh(x_s - 2)")), str(found)
+    assert not any("functions of a node and of pairs" in note for note in found.notes)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("neural", "never"), ("sums", False), ("demand", ("exp",))]
-)
+@pytest.mark.parametrize(("name", "value"), [("neural", "never"), ("demand", ("exp",))])
 def test_what_the_preset_does_not_read_is_said(name, value):
     network = generators.barabasi_albert(12, 2, seed=1)
     run = jaxllc.Trajectories(np.arange(6.0), np.random.default_rng(0).uniform(size=(6, 12)))
@@ -187,6 +190,23 @@ def test_features_that_a_net_does_not_read_are_not_searched():
         for s in found:
             expected = points[:, [names.index(n) for n in s.input_names]]
             np.testing.assert_array_equal(s.points, expected)
+
+
+def test_states_that_a_net_does_not_read_are_not_searched():
+    names = ("x_i", "y_i", "rate_i", "x_j", "y_j", "rate_j")
+    points = np.random.default_rng(0).normal(size=(5, 6))
+    samples = TermSamples(names, points, {"x": points[:, 0]}, {"x": points[:, 0]})
+    for reads, expected in (
+        (BOTH, ("y_i", "rate_i", "y_j", "rate_j")),
+        (SENDER, ("y_j", "rate_j")),
+        (DIFFERENCE, ("y_d",)),
+    ):
+        read = reading(samples, Structure(reads, variable=1), ("x", "y"))
+        assert read.samples.input_names == expected
+    np.testing.assert_array_equal(read.samples.points[:, 0], points[:, 4] - points[:, 1])
+    # The self term reads all.
+    own = TermSamples(names[:3], points[:, :3], samples.values, samples.error)
+    assert read_by(own, Structure(variable=1), ("x", "y")).input_names == names[:3]
 
 
 def test_terms_that_complement_each_other_become_one():

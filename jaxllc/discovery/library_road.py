@@ -135,26 +135,14 @@ class LibraryRoad(Discovery):
         return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
 
     def _with_sums(self, judge, best):
-        from jaxllc.search.laws.sum_proposals import searched_sum_proposals, sum_proposals
+        from jaxllc.search.laws.sum_proposals import sum_proposals
 
         self.search = self.search.with_sums(True)
         with self.clock("sums over neighbours"):
             more = sum_proposals(self.search, self.engine)
         best = self._improved(judge, best, more)
         if self._unexplained(judge, best) and self.limit.may_compile():
-            with self.clock("sums over neighbours"):
-                found = searched_sum_proposals(
-                    self.search,
-                    best.law,
-                    self.seed,
-                    self.settings.max_terms,
-                    self.settings.engines,
-                    0.15 * self.settings.search_seconds,
-                    say=lambda what: self.say("sums over neighbours", what),
-                )
-            self.cut_short |= not found.finished
-            more = found.proposals
-            best = self._improved(judge, best, more) if any(more) else best
+            best = self._improved(judge, best, self._whole_rates(best.law))
         # Moves are dear: functions of sums take part in them only where one has proved itself.
         proved = any(
             sums_in(t.family.expression)
@@ -201,13 +189,3 @@ class LibraryRoad(Discovery):
             )
         self.nets = nets
         return nets
-
-    def _improved(self, judge, best, more):
-        """The best law among further proposals of each equation, or the one that was best before."""
-        with self.clock("refinement"):
-            improved = judge.choose(more, best.law, self.settings.num_fits)
-            # Choosing may have set the noise anew: compare with the best law as it is judged now.
-            best = judge.seen.get(best.law.key(), best)
-            if improved.criterion >= best.criterion:
-                return best
-            return judge.with_fine_steps(improved)

@@ -32,18 +32,35 @@ if TYPE_CHECKING:
 
 # Share of the time for the expressions of one term; pairs that are refined, and how many are fitted at least.
 _TERM, _PAIRS, _FITS = 0.15, 24, 10
+# Share of the time for the nets.
+_NETS = 0.4
 
 
 class NeuralRoad(Discovery):
     """Nets propose, engines write, the likelihood of the trajectories decides."""
 
     def _proposals(self) -> list[list[ProposedEquation]]:
-        from jaxllc.search.laws.neural_proposals import fitted_neural_terms, searched_proposals
+        from jaxllc.search.laws.neural_proposals import fitted_neural_terms
 
         with self.clock("neural terms"):
             self.nets = nets = fitted_neural_terms(
-                self.search, self.seed, structures=True, solver=nets_through_solver(self.settings)
+                self.search,
+                self.seed,
+                structures=True,
+                solver=nets_through_solver(self.settings),
+                seconds=_NETS * self.settings.search_seconds,
             )
+        self.pool: Sequence[Term] | None = None
+        if self.settings.sums and self.search.clean and not nets.explains:
+            found = self._whole_rates(self._of_fixed())
+            if all(found):
+                return found
+        return self._of_nets(nets)
+
+    def _of_nets(self, nets: NeuralFit) -> list[list[ProposedEquation]]:
+        """Pairs of expressions of the two terms."""
+        from jaxllc.search.laws.neural_proposals import searched_proposals
+
         with self.clock("expressions"):
             found = searched_proposals(
                 self.search,
@@ -54,11 +71,11 @@ class NeuralRoad(Discovery):
                 self.settings.engines,
                 _TERM * self.settings.search_seconds,
                 largest=_PAIRS,
-                taken=self._of_ones(map(self.prior.fixed, range(len(self.search.variables)))),
+                taken=self._of_fixed(),
                 say=partial(self.say, "expressions"),
             )
         self.cut_short |= not found.finished
-        self.pool: Sequence[Term] = found.pool
+        self.pool = found.pool
         for name, options in zip(self.search.variables, found.proposals, strict=True):
             if not options:
                 raise InputError(
@@ -83,6 +100,10 @@ class NeuralRoad(Discovery):
             for v, name in enumerate(self.search.variables)
         )
 
+    def _of_fixed(self) -> CandidateLaw:
+        """The law of the known terms without free constants."""
+        return self._of_ones(map(self.prior.fixed, range(len(self.search.variables))))
+
     def _of_ones(self, terms: Iterable[Sequence[Term]]) -> CandidateLaw:
         """The law of the terms of each equation, with coefficients of one."""
         equations = tuple(map(tuple, terms))
@@ -96,10 +117,16 @@ class NeuralRoad(Discovery):
             judge, law = self._judge_of(proposals)
             best = judge.choose(proposals, law, max(self.settings.num_fits, _FITS))
             best = judge.with_fine_steps(judge.recalibrated(best))
+        if (nets := self.nets) and self.pool is None and not explained(judge, best):
+            best = self._improved(judge, best, self._of_nets(nets))
+        with self.clock("refinement"):
             best = self._moved(judge, best)
+        if self.settings.sums and not (self.search.clean or explained(judge, best) or judge.late):
+            best = self._improved(judge, best, self._whole_rates(best.law))
+        with self.clock("refinement"):
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
-        return judge, best, self._notes()
+        return judge, best, [] if explained(judge, best) else self._notes()
 
     def _notes(self) -> list[str]:
         """What the nets could not explain."""
@@ -108,14 +135,14 @@ class NeuralRoad(Discovery):
         worst, left = max(self.nets.residual.items(), key=lambda item: item[1])
         return [
             f"Two neural terms leave {100 * left:.2g} % of the variance of {worst}, more than the noise: the "
-            "law may not be a sum of functions of a node and of pairs of nodes. The default preset also "
-            "looks for functions of sums over neighbours."
+            "law may not be a sum of functions of a node and of pairs of nodes."
         ]
 
     def _moved(self, judge: Judge, best: Judged) -> Judged:
         """Terms dropped, added from those of other expressions, swapped, and put together."""
-        best = self._varied(judge, best, self.pool)
-        plain = [t for t in self.pool if not t.inner]
+        pool = self.pool or ()
+        best = self._varied(judge, best, pool)
+        plain = [t for t in pool if not t.inner]
         if plain:
             best = moves.simplified(judge, best, plain)
         for equation in range(len(self.search.variables)):

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, str], None]
 
+# Share of the time for the expressions of one rate.
+_RATE = 0.15
+
 
 class Discovery:
     """One run of discover(): its data, settings and clock. A road says what is proposed and chosen."""
@@ -145,6 +148,38 @@ class Discovery:
                 break
             best = moves.dropped(judge, best)
         return best
+
+    def _whole_rates(self, law: CandidateLaw) -> list[list[ProposedEquation]]:
+        """Rates as single expressions of x_i, sums over neighbours and features, beside the known terms of a
+        law, where these may tell them better than it."""
+        from jaxllc.search.laws.sum_proposals import searched_sum_proposals
+
+        with self.clock("sums over neighbours"):
+            found = searched_sum_proposals(
+                self.search,
+                law,
+                self.seed,
+                self.settings.max_terms,
+                self.settings.engines,
+                _RATE * self.settings.search_seconds,
+                say=partial(self.say, "sums over neighbours"),
+            )
+        self.cut_short |= not found.finished
+        return found.proposals
+
+    def _improved(
+        self, judge: Judge, best: Judged, more: Sequence[Sequence[ProposedEquation]]
+    ) -> Judged:
+        """The best law among further proposals of each equation, or the one that was best before."""
+        if not any(more):
+            return best
+        with self.clock("refinement"):
+            improved = judge.choose(more, best.law, self.settings.num_fits)
+            # Choosing may have set the noise anew: compare with the best law as it is judged now.
+            best = judge.seen.get(best.law.key(), best)
+            if improved.criterion >= best.criterion:
+                return best
+            return judge.with_fine_steps(improved)
 
     def _best_so_far(self):
         seen, demand = list(self.judge.seen.values()), self.prior.demand

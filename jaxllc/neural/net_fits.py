@@ -24,6 +24,7 @@ from jaxllc.neural.variable_projection import (
     Moments,
     fit_hidden_layers,
     moments,
+    moments_over,
     project,
 )
 from jaxllc.running.waiting import computed
@@ -180,20 +181,23 @@ class NetFits:
         self,
         structure: Structure = EITHER_END,
         steps: int = 60,
-        batch: int = 0,
+        batch: int | None = 0,
         seed: int | None = None,
         start: Hidden | None = None,
         quiet: bool = False,
     ) -> Net:
         """A net by variable projection, its readouts to all batches.
 
-        batch: of the series that the hidden layers are fitted to; start: hidden layers, random ones by
-        default.
+        batch: of the series that the hidden layers are fitted to, None: all; start: hidden layers, random
+        ones by default.
         """
         maker = self.maker(structure.normalised)
         if start is None:
             start = self.random_layers(self.seed if seed is None else seed)
-        first = self._rows(structure, min(batch, max(maker.num_batches - 1, 0)))
+        last = max(maker.num_batches - 1, 0)
+        numbers = range(last + 1) if batch is None else [min(batch, last)]
+        batches = [self._rows(structure, number) for number in numbers]
+        first = batches[0]
         if first.copies not in self._compiled:
             begun = time.perf_counter()
             computed(moments, start, first)
@@ -203,7 +207,7 @@ class NetFits:
         if self.progress is not None and not quiet:
             after_step = partial(self.progress, "hidden layers")
         hidden, history, message = fit_hidden_layers(
-            start, first, steps=steps, ridge=self.ridge, target=self.target, least=self._least,
+            start, batches, steps=steps, ridge=self.ridge, target=self.target, least=self._least,
             deadline=self.deadline, after_step=after_step,
         )  # fmt: skip
         sums = self._sums(structure, hidden)
@@ -262,11 +266,8 @@ class NetFits:
 
     def _sums(self, structure: Structure, hidden: Hidden) -> Moments:
         """Moments of all batches."""
-        parts = [
-            jax.tree.map(np.asarray, computed(moments, hidden, self._rows(structure, b)))
-            for b in range(self.maker(structure.normalised).num_batches)
-        ]
-        return Moments(*(sum(values) for values in zip(*parts, strict=True)))
+        number = self.maker(structure.normalised).num_batches
+        return moments_over(hidden, [self._rows(structure, b) for b in range(number)])
 
     def _shifted(self, net: Net) -> Net:
         """The net with what the columns of its interaction are measured from."""

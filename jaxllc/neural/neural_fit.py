@@ -20,8 +20,9 @@ import sympy
 
 from jaxllc.neural.net_fits import BUDGET, Net, NetFits, named_points
 from jaxllc.neural.sample_rates import SampleRates, rates_serve
-from jaxllc.neural.structures import BOTH, LEVELS, OVER_STRENGTH, REDUCED, Structure
+from jaxllc.neural.structures import BOTH, LEVELS, OF_ONE, OVER_STRENGTH, REDUCED, Structure
 from jaxllc.neural.through_solver import finished_net
+from jaxllc.neural.variable_projection import AT_NOISE
 
 if TYPE_CHECKING:
     from jaxllc.data.network import Network
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 CALIBRATION_POINTS = 2000
 # Steps after which a reduced structure is looked at, and the loss per variable up to which it goes on.
 _FIRST_STEPS = 12
+# Steps on all nodes.
+_ALL_STEPS = 30
 _PROMISING_CLEAN, _PROMISING_NOISE = 1e-3, 3.0
 # Residual of rates over their variance, and share above the noise, at which the samples are explained.
 _ENOUGH_CLEAN, _ENOUGH_NOISE, _ENOUGH_RATES = 1e-8, 1.05, 4.0
@@ -205,17 +208,28 @@ def _chosen(trials: _Trials) -> Net:
     """The net in the simplest structure that explains as much as any.
 
     A reduced structure gets a few steps, and the rest only where these promise something; both ends are read
-    only where no reduced structure explains the samples. Node features come in where the samples are not
-    explained without, first in products with functions of the states.
+    only where no reduced structure explains the samples, and a single one of several variables where all do
+    not, or promise little: a net of many inputs learns a function that turns many times too slowly. Node
+    features come in where the samples are not explained without, first in products with functions of the
+    states.
     """
     levels = LEVELS if trials.fits.features else LEVELS[-1:]
+    count = trials.fits.data.num_variables
+    variables = range(count) if count > 1 else ()
     for level in levels:
         if level != levels[-1] and not trials.promises(Structure(BOTH, features=level)):
             continue
         reduced = (Structure(reads, features=level) for reads in REDUCED)
         if any(map(trials.explain, reduced)) or not trials.leaves_much(_NEARLY):
             break
-        if trials.explain(Structure(BOTH, features=level)) or not trials.leaves_much():
+        both = Structure(BOTH, features=level)
+        rich = [
+            [Structure(reads, features=level, variable=v) for reads in OF_ONE for v in variables],
+            [both],
+        ]
+        if variables and trials.promises(both):
+            rich.reverse()
+        if any(any(map(trials.explain, some)) or not trials.leaves_much() for some in rich):
             break
         over = (Structure(reads, True, level) for reads in OVER_STRENGTH)
         if any(map(trials.explain, over)) or not trials.leaves_much(_OPEN_LEVEL):
@@ -265,12 +279,15 @@ class _Trials:
 
     def explain(self, structure: Structure) -> bool:
         """Whether a net explains the samples."""
-        reduced, net = structure.reads != BOTH, self._begun.get(structure)
+        reduced, net = structure.reduced, self._begun.get(structure)
         if net is None:
             net = self.fits.fit(structure, _FIRST_STEPS if reduced else self._steps)
         more = len(net.history) < self._steps and not self._explained(net)
         if more and (not reduced or np.all(self._left(net) < self._promising)):
             net = self.fits.fit(structure, self._steps - _FIRST_STEPS, start=net.hidden)
+            if net.message == AT_NOISE and not self._explained(net):
+                # It explains its own batch of nodes, and not the others.
+                net = self.fits.fit(structure, _ALL_STEPS, batch=None, start=net.hidden)
         return self._explained(self.add(net))
 
     def _explained(self, net: Net) -> bool:
@@ -281,9 +298,14 @@ class _Trials:
         most = np.maximum(np.log(share), self._enough + self._slack)
         return bool(np.any(self._left(self.best()) > most))
 
+    @staticmethod
+    def _worst(left: np.ndarray) -> tuple[float, float]:
+        """Of the variable that is explained worst, and of all; in logarithms."""
+        return float(np.max(left)), float(np.mean(left))
+
     def best(self) -> Net:
         """The simplest of those that leave, of no variable, much more than the one that leaves least."""
-        lowest = min((self._left(net) for net in self.found), key=np.mean)
+        lowest = min((self._left(net) for net in self.found), key=self._worst)
         most = np.maximum(lowest + np.log(_FAR), np.minimum(lowest, self._enough) + self._slack)
         good = [net for net in self.found if np.all(self._left(net) < most)]
         return min(good, key=lambda net: (net.structure.rank, float(np.mean(self._left(net)))))

@@ -24,16 +24,24 @@ LEVELS = (NO_FEATURES, PRODUCTS_IN_SELF, PRODUCTS, FEATURES)
 @dataclass(frozen=True)
 class Structure:
     """reads: what the interaction reads, one of SENDER, DIFFERENCE, BY_RECEIVER, BOTH; normalised: A_ij / k_i
-    for A_ij; features: how node features are read, one of LEVELS."""
+    for A_ij; features: how node features are read, one of LEVELS; variable: the only one that the interaction
+    reads the states of, by its number, or None for all."""
 
     reads: str = BOTH
     normalised: bool = False
     features: str = FEATURES
+    variable: int | None = None
 
     @property
-    def rank(self) -> tuple[int, int, bool]:
+    def rank(self) -> tuple[int, int, bool, bool]:
         """How rich it is."""
-        return LEVELS.index(self.features), _RICHNESS[self.reads], self.normalised
+        level, richness = LEVELS.index(self.features), _RICHNESS[self.reads]
+        return level, richness, self.variable is None, self.normalised
+
+    @property
+    def reduced(self) -> bool:
+        """Whether the interaction reads less than all states of both ends."""
+        return self.reads != BOTH or self.variable is not None
 
     def own_mixing(self, num_variables: int, num_inputs: int) -> np.ndarray:
         """Matrix (q, q) that standardised inputs of the self term are multiplied by from the right.
@@ -46,8 +54,10 @@ class Structure:
     def mixing(self, num_variables: int, num_inputs: int) -> np.ndarray:
         """Matrix (2 q, 2 q) of the interaction, for inputs (receiver, sender); no differences are taken of
         features."""
-        states = np.diag((np.arange(num_inputs) < num_variables).astype(float))
-        own = self.own_mixing(num_variables, num_inputs)
+        number = np.arange(num_inputs)
+        read = number < num_variables if self.variable is None else number == self.variable
+        states = np.diag(read.astype(float))
+        own = self.own_mixing(num_variables, num_inputs) * (read | (number >= num_variables))
         zero = np.zeros((num_inputs, num_inputs))
         if self.reads == BOTH:
             return np.block([[own, zero], [zero, own]])
@@ -72,7 +82,8 @@ class Structure:
         return self.own_mixing(num_variables, num_inputs), self.mixing(num_variables, num_inputs)
 
     def __str__(self) -> str:
-        said = f"{self.reads} over k_i" if self.normalised else self.reads
+        said = self.reads if self.variable is None else f"{self.reads} of variable {self.variable}"
+        said = f"{said} over k_i" if self.normalised else said
         return said if self.features == FEATURES else f"{said}, features: {self.features}"
 
 
@@ -85,6 +96,7 @@ def times_factors(columns: Any, factors: Any) -> Any:
 
 
 EITHER_END = Structure()
-# What is tried before both ends are, and over k_i after them.
+# What is tried before both ends are, of all variables and of one, and over k_i after them.
 REDUCED = (SENDER, DIFFERENCE, BY_RECEIVER)
+OF_ONE = (DIFFERENCE, SENDER, BOTH)
 OVER_STRENGTH = (DIFFERENCE, SENDER, BOTH)

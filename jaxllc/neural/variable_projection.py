@@ -10,7 +10,7 @@ matrix, for all variables at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -117,6 +117,12 @@ def moments_of(columns: Any, targets: Any, rows: Rows) -> Moments:
     """The sums over rows of a design; see `moments`."""
     squares = jnp.sum(targets**2, axis=0) + rows.remainder
     return Moments(columns.T @ columns, columns.T @ targets, squares, rows.num_samples)
+
+
+def moments_over(hidden: Hidden, batches: Sequence[Rows]) -> Moments:
+    """Moments over the rows of several batches of one shape, on the host."""
+    parts = [Moments(*map(np.asarray, computed(moments, hidden, rows))) for rows in batches]
+    return Moments(*(sum(values) for values in zip(*parts, strict=True)))
 
 
 class _Places(NamedTuple):
@@ -240,7 +246,7 @@ def damped_step(current: Projection, algebra: Algebra = ON_HOST) -> Callable[[An
 
 def fit_hidden_layers(
     hidden: Hidden,
-    rows: Rows,
+    batches: Sequence[Rows],
     *,
     steps: int,
     ridge: float,
@@ -249,15 +255,13 @@ def fit_hidden_layers(
     deadline: float | None = None,
     after_step: Callable[[int, float], None] | None = None,
 ) -> tuple[Hidden, list[float], str]:
-    """Levenberg-Marquardt from `hidden`: the best layers, the loss after each step, and why it
-    stopped.
+    """Levenberg-Marquardt from `hidden` on the rows of some batches: the best layers, the loss after each
+    step, and why it stopped.
 
     target: loss at which the noise of the samples is reached. least: as in `project`. deadline:
     time.perf_counter() at which to stop.
     """
-    start = _Layers(
-        hidden, project(computed(moments, hidden, rows), hidden, ridge, rows.copies, least)
-    )
+    start = _Layers(hidden, _projection(hidden, batches, ridge, least))
     state, small = State(start, DAMPING.start), 0
     history: list[float] = []
     for step in range(steps):
@@ -266,7 +270,7 @@ def fit_hidden_layers(
             return hidden, history, AT_NOISE
         if deadline is not None and time.perf_counter() > deadline:
             return hidden, history, "Stopped by the time budget."
-        after = accepted(state, _proposer(state.point, rows, ridge, least), DAMPING)
+        after = accepted(state, _proposer(state.point, batches, ridge, least), DAMPING)
         if after is None:
             return hidden, history, NO_STEP
         state, loss = after, after.point.projection.loss
@@ -287,7 +291,7 @@ class _Layers(NamedTuple):
 
 
 def _proposer(
-    point: _Layers, rows: Rows, ridge: float, least: float | np.ndarray
+    point: _Layers, batches: Sequence[Rows], ridge: float, least: float | np.ndarray
 ) -> Callable[[float], _Layers | None]:
     """The layers that a step from a point leads to at a damping, None where they lose more."""
     hidden, current = point
@@ -295,10 +299,16 @@ def _proposer(
 
     def propose(damping: float) -> _Layers | None:
         trial = moved(hidden, move(damping))
-        there = project(computed(moments, trial, rows), trial, ridge, rows.copies, least)
+        there = _projection(trial, batches, ridge, least)
         return _Layers(trial, there) if there.loss < current.loss else None
 
     return propose
+
+
+def _projection(
+    hidden: Hidden, batches: Sequence[Rows], ridge: float, least: float | np.ndarray
+) -> Projection:
+    return project(moments_over(hidden, batches), hidden, ridge, batches[0].copies, least)
 
 
 def moved(hidden: Hidden, move: Any) -> Hidden:

@@ -92,7 +92,7 @@ def reading(
     if structure.reads == SENDER:
         columns = {n: c for n, c in columns.items() if n.endswith("_j")}
     elif structure.reads == DIFFERENCE:
-        ends = {v: (f"{v}_j", f"{v}_i") for v in variables}
+        ends = {v: (f"{v}_j", f"{v}_i") for v in variables if f"{v}_j" in columns}
         columns = {f"{v}_d": columns[j] - columns[i] for v, (j, i) in ends.items()}
         instead = {
             sympy.Symbol(f"{v}_d"): sympy.Symbol(j) - sympy.Symbol(i) for v, (j, i) in ends.items()
@@ -103,9 +103,16 @@ def reading(
 
 
 def read_by(samples: TermSamples, structure: Structure, variables: Sequence[str]) -> TermSamples:
-    """Samples of a term without node features that its net does not read."""
+    """Samples of a term without the states and node features that its net does not read."""
+    pair = any(n.endswith("_j") for n in samples.input_names)
+    if pair and structure.variable is not None:
+        others = {f"{v}_{side}" for v in variables for side in "ij"}
+        others -= {f"{variables[structure.variable]}_{side}" for side in "ij"}
+        kept = [k for k, name in enumerate(samples.input_names) if name not in others]
+        names = tuple(samples.input_names[k] for k in kept)
+        samples = samples._replace(input_names=names, points=samples.points[:, kept])
     unread = {NO_FEATURES: "ij", PRODUCTS_IN_SELF: "j"}.get(structure.features, "")
-    if not unread or (unread == "j" and not any(n.endswith("_j") for n in samples.input_names)):
+    if not unread or (unread == "j" and not pair):
         return samples
     states = {f"{v}_{side}" for v in variables for side in "ij"}
     states |= {"k_i"} if structure.normalised else set()

@@ -60,19 +60,24 @@ class Searched(NamedTuple):
 
 
 def fitted_neural_terms(
-    problem: SearchProblem, seed: int, structures: bool = False, solver: bool = False
+    problem: SearchProblem,
+    seed: int,
+    structures: bool = False,
+    solver: bool = False,
+    seconds: float | None = None,
 ) -> NeuralFit:
     """The two neural terms of a problem, within what is left of the time.
 
     structures: look for the simplest interaction that explains the samples, on rates where these are clean.
-    solver: finish them through the differentiable solver.
+    solver: finish them through the differentiable solver. seconds: after which no step is begun.
     """
     limit = current_limit()
+    given = [s for s in (seconds, None if limit is None else limit.left()) if s is not None]
     fit = fit_neural_terms(
         problem.data,
         problem.network,
         seed=seed,
-        time_budget=None if limit is None else limit.left(),
+        time_budget=min(given, default=None),
         reduce=structures,
         rates=None if structures else False,
         solver_steps=_SOLVER_STEPS if solver else 0,
