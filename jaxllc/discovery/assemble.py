@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -171,13 +171,26 @@ def _rival_note(
     ]
 
 
-def _fitted_states(judge: Judge, fit: TrajectoryFit) -> tuple[np.ndarray, ...]:
-    """The law's own trajectories at the sample times of each run, (time, node, variable)."""
+def _fitted_states(
+    judge: Judge, fit: TrajectoryFit, held: Sequence[int] = ()
+) -> tuple[np.ndarray, ...]:
+    """The law's own trajectories at the sample times of each run, (time, node, variable); nan where the
+    states were given."""
     problem = judge.problem
-    states = fit.states.reshape(problem.samples.shape)
+    states = np.array(fit.states.reshape(problem.samples.shape))
+    states[:, list(held)] = np.nan
     return tuple(
         states[:, :, r, where].transpose(2, 1, 0) for r, where in enumerate(problem.sample_index)
     )
+
+
+def _without(run: Trajectories, held: Sequence[int]) -> Trajectories:
+    """A run without the samples of nodes that a law does not explain."""
+    if not held:
+        return run
+    states = np.array(run.states)
+    states[:, list(held)] = np.nan
+    return replace(run, states=states)
 
 
 def _last_fit(judge: Judge, best: Judged) -> TrajectoryFit:
@@ -229,7 +242,8 @@ def _chosen(
     if explained(judge, best):
         if solver:
             best = finished_choice(judge, best, last_fit, twins)
-        best = by_numbers(judge, best, last_fit, rows)
+        if not judge.problem.held:  # errors of given states move numbers a little
+            best = by_numbers(judge, best, last_fit, rows)
     members = pareto_front(judge, best, std, twins=twins)
     best = choice(judge, best, members, slack)
     fit = last_fit(judge, best)
@@ -281,7 +295,7 @@ def assemble_law(
     slack = AS_GOOD if found.cut else 0.0
     rows = partial(_constants, variables=variables, units=search.prior.units)
     judge, best, fit, members, doubt = _chosen(
-        judge, best, search.std, twins, slack, rows, through_solver(settings)
+        judge, best, search.std, twins, slack, rows, through_solver(settings) and not search.held
     )
     law = fit.law
     confidence, rivals = None, []
@@ -326,13 +340,13 @@ def assemble_law(
         )
     covariance = reported_covariance(judge, fit)
     rms = np.sqrt(fit.squared_residual / np.maximum(judge.problem.counts, 1))
-    fitted = _fitted_states(judge, fit)
+    fitted = _fitted_states(judge, fit, search.held)
     return Law(
         equations=equations_of(law, variables),
         constants=tuple(constants),
         front=tuple(front),
         adjusted_r2=dict(zip(variables, _adjusted_r2(judge, fit, law), strict=True)),
-        skill=skill(fitted, found.runs),
+        skill=skill(fitted, [_without(run, search.held) for run in found.runs]),
         noise=dict(zip(variables, map(float, rms), strict=True)),
         feature_names=tuple(search.data.features),
         converged=fit.converged,

@@ -5,6 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from jaxllc.discovery.followers import (
+    followers_of,
+    robust_proposals,
+    without_what_nodes_do_not_ask_for,
+)
 from jaxllc.discovery.prior_checks import demanded
 from jaxllc.discovery.restored_starts import with_starts
 from jaxllc.discovery.stages import Discovery
@@ -45,10 +50,13 @@ class LibraryRoad(Discovery):
             best = self._with_neural_terms(judge, best)
         if self.settings.sums and self._unexplained(judge, best):
             best = self._with_sums(judge, best)
+        if not explained(judge, best):
+            judge, best = self._of_followers(judge, best)
         # Moves are dear: where the library leaves much, expressions are looked for first.
         sought = self._needs_neural(judge, best)
         if sought:
-            self._fit_nets(structures=False)
+            if self.nets is None:
+                self._fit_nets(structures=False)
             best = self._with_neural_terms(judge, best)
         with self.clock("refinement"):
             best = self._moved(judge, best)
@@ -60,12 +68,30 @@ class LibraryRoad(Discovery):
         if explained(judge, best) and not (self.search.clean or judge.at_floor(best)):
             judge, best = self._with_starts(judge, best)
             best = self._looked_at_again(judge, best)
+        if self.followers:
+            with self.clock("nodes"):
+                best = without_what_nodes_do_not_ask_for(judge, best, self.followers)
         with self.clock("refinement"):
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
             if self.prior.demand:
                 return demanded(self.search, judge, best, proposals, self.settings.num_fits)
-        return judge, best, []
+        notes = [self.followers.note(self.node_names)] if self.followers else []
+        return judge, best, notes
+
+    def _of_followers(self, judge, best):
+        """The judge and the best law of the nodes that follow one, where only some do."""
+        with self.clock("nodes"):
+            found = followers_of(self.search, self.settings.max_terms, partial(self.say, "nodes"))
+        if found is None or not found.some or self._nets_explain_all():
+            return judge, best
+        self.followers = found
+        self.search = self.search.with_held(found.held)
+        with self.clock("search"):
+            proposals = self._proposals()
+            more = robust_proposals(self.search, found)
+        with self.clock("refinement"):
+            return self._judged([[*a, *b] for a, b in zip(more, proposals, strict=True)])
 
     def _proposals(self):
         self.engine = SparseEngine(max_terms=self.settings.max_terms)
@@ -121,7 +147,7 @@ class LibraryRoad(Discovery):
             )
 
     def _needs_neural(self, judge, best) -> bool:
-        if self.settings.neural == "never":
+        if self.settings.neural == "never" or self.search.held:
             return False
         wanted = self.settings.neural == "always" or self._unexplained(judge, best)
         return wanted and self.limit.may_compile()
@@ -176,6 +202,12 @@ class LibraryRoad(Discovery):
         if not (self.search.clean and self._needs_neural(judge, best)):
             return False
         return self._fit_nets(structures=True).explains
+
+    def _nets_explain_all(self) -> bool:
+        """Whether two nets explain all nodes on the network as it is: what is wrong is the law, then."""
+        if self.settings.neural == "never" or not self.limit.may_compile():
+            return False
+        return (self.nets or self._fit_nets(structures=False)).explains
 
     def _fit_nets(self, structures: bool) -> NeuralFit:
         from jaxllc.search.laws.neural_proposals import fitted_neural_terms

@@ -65,4 +65,4 @@ def _whole(
         grids.append(np.concatenate([start[:-1], end]))
         states.append(np.concatenate([before[:-1], after]))
     data = on_grids(runs, grids, states, kept.noise)
-    return TrajectoryProblem.of(data, kept.network, kept.noise, kept.substeps)
+    return TrajectoryProblem.of(data, kept.network, kept.noise, kept.substeps, held=kept.held)

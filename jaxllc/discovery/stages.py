@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.discovery.assemble import Found, assemble_law
+from jaxllc.discovery.followers import Followers
 from jaxllc.discovery.prior_checks import holds, missing_note
 from jaxllc.dynamics.terms import Term
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
@@ -54,11 +55,18 @@ class Discovery:
         # The neural terms, once they are fitted, and whether a search of expressions was cut short.
         self.nets: NeuralFit | None = None
         self.cut_short = False
+        # Which nodes follow the law, where not all do.
+        self.followers: Followers | None = None
 
     def say(self, stage: str, what: str = "") -> None:
         self.stage = stage
         if self.progress is not None:
             self.progress(stage, what)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """Names of the nodes, or their numbers."""
+        return self.runs[0].node_names
 
     @contextmanager
     def clock(self, stage: str):
@@ -203,4 +211,5 @@ class Discovery:
             judge, best, self.search, self.runs, self.measured, bool(self.cut), self.cut_short
         )
         law = assemble_law(found, self.seed, self.settings, self.limit, notes)
-        return replace(law, seconds=self.seconds)
+        follows = self.followers.probability if self.followers else None
+        return replace(law, seconds=self.seconds, follows=follows)

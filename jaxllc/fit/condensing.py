@@ -238,7 +238,9 @@ def _condense_full(
     width = size + count + 1
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     sensitivity = np.zeros((runs, size, width))
-    sensitivity[:, np.arange(size), np.arange(size)] = 1.0
+    # States that are given do not move.
+    free = np.isin(np.tile(np.arange(problem.num_nodes), len(problem.variables)), problem.free)
+    sensitivity[:, np.arange(size), np.arange(size)] = free
     sensitivity = sensitivity.reshape(runs * size, width)
     normal = np.zeros((runs, width, width))
     for k in range(problem.grid_length):
@@ -280,7 +282,7 @@ def _condense_own(
     weight, rest = problem.sample_weight(), problem.weighted_residual(states)
     unit = np.zeros((runs, variables, n, variables))
     for v in range(variables):
-        unit[:, v, :, v] = 1.0
+        unit[:, v, problem.free, v] = 1.0
     own = unit.reshape(runs * problem.dimension, variables)
     shared = np.zeros((runs * problem.dimension, forcing.num_constants + 1))
     own_all, shared_all = [], []

@@ -188,7 +188,7 @@ def covariance_of(problem: TrajectoryProblem, law: CandidateLaw, normal: Normal)
     A constant on its bound is taken as given there, and has no variance (nan).
     """
     reduced = normal.reduced()[1]
-    initial_states = problem.dimension * problem.num_runs
+    initial_states = len(problem.variables) * len(problem.free) * problem.num_runs
     freedom = max(problem.counts.sum() - initial_states - law.num_constants, 1.0)
     if not np.all(np.isfinite(reduced)):
         return np.full(reduced.shape, np.inf)

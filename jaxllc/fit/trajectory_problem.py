@@ -19,6 +19,7 @@ from jaxllc.data.network import Network
 from jaxllc.dynamics.stage import Stage, needs_edges
 from jaxllc.dynamics.terms import Term
 from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.given_states import paths_between, without_rows
 from jaxllc.fit.interval_jacobians import IntervalJacobians
 from jaxllc.running.time_limit import clock
 from jaxllc.smoothing.grid_data import GridData
@@ -54,7 +55,8 @@ class TrajectoryProblem:
     mask: which samples count; sample_index: of each run, their places in its grid; steps: between grid times,
     0 where a run has none left; smoothed: states on the grid. noise: standard deviation of a sample;
     substeps: Runge-Kutta steps in a grid interval; initial_known: the first samples are taken as exact while
-    candidates are compared (clean data).
+    candidates are compared (clean data). held: nodes that the law does not explain: their smoothed states are
+    given, act on the others, and none of their samples counts.
     """
 
     variables: tuple[str, ...]
@@ -68,6 +70,7 @@ class TrajectoryProblem:
     noise: Float[np.ndarray, " variable"]
     substeps: int = 1
     initial_known: bool = False
+    held: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -77,10 +80,12 @@ class TrajectoryProblem:
         noise: Float[np.ndarray, " variable"],
         substeps: int = 1,
         initial_known: bool = False,
+        held: Sequence[int] = (),
     ) -> TrajectoryProblem:
         """The problem of the runs of a discovery, padded to one length.
 
-        initial_known: take the first samples as exact, where all were observed.
+        initial_known: take the first samples as exact, where all were observed. held: nodes whose states are
+        given.
         """
         count = max(len(grid) for grid in data.grid_times)
         shape = (data.num_variables, network.num_nodes, data.num_runs, count)
@@ -100,9 +105,12 @@ class TrajectoryProblem:
             initial[:, :, r, : len(grid)] = states
             initial[:, :, r, len(grid) :] = states[..., -1:]
             steps[r, : len(grid) - 1] = np.diff(grid)
-        known = initial_known and bool(mask[..., 0].all())
+        held = tuple(int(node) for node in held)
+        mask[:, held] = 0.0
+        free = np.setdiff1d(np.arange(network.num_nodes), held)
+        known = initial_known and bool(mask[:, free, :, 0].all())
         if known:
-            initial[..., 0] = samples[..., 0]
+            initial[:, free, :, 0] = samples[:, free, :, 0]
         smoothed = initial.reshape(*shape[:2], -1)
         return cls(
             data.variables,
@@ -116,6 +124,7 @@ class TrajectoryProblem:
             noise,
             substeps,
             known,
+            held,
         )
 
     @property
@@ -160,7 +169,7 @@ class TrajectoryProblem:
 
     def with_known_start(self) -> TrajectoryProblem:
         """The first samples taken as exact while candidates are compared, where all were observed."""
-        return self._changed(initial_known=bool(self.mask[..., 0].all()))
+        return self._changed(initial_known=bool(self.mask[:, self.free, :, 0].all()))
 
     def with_substeps_for(self, *laws: CandidateLaw) -> TrajectoryProblem:
         """As many steps in a grid interval as the flows of some laws ask for at this noise."""
@@ -176,7 +185,26 @@ class TrajectoryProblem:
         other = replace(self, **fields)
         # The same states on the same network, which take longer to lay out than all the rest.
         other.__dict__["_stage"] = self._stage
+        other.__dict__["_paths"] = self._paths
         return other
+
+    @cached_property
+    def free(self) -> Integer[np.ndarray, " node"]:
+        """The nodes that the law explains."""
+        return np.setdiff1d(np.arange(self.num_nodes), np.array(self.held, dtype=int))
+
+    @cached_property
+    def _paths(self) -> dict[int, np.ndarray]:
+        return {}
+
+    def _path(self, substeps: int) -> Float[np.ndarray, "variable held interval part"] | None:
+        """States of the held nodes over each grid interval, at the ends and in the middle of each step."""
+        if not self.held:
+            return None
+        if substeps not in self._paths:
+            given = self.smoothed.reshape(self.samples.shape)[:, list(self.held)]
+            self._paths[substeps] = paths_between(given, self.steps, 2 * substeps)
+        return self._paths[substeps]
 
     @cached_property
     def _stage(self) -> Stage:
@@ -205,7 +233,7 @@ class TrajectoryProblem:
         """
         grid = states.reshape(*states.shape[:2], self.num_runs, self.grid_length)
         state = np.ascontiguousarray(grid[..., :-1]).reshape(*states.shape[:2], -1)
-        step = self.steps.reshape(1, 1, -1) / substeps
+        step, path = self.steps.reshape(1, 1, -1) / substeps, self._path(substeps)
         # In parts whose arrays stay in the processor's cache: several times faster where terms act on edges.
         on_edges = any(needs_edges(t.family) for terms in law.terms for t in terms)
         rows = self.network.num_edges if on_edges else self.num_nodes
@@ -213,16 +241,34 @@ class TrajectoryProblem:
         bounds = np.linspace(0, state.shape[2], count + 1).astype(int)
         for start, stop in itertools.pairwise(bounds):
             part = slice(start, stop)
-            state[..., part] = self._stepped(law, state[..., part], step[..., part], substeps)
+            given = None if path is None else path[:, :, part]
+            state[..., part] = self._stepped(
+                law, state[..., part], step[..., part], substeps, given
+            )
         return state
 
-    def _stepped(self, law: CandidateLaw, state: Values, step: Values, substeps: int) -> Values:
-        for _ in range(substeps):
-            k1 = self.derivative(law, state)
-            k2 = self.derivative(law, state + step / 2 * k1)
-            k3 = self.derivative(law, state + step / 2 * k2)
-            k4 = self.derivative(law, state + step * k3)
-            state = state + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    def _stepped(
+        self,
+        law: CandidateLaw,
+        state: Values,
+        step: Values,
+        substeps: int,
+        path: np.ndarray | None = None,
+    ) -> Values:
+        """States after some steps; path: of the held nodes, which otherwise stay where they are."""
+        held = list(self.held)
+
+        def at(part: int, values: Values) -> Values:
+            if held:
+                values[:, held] = state[:, held] if path is None else path[..., part]
+            return values
+
+        for k in range(0, 2 * substeps, 2):
+            k1 = self.derivative(law, at(k, state))
+            k2 = self.derivative(law, at(k + 1, state + step / 2 * k1))
+            k3 = self.derivative(law, at(k + 1, state + step / 2 * k2))
+            k4 = self.derivative(law, at(k + 2, state + step * k3))
+            state = at(k + 2, state + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
         return state
 
     def simulated(
@@ -232,11 +278,12 @@ class TrajectoryProblem:
 
         Not finite after a divergence.
         """
-        states = np.empty(self.samples.shape)
+        states, path = np.empty(self.samples.shape), self._path(substeps)
         states[..., 0] = initial
         for k in range(self.grid_length - 1):
             step = self.steps[None, None, :, k] / substeps
-            states[..., k + 1] = self._stepped(law, states[..., k], step, substeps)
+            given = None if path is None else path[:, :, k :: self.grid_length - 1]
+            states[..., k + 1] = self._stepped(law, states[..., k], step, substeps, given)
             if not np.isfinite(states[..., k + 1]).any():
                 states[..., k + 2 :] = np.nan
                 break
@@ -332,6 +379,12 @@ class TrajectoryProblem:
             equation_of.append(o)
         shape = (len(columns), *states.shape[1:])
         by_constant = np.stack(columns) if columns else np.zeros(shape)
+        if self.held:  # nothing moves them
+            held = list(self.held)
+            by_constant[:, held] = 0.0
+            own = {key: without_rows(values, held) for key, values in own.items()}
+            into = np.flatnonzero(np.isin(self._stage.receivers, held))
+            edge = {key: without_rows(values, into) for key, values in edge.items()}
         return Partials(value, own, edge, by_constant, np.array(equation_of, dtype=int))
 
     def jacobians(self, partials: Partials, with_edges: bool = True) -> IntervalJacobians:

@@ -50,6 +50,8 @@ class Law(LawRecord):
     snapping: which constants may be set to nice numbers without that the samples object (`law.snapping`);
         None where they were not asked.
     rivals: other laws that the samples leave possible, with their frequencies.
+    follows: (node,) the probability of each node that it follows the law, where some do not; None where all
+        were asked to. Nodes that do not are held: their states are given as they were measured.
     finished: False where the search was interrupted, and this is the best law so far.
     """
 

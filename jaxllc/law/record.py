@@ -135,6 +135,7 @@ class LawRecord:
     skill: dict[str, dict[str, float]] = field(default_factory=dict)
     doubt: str = ""
     snapping: Snapping | None = field(default=None, compare=False, repr=False)
+    follows: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def variables(self) -> tuple[str, ...]:

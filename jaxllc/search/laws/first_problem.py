@@ -19,7 +19,11 @@ def first_problem(search: SearchProblem, law: CandidateLaw) -> TrajectoryProblem
     for parts in (p for p in (1, 2, 4) if refine % p == 0):
         stride = refine // parts
         problem = TrajectoryProblem.of(
-            data.coarser(stride), search.network, search.noise, initial_known=search.clean
+            data.coarser(stride),
+            search.network,
+            search.noise,
+            initial_known=search.clean,
+            held=search.held,
         )
         if np.all(problem.step_error(law, 1) < _LARGEST_ERROR * search.std):
             break

@@ -5,6 +5,7 @@ Integral forms of the samples, the library of candidate terms and the error no c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,7 +47,8 @@ class SearchProblem:
     """Data of one discovery for the engines. A value: it never changes, and what is made of it is kept.
 
     regular: all nodes have the same total input weight; grammar: what a law may hold; prior: what the user
-    knows of it; sums: whether `library` also holds functions of the sum over neighbours.
+    knows of it; sums: whether `library` also holds functions of the sum over neighbours; held: nodes
+    that a law is not asked to explain.
     """
 
     data: GridData
@@ -56,6 +58,15 @@ class SearchProblem:
     grammar: Grammar = field(default_factory=Grammar)
     prior: PriorKnowledge = field(default_factory=PriorKnowledge)
     sums: bool = False
+    held: tuple[int, ...] = ()
+
+    def with_held(self, nodes: Sequence[int]) -> SearchProblem:
+        """The problem in which some nodes are not explained; their states act on others all the same."""
+        other = copy(self)
+        object.__setattr__(other, "held", tuple(int(node) for node in nodes))
+        for name in ("forms", "caches", "explained"):
+            other.__dict__.pop(name, None)
+        return other
 
     def with_sums(self, sums: bool) -> SearchProblem:
         """The problem whose library also holds functions of sums over neighbours, or does not."""
@@ -66,6 +77,11 @@ class SearchProblem:
     @property
     def variables(self) -> tuple[str, ...]:
         return self.data.variables
+
+    @cached_property
+    def explained(self) -> np.ndarray:
+        """The nodes that a law is asked to explain."""
+        return np.setdiff1d(np.arange(self.network.num_nodes), np.array(self.held, dtype=int))
 
     @property
     def late(self) -> bool:
@@ -207,14 +223,12 @@ class SearchProblem:
     @cached_property
     def forms(self) -> list[IntegralForm]:
         """Integral forms with one window and, under noise, with four."""
-        nodes = None
-        samples = self.data.num_times
+        nodes = self.explained if self.held else None
+        samples, count = self.data.num_times, len(self.explained)
         rows = _CLEAN_ROWS if self.clean else _NOISY_ROWS
-        if samples * self.network.num_nodes > rows:
-            count = max(12, rows // samples)
-            if count < self.network.num_nodes:
-                random = np.random.default_rng(self.seed)
-                nodes = np.sort(random.choice(self.network.num_nodes, count, replace=False))
+        if samples * count > rows and max(12, rows // samples) < count:
+            random = np.random.default_rng(self.seed)
+            nodes = np.sort(random.choice(self.explained, max(12, rows // samples), replace=False))
         forms = [
             IntegralForm(self.data, self.network, windows, nodes)
             for windows in ((1,) if self.clean else (1, 4))

@@ -1,0 +1,139 @@
+"""Nodes that follow one law, where not all do.
+
+The ideal reading asks every node to follow, on the network as it is given. Where the best law so far leaves
+more than the noise, each node is asked by itself (see `jaxllc.nodewise`): wrong and lost edges, hidden
+neighbours and nodes of another kind spoil some of them. The search then goes on with those that follow; the
+others are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxllc.fit.candidate_law import ProposedEquation
+from jaxllc.judge.judge import Judge, Judged
+from jaxllc.nodewise.node_rows import NodeRows
+from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
+from jaxllc.search.forms.constants import refine_inner_constants
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import proposed
+from jaxllc.search.laws.sparse_sets import criterion_of_sets
+
+# Nodes and gain of -2 log L beyond the price of the constants that it takes for a law of some nodes, and the
+# share of followers above which there is nothing to leave out.
+_FEWEST, _GAIN, _ALL = 4, 15.0, 0.97
+# Laws of each variable that are proposed.
+_PROPOSED = 8
+# Names that a note lists.
+_LISTED = 8
+
+
+@dataclass(frozen=True)
+class Followers:
+    """What the nodes say one by one.
+
+    probability: (node,) that a node follows in all its variables, nan where it was not asked. laws: of each
+    variable, the best first; searches: that found them.
+    """
+
+    probability: np.ndarray
+    laws: tuple[tuple[RobustLaw, ...], ...]
+    searches: tuple[RobustSearch, ...]
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Nodes that do not follow."""
+        return tuple(int(node) for node in np.flatnonzero(self.probability < 0.5))
+
+    @property
+    def share(self) -> float:
+        """Of the nodes that were asked, those that follow."""
+        asked = self.probability[np.isfinite(self.probability)]
+        return float(np.mean(asked >= 0.5)) if len(asked) else 0.0
+
+    @property
+    def some(self) -> bool:
+        """Whether there are enough nodes that follow, and others that do not."""
+        return int(np.sum(self.probability >= 0.5)) >= _FEWEST and self.share < _ALL
+
+    def note(self, names: Sequence[str]) -> str:
+        """How the law was read, for people."""
+        held = self.held
+        asked = int(np.isfinite(self.probability).sum())
+        which = ", ".join(names[node] for node in held[:_LISTED])
+        which += ", ..." if len(held) > _LISTED else ""
+        return (
+            f"{asked - len(held)} of {asked} nodes follow the law. The others ({which}) do not: edges into "
+            "them may be wrong, lost or of other weights, nodes that were not seen may act on them, or they "
+            "are of another kind. The law was fitted to those that follow, with the states of the others as "
+            "they were measured; law.follows holds the probability of each node."
+        )
+
+
+def followers_of(
+    problem: SearchProblem, max_terms: int, say: Callable[[str], None] = lambda _: None
+) -> Followers | None:
+    """The nodes that follow one law; None where no law of several nodes is found."""
+    probability = np.full(problem.network.num_nodes, np.nan)
+    laws, searches = [], []
+    for variable, name in enumerate(problem.variables):
+        say(f"{name}: laws of single nodes")
+        rows = NodeRows(problem.data, problem.network, variable)
+        search = RobustSearch(rows, float(problem.noise[variable]), problem.library, max_terms)
+        if len(search.fitter.kept) < _FEWEST:
+            return None
+        found = search.best()
+        best = found[0]
+        if search.fitter.cap.sum() - best.criterion < _GAIN:
+            return None
+        kept = search.fitter.kept
+        before = np.where(np.isnan(probability[kept]), 1.0, probability[kept])
+        probability[kept] = np.minimum(before, best.fit.follows)
+        laws.append(tuple(found[:_PROPOSED]))
+        searches.append(search)
+    return Followers(probability, tuple(laws), tuple(searches))
+
+
+def without_what_nodes_do_not_ask_for(judge: Judge, best: Judged, found: Followers) -> Judged:
+    """The best law without terms that the likelihood of single nodes has no need of.
+
+    Given states are smoothed samples: their errors act on the nodes that follow and look like small terms, of
+    which a coupled fit knows nothing.
+    """
+    law = best.law
+    for variable, search in enumerate(found.searches):
+        whole = search.fitted(law.terms[variable])
+        needed = search.shortened(whole)
+        if len(needed.terms) < len(whole.terms):
+            law = law.replaced(variable, needed.terms, tuple(needed.coefficients.tolist()))
+    if law is best.law:
+        return best
+    shorter = judge.fitted(law)
+    judge.seen = {
+        key: one for key, one in judge.seen.items() if not one.criterion < shorter.criterion
+    }
+    return shorter
+
+
+def robust_proposals(problem: SearchProblem, found: Followers) -> list[list[ProposedEquation]]:
+    """The laws of single nodes as equations for the nodes that follow."""
+    proposals = []
+    for variable, laws in enumerate(found.laws):
+        options = []
+        for law in laws:
+            terms, coefficients, residual = refine_inner_constants(
+                problem.caches[0], law.terms, variable
+            )
+            if np.isfinite(residual):
+                constants = sum(t.num_constants for t in terms)
+                rows, floor = (
+                    problem.forms[0].num_rows(variable),
+                    problem.mean_square_floor(variable),
+                )
+                score = float(criterion_of_sets(residual, rows, constants, floor))
+                options.append(proposed(problem, variable, terms, coefficients, residual, score))
+        proposals.append(options)
+    return proposals

@@ -1,0 +1,150 @@
+"""Constants of a law from the nodes that follow it.
+
+Each node has a discrepancy tau_i of its own, profiled on a grid. A node follows the law or does not: the
+cost of all nodes is that of a mixture in which one that does not pays a fixed price, so that any number of
+spoiled nodes leaves the constants alone. The cost has many minima; it is descended from the laws of single
+nodes, since a law that nodes share is that of each of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxllc.nodewise.node_rows import NodeRows
+
+# Discrepancies over the noise that are tried.
+TAUS = np.concatenate([[0.0], np.logspace(-1.0, 3.0, 18)])
+# -2 log L at which a node follows as likely as not, for each of its rows.
+CAP = 1.4
+# Nodes that carry a fit at least; single nodes whose laws are tried as starts, and those they are tried on.
+_CARRIERS, _STARTS, _JUDGES = 5, 60, 150
+_STEPS, _SETTLED = 10, 0.05
+# A column as short as this beside the longest has nothing to say.
+_NOTHING = 1e-300
+
+
+class RobustFit(NamedTuple):
+    """Coefficients (column,) of the columns of a law, cost of all nodes, -2 log L of each node, the
+    probability of each that it follows, weights (node, row), and the covariance of the coefficients."""
+
+    coefficients: np.ndarray
+    cost: float
+    by_node: np.ndarray
+    follows: np.ndarray
+    weights: np.ndarray
+    covariance: np.ndarray
+
+
+class RobustFitter:
+    """Fits columns (node, row) to the samples of a variable; see `NodeRows`. noise: of a sample."""
+
+    def __init__(self, rows: NodeRows, noise: float) -> None:
+        self.kept = np.flatnonzero(rows.counted.any(axis=1))
+        self.target = rows.target[self.kept] / noise
+        self.noise = noise
+        counted = rows.counted[self.kept]
+        self.inverse = counted / (1.0 + TAUS[:, None, None] ** 2 * rows.sizes[self.kept])
+        # (node, row, tau), so that one product serves all.
+        self._by_tau = np.ascontiguousarray(self.inverse.transpose(1, 2, 0))
+        with np.errstate(divide="ignore"):
+            logs = np.where(counted, np.log(np.where(counted, self.inverse, 1.0)), 0.0)
+        self._log_sizes = -logs.sum(axis=2).T  # (node, tau)
+        self.cap = CAP * rows.num_rows[self.kept]
+        self.num_rows = float(counted.sum())
+        self.carriers = min(_CARRIERS, len(self.kept))
+
+    def taken(self, columns: list[np.ndarray]) -> Float[np.ndarray, "node row column"]:
+        """Columns of the nodes that count, in units of the noise."""
+        return np.stack([c[self.kept] for c in columns], axis=-1) / self.noise
+
+    def likelihoods(
+        self, left: Float[np.ndarray, "start node row"]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """-2 log L (start, node) of what is left, and the place of each node's tau."""
+        squares = np.matmul((left**2).transpose(1, 0, 2), self._by_tau).transpose(1, 0, 2)
+        costs = squares + self._log_sizes
+        place = costs.argmin(axis=2)
+        return np.take_along_axis(costs, place[..., None], axis=2)[..., 0], place
+
+    def mixed(self, by_node: np.ndarray, wider: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+        """The cost of all nodes (start,) and the probability of each that it follows (start, node)."""
+        cap = wider * self.cap
+        away = np.clip((by_node - cap) / 2.0, -700.0, 700.0)
+        return (cap - 2.0 * np.logaddexp(-away, 0.0)).sum(axis=-1), 1.0 / (1.0 + np.exp(away))
+
+    def fit(self, columns: list[np.ndarray], weights: np.ndarray | None = None) -> RobustFit:
+        """The best fit of some columns. weights: (node, row) to start from; the laws of single nodes by
+        default."""
+        taken = self.taken(columns)
+        sizes = np.sqrt((taken**2).mean(axis=(0, 1))) + _NOTHING
+        taken = taken / sizes
+        starts = self._starts(taken) if weights is None else weights[None]
+        found = self._descended(taken, starts)
+        return found._replace(
+            coefficients=found.coefficients / sizes,
+            covariance=found.covariance / np.outer(sizes, sizes),
+        )
+
+    def _starts(self, taken: np.ndarray) -> np.ndarray:
+        """Weights (start, node, row): of the laws of single nodes that cost least, by the cap and by a wide
+        one, and of all nodes alike."""
+        nodes, _, count = taken.shape
+        chosen = _spread(nodes, _STARTS)
+        gram = np.einsum("nrp,nrq->npq", taken[chosen], taken[chosen])
+        products = np.einsum("nrp,nr->np", taken[chosen], self.target[chosen])
+        trace = np.trace(gram, axis1=1, axis2=2)[:, None, None] + _NOTHING
+        single = np.linalg.solve(gram + 1e-9 * trace * np.eye(count), products[..., None])[..., 0]
+        single = single[np.isfinite(single).all(axis=1)]
+        laws = np.concatenate([single, np.median(single, axis=0)[None]])
+        left = self.target - np.matmul(taken, laws.T).transpose(2, 0, 1)
+        by_node, place = self.likelihoods(left)
+        first = np.argsort(self.mixed(by_node)[0])[:2]
+        wide = np.argsort(self.mixed(by_node, 2.0)[0])[:1]
+        tries = np.unique(np.concatenate([first, wide]))
+        return np.concatenate(
+            [
+                self._weights(by_node[tries], place[tries]),
+                self.inverse[:1] ** 0 * (self.inverse[:1] > 0),
+            ]
+        )
+
+    def _weights(self, by_node: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """Weights (start, node, row) by the tau of each node and by whether it follows."""
+        nodes = np.arange(by_node.shape[1])
+        least = np.sort(by_node / self.cap, axis=1)[:, self.carriers - 1]
+        follows = np.stack(
+            [self.mixed(q, max(1.0, wide))[1] for q, wide in zip(by_node, least, strict=True)]
+        )
+        return self.inverse[place, nodes] * (follows[..., None] + 1e-14)
+
+    def _descended(self, taken: np.ndarray, weights: np.ndarray) -> RobustFit:
+        """The best of the minima that some weights (start, node, row) lead to."""
+        count = taken.shape[2]
+        cost = np.full(len(weights), np.inf)
+        for _ in range(_STEPS):
+            gram = np.einsum("snr,nrp,nrq->spq", weights, taken, taken, optimize=True)
+            products = np.einsum("snr,nrp,nr->sp", weights, taken, self.target, optimize=True)
+            trace = np.trace(gram, axis1=1, axis2=2)[:, None, None] / count + _NOTHING
+            steady = gram + 1e-10 * trace * np.eye(count)
+            laws = np.linalg.solve(steady, products[..., None])[..., 0]
+            left = self.target - np.matmul(taken, laws.T).transpose(2, 0, 1)
+            by_node, place = self.likelihoods(left)
+            before, (cost, follows) = cost, self.mixed(by_node)
+            weights = self._weights(by_node, place)
+            if np.all(np.abs(before - cost) < _SETTLED):
+                break
+        best = int(np.argmin(cost))
+        covariance = np.linalg.pinv(
+            np.einsum("nr,nrp,nrq->pq", weights[best], taken, taken, optimize=True)
+        )
+        return RobustFit(
+            laws[best], float(cost[best]), by_node[best], follows[best], weights[best], covariance
+        )
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """So many of some numbers at most, evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

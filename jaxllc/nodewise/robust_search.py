@@ -1,0 +1,224 @@
+"""A law out of a library of terms by the likelihood of single nodes.
+
+Every interaction of the library is fitted beside plain self terms, on all nodes that follow it; the best
+laws are varied by terms left out and added until their criterion no longer falls. What a term would bring
+is told by its score under the weights of the law that it is added to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sympy
+
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.nodewise.node_rows import NodeRows
+from jaxllc.nodewise.robust_fit import RobustFit, RobustFitter
+from jaxllc.running.time_limit import check_time
+
+# Starts of the inner constants of a family; rounds of steps on them; change at which they rest.
+_STARTS, _ROUNDS, _RESTS = 3, 4, 3e-3
+# Laws that are varied; rounds of terms added; terms that are fitted in a round.
+_LAWS, _GROWTHS, _TRIES = 8, 4, 4
+# Plain self terms beside each interaction, at most.
+_PLAIN = 8
+
+
+@dataclass(frozen=True)
+class RobustLaw:
+    """An equation with its constants, how well nodes follow it, and its criterion: the cost of all nodes, a
+    price for each constant and, since they are chosen out of many, for each term (Chen and Chen 2008, gamma
+    1/2)."""
+
+    terms: tuple[Term, ...]
+    fit: RobustFit
+    criterion: float
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Of the terms."""
+        return self.fit.coefficients[: len(self.terms)]
+
+    @property
+    def key(self) -> frozenset[TermFamily]:
+        """What it is but for constants."""
+        return frozenset(t.family for t in self.terms)
+
+
+class RobustSearch:
+    """Searches the equation of one variable among the terms of a library."""
+
+    def __init__(
+        self, rows: NodeRows, noise: float, library: Sequence[Term], max_terms: int
+    ) -> None:
+        self.rows, self.fitter = rows, RobustFitter(rows, noise)
+        self.max_terms = max_terms
+        self.starts: dict[TermFamily, list[Term]] = {}
+        for term in library:
+            self.starts.setdefault(term.family, []).append(term)
+        self._columns: dict[Term, list[np.ndarray]] = {}
+        self.seen: dict[frozenset[TermFamily], RobustLaw] = {}
+
+    def best(self) -> list[RobustLaw]:
+        """The best laws, the very best first."""
+        plain = [s[0] for f, s in self.starts.items() if f.side == SELF and not f.num_inner][
+            :_PLAIN
+        ]
+        for pair in self._interactions():
+            self.fitted((*plain, *pair))
+        for law in self._ranked()[:_LAWS]:
+            self.shortened(law)
+        for _ in range(_GROWTHS):
+            before = self._ranked()[0]
+            for law in self._ranked()[:2]:
+                self._grown(law)
+            if self._ranked()[0] is before:
+                break
+        return self._ranked()
+
+    def _ranked(self) -> list[RobustLaw]:
+        return sorted(self.seen.values(), key=lambda law: law.criterion)
+
+    def _interactions(self) -> Iterable[tuple[Term, ...]]:
+        """Sets of interactions to start from: each alone, and what only the sender says, also by each
+        state."""
+        listed = {
+            f.expression: starts for f, starts in self.starts.items() if f.side == INTERACTION
+        }
+        states = [sympy.Symbol(f"{v}_i") for v in self.rows.data.variables]
+        for expression, starts in listed.items():
+            some = _some(starts)
+            yield from ((term,) for term in some)
+            if {s.name[-2:] for s in expression.free_symbols - starts[0].family.inner_symbols} != {
+                "_j"
+            }:
+                continue
+            for state in states:
+                partner = listed.get(state * expression)
+                if partner is not None:
+                    yield from ((term, Term(partner[0].family, term.inner)) for term in some)
+
+    # -- fits -------------------------------------------------------------------------------------
+
+    def fitted(self, terms: Sequence[Term], weights: np.ndarray | None = None) -> RobustLaw:
+        """The law of some terms, inner constants included."""
+        terms = tuple(terms)
+        best = None
+        for _ in range(_ROUNDS if any(t.inner for t in terms) else 1):
+            check_time()
+            blocks = [self._of(term) for term in terms]
+            if not all(np.isfinite(c).all() for block in blocks for c in block):
+                break
+            columns = [b[0] for b in blocks] + [c for b in blocks for c in b[1:]]
+            fit = self.fitter.fit(columns, weights)
+            values = fit.coefficients[: len(terms)]
+            moved = _moved(terms, fit.coefficients)
+            plain = fit
+            if len(columns) > len(terms):
+                plain = self.fitter.fit([b[0] for b in blocks], fit.weights)
+            law = self._law(terms, plain)
+            if best is None or law.criterion < best.criterion:
+                best = law
+            if moved is None or not np.isfinite(values).all():
+                break
+            terms, weights = moved, fit.weights
+        if best is None:
+            empty = RobustFit(*(np.zeros(0),) * 1, np.inf, *(np.zeros(0),) * 4)
+            return RobustLaw(terms, empty, np.inf)
+        known = self.seen.get(best.key)
+        if known is None or best.criterion < known.criterion:
+            self.seen[best.key] = best
+        return best
+
+    def _law(self, terms: tuple[Term, ...], fit: RobustFit) -> RobustLaw:
+        constants = sum(t.num_constants for t in terms)
+        price = constants * np.log(self.fitter.num_rows) + len(terms) * np.log(len(self.starts))
+        return RobustLaw(terms, fit, fit.cost + price)
+
+    def _of(self, term: Term) -> list[np.ndarray]:
+        if term not in self._columns:
+            with np.errstate(all="ignore"):
+                self._columns[term] = self.rows.columns(term)
+        return self._columns[term]
+
+    # -- variations -------------------------------------------------------------------------------
+
+    def shortened(self, law: RobustLaw) -> RobustLaw:
+        """The law without terms that do not pay for their constants."""
+        while len(law.terms) > 1:
+            spread = np.sqrt(np.abs(np.diag(law.fit.covariance)))[: len(law.terms)]
+            order = np.argsort(np.abs(law.coefficients) / np.maximum(spread, 1e-300))
+            for weakest in order[:3]:
+                terms = [t for k, t in enumerate(law.terms) if k != weakest]
+                shorter = self.seen.get(frozenset(t.family for t in terms))
+                if shorter is None:
+                    shorter = self.fitted(terms, law.fit.weights)
+                if shorter.criterion < law.criterion:
+                    law = shorter
+                    break
+            else:
+                return law
+        return law
+
+    def _grown(self, law: RobustLaw) -> RobustLaw:
+        """The law with another term, and without what it makes needless."""
+        if len(law.terms) >= self.max_terms:
+            return law
+        best = law
+        for term in self._promising(law)[:_TRIES]:
+            longer = self.fitted([*law.terms, term], law.fit.weights)
+            if longer.criterion < law.criterion + 3 * np.log(self.fitter.num_rows):
+                longer = self.shortened(longer)
+            if longer.criterion < best.criterion:
+                best = longer
+        return best
+
+    def _promising(self, law: RobustLaw) -> list[Term]:
+        """Terms by what they would explain more, each family once."""
+        fitter = self.fitter
+        own = fitter.taken([self._of(t)[0] for t in law.terms])
+        root = np.sqrt(law.fit.weights)
+        columns = (own * root[..., None]).reshape(-1, own.shape[2])
+        left = ((fitter.target - own @ law.coefficients) * root).ravel()
+        basis = np.linalg.qr(columns)[0]
+        found = []
+        for family, starts in self.starts.items():
+            if family in law.key:
+                continue
+            scores = []
+            for term in _some(starts):
+                column = (fitter.taken(self._of(term)[:1])[..., 0] * root).ravel()
+                size = column @ column
+                column = column - basis @ (basis.T @ column)
+                rest = column @ column
+                scores.append((column @ left) ** 2 / rest if rest > 1e-9 * size > 0 else 0.0)
+            best = int(np.argmax(scores))
+            found.append((scores[best], _some(starts)[best]))
+        return [term for _, term in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _some(starts: Sequence[Term]) -> list[Term]:
+    """A few of the starts of a family, spread over all."""
+    places = np.linspace(0, len(starts) - 1, min(_STARTS, len(starts)) + 2)[1:-1]
+    return [starts[k] for k in dict.fromkeys(places.round().astype(int).tolist())]
+
+
+def _moved(terms: Sequence[Term], coefficients: np.ndarray) -> tuple[Term, ...] | None:
+    """Terms after a step of their inner constants, to which coefficients of slopes beside them lead; None
+    where these rest."""
+    place, found, rests = len(terms), [], True
+    for term, c in zip(terms, coefficients, strict=False):
+        inner = []
+        for k, w in enumerate(term.inner):
+            step = coefficients[place] / c if c else 0.0
+            place += 1
+            if term.family.positive[k]:
+                new = float(np.clip(w + step, w / 2, 2 * w))
+            else:
+                new = w + float(np.clip(step, -0.5 * abs(w) - 0.1, 0.5 * abs(w) + 0.1))
+            rests &= abs(new - w) <= _RESTS * abs(w)
+            inner.append(new)
+        found.append(term.with_inner(inner) if inner else term)
+    return None if rests else tuple(found)
