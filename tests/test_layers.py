@@ -21,6 +21,7 @@ LAYERS = (
     ("knowledge", "generators", "known_laws"),
     ("smoothing",),
     ("fit",),
+    ("nodewise",),
     ("neural",),
     ("search.forms",),
     ("pretrained",),

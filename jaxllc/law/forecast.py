@@ -95,7 +95,13 @@ def start_state(run: Trajectories, sample: int = 0, law: LawRecord | None = None
                 and data.times[sample] == run.times[sample]
                 and np.array_equal(data.states[sample], run.states[sample], equal_nan=True)
             ):
-                return np.asarray(fitted[sample])
+                own = np.asarray(fitted[sample])
+                # Nodes that do not follow the law have no state of it.
+                return (
+                    own
+                    if np.isfinite(own).all()
+                    else np.where(np.isnan(own), start_state(run, sample), own)
+                )
     state = run.states[sample]
     if run.num_times < _FEWEST_FITTED:
         known = np.nanmean(run.states, axis=(0, 1))

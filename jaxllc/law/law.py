@@ -15,7 +15,12 @@ from jaxllc.law.report import write_report
 from jaxllc.law.snapping import snapped
 from jaxllc.law.trajectories_of_law import run_law, vector_field_of
 from jaxllc.law.writing.law_file import read_law, save_law
-from jaxllc.law.writing.law_tables import confidence_table, constants_table, pareto_table
+from jaxllc.law.writing.law_tables import (
+    confidence_table,
+    constants_table,
+    nodes_table,
+    pareto_table,
+)
 from jaxllc.law.writing.law_text import law_latex, law_summary, law_text
 
 if TYPE_CHECKING:
@@ -88,6 +93,14 @@ class Law(LawRecord):
     def pareto_table(self) -> pandas.DataFrame:
         """The front of complexity against misfit: one row for each law, simplest first."""
         return pareto_table(self)
+
+    def nodes_table(self) -> pandas.DataFrame:
+        """How likely each node follows the law, the least likely first: node, follows.
+
+        nan where a node was not asked, since it or a sender of its was not observed. Raises InputError
+        where all nodes were asked to follow, as long as the samples allow it.
+        """
+        return nodes_table(self)
 
     def run(
         self,

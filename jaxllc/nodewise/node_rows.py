@@ -23,6 +23,8 @@ from jaxllc.smoothing.grid_data import GridData
 
 # Length of the process that rates err by, in units of a run; modes that are kept, the smoothest.
 _LENGTH, _MODES = 0.15, 24
+# Share of a rough process in the discrepancy.
+_ROUGH = 1e-9
 # Points of a grid on which the kernel is integrated, for each sample.
 _FINE = 4
 
@@ -95,13 +97,13 @@ def _patterns(data: GridData, network: Network, run: int, variable: int) -> list
     for seen in np.unique(observed, axis=0):
         if seen.sum() < 3:
             continue
-        modes, sizes = _modes(data.times[run][seen])
+        modes, sizes = modes_of(data.times[run][seen])
         nodes = np.flatnonzero((observed == seen).all(axis=1))
         found.append(_Pattern(nodes, seen, modes, modes @ integrated[seen], sizes))
     return found
 
 
-def _modes(times: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def modes_of(times: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvectors (mode, time) of K beside a free offset, and their eigenvalues over the mean of these."""
     times = np.asarray(times, dtype=float)
     count, span = len(times), times[-1] - times[0]
@@ -109,6 +111,9 @@ def _modes(times: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]
     kernel = np.exp(-0.5 * ((fine[:, None] - fine) / (_LENGTH * span)) ** 2)
     integrated = _trapezoid(fine)[np.searchsorted(fine, times)]
     covariance = integrated @ kernel @ integrated.T
+    # A trace of a rough process, so that modes that the smooth one does not reach are ordered, too.
+    rough = np.minimum(times[:, None], times) - times[0]
+    covariance = covariance / np.trace(covariance) + _ROUGH * rough / np.trace(rough)
     centred = np.eye(count) - 1.0 / count
     centred = centred @ covariance @ centred
     # The offset as the largest of all eigenvectors, apart from the many small ones.

@@ -57,6 +57,7 @@ def save_law(law: LawRecord, path: str | os.PathLike) -> None:
         "covariance": None if law.covariance is None else law.covariance.tolist(),
         "confidence": None if law.confidence is None else asdict(law.confidence),
         "rivals": [asdict(r) for r in law.rivals],
+        "follows": None if law.follows is None else list(law.follows),
     }
     written = json.dumps(plain(content), indent=1, allow_nan=False)
     with output_file(path) as temporary:
@@ -116,6 +117,16 @@ def _snapping(content: Any, size: int) -> Snapping | None:
     )
 
 
+def _follows(content: Any) -> np.ndarray | None:
+    """Probabilities of the nodes, null for those that were not asked."""
+    if content is None:
+        return None
+    found = np.array([number(v) for v in content], dtype=float)
+    if np.any((found < 0) | (found > 1)):
+        raise ValueError("what is said of the nodes that follow is no list of probabilities")
+    return found
+
+
 def _texts(equation: Equation) -> dict[str, str]:
     self_term, interaction_term = equation.to_text()
     _check_readable(self_term, interaction_term)
@@ -165,6 +176,7 @@ def read_law(path: str | os.PathLike, kind: type[Kind]) -> Kind:
             },
             doubt=text(content.get("doubt", "")),
             snapping=_snapping(content.get("snapping"), len(constants)),
+            follows=_follows(content.get("follows")),
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jaxllc.equations.equation import Equation
+from jaxllc.errors import InputError
 from jaxllc.law.confidence import confidence_of, intervals_of
 from jaxllc.law.record import LawRecord
 from jaxllc.law.writing.law_text import equation_line
@@ -34,6 +35,19 @@ def confidence_table(law: LawRecord) -> pandas.DataFrame:
     columns = ["variable", "side", "term", "in_law", "frequency"]
     rows = [[getattr(t, name) for name in columns] for t in confidence_of(law).terms]
     return pandas.DataFrame(rows, columns=columns)
+
+
+def nodes_table(law: LawRecord) -> pandas.DataFrame:
+    """See `Law.nodes_table`."""
+    import pandas
+
+    if law.follows is None:
+        raise InputError(
+            "all nodes were asked to follow this law: it holds no probability for each"
+        )
+    names = law.data[0].node_names if law.data else tuple(map(str, range(len(law.follows))))
+    table = pandas.DataFrame({"node": names, "follows": law.follows})
+    return table.sort_values("follows", kind="stable", ignore_index=True)
 
 
 def pareto_table(law: LawRecord) -> pandas.DataFrame:
