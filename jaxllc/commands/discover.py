@@ -37,6 +37,8 @@ _HELP = {
     "sums": "look for functions of the sum over neighbours too",
     "neural": "let two neural terms propose too: auto, always or never; or solver: as auto, finished "
     "through the differentiable solver",
+    "nodes": "some: where not all nodes can follow one law on this network, find the law of those that do; "
+    "all: every node must",
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",
     "moves": "rounds of adding and swapping terms",

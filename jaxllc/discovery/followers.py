@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxllc.fit.candidate_law import ProposedEquation
 from jaxllc.judge.judge import Judge, Judged
+from jaxllc.knowledge.known_terms import starts
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
 from jaxllc.search.forms.constants import refine_inner_constants
@@ -82,7 +83,13 @@ def followers_of(
     for variable, name in enumerate(problem.variables):
         say(f"{name}: laws of single nodes")
         rows = NodeRows(problem.data, problem.network, variable)
-        search = RobustSearch(rows, float(problem.noise[variable]), problem.library, max_terms)
+        for term in problem.prior.fixed(variable):
+            rows.target -= np.where(rows.counted, rows.column(term), 0.0)
+        sizes = [scale.size for scale in problem.scales.values()]
+        known = [starts(f, sizes, problem.seed)[0] for f in problem.prior.fitted(variable)]
+        library = [t for t in problem.library if not problem.prior.holds(variable, t.family)]
+        noise = float(problem.noise[variable])
+        search = RobustSearch(rows, noise, library, max_terms, known)
         if len(search.fitter.kept) < _FEWEST:
             return None
         found = search.best()
@@ -105,10 +112,15 @@ def without_what_nodes_do_not_ask_for(judge: Judge, best: Judged, found: Followe
     """
     law = best.law
     for variable, search in enumerate(found.searches):
-        whole = search.fitted(law.terms[variable])
+        terms = law.terms[variable]
+        fixed = tuple(t for t in terms if t.family.held)
+        if any(t.inner for t in fixed):  # a coefficient that is held beside constants that are not
+            continue
+        whole = search.fitted([t for t in terms if not t.family.held])
         needed = search.shortened(whole)
         if len(needed.terms) < len(whole.terms):
-            law = law.replaced(variable, needed.terms, tuple(needed.coefficients.tolist()))
+            coefficients = (*(1.0 for _ in fixed), *needed.coefficients.tolist())
+            law = law.replaced(variable, (*fixed, *needed.terms), coefficients)
     if law is best.law:
         return best
     shorter = judge.fitted(law)

@@ -50,7 +50,7 @@ class LibraryRoad(Discovery):
             best = self._with_neural_terms(judge, best)
         if self.settings.sums and self._unexplained(judge, best):
             best = self._with_sums(judge, best)
-        if not explained(judge, best):
+        if self.settings.nodes == "some" and not explained(judge, best):
             judge, best = self._of_followers(judge, best)
         # Moves are dear: where the library leaves much, expressions are looked for first.
         sought = self._needs_neural(judge, best)

@@ -48,13 +48,21 @@ class RobustLaw:
 
 
 class RobustSearch:
-    """Searches the equation of one variable among the terms of a library."""
+    """Searches the equation of one variable among the terms of a library.
+
+    given: terms that every law holds.
+    """
 
     def __init__(
-        self, rows: NodeRows, noise: float, library: Sequence[Term], max_terms: int
+        self,
+        rows: NodeRows,
+        noise: float,
+        library: Sequence[Term],
+        max_terms: int,
+        given: Sequence[Term] = (),
     ) -> None:
         self.rows, self.fitter = rows, RobustFitter(rows, noise)
-        self.max_terms = max_terms
+        self.max_terms, self.given = max_terms, tuple(given)
         self.starts: dict[TermFamily, list[Term]] = {}
         for term in library:
             self.starts.setdefault(term.family, []).append(term)
@@ -67,7 +75,7 @@ class RobustSearch:
             :_PLAIN
         ]
         for pair in self._interactions():
-            self.fitted((*plain, *pair))
+            self.fitted((*self.given, *plain, *pair))
         for law in self._ranked()[:_LAWS]:
             self.shortened(law)
         for _ in range(_GROWTHS):
@@ -150,7 +158,8 @@ class RobustSearch:
         while len(law.terms) > 1:
             spread = np.sqrt(np.abs(np.diag(law.fit.covariance)))[: len(law.terms)]
             order = np.argsort(np.abs(law.coefficients) / np.maximum(spread, 1e-300))
-            for weakest in order[:3]:
+            given = {t.family for t in self.given}
+            for weakest in [k for k in order if law.terms[k].family not in given][:3]:
                 terms = [t for k, t in enumerate(law.terms) if k != weakest]
                 shorter = self.seen.get(frozenset(t.family for t in terms))
                 if shorter is None:

@@ -61,6 +61,7 @@ def checked_settings(
             raise InputError(f"{name} must be True or False, not {getattr(settings, name)!r}")
     for name, words in (
         ("neural", ("auto", "always", "never", "solver")),
+        ("nodes", ("some", "all")),
         ("finish", ("auto", "grid", "solver")),
     ):
         value = getattr(settings, name)

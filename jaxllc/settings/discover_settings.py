@@ -26,6 +26,8 @@ class DiscoverSettings:
         unexplained), "always" or "never"; or "solver": as "auto", and wherever they are fitted they are
         finished through the differentiable solver, on the samples themselves, before expressions of them
         are sought.
+    nodes: "some": where not all nodes can follow one law on this network, as wrong or lost edges, hidden
+        neighbours and nodes of another kind have it, find the law of those that do; "all": every node must.
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
@@ -54,6 +56,7 @@ class DiscoverSettings:
     division: bool = True
     sums: bool = True
     neural: str = "auto"
+    nodes: str = "some"
     max_terms: int = 8
     num_fits: int = 4
     moves: int = 3
@@ -84,6 +87,7 @@ class DiscoverChoices(TypedDict, total=False):
     division: bool
     sums: bool
     neural: str
+    nodes: str
     max_terms: int
     num_fits: int
     moves: int
