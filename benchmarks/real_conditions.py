@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -163,7 +163,7 @@ def make_case(system: System, condition: str, seed: int, db: float) -> Case:
     sound = (given == A).all(axis=1) & (A[:, np.setdiff1d(np.arange(NUM_NODES), seen)] == 0).all(
         axis=1
     )
-    runs = [replace(run, states=run.states[:, seen]) for run in runs]
+    runs = [jaxllc.Trajectories(r.times, r.states[:, seen], r.variables) for r in runs]
     return Case(runs, jaxllc.Network.from_adjacency(given[np.ix_(seen, seen)]), sound[seen])
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import ProposedEquation
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.known_terms import starts
@@ -50,6 +51,11 @@ class Followers:
         return tuple(int(node) for node in np.flatnonzero(self.probability < 0.5))
 
     @property
+    def sums(self) -> bool:
+        """Whether a law holds functions of sums over neighbours."""
+        return any(sums_in(t.family.expression) for laws in self.laws for t in laws[0].terms)
+
+    @property
     def share(self) -> float:
         """Of the nodes that were asked, those that follow."""
         asked = self.probability[np.isfinite(self.probability)]
@@ -75,9 +81,16 @@ class Followers:
 
 
 def followers_of(
-    problem: SearchProblem, max_terms: int, say: Callable[[str], None] = lambda _: None
+    problem: SearchProblem,
+    max_terms: int,
+    sums: bool = True,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Followers | None:
-    """The nodes that follow one law; None where no law of several nodes is found."""
+    """The nodes that follow one law; None where no law of several nodes is found.
+
+    sums: functions of sums over neighbours are searched, too.
+    """
+    listed = [*problem.library, *problem.sum_library] if sums else problem.library
     probability = np.full(problem.network.num_nodes, np.nan)
     laws, searches = [], []
     for variable, name in enumerate(problem.variables):
@@ -87,7 +100,7 @@ def followers_of(
             rows.target -= np.where(rows.counted, rows.column(term), 0.0)
         sizes = [scale.size for scale in problem.scales.values()]
         known = [starts(f, sizes, problem.seed)[0] for f in problem.prior.fitted(variable)]
-        library = [t for t in problem.library if not problem.prior.holds(variable, t.family)]
+        library = [t for t in listed if not problem.prior.holds(variable, t.family)]
         noise = float(problem.noise[variable])
         search = RobustSearch(rows, noise, library, max_terms, known)
         if len(search.fitter.kept) < _FEWEST:

@@ -48,10 +48,9 @@ class LibraryRoad(Discovery):
         # Where two nets explain clean samples, the law has no functions of sums.
         if self._two_terms_explain(judge, best):
             best = self._with_neural_terms(judge, best)
-        if self.settings.sums and self._unexplained(judge, best):
-            best = self._with_sums(judge, best)
-        if self.settings.nodes == "some" and not explained(judge, best):
-            judge, best = self._of_followers(judge, best)
+        # Without noise no function but the right one explains any node: sums come first there.
+        for step in (self._with_sums, self._of_followers)[:: 1 if self.search.clean else -1]:
+            judge, best = step(judge, best)
         # Moves are dear: where the library leaves much, expressions are looked for first.
         sought = self._needs_neural(judge, best)
         if sought:
@@ -81,9 +80,21 @@ class LibraryRoad(Discovery):
 
     def _of_followers(self, judge, best):
         """The judge and the best law of the nodes that follow one, where only some do."""
+        if self.settings.nodes == "all" or explained(judge, best):
+            return judge, best
         with self.clock("nodes"):
-            found = followers_of(self.search, self.settings.max_terms, partial(self.say, "nodes"))
-        if found is None or not found.some or self._nets_explain_all():
+            found = followers_of(
+                self.search,
+                self.settings.max_terms,
+                self.settings.sums,
+                partial(self.say, "nodes"),
+            )
+        if found is None:
+            return judge, best
+        # All nodes may follow what single ones say.
+        self.search = self.search.with_sums(found.sums or self.search.sums)
+        best = self._improved(judge, best, robust_proposals(self.search, found))
+        if explained(judge, best) or not found.some or self._nets_explain_all():
             return judge, best
         self.followers = found
         self.search = self.search.with_held(found.held)
@@ -161,6 +172,9 @@ class LibraryRoad(Discovery):
         return not judge.at_floor(best) and judge.merit(best.fit) / judge.num_samples > 1.3
 
     def _with_sums(self, judge, best):
+        """The judge and the best law, with functions of sums over neighbours where these are asked for."""
+        if not self.settings.sums or not self._unexplained(judge, best):
+            return judge, best
         from jaxllc.search.laws.sum_proposals import sum_proposals
 
         self.search = self.search.with_sums(True)
@@ -177,7 +191,7 @@ class LibraryRoad(Discovery):
             if not t.family.known
         )
         self.search = self.search.with_sums(proved)
-        return best
+        return judge, best
 
     def _with_neural_terms(self, judge, best):
         from jaxllc.search.laws.neural_proposals import neural_proposals, searched_proposals

@@ -79,7 +79,8 @@ class RobustFitter:
         """The best fit of some columns. weights: (node, row) to start from; the laws of single nodes by
         default."""
         taken = self.taken(columns)
-        sizes = np.sqrt((taken**2).mean(axis=(0, 1))) + _NOTHING
+        sizes = np.sqrt((taken**2).mean(axis=(0, 1)))
+        sizes = np.where(sizes > 0, sizes, 1.0)
         taken = taken / sizes
         starts = self._starts(taken) if weights is None else weights[None]
         found = self._descended(taken, starts)
@@ -93,8 +94,9 @@ class RobustFitter:
         one, and of all nodes alike."""
         nodes, _, count = taken.shape
         chosen = _spread(nodes, _STARTS)
-        gram = np.einsum("nrp,nrq->npq", taken[chosen], taken[chosen])
-        products = np.einsum("nrp,nr->np", taken[chosen], self.target[chosen])
+        own = taken[chosen].transpose(0, 2, 1)
+        gram = np.matmul(own, taken[chosen])
+        products = np.matmul(own, self.target[chosen][..., None])[..., 0]
         trace = np.trace(gram, axis1=1, axis2=2)[:, None, None] + _NOTHING
         single = np.linalg.solve(gram + 1e-9 * trace * np.eye(count), products[..., None])[..., 0]
         single = single[np.isfinite(single).all(axis=1)]
@@ -123,10 +125,12 @@ class RobustFitter:
     def _descended(self, taken: np.ndarray, weights: np.ndarray) -> RobustFit:
         """The best of the minima that some weights (start, node, row) lead to."""
         count = taken.shape[2]
-        cost = np.full(len(weights), np.inf)
+        flat, cost = taken.reshape(-1, count), np.full(len(weights), np.inf)
+        beside = np.concatenate([flat, self.target.reshape(-1, 1)], axis=1)
         for _ in range(_STEPS):
-            gram = np.einsum("snr,nrp,nrq->spq", weights, taken, taken, optimize=True)
-            products = np.einsum("snr,nrp,nr->sp", weights, taken, self.target, optimize=True)
+            weighted = weights.reshape(len(weights), -1, 1) * flat
+            both = np.matmul(weighted.transpose(0, 2, 1), beside)
+            gram, products = both[..., :-1], both[..., -1]
             trace = np.trace(gram, axis1=1, axis2=2)[:, None, None] / count + _NOTHING
             steady = gram + 1e-10 * trace * np.eye(count)
             laws = np.linalg.solve(steady, products[..., None])[..., 0]
@@ -137,9 +141,8 @@ class RobustFitter:
             if np.all(np.abs(before - cost) < _SETTLED):
                 break
         best = int(np.argmin(cost))
-        covariance = np.linalg.pinv(
-            np.einsum("nr,nrp,nrq->pq", weights[best], taken, taken, optimize=True)
-        )
+        weighted = weights[best].reshape(-1, 1) * flat
+        covariance = np.linalg.pinv(weighted.T @ flat)
         return RobustFit(
             laws[best], float(cost[best]), by_node[best], follows[best], weights[best], covariance
         )

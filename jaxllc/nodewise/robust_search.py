@@ -14,6 +14,7 @@ import numpy as np
 import sympy
 
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
+from jaxllc.equations.sum_symbols import SUM_SIDE, sums_in
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_fit import RobustFit, RobustFitter
 from jaxllc.running.time_limit import check_time
@@ -91,17 +92,18 @@ class RobustSearch:
 
     def _interactions(self) -> Iterable[tuple[Term, ...]]:
         """Sets of interactions to start from: each alone, and what only the sender says, also by each
-        state."""
+        state; functions of the sum over neighbours are interactions, too."""
         listed = {
-            f.expression: starts for f, starts in self.starts.items() if f.side == INTERACTION
+            f.expression: starts
+            for f, starts in self.starts.items()
+            if f.side == INTERACTION or sums_in(f.expression)
         }
         states = [sympy.Symbol(f"{v}_i") for v in self.rows.data.variables]
         for expression, starts in listed.items():
             some = _some(starts)
             yield from ((term,) for term in some)
-            if {s.name[-2:] for s in expression.free_symbols - starts[0].family.inner_symbols} != {
-                "_j"
-            }:
+            inputs = expression.free_symbols - starts[0].family.inner_symbols
+            if {s.name[-2:] for s in inputs} not in ({"_j"}, {f"_{SUM_SIDE}"}):
                 continue
             for state in states:
                 partner = listed.get(state * expression)
