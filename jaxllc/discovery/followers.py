@@ -106,6 +106,8 @@ def followers_of(
         if len(search.fitter.kept) < _FEWEST:
             return None
         found = search.best()
+        if not found:
+            return None
         best = found[0]
         if search.fitter.cap.sum() - best.criterion < _GAIN:
             return None

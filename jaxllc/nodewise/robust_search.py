@@ -71,7 +71,7 @@ class RobustSearch:
         self.seen: dict[frozenset[TermFamily], RobustLaw] = {}
 
     def best(self) -> list[RobustLaw]:
-        """The best laws, the very best first."""
+        """The best laws of no more terms than are allowed, the very best first."""
         plain = [s[0] for f, s in self.starts.items() if f.side == SELF and not f.num_inner][
             :_PLAIN
         ]
@@ -85,7 +85,7 @@ class RobustSearch:
                 self._grown(law)
             if self._ranked()[0] is before:
                 break
-        return self._ranked()
+        return [law for law in self._ranked() if len(law.terms) <= self.max_terms]
 
     def _ranked(self) -> list[RobustLaw]:
         return sorted(self.seen.values(), key=lambda law: law.criterion)
@@ -135,8 +135,8 @@ class RobustSearch:
                 break
             terms, weights = moved, fit.weights
         if best is None:
-            empty = RobustFit(*(np.zeros(0),) * 1, np.inf, *(np.zeros(0),) * 4)
-            return RobustLaw(terms, empty, np.inf)
+            none = np.zeros(0)
+            return RobustLaw(terms, RobustFit(none, np.inf, none, none, none, none), np.inf)
         known = self.seen.get(best.key)
         if known is None or best.criterion < known.criterion:
             self.seen[best.key] = best
@@ -156,22 +156,29 @@ class RobustSearch:
     # -- variations -------------------------------------------------------------------------------
 
     def shortened(self, law: RobustLaw) -> RobustLaw:
-        """The law without terms that do not pay for their constants."""
+        """The law without terms that do not pay for their constants, and of no more than are allowed."""
+        given = {t.family for t in self.given}
         while len(law.terms) > 1:
             spread = np.sqrt(np.abs(np.diag(law.fit.covariance)))[: len(law.terms)]
             order = np.argsort(np.abs(law.coefficients) / np.maximum(spread, 1e-300))
-            given = {t.family for t in self.given}
-            for weakest in [k for k in order if law.terms[k].family not in given][:3]:
-                terms = [t for k, t in enumerate(law.terms) if k != weakest]
-                shorter = self.seen.get(frozenset(t.family for t in terms))
-                if shorter is None:
-                    shorter = self.fitted(terms, law.fit.weights)
-                if shorter.criterion < law.criterion:
-                    law = shorter
+            weakest = [k for k in order if law.terms[k].family not in given][:3]
+            shorter: list[RobustLaw] = []
+            for k in weakest:
+                shorter.append(self._without(law, int(k)))
+                if shorter[-1].criterion < law.criterion:
                     break
-            else:
+            best = min(shorter, key=lambda one: one.criterion, default=law)
+            if best.criterion >= law.criterion and (
+                not shorter or len(law.terms) <= self.max_terms
+            ):
                 return law
+            law = best
         return law
+
+    def _without(self, law: RobustLaw, place: int) -> RobustLaw:
+        terms = [t for k, t in enumerate(law.terms) if k != place]
+        known = self.seen.get(frozenset(t.family for t in terms))
+        return known or self.fitted(terms, law.fit.weights)
 
     def _grown(self, law: RobustLaw) -> RobustLaw:
         """The law with another term, and without what it makes needless."""
