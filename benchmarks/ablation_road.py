@@ -217,7 +217,8 @@ class WatchedRoad(NeuralRoad):
     """The road of preset "neural" with nets that are given; its laws are written down on the way."""
 
     def __init__(self, runs: Any, network: Any, seed: int) -> None:
-        settings = jaxllc.DiscoverSettings(preset="neural")
+        # The two nets and what becomes of them, and no other way to a law.
+        settings = jaxllc.DiscoverSettings(preset="neural", sums=False)
         super().__init__(runs, network, seed, settings, None, TimeLimit(settings.search_seconds))
         self.stages = Stages()
 

@@ -55,6 +55,18 @@ def test_the_search_of_one_term_prints_what_the_readme_shows(capsys):
     assert capsys.readouterr().out == shown
 
 
+@pytest.mark.slow
+def test_networks_that_are_not_quite_right_print_what_the_readme_shows(capsys):
+    part = re.search(r"## Networks that are not quite right\n(.*?)\n## ", _README, re.DOTALL).group(
+        1
+    )
+    code, shown = (
+        re.search(rf"```{kind}\n(.*?)```", part, re.DOTALL).group(1) for kind in ("py", "text")
+    )
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
+    assert capsys.readouterr().out == shown
+
+
 def test_what_is_known_beforehand_prints_what_the_readme_shows(capsys, monkeypatch):
     part = re.search(r"## What you know beforehand\n(.*?)\n## ", _README, re.DOTALL).group(1)
     code, shown = (
