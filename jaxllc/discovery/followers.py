@@ -8,6 +8,7 @@ others are given.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -51,6 +52,11 @@ class Followers:
         return tuple(int(node) for node in np.flatnonzero(self.probability < 0.5))
 
     @property
+    def finished(self) -> bool:
+        """Whether all searches came to their ends."""
+        return all(search.finished for search in self.searches)
+
+    @property
     def sums(self) -> bool:
         """Whether a law holds functions of sums over neighbours."""
         return any(sums_in(t.family.expression) for laws in self.laws for t in laws[0].terms)
@@ -83,12 +89,13 @@ class Followers:
 def followers_of(
     problem: SearchProblem,
     max_terms: int,
+    seconds: float,
     sums: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Followers | None:
     """The nodes that follow one law; None where no law of several nodes is found.
 
-    sums: functions of sums over neighbours are searched, too.
+    seconds: for each variable, about; sums: functions of sums over neighbours are searched, too.
     """
     listed = [*problem.library, *problem.sum_library] if sums else problem.library
     probability = np.full(problem.network.num_nodes, np.nan)
@@ -102,7 +109,8 @@ def followers_of(
         known = [starts(f, sizes, problem.seed)[0] for f in problem.prior.fitted(variable)]
         library = [t for t in listed if not problem.prior.holds(variable, t.family)]
         noise = float(problem.noise[variable])
-        search = RobustSearch(rows, noise, library, max_terms, known)
+        deadline = time.perf_counter() + seconds
+        search = RobustSearch(rows, noise, library, max_terms, known, deadline)
         if len(search.fitter.kept) < _FEWEST:
             return None
         found = search.best()

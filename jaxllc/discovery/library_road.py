@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PLAIN = 8
 # Share of the time that the search for one expression of the second look may take.
 _TEACHING = 0.01
+# The same that the laws of single nodes may take for one variable.
+_NODES = 0.1
 
 
 def _imitates(terms) -> bool:
@@ -86,11 +88,13 @@ class LibraryRoad(Discovery):
             found = followers_of(
                 self.search,
                 self.settings.max_terms,
+                _NODES * self.settings.search_seconds,
                 self.settings.sums,
                 partial(self.say, "nodes"),
             )
         if found is None:
             return judge, best
+        self.cut_short |= not found.finished
         # All nodes may follow what single ones say.
         self.search = self.search.with_sums(found.sums or self.search.sums)
         best = self._improved(judge, best, robust_proposals(self.search, found))

@@ -7,6 +7,8 @@ is told by its score under the weights of the law that it is added to.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -51,7 +53,8 @@ class RobustLaw:
 class RobustSearch:
     """Searches the equation of one variable among the terms of a library.
 
-    given: terms that every law holds.
+    given: terms that every law holds. deadline: `time.perf_counter()` after which nothing more is begun;
+    finished: whether the search came to its end.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class RobustSearch:
         library: Sequence[Term],
         max_terms: int,
         given: Sequence[Term] = (),
+        deadline: float = math.inf,
     ) -> None:
+        self.deadline, self.finished = deadline, True
         self.rows, self.fitter = rows, RobustFitter(rows, noise)
         self.max_terms, self.given = max_terms, tuple(given)
         self.starts: dict[TermFamily, list[Term]] = {}
@@ -76,16 +81,25 @@ class RobustSearch:
             :_PLAIN
         ]
         for pair in self._interactions():
+            if self._late():
+                break
             self.fitted((*self.given, *plain, *pair))
         for law in self._ranked()[:_LAWS]:
+            if self._late():
+                break
             self.shortened(law)
         for _ in range(_GROWTHS):
             before = self._ranked()[0]
             for law in self._ranked()[:2]:
-                self._grown(law)
+                if not self._late():
+                    self._grown(law)
             if self._ranked()[0] is before:
                 break
         return [law for law in self._ranked() if len(law.terms) <= self.max_terms]
+
+    def _late(self) -> bool:
+        self.finished &= time.perf_counter() < self.deadline
+        return not self.finished
 
     def _ranked(self) -> list[RobustLaw]:
         return sorted(self.seen.values(), key=lambda law: law.criterion)
