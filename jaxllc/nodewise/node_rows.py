@@ -48,7 +48,7 @@ class NodeRows:
     """
 
     def __init__(self, data: GridData, network: Network, variable: int) -> None:
-        self.variable, self.data = variable, data
+        self.variable, self.data, self.network = variable, data, network
         named = dict(zip(data.variables, data.all_states(), strict=True))
         self.stage = Stage(network, named, data.features)
         self._patterns = [_patterns(data, network, run, variable) for run in range(data.num_runs)]
@@ -76,6 +76,20 @@ class NodeRows:
             for p in patterns:
                 rows = slice(run * _MODES, run * _MODES + len(p.sizes))
                 found[p.nodes, rows] = values[p.nodes, start:stop] @ p.of_grid.T
+            start = stop
+        return found
+
+    def rotated_at(
+        self, node: int, values: Float[np.ndarray, "sender time"]
+    ) -> Float[np.ndarray, "sender row"]:
+        """The integrals of several values at all grid times in the modes of one node."""
+        found, start = np.zeros((len(values), self.target.shape[1])), 0
+        for run, patterns in enumerate(self._patterns):
+            stop = start + len(self.data.grid_times[run])
+            for p in patterns:
+                if node in p.nodes:
+                    rows = slice(run * _MODES, run * _MODES + len(p.sizes))
+                    found[:, rows] = values[:, start:stop] @ p.of_grid.T
             start = stop
         return found
 

@@ -1,0 +1,183 @@
+"""Sets of senders of one receiver, the best first.
+
+The senders of a receiver share a common course, which fixes how many act on it long before it tells which:
+one flip at a time makes a set of senders worse. Sets are therefore varied by one and two flips at a time, a
+beam of them, and where that leaves more than the noise by any two pairs of flips at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from jaxllc.nodewise.flip_sums import FlipSums
+from jaxllc.nodewise.robust_fit import TAUS
+from jaxllc.nodewise.sender_columns import Senders
+
+# States of a beam, those that follow from each, and rounds.
+_WIDTH, _MOVES, _ROUNDS = 12, 48, 5
+# States that are scored with tau profiled, for each tau of a beam.
+_SCORED = 300
+# A beam ends where its best is so much below the best of all.
+_BELOW = 30.0
+# Flips at once, in two halves, out of so many that are the likeliest; states that are kept of them.
+_HALVES = ((60, (1, 2)), (60, (2, 2)), (60, (2, 3)), (60, (3, 3)), (32, (3, 4)), (32, (4, 4)))
+_KEPT = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """Sets of senders that were visited, the best first.
+
+    members: (state, sender); score: (state,) log likelihood with tau profiled plus log prior; costs: (state,)
+    -2 log likelihood; places: (state, variable) of tau.
+    """
+
+    members: Bool[np.ndarray, "state sender"]
+    score: Float[np.ndarray, " state"]
+    costs: Float[np.ndarray, " state"]
+    places: np.ndarray
+
+
+class SetSearch:
+    """Searches the sets of senders of one receiver.
+
+    weights: (sender,) of an edge where there is one; log_odds: (sender,) of the prior, -inf or inf where
+    an edge is forbidden or sure; usual: place of the tau of a receiver that follows.
+    """
+
+    def __init__(
+        self, senders: Senders, weights: np.ndarray, log_odds: np.ndarray, usual: int
+    ) -> None:
+        self.senders, self.usual = senders, usual
+        self.free = np.flatnonzero(np.isfinite(log_odds))
+        sure = np.flatnonzero(log_odds == np.inf)
+        self._sure = sure
+        self._count = len(log_odds)
+        columns = senders.columns * weights[:, None]
+        self.alone = senders.alone - columns[sure].sum(axis=0)
+        self.columns, self.odds = columns[self.free], log_odds[self.free]
+        self._kept_sums: dict[tuple[int, int], FlipSums] = {}
+
+    def found(self, starts: Bool[np.ndarray, "start sender"]) -> Sets:
+        """The best sets that some lead to; the first start is the given network."""
+        starts = np.unique(starts[:, self.free], axis=0)
+        costs, places = self._costs(starts)
+        best = places[np.argmin(costs)].max()
+        levels = sorted({self.usual, min(self.usual + 3, len(TAUS) - 1), (self.usual + best) // 2})
+        members = [starts]
+        for level in levels:
+            members.append(self._beam(starts, level))
+        found = self._scored(np.concatenate(members))
+        found = self._leapt(found, starts[0], levels)
+        whole = np.zeros((len(found.members), self._count), dtype=bool)
+        whole[:, self.free] = found.members
+        whole[:, self._sure] = True
+        return Sets(whole, found.score, found.costs, found.places)
+
+    def _left(self, states: np.ndarray) -> np.ndarray:
+        return self.alone - states @ self.columns
+
+    def _costs(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.senders.likelihoods(self._left(states))
+
+    def _scored(self, states: np.ndarray) -> Sets:
+        states = _distinct(states)
+        costs, places = self._costs(states)
+        score = -0.5 * costs + states @ self.odds
+        order = np.argsort(-score, kind="stable")
+        return Sets(states[order], score[order], costs[order], places[order])
+
+    def _beam(self, starts: np.ndarray, level: int) -> np.ndarray:
+        """States (state, sender) that one and two flips lead to at a tau."""
+        weights = self.senders.weights([level] * len(self.senders.parts))
+        rotated = self.columns * np.sqrt(weights)
+        gram = rotated @ rotated.T
+        count = len(self.odds)
+        first, second = np.triu_indices(count, 1)
+        front, seen, best = starts, starts, -np.inf
+        moves = min(_MOVES, len(first))
+        for _ in range(_ROUNDS):
+            signs = 1.0 - 2.0 * front
+            single = signs * (
+                (self._left(front) * weights) @ self.columns.T + self.odds
+            ) - 0.5 * np.diag(gram)
+            pairs = single[:, first] + single[:, second]
+            pairs -= signs[:, first] * signs[:, second] * gram[first, second]
+            top = np.argpartition(-pairs, moves - 1, axis=1)[:, :moves]
+            new = np.repeat(front[:, None], moves, axis=1)
+            rows = np.arange(len(front))[:, None], np.arange(moves)
+            new[rows[0], rows[1], first[top]] ^= True
+            new[rows[0], rows[1], second[top]] ^= True
+            top = np.argsort(-single, axis=1)[:, :_WIDTH]
+            ones = np.repeat(front[:, None], top.shape[1], axis=1)
+            ones[rows[0], np.arange(top.shape[1]), top] ^= True
+            new = np.concatenate([new.reshape(-1, count), ones.reshape(-1, count)])
+            before = len(seen)
+            seen = _distinct(np.concatenate([seen, new]))
+            new = seen[before:]
+            if not len(new):
+                break
+            score = -0.5 * (self._left(new) ** 2 @ weights) + new @ self.odds
+            order = np.argsort(-score, kind="stable")
+            front = new[order[:_WIDTH]]
+            best = max(best, score[order[0]])
+            if score[order[0]] < best - _BELOW:
+                break
+        score = -0.5 * (self._left(seen) ** 2 @ weights) + seen @ self.odds
+        return seen[np.argsort(-score, kind="stable")[:_SCORED]]
+
+    def _leapt(self, found: Sets, start: np.ndarray, levels: list[int]) -> Sets:
+        """What is found by many flips of a start at once, fewer first, until it reaches the noise."""
+        if self._costs(start[None])[0][0] <= self.senders.cap:
+            return found
+        rests = False
+        order = self._likely(start)
+        for most, halves in _HALVES:
+            new = [found.members]
+            flipped = order[:most]
+            for level in levels[:2]:
+                flips = flipped[self._sums(start, level, flipped).sets(*halves)]
+                states = np.repeat(start[None], len(flips), axis=0)
+                np.put_along_axis(states, flips, ~np.take_along_axis(states, flips, 1), 1)
+                new.append(states)
+            found = self._cut(self._scored(np.concatenate(new)))
+            if rests:
+                break
+            rests = found.costs[0] <= self.senders.cap
+        self._kept_sums.clear()
+        around = self._beam(found.members[:_WIDTH], self.usual)
+        return self._scored(np.concatenate([found.members, around]))
+
+    def _sums(self, start: np.ndarray, level: int, flipped: np.ndarray) -> FlipSums:
+        key = level, len(flipped)
+        if key not in self._kept_sums:
+            weights = np.sqrt(self.senders.weights([level] * len(self.senders.parts)))
+            steps = ((1.0 - 2.0 * start)[:, None] * self.columns * weights)[flipped]
+            self._kept_sums[key] = FlipSums(steps, self._left(start[None])[0] * weights)
+        return self._kept_sums[key]
+
+    def _likely(self, start: np.ndarray) -> np.ndarray:
+        """Flips of a start, the likeliest first, as if edges were normal numbers of the prior's spread."""
+        weights = np.sqrt(self.senders.weights([self.usual] * len(self.senders.parts)))
+        steps = (1.0 - 2.0 * start)[:, None] * self.columns * weights
+        share = 1.0 / (1.0 + np.exp(np.where(start, self.odds, -self.odds)))
+        spread = np.sqrt(share * (1.0 - share))
+        scaled = steps * spread[:, None]
+        left = self._left(start[None])[0] * weights - share @ steps
+        within = np.eye(len(share)) + scaled @ scaled.T
+        return np.argsort(-np.linalg.solve(within, scaled @ left), kind="stable")
+
+    def _cut(self, found: Sets) -> Sets:
+        """The best of them."""
+        return Sets(*(v[:_KEPT] for v in (found.members, found.score, found.costs, found.places)))
+
+
+def _distinct(states: np.ndarray) -> np.ndarray:
+    """States without those that were there before, in their order."""
+    packed = np.packbits(states, axis=1)
+    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    places = np.unique(keys, return_index=True)[1]
+    return states[np.sort(places)]
