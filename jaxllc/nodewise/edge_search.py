@@ -61,21 +61,39 @@ class SetSearch:
         self.columns, self.odds = columns[self.free], log_odds[self.free]
         self._kept_sums: dict[tuple[int, int], FlipSums] = {}
 
-    def found(self, starts: Bool[np.ndarray, "start sender"]) -> Sets:
-        """The best sets that some lead to; the first start is the given network."""
-        starts = np.unique(starts[:, self.free], axis=0)
+    def found(
+        self,
+        given: Bool[np.ndarray, " sender"],
+        known: Bool[np.ndarray, "state sender"] | None = None,
+    ) -> Sets:
+        """The best sets that lead off from the given one, and from those that are known, the best first."""
+        given = given[self.free][None]
+        known = given if known is None else known[:, self.free]
+        starts = _distinct(np.concatenate([given, known[:2]]))
         costs, places = self._costs(starts)
-        best = places[np.argmin(costs)].max()
-        levels = sorted({self.usual, min(self.usual + 3, len(TAUS) - 1), (self.usual + best) // 2})
-        members = [starts]
-        for level in levels:
-            members.append(self._beam(starts, level))
+        own = int(places[np.argmin(costs)].max())
+        levels = [self.usual, min(self.usual + 3, len(TAUS) - 1), (self.usual + own) // 2]
+        levels = list(dict.fromkeys(levels))
+        members = [given, known, *(self._beam(starts, level) for level in levels)]
         found = self._scored(np.concatenate(members))
-        found = self._leapt(found, starts[0], levels)
+        if self._costs(known[:1])[0][0] > self.senders.cap:
+            found = self._leapt(found, given[0], levels)
         whole = np.zeros((len(found.members), self._count), dtype=bool)
         whole[:, self.free] = found.members
         whole[:, self._sure] = True
         return Sets(whole, found.score, found.costs, found.places)
+
+    def single_flips(self, members: Bool[np.ndarray, " sender"], places: np.ndarray) -> np.ndarray:
+        """Log odds (sender,) of each edge, given all others of a set and the tau of each variable."""
+        weights = self.senders.weights(places)
+        own = members[self.free]
+        left = self._left(own[None])[0]
+        sizes = self.columns**2 @ weights
+        odds = (self.columns * weights) @ left + (own - 0.5) * sizes + self.odds
+        found = np.full(self._count, -np.inf)
+        found[self._sure] = np.inf
+        found[self.free] = odds
+        return found
 
     def _left(self, states: np.ndarray) -> np.ndarray:
         return self.alone - states @ self.columns
@@ -131,8 +149,6 @@ class SetSearch:
 
     def _leapt(self, found: Sets, start: np.ndarray, levels: list[int]) -> Sets:
         """What is found by many flips of a start at once, fewer first, until it reaches the noise."""
-        if self._costs(start[None])[0][0] <= self.senders.cap:
-            return found
         rests = False
         order = self._likely(start)
         for most, halves in _HALVES:
@@ -177,7 +193,7 @@ class SetSearch:
 
 def _distinct(states: np.ndarray) -> np.ndarray:
     """States without those that were there before, in their order."""
-    packed = np.packbits(states, axis=1)
+    packed = np.ascontiguousarray(np.packbits(states, axis=1))
     keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     places = np.unique(keys, return_index=True)[1]
     return states[np.sort(places)]
