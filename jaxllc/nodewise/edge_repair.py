@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 # Rounds of law and edges; sets of a receiver that are taken from one to the next.
 _ROUNDS, _KEPT = 4, 200
-# By how much evidence is tempered where a receiver does not follow; odds beyond which nothing is more certain.
-_TEMPERED, _CERTAIN = 4.0, 300.0
+# How fast evidence is tempered where a receiver is above the noise. Share of sets that is no disagreement, and
+# log odds beyond which nothing is more certain.
+_TEMPERED, _AGREED, _CERTAIN = 3.0, 1e-6, 300.0
 # Receivers that follow at least, to tell the discrepancy of one that does.
 _FEWEST = 3
 
@@ -197,32 +198,30 @@ class _Repairing:
             found = search.found(self.start[receiver], self.kept.get(receiver))
             self.kept[receiver] = found.members[:_KEPT]
             follows[receiver] = _sigmoid((senders.cap - found.costs[0]) / 2.0)
-            own = _probabilities(search, found, odds[receiver], float(follows[receiver]))
-            probability[receiver] = own
+            probability[receiver] = _probabilities(search, found, odds[receiver])
             if follows[receiver] > 0.5:
                 state[receiver] = found.members[0]
         return state, probability, follows
 
 
 def _probabilities(
-    search: SetSearch, found: Sets, prior: Float[np.ndarray, " sender"], follows: float
+    search: SetSearch, found: Sets, prior: Float[np.ndarray, " sender"]
 ) -> Float[np.ndarray, " sender"]:
     """The probability of each edge into a receiver, over all sets that were found.
 
-    A pair that all sets agree on is decided by a single flip of the best set.
+    A pair that all sets agree on is decided by a single flip of the best set. Evidence is tempered by what
+    the best set leaves beyond the noise.
     """
-    weights = np.exp(found.score - found.score[0])
+    heat = max(1.0, found.costs[0] / search.senders.cap) ** _TEMPERED
+    score = found.score + 0.5 * (1.0 - 1.0 / heat) * found.costs
+    weights = np.exp(score - score.max())
     share = (weights / weights.sum()) @ found.members
     single = search.single_flips(found.members[0], found.places[0])
-    with np.errstate(divide="ignore"):
-        averaged = np.log(share) - np.log1p(-np.minimum(share, 1.0 - 1e-15))
-    divided = (share > 1e-6) & (share < 1.0 - 1e-6)
-    odds = np.clip(np.where(divided, averaged, single), -_CERTAIN, _CERTAIN)
     free = np.isfinite(prior)
     believed = np.where(free, prior, 0.0)
-    tempered = believed + (odds - believed) / _TEMPERED
-    mixed = follows * _sigmoid(odds) + (1.0 - follows) * _sigmoid(tempered)
-    return np.where(free, mixed, prior == np.inf)
+    single = np.clip(believed + (single - believed) / heat, -_CERTAIN, _CERTAIN)
+    divided = (share > _AGREED) & (share < 1.0 - _AGREED)
+    return np.where(free, np.where(divided, share, _sigmoid(single)), prior == np.inf)
 
 
 def _sigmoid(odds):
