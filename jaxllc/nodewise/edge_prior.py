@@ -100,7 +100,9 @@ class EdgePrior:
                 if name not in place:
                     raise InputError(f"the network has no node {listed([name], network.names)}")
             if sender == receiver:
-                raise InputError(f"{kind} holds an edge of {sender} to itself, which no network has")
+                raise InputError(
+                    f"{kind} holds an edge of {sender} to itself, which no network has"
+                )
             found.append((place[receiver], place[sender]))
         receivers, senders = np.array(found, dtype=int).reshape(-1, 2).T
         return receivers, senders

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxllc.data.network import Network
-from jaxllc.dynamics.terms import INTERACTION
+from jaxllc.dynamics.terms import INTERACTION, Term
 from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.nodewise.edge_prior import EdgePrior
@@ -24,7 +24,7 @@ from jaxllc.nodewise.edge_search import Sets, SetSearch
 from jaxllc.nodewise.edge_table import EdgeTable
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_fit import RobustFitter
-from jaxllc.nodewise.robust_search import RobustSearch
+from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
 from jaxllc.nodewise.sender_columns import SenderColumns
 from jaxllc.running.time_limit import check_time
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 # Rounds of law and edges; sets of a receiver that are taken from one to the next.
 _ROUNDS, _KEPT = 4, 200
-# How fast evidence is tempered where a receiver is above the noise. Share of sets that is no disagreement, and
-# log odds beyond which nothing is more certain.
+# How fast evidence is tempered where a receiver is above the noise. Share of sets that is no disagreement,
+# and log odds beyond which nothing is more certain.
 _TEMPERED, _AGREED, _CERTAIN = 3.0, 1e-6, 300.0
 # Receivers that follow at least, to tell the discrepancy of one that does.
 _FEWEST = 3
@@ -122,7 +122,8 @@ class _Repairing:
         fitted = first = self._fitted(self.start, self.law)
         best, current, believed = (first.cost, self.start, first), self.start, self.odds
         probability, follows, done = _sigmoid(self.odds), np.full(len(self.odds), np.nan), 0
-        for done in range(1, rounds + 1):
+        for _ in range(rounds):
+            done += 1
             state, probability, follows = self._edges(fitted, believed)
             believed = self._learned(probability, follows)
             fitted, rests = self._fitted(state, fitted.law), np.array_equal(state, current)
@@ -153,7 +154,7 @@ class _Repairing:
             if not any(t.family.held for t in terms):
                 found = RobustSearch(own, noise, terms, len(terms)).fitted(terms)
                 if np.isfinite(found.criterion):
-                    law = law.replaced(variable, found.terms, found.coefficients.tolist())
+                    law = law.replaced(variable, *_polished(own, fitter, found))
                     terms, values = law.terms[variable], np.array(law.coefficients[variable])
             columns = fitter.taken([own.column(t) for t in terms])
             by_node, place = fitter.likelihoods((fitter.target - columns @ values)[None])
@@ -222,6 +223,31 @@ def _probabilities(
     single = np.clip(believed + (single - believed) / heat, -_CERTAIN, _CERTAIN)
     divided = (share > _AGREED) & (share < 1.0 - _AGREED)
     return np.where(free, np.where(divided, share, _sigmoid(single)), prior == np.inf)
+
+
+def _polished(
+    rows: NodeRows, fitter: RobustFitter, found: RobustLaw
+) -> tuple[tuple[Term, ...], list[float]]:
+    """Terms and coefficients after one more step of the inner constants, which a search leaves where they
+    are good enough to compare laws."""
+    unmoved = found.terms, found.coefficients.tolist()
+    if not any(t.inner for t in found.terms):
+        return unmoved
+    blocks = [rows.columns(t) for t in found.terms]
+    slopes = [c for block in blocks for c in block[1:]]
+    fit = fitter.fit([b[0] for b in blocks] + slopes, found.fit.weights)
+    terms, place = [], len(blocks)
+    for term, c in zip(found.terms, fit.coefficients, strict=False):
+        steps = fit.coefficients[place : place + len(term.inner)]
+        place += len(term.inner)
+        inner = np.array(term.inner) + steps / (c or np.inf)
+        if not np.all(
+            np.isfinite(inner) & (np.abs(inner - term.inner) <= 0.5 * np.abs(term.inner))
+        ):
+            return unmoved
+        terms.append(term.with_inner(inner.tolist()) if term.inner else term)
+    moved = fitter.fit([rows.column(t) for t in terms], fit.weights)
+    return (tuple(terms), moved.coefficients.tolist()) if moved.cost < found.fit.cost else unmoved
 
 
 def _sigmoid(odds):

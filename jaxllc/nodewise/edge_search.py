@@ -22,6 +22,8 @@ _WIDTH, _MOVES, _ROUNDS = 12, 48, 5
 _SCORED = 300
 # A beam ends where its best is so much below the best of all.
 _BELOW = 30.0
+# Senders that a beam flips, at most.
+_POOL = 100
 # Flips at once, in two halves, out of so many that are the likeliest; states that are kept of them.
 _HALVES = ((60, (1, 2)), (60, (2, 2)), (60, (2, 3)), (60, (3, 3)), (32, (3, 4)), (32, (4, 4)))
 _KEPT = 2000
@@ -113,41 +115,42 @@ class SetSearch:
     def _beam(self, starts: np.ndarray, level: int) -> np.ndarray:
         """States (state, sender) that one and two flips lead to at a tau."""
         weights = self.senders.weights([level] * len(self.senders.parts))
-        rotated = self.columns * np.sqrt(weights)
-        gram = rotated @ rotated.T
-        count = len(self.odds)
-        first, second = np.triu_indices(count, 1)
-        front, seen, best = starts, starts, -np.inf
-        moves = min(_MOVES, len(first))
+        pool = np.arange(len(self.odds))
+        if len(pool) > _POOL:
+            pool = np.sort(self._likely(starts[0])[:_POOL])
+        columns, odds = self.columns[pool], self.odds[pool]
+        gram = (columns * weights) @ columns.T
+        first, second = np.triu_indices(len(pool), 1)
+        between = gram[first, second]
+        seen = front = starts
+        best = -np.inf
         for _ in range(_ROUNDS):
-            signs = 1.0 - 2.0 * front
-            single = signs * (
-                (self._left(front) * weights) @ self.columns.T + self.odds
-            ) - 0.5 * np.diag(gram)
+            signs = 1.0 - 2.0 * front[:, pool]
+            single = signs * ((self._left(front) * weights) @ columns.T + odds)
+            single -= 0.5 * np.diag(gram)
             pairs = single[:, first] + single[:, second]
-            pairs -= signs[:, first] * signs[:, second] * gram[first, second]
-            top = np.argpartition(-pairs, moves - 1, axis=1)[:, :moves]
-            new = np.repeat(front[:, None], moves, axis=1)
-            rows = np.arange(len(front))[:, None], np.arange(moves)
-            new[rows[0], rows[1], first[top]] ^= True
-            new[rows[0], rows[1], second[top]] ^= True
-            top = np.argsort(-single, axis=1)[:, :_WIDTH]
-            ones = np.repeat(front[:, None], top.shape[1], axis=1)
-            ones[rows[0], np.arange(top.shape[1]), top] ^= True
-            new = np.concatenate([new.reshape(-1, count), ones.reshape(-1, count)])
+            pairs -= signs[:, first] * signs[:, second] * between
+            two = _largest(pairs, _MOVES)
+            one = _largest(single, _WIDTH)
+            new = [
+                _flipped(front, np.stack([pool[first[two]], pool[second[two]]], axis=-1)),
+                _flipped(front, pool[one][..., None]),
+            ]
             before = len(seen)
-            seen = _distinct(np.concatenate([seen, new]))
-            new = seen[before:]
-            if not len(new):
+            seen = _distinct(np.concatenate([seen, *new]))
+            if len(seen) == before:
                 break
-            score = -0.5 * (self._left(new) ** 2 @ weights) + new @ self.odds
+            score = self._at(seen[before:], weights)
             order = np.argsort(-score, kind="stable")
-            front = new[order[:_WIDTH]]
+            front = seen[before:][order[:_WIDTH]]
             best = max(best, score[order[0]])
             if score[order[0]] < best - _BELOW:
                 break
-        score = -0.5 * (self._left(seen) ** 2 @ weights) + seen @ self.odds
-        return seen[np.argsort(-score, kind="stable")[:_SCORED]]
+        return seen[np.argsort(-self._at(seen, weights), kind="stable")[:_SCORED]]
+
+    def _at(self, states: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Log likelihood plus log prior (state,) at given weights, up to a constant."""
+        return -0.5 * (self._left(states) ** 2 @ weights) + states @ self.odds
 
     def _leapt(self, found: Sets, start: np.ndarray, levels: list[int]) -> Sets:
         """What is found by many flips of a start at once, fewer first, until it reaches the noise."""
@@ -158,9 +161,7 @@ class SetSearch:
             flipped = order[:most]
             for level in levels[:2]:
                 flips = flipped[self._sums(start, level, flipped).sets(*halves)]
-                states = np.repeat(start[None], len(flips), axis=0)
-                np.put_along_axis(states, flips, ~np.take_along_axis(states, flips, 1), 1)
-                new.append(states)
+                new.append(_flipped(start[None], flips[None]))
             before = found.score[0]
             found = self._cut(self._scored(np.concatenate(new)))
             if rests:
@@ -193,6 +194,22 @@ class SetSearch:
     def _cut(self, found: Sets) -> Sets:
         """The best of them."""
         return Sets(*(v[:_KEPT] for v in (found.members, found.score, found.costs, found.places)))
+
+
+def _largest(values: np.ndarray, most: int) -> np.ndarray:
+    """Places (row, place) of so many of the largest values of each row at most."""
+    most = min(most, values.shape[1])
+    if most == values.shape[1]:
+        return np.broadcast_to(np.arange(most), values.shape)
+    return np.argpartition(-values, most - 1, axis=1)[:, :most]
+
+
+def _flipped(states: np.ndarray, flips: np.ndarray) -> np.ndarray:
+    """Every state (state, sender) with each of its sets of flips (state, set, flip), one after the other."""
+    new = np.repeat(states, flips.shape[1], axis=0)
+    flips = flips.reshape(len(new), flips.shape[-1])
+    np.put_along_axis(new, flips, ~np.take_along_axis(new, flips, axis=1), axis=1)
+    return new
 
 
 def _distinct(states: np.ndarray) -> np.ndarray:
