@@ -195,11 +195,15 @@ class _Repairing:
             if not columns.counts(receiver):
                 continue
             senders = columns.of(receiver)
-            search = SetSearch(senders, self.weights[receiver], odds[receiver], fitted.usual)
+            unusable = ~senders.usable
+            if (unusable & self.start[receiver]).any() or not np.isfinite(senders.alone).all():
+                continue
+            own = np.where(unusable, -np.inf, odds[receiver])
+            search = SetSearch(senders, self.weights[receiver], own, fitted.usual)
             found = search.found(self.start[receiver], self.kept.get(receiver))
             self.kept[receiver] = found.members[:_KEPT]
             follows[receiver] = _sigmoid((senders.cap - found.costs[0]) / 2.0)
-            probability[receiver] = _probabilities(search, found, odds[receiver])
+            probability[receiver] = _probabilities(search, found, own)
             if follows[receiver] > 0.5:
                 state[receiver] = found.members[0]
         return state, probability, follows

@@ -60,7 +60,7 @@ class SetSearch:
         sure = np.flatnonzero(log_odds == np.inf)
         self._sure = sure
         self._count = len(log_odds)
-        columns = senders.columns * weights[:, None]
+        columns = np.where(log_odds == -np.inf, 0.0, senders.columns.T * weights).T
         self.alone = senders.alone - columns[sure].sum(axis=0)
         self.columns, self.odds = columns[self.free], log_odds[self.free]
         self._kept_sums: dict[tuple[int, int], FlipSums] = {}

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import sympy
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxllc.dynamics.terms import INTERACTION, Term
 from jaxllc.equations.expression_calculus import evaluate
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_fit import CAP, TAUS
+
+# Columns beyond this, in units of the noise, are none.
+_LARGEST = 1e7
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,12 @@ class Senders:
     parts: tuple[slice, ...]
     inverse: np.ndarray
     log_sizes: np.ndarray
+
+    @property
+    def usable(self) -> Bool[np.ndarray, " sender"]:
+        """Senders whose columns are numbers to reckon with: a law may have a pole between two nodes."""
+        with np.errstate(invalid="ignore"):
+            return np.all(np.abs(self.columns) < _LARGEST, axis=1)
 
     @property
     def cap(self) -> float:
@@ -78,7 +87,8 @@ class SenderColumns:
             for equation in zip(terms, coefficients, strict=True)
         ]
         data, network = rows[0].data, rows[0].network
-        strength = np.where(network.in_strength == 0, 1e-300, network.in_strength)
+        # What a term divides by where nothing acts on a node so far: the first edge has weight one.
+        strength = np.where(network.in_strength == 0, 1.0, network.in_strength)
         self._values_of = dict(zip(data.variables, data.all_states(), strict=True))
         for name, values in {**data.features, "k": strength}.items():
             self._values_of[name] = values[:, None]
@@ -105,7 +115,8 @@ class SenderColumns:
             inverse.append(counted / variances)
             logs.append((np.log(variances) * counted).sum(axis=1))
             alone.append(left[receiver] / noise)
-            columns.append(own.rotated_at(receiver, self._values(pairs, memo)) / noise)
+            with np.errstate(all="ignore"):
+                columns.append(own.rotated_at(receiver, self._values(pairs, memo)) / noise)
             parts.append(slice(start, start + len(counted)))
             start += len(counted)
         return Senders(
