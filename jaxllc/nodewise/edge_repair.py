@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 
 # Rounds of law and edges; sets of a receiver that are taken from one to the next.
 _ROUNDS, _KEPT = 4, 200
-# How fast evidence is tempered where a receiver is above the noise. Share of sets that is no disagreement,
-# and log odds beyond which nothing is more certain.
-_TEMPERED, _AGREED, _CERTAIN = 3.0, 1e-6, 300.0
+# By how much all evidence is tempered (the likelihood takes smoothed states for true ones), how fast more where
+# a receiver is above the noise, and how fast the prior is mixed in there: chosen by calibration on simulations.
+_HEAT, _TEMPERED, _MIXED = 1.7, 3.0, 2.0
+# Share of sets that is no disagreement, and log odds beyond which nothing is more certain.
+_AGREED, _CERTAIN = 1e-6, 300.0
 # Receivers that follow at least, to tell the discrepancy of one that does.
 _FEWEST = 3
 
@@ -214,10 +216,12 @@ def _probabilities(
 ) -> Float[np.ndarray, " sender"]:
     """The probability of each edge into a receiver, over all sets that were found.
 
-    A pair that all sets agree on is decided by a single flip of the best set. Evidence is tempered by what
-    the best set leaves beyond the noise.
+    A pair that all sets agree on is decided by a single flip of the best set. Evidence is tempered, the more
+    the farther the best set is above the noise; there the right set may not have been found, and the prior
+    is mixed in.
     """
-    heat = max(1.0, found.costs[0] / search.senders.cap) ** _TEMPERED
+    above = max(1.0, found.costs[0] / search.senders.cap)
+    heat = _HEAT * above**_TEMPERED
     score = found.score + 0.5 * (1.0 - 1.0 / heat) * found.costs
     weights = np.exp(score - score.max())
     share = (weights / weights.sum()) @ found.members
@@ -226,7 +230,10 @@ def _probabilities(
     believed = np.where(free, prior, 0.0)
     single = np.clip(believed + (single - believed) / heat, -_CERTAIN, _CERTAIN)
     divided = (share > _AGREED) & (share < 1.0 - _AGREED)
-    return np.where(free, np.where(divided, share, _sigmoid(single)), prior == np.inf)
+    told = np.where(divided, share, _sigmoid(single))
+    trusted = above**-_MIXED
+    mixed = trusted * told + (1.0 - trusted) * _sigmoid(believed)
+    return np.where(free, mixed, prior == np.inf)
 
 
 def _polished(
