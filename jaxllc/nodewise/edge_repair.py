@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 # Rounds of law and edges; sets of a receiver that are taken from one to the next.
 _ROUNDS, _KEPT = 4, 200
-# By how much all evidence is tempered (the likelihood takes smoothed states for true ones), how fast more where
-# a receiver is above the noise, and how fast the prior is mixed in there: chosen by calibration on simulations.
+# By how much all evidence is tempered, since the likelihood takes smoothed states for true ones, how fast
+# more where a receiver is above the noise, and how fast the prior is mixed in there: chosen by calibration.
 _HEAT, _TEMPERED, _MIXED = 1.7, 3.0, 2.0
 # Share of sets that is no disagreement, and log odds beyond which nothing is more certain.
 _AGREED, _CERTAIN = 1e-6, 300.0
