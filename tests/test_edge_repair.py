@@ -1,5 +1,6 @@
 """Edges read off the receivers of a law: against exhaustive searches, and on networks spoiled on purpose."""
 
+from dataclasses import replace
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from jaxllc.data.trajectories import Trajectories
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.knowledge.known_terms import KnownFamily
 from jaxllc.nodewise.edge_prior import EdgePrior
 from jaxllc.nodewise.edge_repair import repairable, repaired
 from jaxllc.nodewise.edge_search import SetSearch
@@ -151,6 +153,27 @@ def test_another_order_of_nodes_gives_the_same_probabilities(data, spoiled, mend
     found = repaired(SimpleNamespace(data=moved, network=network, noise=moved.noise), LAW)
     expected = mended.table.probability[np.ix_(order, order)]
     assert found.table.probability == pytest.approx(expected, abs=0.02)
+
+
+def test_what_is_known_of_the_law_is_held(data, spoiled, truth):
+    known = KnownFamily(SELF, -0.9 * x_i, text="-0.9*x_i")
+    law = CandidateLaw(((Term(known), SENT),), ((1.0, 0.5),))
+    found = repaired(problem(data, spoiled), law)
+    assert np.array_equal(found.network.to_adjacency().toarray(), truth)
+    assert found.law.coefficients[0] == pytest.approx((1.0, 0.6), rel=0.01)
+    assert found.law.coefficients[0][0] == 1.0
+
+
+def test_edges_into_and_out_of_a_node_that_was_not_seen_are_left_as_they_were(spoiled):
+    runs, blind = runs_of(random_adjacency(), runs=3), 4
+    some = grid_data(runs, smooth(runs, refine=4))
+    observed = tuple(o.copy() for o in some.observed)
+    for o in observed:
+        o[:, blind] = False
+    table = repaired(problem(replace(some, observed=observed), spoiled), LAW, rounds=1).table
+    assert np.array_equal(table.present[blind], spoiled[blind] > 0)
+    assert np.array_equal(table.present[:, blind], spoiled[:, blind] > 0)
+    assert np.isnan(table.follows[blind])
 
 
 def test_a_wrong_law_never_costs_more_on_the_repaired_network(data, spoiled):

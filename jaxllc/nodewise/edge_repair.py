@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -27,10 +27,7 @@ from jaxllc.nodewise.robust_fit import RobustFitter
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
 from jaxllc.nodewise.sender_columns import SenderColumns
 from jaxllc.running.time_limit import check_time
-
-if TYPE_CHECKING:
-    from jaxllc.search.laws.search_problem import SearchProblem
-    from jaxllc.smoothing.grid_data import GridData
+from jaxllc.smoothing.grid_data import GridData
 
 # Rounds of law and edges; sets of a receiver that are taken from one to the next.
 _ROUNDS, _KEPT = 4, 200
@@ -41,6 +38,20 @@ _HEAT, _TEMPERED, _MIXED = 1.7, 3.0, 2.0
 _AGREED, _CERTAIN = 1e-6, 300.0
 # Receivers that follow at least, to tell the discrepancy of one that does.
 _FEWEST = 3
+
+
+class Problem(Protocol):
+    """What edges are read from, such as a `SearchProblem`: data, the network as it was given, and the noise
+    (variable,) of a sample."""
+
+    @property
+    def data(self) -> GridData: ...
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def noise(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +90,7 @@ def repairable(law: CandidateLaw) -> str:
 
 
 def repaired(
-    problem: SearchProblem,
+    problem: Problem,
     law: CandidateLaw,
     prior: EdgePrior | None = None,
     rounds: int = _ROUNDS,
@@ -134,7 +145,8 @@ class _Repairing:
                 best = self._price(fitted, current), current, fitted
             if rests:
                 break
-        likeliest = probability > 0.5
+        asked = np.isfinite(follows)[:, None]
+        likeliest = np.where(asked, probability > 0.5, self.start)
         if not np.array_equal(likeliest, best[1]):
             fitted = self._fitted(likeliest, best[2].law)
             if self._price(fitted, likeliest) <= first.cost:
@@ -150,20 +162,16 @@ class _Repairing:
         rows, cost, places = [], 0.0, []
         for variable, (terms, noise) in enumerate(zip(law.terms, self.noise, strict=True)):
             own = NodeRows(self.data, network, variable)
+            refitted = _refitted(own, noise, terms, law.coefficients[variable])
+            law = law.replaced(variable, *refitted)
+            terms, values = law.terms[variable], np.array(law.coefficients[variable])
             fitter = RobustFitter(own, noise)
-            values = np.array(law.coefficients[variable])
-            # Coefficients that are known are not fitted, and then the others are not, either.
-            if not any(t.family.held for t in terms):
-                found = RobustSearch(own, noise, terms, len(terms)).fitted(terms)
-                if np.isfinite(found.criterion):
-                    law = law.replaced(variable, *_polished(own, fitter, found))
-                    terms, values = law.terms[variable], np.array(law.coefficients[variable])
             columns = fitter.taken([own.column(t) for t in terms])
             by_node, place = fitter.likelihoods((fitter.target - columns @ values)[None])
             total, follows = fitter.mixed(by_node[0])
-            place = place[0]
-            enough = np.sum(follows > 0.5) >= _FEWEST
-            places.append(np.median(place[follows > 0.5]) if enough else np.quantile(place, 0.1))
+            with_law = place[0][follows > 0.5]
+            enough = len(with_law) >= _FEWEST
+            places.append(np.median(with_law) if enough else np.quantile(place[0], 0.1))
             rows.append(own)
             cost += float(total) if np.isfinite(total) else np.inf
         return _Fitted(law, rows, cost, round(float(np.mean(places))))
@@ -236,11 +244,35 @@ def _probabilities(
     return np.where(free, mixed, prior == np.inf)
 
 
-def _polished(
-    rows: NodeRows, fitter: RobustFitter, found: RobustLaw
-) -> tuple[tuple[Term, ...], list[float]]:
+def _refitted(
+    rows: NodeRows, noise: float, terms: Sequence[Term], coefficients: Sequence[float]
+) -> tuple[list[Term], list[float]]:
+    """Terms and coefficients of an equation as the receivers that follow it have them; a term whose
+    coefficient is held stays as it is."""
+    free = [t for t in terms if not t.family.held]
+    whole = rows.target
+    for term, c in zip(terms, coefficients, strict=True):
+        if term.family.held:
+            rows.target = rows.target - np.where(rows.counted, c * rows.column(term), 0.0)
+    try:
+        search = RobustSearch(rows, noise, free, len(free))
+        found = search.fitted(free) if free else None
+        if found is None or not np.isfinite(found.criterion):
+            return list(terms), list(coefficients)
+        own, constants = _polished(search, found)
+    finally:
+        rows.target = whole
+    places = [k for k, t in enumerate(terms) if not t.family.held]
+    new, values = list(terms), list(coefficients)
+    for place, term, c in zip(places, own, constants, strict=True):
+        new[place], values[place] = term, c
+    return new, values
+
+
+def _polished(search: RobustSearch, found: RobustLaw) -> tuple[Sequence[Term], list[float]]:
     """Terms and coefficients after one more step of the inner constants, which a search leaves where they
     are good enough to compare laws."""
+    rows, fitter = search.rows, search.fitter
     unmoved = found.terms, found.coefficients.tolist()
     if not any(t.inner for t in found.terms):
         return unmoved
@@ -258,7 +290,7 @@ def _polished(
             return unmoved
         terms.append(term.with_inner(inner.tolist()) if term.inner else term)
     moved = fitter.fit([rows.column(t) for t in terms], fit.weights)
-    return (tuple(terms), moved.coefficients.tolist()) if moved.cost < found.fit.cost else unmoved
+    return (terms, moved.coefficients.tolist()) if moved.cost < found.fit.cost else unmoved
 
 
 def _sigmoid(odds):
