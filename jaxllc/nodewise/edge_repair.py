@@ -29,8 +29,9 @@ from jaxllc.nodewise.sender_columns import SenderColumns
 from jaxllc.running.time_limit import check_time
 from jaxllc.smoothing.grid_data import GridData
 
-# Rounds of law and edges; sets of a receiver that are taken from one to the next.
-_ROUNDS, _KEPT = 4, 200
+# Rounds of law and edges, and those in which many flips are tried at once; sets of a receiver that are taken
+# from one round to the next.
+_ROUNDS, _FAR, _KEPT = 4, 2, 200
 # By how much all evidence is tempered, since the likelihood takes smoothed states for true ones, how fast
 # more where a receiver is above the noise, and how fast the prior is mixed in there: chosen by calibration.
 _HEAT, _TEMPERED, _MIXED = 1.7, 3.0, 2.0
@@ -137,7 +138,7 @@ class _Repairing:
         probability, follows, done = _sigmoid(self.odds), np.full(len(self.odds), np.nan), 0
         for _ in range(rounds):
             done += 1
-            state, probability, follows = self._edges(fitted, believed)
+            state, probability, follows = self._edges(fitted, believed, done <= _FAR)
             believed = self._learned(probability, follows)
             fitted, rests = self._fitted(state, fitted.law), np.array_equal(state, current)
             current = state
@@ -188,7 +189,7 @@ class _Repairing:
         return np.where(np.isfinite(self.odds), believed, self.odds)
 
     def _edges(
-        self, fitted: _Fitted, odds: np.ndarray
+        self, fitted: _Fitted, odds: np.ndarray, far: bool
     ) -> tuple[
         Bool[np.ndarray, "receiver sender"],
         Float[np.ndarray, "receiver sender"],
@@ -210,7 +211,7 @@ class _Repairing:
                 continue
             own = np.where(unusable, -np.inf, odds[receiver])
             search = SetSearch(senders, self.weights[receiver], own, fitted.usual)
-            found = search.found(self.start[receiver], self.kept.get(receiver))
+            found = search.found(self.start[receiver], self.kept.get(receiver), far)
             self.kept[receiver] = found.members[:_KEPT]
             follows[receiver] = _sigmoid((senders.cap - found.costs[0]) / 2.0)
             probability[receiver] = _probabilities(search, found, own)

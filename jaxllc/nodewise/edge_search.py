@@ -69,8 +69,12 @@ class SetSearch:
         self,
         given: Bool[np.ndarray, " sender"],
         known: Bool[np.ndarray, "state sender"] | None = None,
+        far: bool = True,
     ) -> Sets:
-        """The best sets that lead off from the given one, and from those that are known, the best first."""
+        """The best sets that lead off from the given one, and from those that are known, the best first.
+
+        far: whether many flips at once are tried where that leaves more than the noise.
+        """
         given = given[self.free][None]
         known = given if known is None else known[:, self.free]
         starts = _distinct(np.concatenate([given, known[:2]]))
@@ -80,7 +84,7 @@ class SetSearch:
         levels = list(dict.fromkeys(levels))
         members = [given, known, *(self._beam(starts, level) for level in levels)]
         found = self._scored(np.concatenate(members))
-        if self._costs(known[:1])[0][0] > self.senders.cap:
+        if far and self._costs(known[:1])[0][0] > self.senders.cap:
             found = self._leapt(found, given[0], levels)
         whole = np.zeros((len(found.members), self._count), dtype=bool)
         whole[:, self.free] = found.members
