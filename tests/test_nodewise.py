@@ -204,6 +204,13 @@ def test_a_law_is_discovered_on_a_network_with_lost_edges(true_network, tmp_path
     assert law.skill["x"]["constant"] > 0.99
     table = law.nodes_table()
     assert list(table["follows"]) == sorted(law.follows)
+    # The edges that were lost are told.
+    repaired = law.repaired_network().to_adjacency().toarray()
+    assert np.sum(repaired != true_network) < np.sum(given != true_network) / 2
+    assert law.network.num_edges == np.count_nonzero(given)
+    edges = law.network_table()
+    assert set(edges.loc[edges["edge"] == "added", "receiver"].astype(int)) <= set(nodes)
+    assert any("law.network_table()" in note for note in law.notes)
     law.save(tmp_path / "law.json")
     again = jaxllc.load_law(tmp_path / "law.json")
     np.testing.assert_allclose(again.follows, law.follows)
@@ -215,3 +222,5 @@ def test_a_law_that_all_nodes_follow_holds_no_table_of_them(true_network):
     assert law.follows is None
     with pytest.raises(InputError, match="all nodes were asked to follow this law"):
         law.nodes_table()
+    with pytest.raises(InputError, match="holds no probabilities of edges"):
+        law.network_table()

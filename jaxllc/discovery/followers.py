@@ -18,6 +18,7 @@ from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import ProposedEquation
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.known_terms import starts
+from jaxllc.nodewise.edge_table import EdgeTable
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
 from jaxllc.search.forms.constants import refine_inner_constants
@@ -151,6 +152,17 @@ def without_what_nodes_do_not_ask_for(judge: Judge, best: Judged, found: Followe
         key: one for key, one in judge.seen.items() if not one.criterion < shorter.criterion
     }
     return shorter
+
+
+def edge_note(table: EdgeTable) -> str:
+    """What the law says of the edges, for people."""
+    was, now = table.was, table.present
+    added, removed = int(np.sum(now & ~was)), int(np.sum(was & ~now))
+    return (
+        f"Under this law the samples ask for {added} edges that were not given, and have no use for "
+        f"{removed} that were; law.network_table() holds the probability of each, law.repaired_network() the "
+        "network."
+    )
 
 
 def robust_proposals(problem: SearchProblem, found: Followers) -> list[list[ProposedEquation]]:

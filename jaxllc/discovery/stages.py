@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxllc.discovery.assemble import Found, assemble_law
-from jaxllc.discovery.followers import Followers
+from jaxllc.discovery.followers import Followers, edge_note
 from jaxllc.discovery.prior_checks import holds, missing_note
 from jaxllc.dynamics.terms import Term
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
+from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.law.law import Law
+from jaxllc.nodewise.edge_repair import repairable, repaired
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import TimeLimit, TimeOverError
 from jaxllc.search.forms.grammar import Grammar
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, str], None]
 
+# Nodes up to which all pairs are asked for an edge.
+_MOST_NODES = 300
 # Share of the time for the expressions of one rate.
 _RATE = 0.15
 
@@ -211,5 +215,17 @@ class Discovery:
             judge, best, self.search, self.runs, self.measured, bool(self.cut), self.cut_short
         )
         law = assemble_law(found, self.seed, self.settings, self.limit, notes)
-        follows = self.followers.probability if self.followers else None
-        return replace(law, seconds=self.seconds, follows=follows)
+        law = replace(law, seconds=self.seconds)
+        if not self.followers:
+            return law
+        law = replace(law, follows=self.followers.probability)
+        return law if law.doubt else self._with_edges(judge, best, law)
+
+    def _with_edges(self, judge: Judge, best: Judged, law: Law) -> Law:
+        """The law with what it says of the edges, where it explains the nodes that follow it."""
+        small = self.search.network.num_nodes <= _MOST_NODES
+        if not small or repairable(best.law) or judge.late or not explained(judge, best):
+            return law
+        with stage_clock(self.seconds, "edges"):
+            table = repaired(self.search, best.law).table
+        return replace(law, edges=table, notes=(*law.notes, edge_note(table)))

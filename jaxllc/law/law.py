@@ -18,6 +18,8 @@ from jaxllc.law.writing.law_file import read_law, save_law
 from jaxllc.law.writing.law_tables import (
     confidence_table,
     constants_table,
+    edges_of,
+    network_table,
     nodes_table,
     pareto_table,
 )
@@ -57,6 +59,8 @@ class Law(LawRecord):
     rivals: other laws that the samples leave possible, with their frequencies.
     follows: (node,) the probability of each node that it follows the law, where some do not; None where all
         were asked to. Nodes that do not are held: their states are given as they were measured.
+    edges: what the samples say of every pair of nodes under this law, where some nodes do not follow it
+        and the interaction adds up over edges (`jaxllc.nodewise.edge_table`); None elsewhere, and in files.
     finished: False where the search was interrupted, and this is the best law so far.
     """
 
@@ -101,6 +105,23 @@ class Law(LawRecord):
         where all nodes were asked to follow, as long as the samples allow it.
         """
         return nodes_table(self)
+
+    def network_table(self, least: float = 0.01) -> pandas.DataFrame:
+        """What the samples say of the edges under this law: sender, receiver, weight, probability, given,
+        edge (kept, added, removed or absent) and follows, the probability that the receiver follows with its
+        repaired senders; where that is small, probabilities are no more than a ranking.
+
+        Pairs that were given, are there, or have a probability of at least `least`; those that changed come
+        first. Raises InputError where edges were not asked for.
+        """
+        return network_table(self, least)
+
+    def repaired_network(self) -> Network:
+        """The network with the edges that the samples ask for under this law, and without those they do not.
+
+        `network` stays the one that was given. Raises InputError where edges were not asked for.
+        """
+        return edges_of(self).network()
 
     def run(
         self,

@@ -13,6 +13,8 @@ from jaxllc.equations.equation import Equation
 if TYPE_CHECKING:
     import sympy
 
+    from jaxllc.nodewise.edge_table import EdgeTable
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -136,6 +138,7 @@ class LawRecord:
     doubt: str = ""
     snapping: Snapping | None = field(default=None, compare=False, repr=False)
     follows: np.ndarray | None = field(default=None, compare=False, repr=False)
+    edges: EdgeTable | None = field(default=None, compare=False, repr=False)
 
     @property
     def variables(self) -> tuple[str, ...]:

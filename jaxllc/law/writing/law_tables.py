@@ -13,6 +13,8 @@ from jaxllc.law.writing.law_text import equation_line
 if TYPE_CHECKING:
     import pandas
 
+    from jaxllc.nodewise.edge_table import EdgeTable
+
 
 def constants_table(law: LawRecord) -> pandas.DataFrame:
     """See `Law.constants_table`."""
@@ -48,6 +50,21 @@ def nodes_table(law: LawRecord) -> pandas.DataFrame:
     names = law.data[0].node_names if law.data else tuple(map(str, range(len(law.follows))))
     table = pandas.DataFrame({"node": names, "follows": law.follows})
     return table.sort_values("follows", kind="stable", ignore_index=True)
+
+
+def edges_of(law: LawRecord) -> EdgeTable:
+    """What the samples say of the edges; InputError where they were not asked."""
+    if law.edges is None:
+        raise InputError(
+            "this law holds no probabilities of edges: these are asked for where some nodes do not follow "
+            "the law, and are no part of its file"
+        )
+    return law.edges
+
+
+def network_table(law: LawRecord, least: float) -> pandas.DataFrame:
+    """See `Law.network_table`."""
+    return edges_of(law).network_table(least)
 
 
 def pareto_table(law: LawRecord) -> pandas.DataFrame:
