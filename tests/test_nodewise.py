@@ -9,6 +9,7 @@ import jaxllc
 from jaxllc import generators, metrics
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
+from jaxllc.discovery.followers import Followers
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.errors import InputError
 from jaxllc.nodewise.node_rows import NodeRows, modes_of
@@ -185,6 +186,13 @@ def test_a_law_is_found_though_half_of_the_nodes_are_spoiled(true_network, rate,
     # Whatever is asked next is not better by its own account.
     assert all(other.criterion >= best.criterion for other in search.seen.values())
     assert search.shortened(best) is best
+
+
+def test_nodes_that_could_not_be_asked_are_given_too():
+    found = Followers(np.array([0.9, 0.1, np.nan, 0.8]), (), ())
+    assert found.held == (1, 2)
+    assert found.share == pytest.approx(2 / 3)
+    assert found.note("abcd").startswith("2 of 3 nodes follow the law. The others (b) do not")
 
 
 @pytest.mark.slow

@@ -49,8 +49,9 @@ class Followers:
 
     @property
     def held(self) -> tuple[int, ...]:
-        """Nodes that do not follow."""
-        return tuple(int(node) for node in np.flatnonzero(self.probability < 0.5))
+        """Nodes that do not follow, and those that could not be asked: a node that was never observed acts on
+        these alone."""
+        return tuple(int(node) for node in np.flatnonzero(~(self.probability >= 0.5)))
 
     @property
     def finished(self) -> bool:
@@ -75,7 +76,7 @@ class Followers:
 
     def note(self, names: Sequence[str]) -> str:
         """How the law was read, for people."""
-        held = self.held
+        held = np.flatnonzero(self.probability < 0.5)
         asked = int(np.isfinite(self.probability).sum())
         which = ", ".join(names[node] for node in held[:_LISTED])
         which += ", ..." if len(held) > _LISTED else ""
