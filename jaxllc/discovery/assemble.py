@@ -171,14 +171,12 @@ def _rival_note(
     ]
 
 
-def _fitted_states(
-    judge: Judge, fit: TrajectoryFit, held: Sequence[int] = ()
-) -> tuple[np.ndarray, ...]:
+def _fitted_states(judge: Judge, fit: TrajectoryFit) -> tuple[np.ndarray, ...]:
     """The law's own trajectories at the sample times of each run, (time, node, variable); nan where the
     states were given."""
     problem = judge.problem
     states = np.array(fit.states.reshape(problem.samples.shape))
-    states[:, list(held)] = np.nan
+    states[:, list(problem.held)] = np.nan
     return tuple(
         states[:, :, r, where].transpose(2, 1, 0) for r, where in enumerate(problem.sample_index)
     )
@@ -340,7 +338,7 @@ def assemble_law(
         )
     covariance = reported_covariance(judge, fit)
     rms = np.sqrt(fit.squared_residual / np.maximum(judge.problem.counts, 1))
-    fitted = _fitted_states(judge, fit, search.held)
+    fitted = _fitted_states(judge, fit)
     return Law(
         equations=equations_of(law, variables),
         constants=tuple(constants),

@@ -21,10 +21,8 @@ from jaxllc.knowledge.known_terms import starts
 from jaxllc.nodewise.edge_table import EdgeTable
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
-from jaxllc.search.forms.constants import refine_inner_constants
 from jaxllc.search.laws.search_problem import SearchProblem
-from jaxllc.search.laws.sparse_engine import proposed
-from jaxllc.search.laws.sparse_sets import criterion_of_sets
+from jaxllc.search.laws.sparse_engine import refined
 
 # Nodes and gain of -2 log L beyond the price of the constants that it takes for a law of some nodes, and the
 # share of followers above which there is nothing to leave out.
@@ -170,18 +168,6 @@ def robust_proposals(problem: SearchProblem, found: Followers) -> list[list[Prop
     """The laws of single nodes as equations for the nodes that follow."""
     proposals = []
     for variable, laws in enumerate(found.laws):
-        options = []
-        for law in laws:
-            terms, coefficients, residual = refine_inner_constants(
-                problem.caches[0], law.terms, variable
-            )
-            if np.isfinite(residual):
-                constants = sum(t.num_constants for t in terms)
-                rows, floor = (
-                    problem.forms[0].num_rows(variable),
-                    problem.mean_square_floor(variable),
-                )
-                score = float(criterion_of_sets(residual, rows, constants, floor))
-                options.append(proposed(problem, variable, terms, coefficients, residual, score))
-        proposals.append(options)
+        options = [refined(problem, variable, law.terms) for law in laws]
+        proposals.append([option for option in options if np.isfinite(option.residual)])
     return proposals

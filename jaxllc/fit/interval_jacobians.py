@@ -1,12 +1,42 @@
-"""Jacobians of all intervals of a time grid: sparse matrices of one pattern that differ in their entries."""
+"""Partial derivatives of a law, and the Jacobians of all intervals of a time grid that are made of them:
+sparse matrices of one pattern that differ in their entries.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import no_type_check
 
 import numpy as np
 import scipy.sparse as sparse
 from jaxtyping import Float, Integer
+
+from jaxllc.fit.given_states import without_rows
+
+
+@dataclass
+class Partials:
+    """A law's derivative and its partial derivatives at every grid point.
+
+    own, edge: {(equation, variable): values} by the receiver's and, on edges, by the sender's state.
+    equation_of: the equation of each constant.
+    """
+
+    value: Float[np.ndarray, "variable node time"]
+    own: dict[tuple[int, int], Float[np.ndarray, "node time"]]
+    edge: dict[tuple[int, int], Float[np.ndarray, "edge time"]]
+    by_constant: Float[np.ndarray, "constant node time"]
+    equation_of: Integer[np.ndarray, " constant"]
+
+    def at_rest(self, nodes: Sequence[int], receivers: Integer[np.ndarray, " edge"]) -> Partials:
+        """The same where nothing moves some nodes; receivers: of the edges."""
+        held, into = list(nodes), np.flatnonzero(np.isin(receivers, nodes))
+        own = {key: without_rows(values, held) for key, values in self.own.items()}
+        edge = {key: without_rows(values, into) for key, values in self.edge.items()}
+        by_constant = self.by_constant.copy()
+        by_constant[:, held] = 0.0
+        return replace(self, own=own, edge=edge, by_constant=by_constant)
 
 
 class IntervalJacobians:

@@ -19,8 +19,8 @@ from jaxllc.data.network import Network
 from jaxllc.dynamics.stage import Stage, needs_edges
 from jaxllc.dynamics.terms import Term
 from jaxllc.fit.candidate_law import CandidateLaw
-from jaxllc.fit.given_states import paths_between, without_rows
-from jaxllc.fit.interval_jacobians import IntervalJacobians
+from jaxllc.fit.given_states import paths_between
+from jaxllc.fit.interval_jacobians import IntervalJacobians, Partials
 from jaxllc.running.time_limit import clock
 from jaxllc.smoothing.grid_data import GridData
 
@@ -31,21 +31,6 @@ Defects = Float[np.ndarray, "interval run state"]  # a state of a run: (variable
 
 # Numbers in an array of a part of the flow.
 _PART_SIZE = 80_000
-
-
-@dataclass
-class Partials:
-    """A law's derivative and its partial derivatives at every grid point.
-
-    own, edge: {(equation, variable): values} by the receiver's and, on edges, by the sender's state.
-    equation_of: the equation of each constant.
-    """
-
-    value: States
-    own: dict[tuple[int, int], Float[np.ndarray, "node time"]]
-    edge: dict[tuple[int, int], Float[np.ndarray, "edge time"]]
-    by_constant: Float[np.ndarray, "constant node time"]
-    equation_of: Integer[np.ndarray, " constant"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -379,13 +364,8 @@ class TrajectoryProblem:
             equation_of.append(o)
         shape = (len(columns), *states.shape[1:])
         by_constant = np.stack(columns) if columns else np.zeros(shape)
-        if self.held:  # nothing moves them
-            held = list(self.held)
-            by_constant[:, held] = 0.0
-            own = {key: without_rows(values, held) for key, values in own.items()}
-            into = np.flatnonzero(np.isin(self._stage.receivers, held))
-            edge = {key: without_rows(values, into) for key, values in edge.items()}
-        return Partials(value, own, edge, by_constant, np.array(equation_of, dtype=int))
+        found = Partials(value, own, edge, by_constant, np.array(equation_of, dtype=int))
+        return found.at_rest(self.held, self._stage.receivers) if self.held else found
 
     def jacobians(self, partials: Partials, with_edges: bool = True) -> IntervalJacobians:
         """Mean Jacobian over each interval, block diagonal over runs, (run * state, run * state)."""

@@ -23,7 +23,6 @@ from jaxllc.equations.expression_calculus import derivative, evaluate
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.neural.neural_fit import NeuralFit, TermSamples, fit_neural_terms
 from jaxllc.running.time_limit import check_time, current_limit
-from jaxllc.search.forms.constants import refine_inner_constants
 from jaxllc.search.forms.term_samples import Samples
 from jaxllc.search.forms.whole_numbers import fitting_units
 from jaxllc.search.laws.net_reading import (
@@ -35,8 +34,8 @@ from jaxllc.search.laws.net_reading import (
 )
 from jaxllc.search.laws.reduced_columns import Reduced
 from jaxllc.search.laws.search_problem import SearchProblem
-from jaxllc.search.laws.sparse_engine import proposed
-from jaxllc.search.laws.sparse_sets import Proposal, beam_search, criterion_of_sets
+from jaxllc.search.laws.sparse_engine import refined
+from jaxllc.search.laws.sparse_sets import Proposal, beam_search
 from jaxllc.search.term.term_search import NothingFoundError, search_term
 
 _POINTS = 600
@@ -324,9 +323,4 @@ def _refined(
     # Known terms start from the constants of the best law so far.
     now = law.known_terms()[variable]
     terms = [*(t for t, _ in now if t.num_constants), *terms]
-    terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
-    rows = problem.forms[0].num_rows(variable)
-    constants = sum(t.num_constants for t in terms)
-    floor = problem.mean_square_floor(variable)
-    score = float(criterion_of_sets(residual, rows, constants, floor))
-    return proposed(problem, variable, terms, coefficients, residual, score)
+    return refined(problem, variable, terms)

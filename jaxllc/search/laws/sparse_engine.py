@@ -213,6 +213,16 @@ class SparseEngine:
                 stop = size + 1
 
 
+def refined(problem: SearchProblem, variable: int, terms: Sequence[Term]) -> ProposedEquation:
+    """An equation of some terms with the constants that the integral form gives them, and its score."""
+    terms, coefficients, residual = refine_inner_constants(problem.caches[0], terms, variable)
+    rows = problem.forms[0].num_rows(variable)
+    constants = sum(t.num_constants for t in terms)
+    floor = problem.mean_square_floor(variable)
+    score = float(criterion_of_sets(residual, rows, constants, floor))
+    return proposed(problem, variable, terms, coefficients, residual, score)
+
+
 def proposed(
     problem: SearchProblem,
     variable: int,
