@@ -232,3 +232,5 @@ def test_a_law_that_all_nodes_follow_holds_no_table_of_them(true_network):
         law.nodes_table()
     with pytest.raises(InputError, match="holds no probabilities of edges"):
         law.network_table()
+    with pytest.raises(InputError, match="least is 'likely'"):
+        law.network_table("likely")

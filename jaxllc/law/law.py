@@ -112,7 +112,7 @@ class Law(LawRecord):
         repaired senders; where that is small, probabilities are no more than a ranking.
 
         Pairs that were given, are there, or have a probability of at least `least`; those that changed come
-        first. Raises InputError where edges were not asked for.
+        first. Raises InputError where edges were not asked for, and for a `least` that is no probability.
         """
         return network_table(self, least)
 

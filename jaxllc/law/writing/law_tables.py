@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jaxllc.equations.equation import Equation
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, check_number
 from jaxllc.law.confidence import confidence_of, intervals_of
 from jaxllc.law.record import LawRecord
 from jaxllc.law.writing.law_text import equation_line
@@ -64,6 +64,7 @@ def edges_of(law: LawRecord) -> EdgeTable:
 
 def network_table(law: LawRecord, least: float) -> pandas.DataFrame:
     """See `Law.network_table`."""
+    check_number("least", least, 0.0, 1.0)
     return edges_of(law).network_table(least)
 
 
