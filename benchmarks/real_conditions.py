@@ -16,64 +16,16 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from common import comma_list, environment, integers, kept_rows, median, one_line, print_environment
+from spoiled import CONDITIONS, NUM_NODES, RUNS, SAMPLES, SYSTEMS, make_case
 
 import jaxllc
-from jaxllc.equations.equation import Equation
 from jaxllc.metrics import skeleton_equal, worst_coefficient_error
 
-NUM_NODES, RUNS, SAMPLES = 60, 4, 60
 WITHIN = 0.1
-
-
-@dataclass(frozen=True)
-class System:
-    """A law as text, {variable: (self term, interaction term)}, the range that states start in, and how long
-    it is observed."""
-
-    equations: dict[str, tuple[str, str]]
-    box: tuple[float, float]
-    horizon: float
-
-
-SYSTEMS = {
-    "epidemic": System({"x": ("-0.6*x_i", "0.3*(1 - x_i)*x_j")}, (0.0, 1.0), 4.0),
-    "saturating": System({"x": ("-0.9*x_i", "0.6*x_j/(0.8 + x_j)")}, (0.1, 5.0), 4.0),
-    "predation": System(
-        {"x": ("1.2*x_i - 0.7*x_i**2", "-0.3*x_i*x_j/(1 + 0.5*x_j)")}, (0.1, 2.0), 4.0
-    ),
-    "phases": System({"x": ("0.7", "0.4*sin(x_j - x_i)")}, (0.0, 6.2), 3.0),
-    "rates": System({"x": ("-0.8*x_i", "0.5*tanh(x_j)")}, (-2.0, 2.0), 4.0),
-    "excitable": System(
-        {
-            "x": ("x_i - x_i**3 - y_i", "0.2*(x_j - x_i)"),
-            "y": ("0.3*x_i - 0.2*y_i + 0.1", "0"),
-        },
-        (-1.0, 1.0),
-        6.0,
-    ),
-    "patches": System(
-        {
-            "x": ("x_i - 0.5*x_i**2 - x_i*y_i", "0.2*(x_j - x_i)"),
-            "y": ("0.8*x_i*y_i - 0.6*y_i", "0.1*(y_j - y_i)"),
-        },
-        (0.2, 1.5),
-        5.0,
-    ),
-}
-CONDITIONS = {
-    "clean": {},
-    "lost10": {"lost": 0.1},
-    "false10": {"false": 0.1},
-    "hidden10": {"hidden": 0.1},
-    "lost30": {"lost": 0.3},
-    "false30": {"false": 0.3},
-    "hidden30": {"hidden": 0.3},
-}
 
 
 def main() -> None:
@@ -127,46 +79,6 @@ def _options() -> argparse.Namespace:
     return options
 
 
-@dataclass(frozen=True)
-class Case:
-    """What is given to a discovery, and which nodes hear exactly those that act on them."""
-
-    runs: list[jaxllc.Trajectories]
-    network: jaxllc.Network
-    sound: np.ndarray
-
-
-def truth_of(system: System) -> dict[str, Equation]:
-    """The law of a system."""
-    return {v: Equation.from_text(*texts) for v, texts in system.equations.items()}
-
-
-def make_case(system: System, condition: str, seed: int, db: float) -> Case:
-    """Samples of a system on a network, and the network as a condition spoils it."""
-    random = np.random.default_rng([seed, 20])
-    true = jaxllc.generators.barabasi_albert(NUM_NODES, 3, seed=100 + seed)
-    law, names = jaxllc.Law(truth_of(system)), tuple(system.equations)
-    times, runs = np.linspace(0.0, system.horizon, SAMPLES), []
-    for run in range(RUNS):
-        start = random.uniform(*system.box, (NUM_NODES, len(names)))
-        made = law.simulate(start, times, true)
-        runs.append(made.with_noise(db, 1000 * seed + run))
-    A = true.to_adjacency().toarray()
-    given, what = A.copy(), CONDITIONS[condition]
-    given[(A != 0) & (random.random(A.shape) < what.get("lost", 0.0))] = 0.0
-    free = np.argwhere((A == 0) & ~np.eye(NUM_NODES, dtype=bool))
-    extra = random.permutation(free)[: int(what.get("false", 0.0) * np.count_nonzero(A))]
-    given[tuple(extra.T)] = 1.0
-    seen = np.sort(
-        random.permutation(NUM_NODES)[: round(NUM_NODES * (1 - what.get("hidden", 0.0)))]
-    )
-    sound = (given == A).all(axis=1) & (A[:, np.setdiff1d(np.arange(NUM_NODES), seen)] == 0).all(
-        axis=1
-    )
-    runs = [jaxllc.Trajectories(r.times, r.states[:, seen], r.variables) for r in runs]
-    return Case(runs, jaxllc.Network.from_adjacency(given[np.ix_(seen, seen)]), sound[seen])
-
-
 def measure(
     name: str,
     condition: str,
@@ -176,17 +88,19 @@ def measure(
 ) -> dict[str, Any]:
     """One discovery. errors: worst constant on the clean network of systems and seeds, which this adds to."""
     system = SYSTEMS[name]
-    truth, case = truth_of(system), make_case(system, condition, seed, options.db)
+    case = make_case(system, condition, seed, options.db)
     row: dict[str, Any] = {"system": name, "condition": condition, "seed": seed, "failure": ""}
     row |= {"exact": False, "error": math.nan, "ratio": math.nan, "right": False, "found": ""}
     row |= {"sound": float(case.sound.mean()), "follow": math.nan, "wrong_followers": 0}
     begun = time.process_time()
     try:
-        law = jaxllc.discover(case.runs, case.network, seed=seed, nodes=options.nodes)
-        row["exact"] = bool(skeleton_equal(law, truth))
+        law = jaxllc.discover(
+            case.runs, case.network, seed=seed, nodes=options.nodes, **case.choices
+        )
+        row["exact"] = bool(skeleton_equal(law, case.truth))
         row["found"] = str(law)
         if row["exact"]:
-            row["error"] = float(worst_coefficient_error(law, truth))
+            row["error"] = float(worst_coefficient_error(law, case.truth))
             row["right"] = row["error"] <= WITHIN
         if law.follows is not None:
             follows = law.follows >= 0.5
