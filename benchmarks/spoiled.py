@@ -16,22 +16,25 @@ NUM_NODES, RUNS, SAMPLES = 60, 4, 60
 
 @dataclass(frozen=True)
 class System:
-    """A law as text, {variable: (self term, interaction term)}, the range that states start in, and how long
-    it is observed."""
+    """A law as text, {variable: (self term, interaction term)}, the range that states start in, how long it
+    is observed; a constant that nodes may have of their own, as it stands in the text, and whose interaction
+    may be as strong as each node has it."""
 
     equations: dict[str, tuple[str, str]]
     box: tuple[float, float]
     horizon: float
+    own: tuple[str, str]
+    acting: str = "x"
 
 
 SYSTEMS = {
-    "epidemic": System({"x": ("-0.6*x_i", "0.3*(1 - x_i)*x_j")}, (0.0, 1.0), 4.0),
-    "saturating": System({"x": ("-0.9*x_i", "0.6*x_j/(0.8 + x_j)")}, (0.1, 5.0), 4.0),
+    "epidemic": System({"x": ("-0.6*x_i", "0.3*(1 - x_i)*x_j")}, (0.0, 1.0), 4.0, ("x", "0.6")),
+    "saturating": System({"x": ("-0.9*x_i", "0.6*x_j/(0.8 + x_j)")}, (0.1, 5.0), 4.0, ("x", "0.9")),
     "predation": System(
-        {"x": ("1.2*x_i - 0.7*x_i**2", "-0.3*x_i*x_j/(1 + 0.5*x_j)")}, (0.1, 2.0), 4.0
+        {"x": ("1.2*x_i - 0.7*x_i**2", "-0.3*x_i*x_j/(1 + 0.5*x_j)")}, (0.1, 2.0), 4.0, ("x", "1.2")
     ),
-    "phases": System({"x": ("0.7", "0.4*sin(x_j - x_i)")}, (0.0, 6.2), 3.0),
-    "rates": System({"x": ("-0.8*x_i", "0.5*tanh(x_j)")}, (-2.0, 2.0), 4.0),
+    "phases": System({"x": ("0.7", "0.4*sin(x_j - x_i)")}, (0.0, 6.2), 3.0, ("x", "0.7")),
+    "rates": System({"x": ("-0.8*x_i", "0.5*tanh(x_j)")}, (-2.0, 2.0), 4.0, ("x", "0.8")),
     "excitable": System(
         {
             "x": ("x_i - x_i**3 - y_i", "0.2*(x_j - x_i)"),
@@ -39,6 +42,7 @@ SYSTEMS = {
         },
         (-1.0, 1.0),
         6.0,
+        ("y", "0.1"),
     ),
     "patches": System(
         {
@@ -47,6 +51,7 @@ SYSTEMS = {
         },
         (0.2, 1.5),
         5.0,
+        ("y", "0.6"),
     ),
 }
 CONDITIONS = {
@@ -57,19 +62,23 @@ CONDITIONS = {
     "lost30": {"lost": 0.3},
     "false30": {"false": 0.3},
     "hidden30": {"hidden": 0.3},
+    # One constant, or the strength of the interaction, differs from node to node by so much of its mean.
+    "constants": {"own": 0.3},
+    "strengths": {"strength": 0.3},
 }
 
 
 @dataclass(frozen=True)
 class Case:
     """What is given to a discovery, which nodes hear exactly those that act on them, the law that is to be
-    found, and further choices of `jaxllc.discover`."""
+    found, further choices of `jaxllc.discover`, and what else is to be found, {name: values}."""
 
     runs: list[jaxllc.Trajectories]
     network: jaxllc.Network
     sound: np.ndarray
     truth: Mapping[str, Equation]
     choices: dict[str, Any] = field(default_factory=dict)
+    hidden: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def truth_of(system: System) -> dict[str, Equation]:
@@ -79,6 +88,8 @@ def truth_of(system: System) -> dict[str, Equation]:
 
 def make_case(system: System, condition: str, seed: int, db: float) -> Case:
     """Samples of a system on a network, and the network as a condition spoils it."""
+    if CONDITIONS[condition].keys() & {"own", "strength"}:
+        return _case_of_own_constants(system, CONDITIONS[condition], seed, db)
     random = np.random.default_rng([seed, 20])
     true = jaxllc.generators.barabasi_albert(NUM_NODES, 3, seed=100 + seed)
     law, names = jaxllc.Law(truth_of(system)), tuple(system.equations)
@@ -102,3 +113,29 @@ def make_case(system: System, condition: str, seed: int, db: float) -> Case:
     runs = [jaxllc.Trajectories(r.times, r.states[:, seen], r.variables) for r in runs]
     network = jaxllc.Network.from_adjacency(given[np.ix_(seen, seen)])
     return Case(runs, network, sound[seen], truth_of(system))
+
+
+def _case_of_own_constants(system: System, what: Mapping[str, float], seed: int, db: float) -> Case:
+    """Samples of nodes that have a constant of their own, or an interaction as strong as theirs is."""
+    random = np.random.default_rng([seed, 21])
+    network = jaxllc.generators.barabasi_albert(NUM_NODES, 3, seed=100 + seed)
+    texts = dict(system.equations)
+    if "own" in what:
+        name, constant = system.own
+        mean = float(constant)
+        texts[name] = (texts[name][0].replace(constant, "omega_i", 1), texts[name][1])
+    else:
+        mean, own = 1.0, texts[system.acting]
+        texts[system.acting] = (own[0], f"omega_i*({own[1]})")
+    truth = {v: Equation.from_text(*own) for v, own in texts.items()}
+    spread = what.get("own", what.get("strength", 0.0))
+    omega = mean * (1.0 + spread * random.standard_normal(NUM_NODES))
+    law, names = jaxllc.Law(truth, feature_names=("omega",)), tuple(texts)
+    times, runs = np.linspace(0.0, system.horizon, SAMPLES), []
+    for run in range(RUNS):
+        start = random.uniform(*system.box, (NUM_NODES, len(names)))
+        made = law.simulate(start, times, network, {"omega": omega})
+        made = made.with_noise(db, 1000 * seed + run)
+        runs.append(jaxllc.Trajectories(made.times, made.states, made.variables))
+    sound = np.ones(NUM_NODES, dtype=bool)
+    return Case(runs, network, sound, truth, {"vary": {"omega": "node"}}, {"omega": omega})

@@ -30,6 +30,7 @@ LAYERS = (
     ("search.laws",),
     ("law", "plotting"),
     ("judge",),
+    ("varying",),
     ("search.second_look",),
     ("diagnosis", "baselines"),
     ("discovery",),

@@ -8,7 +8,7 @@ from typing import Any
 from jaxllc.errors import InputError
 
 # Settings that are mappings: one entry for each flag given.
-PRIOR = ("known", "bounds", "units")
+PRIOR = ("known", "bounds", "units", "vary")
 
 
 def add_prior_arguments(group: argparse._ArgumentGroup) -> None:
@@ -35,18 +35,29 @@ def add_prior_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="NAME=UNIT",
         help="unit of a variable, a feature, the time t or the weights A, such as x=mol/L or t=s",
     )
+    group.add_argument(
+        "--vary",
+        action="append",
+        metavar="NAME=node",
+        help="a constant that every node has of its own and that was not measured; where it stands in the "
+        "law is found, too, unless --known holds NAME_i",
+    )
+
+
+def _vary(text: str) -> tuple[str, str]:
+    name, equals, what = text.partition("=")
+    return name.strip(), what.strip() if equals else "node"
 
 
 def prior_of(options: argparse.Namespace) -> dict[str, Any]:
     """The settings of these flags; raises InputError for one that cannot be read."""
     settings: dict[str, Any] = {}
-    for name, read in (("known", _known), ("bounds", _bound), ("units", _unit)):
+    for name, (flag, read) in _READ.items():
         given = getattr(options, name)
         entries: dict[str, Any] = {}
         for text in given or ():
             key, value = read(text)
             if key in entries:
-                flag = {"known": "--known", "bounds": "--bound", "units": "--unit"}[name]
                 raise InputError(f"{flag} is given twice for {key}; give it once")
             entries[key] = value
         settings[name] = entries or None
@@ -82,3 +93,12 @@ def _unit(text: str) -> tuple[str, str]:
     if not equals:
         raise InputError(f"--unit {text!r} cannot be read; write it as NAME=UNIT, such as x=mol/L")
     return name.strip(), unit.strip()
+
+
+# The flag of each of these settings, and how it is read.
+_READ = {
+    "known": ("--known", _known),
+    "bounds": ("--bound", _bound),
+    "units": ("--unit", _unit),
+    "vary": ("--vary", _vary),
+}

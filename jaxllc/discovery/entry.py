@@ -99,6 +99,8 @@ def discover(
     said = [note for source in (*runs, network) for note in source.notes]
     left = map(axes.sentence, law_notes(law, inside, network, seen))
     law = outside(axes, law, runs, settings)
+    if own := {one.name: one.values for one in law.node_constants}:
+        law = replace(law, data=tuple(run.with_features(own) for run in law.data))
     return replace(law, notes=tuple(dict.fromkeys([*said, *seen, *left, *law.notes])))
 
 

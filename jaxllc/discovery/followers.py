@@ -17,11 +17,10 @@ import numpy as np
 from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import ProposedEquation
 from jaxllc.judge.judge import Judge, Judged
-from jaxllc.knowledge.known_terms import starts
 from jaxllc.nodewise.edge_table import EdgeTable
-from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
 from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.single_nodes import single_nodes
 from jaxllc.search.laws.sparse_engine import refined
 
 # Nodes and gain of -2 log L beyond the price of the constants that it takes for a law of some nodes, and the
@@ -97,20 +96,12 @@ def followers_of(
 
     seconds: for each variable, about; sums: functions of sums over neighbours are searched, too.
     """
-    listed = [*problem.library, *problem.sum_library] if sums else problem.library
     probability = np.full(problem.network.num_nodes, np.nan)
     laws, searches = [], []
     for variable, name in enumerate(problem.variables):
         say(f"{name}: laws of single nodes")
-        rows = NodeRows(problem.data, problem.network, variable)
-        for term in problem.prior.fixed(variable):
-            rows.target -= np.where(rows.counted, rows.column(term), 0.0)
-        sizes = [scale.size for scale in problem.scales.values()]
-        known = [starts(f, sizes, problem.seed)[0] for f in problem.prior.fitted(variable)]
-        library = [t for t in listed if not problem.prior.holds(variable, t.family)]
-        noise = float(problem.noise[variable])
         deadline = time.perf_counter() + seconds
-        search = RobustSearch(rows, noise, library, max_terms, known, deadline)
+        search = single_nodes(problem, variable, max_terms, deadline, sums)
         if len(search.fitter.kept) < _FEWEST:
             return None
         found = search.best()

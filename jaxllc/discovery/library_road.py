@@ -18,9 +18,11 @@ from jaxllc.judge import moves
 from jaxllc.judge.pareto import explained
 from jaxllc.judge.price import Prices
 from jaxllc.search.forms.grammar import operators_in
-from jaxllc.search.laws.sparse_engine import SparseEngine
+from jaxllc.search.laws.sparse_engine import SparseEngine, equations_of
 from jaxllc.search.second_look.wide_terms import listed_terms
 from jaxllc.settings.discover_settings import nets_through_solver
+from jaxllc.varying.on_law import own_notes, with_own_constants
+from jaxllc.varying.own_constants import OwnConstant, own_constants
 
 if TYPE_CHECKING:
     from jaxllc.neural.neural_fit import NeuralFit
@@ -43,10 +45,16 @@ def _imitates(terms) -> bool:
 class LibraryRoad(Discovery):
     """Whole equations are searched sparsely first; nets propose where that leaves something."""
 
+    def __init__(self, *given) -> None:
+        super().__init__(*given)
+        # Constants that every node has of its own, once they are found.
+        self.own: list[OwnConstant] = []
+
     def _chosen(self, proposals):
         """The best law, its judge, and notes on how it was chosen."""
         with self.clock("refinement"):
             judge, best = self._judged(proposals)
+        judge, best = self._with_own_constants(judge, best)
         # Where two nets explain clean samples, the law has no functions of sums.
         if self._two_terms_explain(judge, best):
             best = self._with_neural_terms(judge, best)
@@ -77,6 +85,7 @@ class LibraryRoad(Discovery):
                 judge.fit_small(best, proposals)
             if self.prior.demand:
                 return demanded(self.search, judge, best, proposals, self.settings.num_fits)
+        judge, best = self._with_own_constants(judge, best)
         notes = [self.followers.note(self.node_names)] if self.followers else []
         return judge, best, notes
 
@@ -108,13 +117,47 @@ class LibraryRoad(Discovery):
         with self.clock("refinement"):
             return self._judged([[*a, *b] for a, b in zip(more, proposals, strict=True)])
 
+    def _with_own_constants(self, judge, best):
+        """The judge and the best law with the constants of the nodes fitted beside those of the law."""
+        for place, one in enumerate(self.own):
+            with self.clock("nodes"):
+                fitted = one.fitted(judge.problem, best)
+            if fitted is None:
+                continue
+            self.own[place] = fitted
+            self.search = fitted.inserted(self.search)
+            with self.clock("refinement"):
+                judge, best = self._judged(equations_of(self.search, best.law))
+        return judge, best
+
+    def _law(self, judge, best, notes):
+        law = super()._law(judge, best, [*notes, *own_notes(self.own, self.settings.vary)])
+        return with_own_constants(law, self.own, self.node_names)
+
     def _proposals(self):
         self.engine = SparseEngine(max_terms=self.settings.max_terms)
+        if self.settings.vary and not self.own:
+            self._find_own_constants()
         proposals = []
         for variable, name in enumerate(self.search.variables):
             self.say("search", f"{name}: {self.engine.name}")
             proposals.append(self.engine.propose(self.search, variable))
+        for one in self.own:
+            proposals[one.variable] = [*one.proposals(self.search), *proposals[one.variable]]
         return proposals
+
+    def _find_own_constants(self) -> None:
+        with self.clock("nodes"):
+            self.own = own_constants(
+                self.search,
+                tuple(self.settings.vary or ()),
+                self.settings.max_terms,
+                _NODES * self.settings.search_seconds,
+                partial(self.say, "nodes"),
+            )
+        for one in self.own:
+            self.search = one.inserted(self.search)
+        self.prior = self.search.prior
 
     def _judged(self, proposals):
         search = self.search

@@ -96,7 +96,9 @@ class Discovery:
     def _begun(self) -> list[str]:
         """The problem of the search, and notes on the data."""
         self.prior = PriorKnowledge.of(
-            self.settings, self.runs[0].variables, tuple(self.runs[0].node_features)
+            self.settings,
+            self.runs[0].variables,
+            (*self.runs[0].node_features, *(self.settings.vary or ())),
         )
         self.whole = self.runs
         self.runs, self.coarse = without_unresolved_start(self.runs)

@@ -20,6 +20,7 @@ from jaxllc.law.writing.law_tables import (
     constants_table,
     edges_of,
     network_table,
+    node_constants_table,
     nodes_table,
     pareto_table,
 )
@@ -61,6 +62,8 @@ class Law(LawRecord):
         were asked to. Nodes that do not are held: their states are given as they were measured.
     edges: what the samples say of every pair of nodes under this law, where some nodes do not follow it
         and the interaction adds up over edges (`jaxllc.nodewise.edge_table`); None elsewhere, and in files.
+    node_constants: constants that every node has of its own (`jaxllc.law.record.NodeConstant`), which the
+        equations hold as they hold node features; empty where `vary` asked for none.
     finished: False where the search was interrupted, and this is the best law so far.
     """
 
@@ -106,6 +109,14 @@ class Law(LawRecord):
         """
         return nodes_table(self)
 
+    def node_constants_table(self) -> pandas.DataFrame:
+        """The constants that every node has of its own: node, and for each its value, its standard error and
+        the value drawn to the mean over nodes, as far as error and spread ask for.
+
+        Raises InputError for a law without any.
+        """
+        return node_constants_table(self)
+
     def network_table(self, least: float = 0.01) -> pandas.DataFrame:
         """What the samples say of the edges under this law: sender, receiver, weight, probability, given,
         edge (kept, added, removed or absent) and follows, the probability that the receiver follows with its
@@ -148,9 +159,9 @@ class Law(LawRecord):
         """Trajectories of the law from initial_state (node,) or (node, variable) at times[0], at times (T,).
 
         network: another network; by default the one the law was found on. node_features: {name: (node,)};
-        by default those of the data. options: of `jaxllc.simulate`. Times and states are in the units of the
-        data. A run that diverges ends in nan; `run` says when and why. Initial states of several runs,
-        (run, node, variable), give a list.
+        by default those of the data, and the law's own constants of nodes. options: of `jaxllc.simulate`.
+        Times and states are in the units of the data. A run that diverges ends in nan; `run` says when and
+        why. Initial states of several runs, (run, node, variable), give a list.
         Raises InputError where there is no network, and for states or features that do not fit it.
 
         >>> import jaxllc

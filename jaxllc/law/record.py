@@ -113,6 +113,32 @@ class Snapping:
         return len(self.exact) + len(self.tied)
 
 
+@dataclass(frozen=True, eq=False)
+class NodeConstant:
+    """A constant that every node has of its own, which a law holds as it holds a node feature.
+
+    variable: whose equation holds it; term: what it multiplies, empty for the strength of all interactions,
+    whose mean is one. values, standard_errors: (node,); mean, spread: mean and standard deviation over
+    nodes, the latter without what the errors add. nodes: their names.
+    """
+
+    name: str
+    variable: str
+    term: str
+    values: np.ndarray
+    standard_errors: np.ndarray
+    mean: float
+    spread: float
+    nodes: tuple[str, ...]
+
+    @property
+    def shrunk(self) -> np.ndarray:
+        """(node,) the values drawn to the mean, as far as their errors and the spread ask for."""
+        errors = np.where(np.isfinite(self.standard_errors), self.standard_errors, np.inf)
+        share = self.spread**2 / np.maximum(self.spread**2 + errors**2, 1e-300)
+        return self.mean + share * (self.values - self.mean)
+
+
 @dataclass(frozen=True)
 class LawRecord:
     """The fields of a law; `jaxllc.Law` says what they are."""
@@ -139,6 +165,7 @@ class LawRecord:
     snapping: Snapping | None = field(default=None, compare=False, repr=False)
     follows: np.ndarray | None = field(default=None, compare=False, repr=False)
     edges: EdgeTable | None = field(default=None, compare=False, repr=False)
+    node_constants: tuple[NodeConstant, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def variables(self) -> tuple[str, ...]:

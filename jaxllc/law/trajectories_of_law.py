@@ -44,7 +44,18 @@ def run_law(
         raise InputError(
             "this law knows no network: give one, law.simulate(x0, times, network=...)"
         )
-    if node_features is None and law.data and network is law.network:
-        node_features = law.data[0].node_features
+    if node_features is None:
+        node_features = known_features(law, network)
     found = simulate(vector_field_of(law), network, times, initial_state, node_features, **options)
     return found  # type: ignore[return-value]  # a list of them for the states of several runs
+
+
+def known_features(law: LawRecord, network: Network) -> dict[str, np.ndarray] | None:
+    """The features of the data and the constants of the nodes, where a network can be that of the law; None
+    where there are none."""
+    own = {one.name: one.values for one in law.node_constants}
+    if law.data and network is law.network:
+        return {**law.data[0].node_features, **own}
+    fits = all(len(values) == network.num_nodes for values in own.values())
+    same_names = not own or network.names in (None, law.node_constants[0].nodes)
+    return own if own and fits and same_names and law.network in (None, network) else None

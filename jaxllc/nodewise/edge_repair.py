@@ -279,7 +279,7 @@ def _polished(search: RobustSearch, found: RobustLaw) -> tuple[Sequence[Term], l
         return unmoved
     blocks = [rows.columns(t) for t in found.terms]
     slopes = [c for block in blocks for c in block[1:]]
-    fit = fitter.fit([b[0] for b in blocks] + slopes, found.fit.weights)
+    fit = fitter.fit([b[0] for b in blocks] + slopes, found.fit)
     terms, place = [], len(blocks)
     for term, c in zip(found.terms, fit.coefficients, strict=False):
         steps = fit.coefficients[place : place + len(term.inner)]
@@ -290,7 +290,7 @@ def _polished(search: RobustSearch, found: RobustLaw) -> tuple[Sequence[Term], l
         ):
             return unmoved
         terms.append(term.with_inner(inner.tolist()) if term.inner else term)
-    moved = fitter.fit([rows.column(t) for t in terms], fit.weights)
+    moved = fitter.fit([rows.column(t) for t in terms], fit)
     return (terms, moved.coefficients.tolist()) if moved.cost < found.fit.cost else unmoved
 
 

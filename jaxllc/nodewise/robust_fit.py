@@ -8,10 +8,10 @@ nodes, since a law that nodes share is that of each of them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from jaxllc.nodewise.node_rows import NodeRows
 
@@ -26,7 +26,8 @@ _STEPS, _SETTLED = 10, 0.05
 _NOTHING = 1e-300
 
 
-class RobustFit(NamedTuple):
+@dataclass(frozen=True)
+class RobustFit:
     """Coefficients (column,) of the columns of a law, cost of all nodes, -2 log L of each node, the
     probability of each that it follows, weights (node, row), and the covariance of the coefficients."""
 
@@ -69,29 +70,44 @@ class RobustFitter:
         place = costs.argmin(axis=2)
         return np.take_along_axis(costs, place[..., None], axis=2)[..., 0], place
 
+    def whitened(
+        self, fit: RobustFit, values: Float[np.ndarray, "node row column"]
+    ) -> Float[np.ndarray, "node row column"]:
+        """Values as their sums of squares count under a fit."""
+        return values * np.sqrt(fit.weights)[..., None]
+
     def mixed(self, by_node: np.ndarray, wider: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
         """The cost of all nodes (start,) and the probability of each that it follows (start, node)."""
         cap = wider * self.cap
         away = np.clip((by_node - cap) / 2.0, -700.0, 700.0)
         return (cap - 2.0 * np.logaddexp(-away, 0.0)).sum(axis=-1), 1.0 / (1.0 + np.exp(away))
 
-    def fit(self, columns: list[np.ndarray], weights: np.ndarray | None = None) -> RobustFit:
-        """The best fit of some columns. weights: (node, row) to start from; the laws of single nodes by
+    def fit(self, columns: list[np.ndarray], start: RobustFit | None = None) -> RobustFit:
+        """The best fit of some columns. start: whose weights it starts from; the laws of single nodes by
         default."""
         taken = self.taken(columns)
         sizes = np.sqrt((taken**2).mean(axis=(0, 1)))
         sizes = np.where(sizes > 0, sizes, 1.0)
         taken = taken / sizes
-        starts = self._starts(taken) if weights is None else weights[None]
+        starts = self._starts(taken) if start is None else start.weights[None]
         found = self._descended(taken, starts)
-        return found._replace(
+        return replace(
+            found,
             coefficients=found.coefficients / sizes,
             covariance=found.covariance / np.outer(sizes, sizes),
         )
 
     def _starts(self, taken: np.ndarray) -> np.ndarray:
-        """Weights (start, node, row): of the laws of single nodes that cost least, by the cap and by a wide
-        one, and of all nodes alike."""
+        """Weights (start, node, row): of the laws of single nodes that cost least, and of all nodes alike."""
+        laws = self.single_laws(taken)
+        left = self.target - np.matmul(taken, laws.T).transpose(2, 0, 1)
+        by_node, place = self.likelihoods(left)
+        tries = self.likeliest(by_node)
+        alike = (self.inverse[:1] > 0).astype(float)
+        return np.concatenate([self._weights(by_node[tries], place[tries]), alike])
+
+    def single_laws(self, taken: np.ndarray) -> Float[np.ndarray, "start column"]:
+        """Laws of single nodes by least squares, spread over all, and the median of these."""
         nodes, _, count = taken.shape
         chosen = _spread(nodes, _STARTS)
         own = taken[chosen].transpose(0, 2, 1)
@@ -100,27 +116,26 @@ class RobustFitter:
         trace = np.trace(gram, axis1=1, axis2=2)[:, None, None] + _NOTHING
         single = np.linalg.solve(gram + 1e-9 * trace * np.eye(count), products[..., None])[..., 0]
         single = single[np.isfinite(single).all(axis=1)]
-        laws = np.concatenate([single, np.median(single, axis=0)[None]])
-        left = self.target - np.matmul(taken, laws.T).transpose(2, 0, 1)
-        by_node, place = self.likelihoods(left)
+        return np.concatenate([single, np.median(single, axis=0)[None]])
+
+    def likeliest(self, by_node: np.ndarray) -> Integer[np.ndarray, " _"]:
+        """Starts that cost least, by the cap and by a wide one."""
         first = np.argsort(self.mixed(by_node)[0])[:2]
         wide = np.argsort(self.mixed(by_node, 2.0)[0])[:1]
-        tries = np.unique(np.concatenate([first, wide]))
-        return np.concatenate(
-            [
-                self._weights(by_node[tries], place[tries]),
-                self.inverse[:1] ** 0 * (self.inverse[:1] > 0),
-            ]
-        )
+        return np.unique(np.concatenate([first, wide]))
 
     def _weights(self, by_node: np.ndarray, place: np.ndarray) -> np.ndarray:
         """Weights (start, node, row) by the tau of each node and by whether it follows."""
         nodes = np.arange(by_node.shape[1])
+        return self.inverse[place, nodes] * (self.carrying(by_node)[..., None] + 1e-14)
+
+    def carrying(self, by_node: np.ndarray) -> Float[np.ndarray, "start node"]:
+        """How much each node counts: the probability that it follows, under a cap that leaves enough nodes to
+        carry a fit."""
         least = np.sort(by_node / self.cap, axis=1)[:, self.carriers - 1]
-        follows = np.stack(
+        return np.stack(
             [self.mixed(q, max(1.0, wide))[1] for q, wide in zip(by_node, least, strict=True)]
         )
-        return self.inverse[place, nodes] * (follows[..., None] + 1e-14)
 
     def _descended(self, taken: np.ndarray, weights: np.ndarray) -> RobustFit:
         """The best of the minima that some weights (start, node, row) lead to."""

@@ -77,9 +77,9 @@ class RobustSearch:
 
     def best(self) -> list[RobustLaw]:
         """The best laws of no more terms than are allowed, the very best first."""
-        plain = [s[0] for f, s in self.starts.items() if f.side == SELF and not f.num_inner][
-            :_PLAIN
-        ]
+        given = {t.family for t in self.given}
+        plain = [s[0] for f, s in self.starts.items() if f.side == SELF and not f.num_inner]
+        plain = [t for t in plain[:_PLAIN] if t.family not in given]
         for pair in self._interactions():
             if self._late():
                 break
@@ -126,8 +126,8 @@ class RobustSearch:
 
     # -- fits -------------------------------------------------------------------------------------
 
-    def fitted(self, terms: Sequence[Term], weights: np.ndarray | None = None) -> RobustLaw:
-        """The law of some terms, inner constants included."""
+    def fitted(self, terms: Sequence[Term], start: RobustFit | None = None) -> RobustLaw:
+        """The law of some terms, inner constants included. start: a fit of a law beside it."""
         terms = tuple(terms)
         best = None
         for _ in range(_ROUNDS if any(t.inner for t in terms) else 1):
@@ -135,19 +135,18 @@ class RobustSearch:
             blocks = [self._of(term) for term in terms]
             if not all(np.isfinite(c).all() for block in blocks for c in block):
                 break
-            columns = [b[0] for b in blocks] + [c for b in blocks for c in b[1:]]
-            fit = self.fitter.fit(columns, weights)
+            fit = self._fit(terms, [b[0] for b in blocks], [b[1:] for b in blocks], start)
             values = fit.coefficients[: len(terms)]
             moved = _moved(terms, fit.coefficients)
             plain = fit
-            if len(columns) > len(terms):
-                plain = self.fitter.fit([b[0] for b in blocks], fit.weights)
+            if len(fit.coefficients) > len(terms):
+                plain = self._fit(terms, [b[0] for b in blocks], [], fit)
             law = self._law(terms, plain)
             if best is None or law.criterion < best.criterion:
                 best = law
             if moved is None or not np.isfinite(values).all():
                 break
-            terms, weights = moved, fit.weights
+            terms, start = moved, fit
         if best is None:
             none = np.zeros(0)
             return RobustLaw(terms, RobustFit(none, np.inf, none, none, none, none), np.inf)
@@ -155,6 +154,16 @@ class RobustSearch:
         if known is None or best.criterion < known.criterion:
             self.seen[best.key] = best
         return best
+
+    def _fit(
+        self,
+        terms: tuple[Term, ...],
+        columns: list[np.ndarray],
+        slopes: list[list[np.ndarray]],
+        start: RobustFit | None,
+    ) -> RobustFit:
+        """The fit of the columns of some terms, beside those of their slopes by inner constants."""
+        return self.fitter.fit([*columns, *(c for block in slopes for c in block)], start)
 
     def _law(self, terms: tuple[Term, ...], fit: RobustFit) -> RobustLaw:
         constants = sum(t.num_constants for t in terms)
@@ -192,7 +201,7 @@ class RobustSearch:
     def _without(self, law: RobustLaw, place: int) -> RobustLaw:
         terms = [t for k, t in enumerate(law.terms) if k != place]
         known = self.seen.get(frozenset(t.family for t in terms))
-        return known or self.fitted(terms, law.fit.weights)
+        return known or self.fitted(terms, law.fit)
 
     def _grown(self, law: RobustLaw) -> RobustLaw:
         """The law with another term, and without what it makes needless."""
@@ -200,7 +209,7 @@ class RobustSearch:
             return law
         best = law
         for term in self._promising(law)[:_TRIES]:
-            longer = self.fitted([*law.terms, term], law.fit.weights)
+            longer = self.fitted([*law.terms, term], law.fit)
             if longer.criterion < law.criterion + 3 * np.log(self.fitter.num_rows):
                 longer = self.shortened(longer)
             if longer.criterion < best.criterion:
@@ -211,9 +220,9 @@ class RobustSearch:
         """Terms by what they would explain more, each family once."""
         fitter = self.fitter
         own = fitter.taken([self._of(t)[0] for t in law.terms])
-        root = np.sqrt(law.fit.weights)
-        columns = (own * root[..., None]).reshape(-1, own.shape[2])
-        left = ((fitter.target - own @ law.coefficients) * root).ravel()
+        columns = fitter.whitened(law.fit, own).reshape(-1, own.shape[2])
+        left = fitter.target - own @ law.coefficients
+        left = fitter.whitened(law.fit, left[..., None]).ravel()
         basis = np.linalg.qr(columns)[0]
         found = []
         for family, starts in self.starts.items():
@@ -221,7 +230,7 @@ class RobustSearch:
                 continue
             scores = []
             for term in _some(starts):
-                column = (fitter.taken(self._of(term)[:1])[..., 0] * root).ravel()
+                column = fitter.whitened(law.fit, fitter.taken(self._of(term)[:1])).ravel()
                 size = column @ column
                 column = column - basis @ (basis.T @ column)
                 rest = column @ column

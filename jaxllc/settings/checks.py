@@ -11,7 +11,7 @@ from jaxllc.errors import InputError, listing
 from jaxllc.settings.discover_settings import DiscoverSettings
 from jaxllc.settings.llc_settings import check_preset
 from jaxllc.settings.names import check_engine, check_function
-from jaxllc.settings.prior_settings import plain_prior
+from jaxllc.settings.prior_settings import checked_vary, plain_prior
 
 
 def checked_settings(
@@ -68,6 +68,6 @@ def checked_settings(
         if not isinstance(value, str) or value not in words:
             *most, last = map(repr, words)
             raise InputError(f"{name} must be {', '.join(most)} or {last}, not {value!r}")
-    settings = replace(settings, **plain_prior(settings))
+    settings = replace(settings, **plain_prior(settings), vary=checked_vary(settings.vary))
     check_preset(settings)
     return settings

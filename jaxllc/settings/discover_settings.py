@@ -28,6 +28,10 @@ class DiscoverSettings:
         are sought.
     nodes: "some": where not all nodes can follow one law on this network, as wrong or lost edges, hidden
         neighbours and nodes of another kind have it, find the law of those that do; "all": every node must.
+    vary: {"omega": "node"}: names of constants that every node has of its own, of which nothing is measured.
+        Which term each multiplies is found, too, unless `known` holds it, as in "-omega_i*x_i": a plain self
+        term of one equation, or all its interactions, whose mean strength is then one. The law holds omega_i,
+        `law.node_constants_table()` its values.
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
@@ -57,6 +61,7 @@ class DiscoverSettings:
     sums: bool = True
     neural: str = "auto"
     nodes: str = "some"
+    vary: Mapping[str, str] | None = None
     max_terms: int = 8
     num_fits: int = 4
     moves: int = 3
@@ -88,6 +93,7 @@ class DiscoverChoices(TypedDict, total=False):
     sums: bool
     neural: str
     nodes: str
+    vary: Mapping[str, str] | None
     max_terms: int
     num_fits: int
     moves: int

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from jaxllc.equations.equation import Equation
-from jaxllc.equations.function_table import searchable
+from jaxllc.equations.function_table import TABLE, searchable
 from jaxllc.errors import InputError, check_mapping, nearest_match
 from jaxllc.settings.constant_bounds import checked_bounds
 from jaxllc.settings.discover_settings import DiscoverSettings
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# Names that a law keeps: k_i is the in-strength, and functions have theirs.
+_TAKEN = frozenset(("k", *(r.name for r in TABLE.values())))
 
 
 def plain_prior(settings: DiscoverSettings) -> dict[str, Any]:
@@ -20,6 +25,22 @@ def plain_prior(settings: DiscoverSettings) -> dict[str, Any]:
         "units": _unit_texts(settings.units) or None,
         "demand": _demanded(settings),
     }
+
+
+def checked_vary(vary: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Names of constants and what they differ by; raises InputError for anything else."""
+    if vary is None:
+        return None
+    check_mapping("vary", vary, "{'omega': 'node'}")
+    for name, what in vary.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _TAKEN:
+            raise InputError(
+                f"vary names a constant {name!r}; give it a name that starts with a letter and is no "
+                "function, such as omega"
+            )
+        if what != "node":
+            raise InputError(f"vary says that {name} differs by {what!r}; it may differ by 'node'")
+    return dict(vary) or None
 
 
 def known_texts(known: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:

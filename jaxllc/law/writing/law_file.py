@@ -22,7 +22,7 @@ from jaxllc.files.file_values import count, finite, flag, number, plain, text, t
 from jaxllc.files.json_text import read_json
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_from, rival_from
-from jaxllc.law.record import Constant, FrontRow, LawRecord, Snapping
+from jaxllc.law.record import Constant, FrontRow, LawRecord, NodeConstant, Snapping
 from jaxllc.law.skill import CONSTANT, NO_CHANGE
 
 Kind = TypeVar("Kind", bound=LawRecord)
@@ -58,6 +58,7 @@ def save_law(law: LawRecord, path: str | os.PathLike) -> None:
         "confidence": None if law.confidence is None else asdict(law.confidence),
         "rivals": [asdict(r) for r in law.rivals],
         "follows": None if law.follows is None else list(law.follows),
+        "node_constants": [_node_constant_record(one) for one in law.node_constants],
     }
     written = json.dumps(plain(content), indent=1, allow_nan=False)
     with output_file(path) as temporary:
@@ -114,6 +115,39 @@ def _snapping(content: Any, size: int) -> Snapping | None:
         tied,
         number(content["chi_squared"]),
         number(content["limit"]),
+    )
+
+
+def _node_constant_record(one: NodeConstant) -> dict[str, Any]:
+    arrays = {"values": list(one.values), "standard_errors": list(one.standard_errors)}
+    plain_parts = {"name": one.name, "variable": one.variable, "term": one.term}
+    return {
+        **plain_parts,
+        **arrays,
+        "mean": one.mean,
+        "spread": one.spread,
+        "nodes": list(one.nodes),
+    }
+
+
+def _node_constant(row: Mapping[str, Any], names: _Names) -> NodeConstant:
+    """As `_node_constant_record` wrote it; raises where its parts do not fit together."""
+    name, nodes = text(row["name"]), texts(row["nodes"])
+    values = np.array([finite(v) for v in row["values"]], dtype=float)
+    errors = np.array([number(v) for v in row["standard_errors"]], dtype=float)
+    if name not in names.features:
+        raise ValueError(f"{name[:40]!r} is a constant of nodes that no equation may hold")
+    if not len(values) == len(errors) == len(nodes):
+        raise ValueError(f"the constant {name[:40]!r} has not one value for each node")
+    return NodeConstant(
+        name,
+        names.variable(row["variable"]),
+        text(row["term"]),
+        values,
+        errors,
+        finite(row["mean"]),
+        finite(row["spread"]),
+        nodes,
     )
 
 
@@ -177,6 +211,9 @@ def read_law(path: str | os.PathLike, kind: type[Kind]) -> Kind:
             doubt=text(content.get("doubt", "")),
             snapping=_snapping(content.get("snapping"), len(constants)),
             follows=_follows(content.get("follows")),
+            node_constants=tuple(
+                _node_constant(row, names) for row in _rows(content, "node_constants")
+            ),
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError, check_number
@@ -50,6 +50,22 @@ def nodes_table(law: LawRecord) -> pandas.DataFrame:
     names = law.data[0].node_names if law.data else tuple(map(str, range(len(law.follows))))
     table = pandas.DataFrame({"node": names, "follows": law.follows})
     return table.sort_values("follows", kind="stable", ignore_index=True)
+
+
+def node_constants_table(law: LawRecord) -> pandas.DataFrame:
+    """See `Law.node_constants_table`."""
+    import pandas
+
+    if not law.node_constants:
+        raise InputError(
+            "this law has no constants of nodes; discover(..., vary={'omega': 'node'}) asks for one"
+        )
+    columns: dict[str, Any] = {"node": law.node_constants[0].nodes}
+    for one in law.node_constants:
+        columns[one.name] = one.values
+        columns[f"{one.name}_standard_error"] = one.standard_errors
+        columns[f"{one.name}_shrunk"] = one.shrunk
+    return pandas.DataFrame(columns)
 
 
 def edges_of(law: LawRecord) -> EdgeTable:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jaxllc.dynamics.terms import Term, TermFamily
-from jaxllc.fit.candidate_law import ProposedEquation
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.running.time_limit import check_time
 from jaxllc.search.forms.constants import refine_inner_constants
 from jaxllc.search.laws.reduced_columns import Reduced, reduce_forms
@@ -237,9 +237,21 @@ def proposed(
     return ProposedEquation((*fixed, *terms), numbers, residual, score)
 
 
+def equations_of(problem: SearchProblem, law: CandidateLaw) -> list[list[ProposedEquation]]:
+    """The equations of a law, one proposal for each variable."""
+    return [
+        [refined(problem, v, [t for t in terms if not _is_fixed(t.family)])]
+        for v, terms in enumerate(law.terms)
+    ]
+
+
+def _is_fixed(family: TermFamily) -> bool:
+    return family.held and family.num_inner == 0
+
+
 def _searched(families: Sequence[TermFamily]) -> list[TermFamily]:
     """Families with columns of their own: all but known ones without a free constant."""
-    return [f for f in families if not (f.held and f.num_inner == 0)]
+    return [f for f in families if not _is_fixed(f)]
 
 
 def _known_starts(

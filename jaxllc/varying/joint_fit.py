@@ -1,0 +1,95 @@
+"""Constants of a law and those of each node, fitted together to the trajectories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sympy
+from jaxtyping import Float
+
+from jaxllc.dynamics.terms import Term, TermFamily
+from jaxllc.equations.expression_building import filled
+from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.trajectory_fit import TrajectoryFit, fit_trajectories
+from jaxllc.fit.trajectory_problem import TrajectoryProblem
+from jaxllc.judge.standard_errors import standard_errors
+
+# Nodes up to which constants of all are fitted at once.
+MOST_NODES = 150
+
+
+@dataclass(frozen=True, eq=False)
+class JointFit:
+    """values, errors: (node,) of the nodes' constants; law_errors: of the law's own, in their order;
+    covariance of these; fit: of both."""
+
+    values: Float[np.ndarray, " node"]
+    errors: Float[np.ndarray, " node"]
+    law_errors: Float[np.ndarray, " constant"]
+    fit: TrajectoryFit
+
+
+def joint_fit(
+    problem: TrajectoryProblem,
+    law: CandidateLaw,
+    variable: int,
+    name: str,
+    states: np.ndarray | None = None,
+    iterations: int = 6,
+) -> JointFit:
+    """Fit a law in whose equation of a variable the feature `name` is a constant of each node.
+
+    Each node gets a term of its own, that in which the feature stands times one at the node and zero
+    elsewhere; where several terms hold it, their shares stay as they are.
+    """
+    symbol = sympy.Symbol(f"{name}_i")
+    pairs = list(zip(law.terms[variable], law.coefficients[variable], strict=True))
+    varying = [pair for pair in pairs if pair[0].family.expression.has(symbol)]
+    others = [pair for pair in pairs if not pair[0].family.expression.has(symbol)]
+    sides = {term.family.side for term, _ in varying}
+    if len(sides) != 1:
+        raise ValueError(f"{name} stands on {len(sides)} sides of the equation")
+    base = (
+        sympy.Add(
+            *(
+                c * filled(t.family.expression, {k: sympy.Float(w) for k, w in t.by_inner.items()})
+                for t, c in varying
+            )
+        )
+        / symbol
+    )
+    base = sympy.expand(base) if len(varying) > 1 else sympy.cancel(base)
+    free, nodes = problem.free, problem.num_nodes
+    marks = {f"only{k}of{name}": (np.arange(nodes) == k).astype(float) for k in free}
+    own = [Term(TermFamily(sides.copy().pop(), sympy.Symbol(f"{mark}_i") * base)) for mark in marks]
+    values = problem.features[name]
+    both = law.replaced(
+        variable,
+        [*(t for t, _ in others), *own],
+        [*(c for _, c in others), *(float(values[k]) for k in free)],
+    )
+    marked = replace(problem, features={**problem.features, **marks})
+    fit = fit_trajectories(marked, both, states, iterations, tolerance=1e-4, exact=True)
+    return _read(problem, law, variable, fit, len(others), values)
+
+
+def _read(
+    problem: TrajectoryProblem,
+    law: CandidateLaw,
+    variable: int,
+    fit: TrajectoryFit,
+    place: int,
+    before: np.ndarray,
+) -> JointFit:
+    """place: of the first node's term in the equation of the variable."""
+    errors = standard_errors(fit)
+    equations = fit.law.terms
+    start = sum(t.num_constants for terms in equations[:variable] for t in terms)
+    start += sum(t.num_constants for t in equations[variable][:place])
+    own = np.zeros(fit.law.num_constants, dtype=bool)
+    own[start : start + len(problem.free)] = True
+    values, spread = np.array(before), np.full(len(before), np.nan)
+    values[problem.free] = fit.law.coefficients[variable][place:]
+    spread[problem.free] = errors[own]
+    return JointFit(values, spread, errors[~own], fit)
