@@ -18,6 +18,7 @@ from jaxllc.diagnosis.findings import data_notes, law_notes
 from jaxllc.discovery.library_road import LibraryRoad
 from jaxllc.discovery.neural_road import NeuralRoad
 from jaxllc.discovery.origin_choice import chosen_axes
+from jaxllc.discovery.prior_checks import check_free_names
 from jaxllc.discovery.stages import Progress
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
@@ -79,6 +80,7 @@ def discover(
     if not isinstance(seed, Integral) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
     runs, network = checked_data(data, network)
+    check_free_names(settings.vary, runs[0])
     limit = TimeLimit(settings.search_seconds)
     with threadpool_limits(1), limit.current():
         axes = chosen_axes(runs, network, seed, settings)

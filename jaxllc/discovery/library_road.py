@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 PLAIN = 8
 # Share of the time that the search for one expression of the second look may take.
 _TEACHING = 0.01
-# The same that the laws of single nodes may take for one variable.
+# Units of the criterion up to which other laws are fitted again with new constants of nodes, and how many.
+_NEAR, _RIVALS = 30.0, 4
+# Share of the time that the laws of single nodes may take for one variable.
 _NODES = 0.1
 
 
@@ -124,10 +126,11 @@ class LibraryRoad(Discovery):
                 fitted = one.fitted(judge.problem, best)
             if fitted is None:
                 continue
-            self.own[place] = fitted
-            self.search = fitted.inserted(self.search)
+            self.own[place], law = fitted
+            self.search = self.own[place].inserted(self.search)
             with self.clock("refinement"):
-                judge, best = self._judged(equations_of(self.search, best.law))
+                laws = [law, *(j.law for j in judge.near(best, _NEAR, _RIVALS))]
+                judge, best = self._judged(equations_of(self.search, laws))
         return judge, best
 
     def _law(self, judge, best, notes):

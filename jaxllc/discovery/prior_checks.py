@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import sympy
 
+from jaxllc.data.trajectories import Trajectories
 from jaxllc.dynamics.terms import Term
+from jaxllc.errors import InputError
 from jaxllc.fit.bounded_step import on_bound
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge import moves
@@ -196,3 +198,13 @@ def _offers(
                 grown.append(law.replaced(equation, terms, numbers))
         laws = grown
     return [*offers, *(law for law in laws if holds(law, demand))]
+
+
+def check_free_names(names: Iterable[str] | None, run: Trajectories) -> None:
+    """Raises InputError where a constant of nodes has the name of a variable or feature of the data."""
+    for name in names or ():
+        if name in run.variables or name in run.node_features:
+            kind = "a variable" if name in run.variables else "a node feature"
+            raise InputError(
+                f"vary names a constant {name!r}, which is {kind} of the data; give it another name"
+            )

@@ -21,12 +21,14 @@ MOST_NODES = 150
 
 @dataclass(frozen=True, eq=False)
 class JointFit:
-    """values, errors: (node,) of the nodes' constants; law_errors: of the law's own, in their order;
-    covariance of these; fit: of both."""
+    """values, errors: (node,) of the nodes' constants; law_errors: of the other constants, in their order;
+    ratios: of the coefficients of the equation's other terms to their errors, {place in the equation: ratio};
+    fit: of all."""
 
     values: Float[np.ndarray, " node"]
     errors: Float[np.ndarray, " node"]
     law_errors: Float[np.ndarray, " constant"]
+    ratios: dict[int, float]
     fit: TrajectoryFit
 
 
@@ -71,7 +73,7 @@ def joint_fit(
     )
     marked = replace(problem, features={**problem.features, **marks})
     fit = fit_trajectories(marked, both, states, iterations, tolerance=1e-4, exact=True)
-    return _read(problem, law, variable, fit, len(others), values)
+    return _read(problem, law, variable, fit, len(others), name)
 
 
 def _read(
@@ -80,7 +82,7 @@ def _read(
     variable: int,
     fit: TrajectoryFit,
     place: int,
-    before: np.ndarray,
+    name: str,
 ) -> JointFit:
     """place: of the first node's term in the equation of the variable."""
     errors = standard_errors(fit)
@@ -89,7 +91,19 @@ def _read(
     start += sum(t.num_constants for t in equations[variable][:place])
     own = np.zeros(fit.law.num_constants, dtype=bool)
     own[start : start + len(problem.free)] = True
-    values, spread = np.array(before), np.full(len(before), np.nan)
+    ratios, position = {}, start - sum(t.num_constants for t in equations[variable][:place])
+    others = [
+        k
+        for k, t in enumerate(law.terms[variable])
+        if not t.family.expression.has(sympy.Symbol(f"{name}_i"))
+    ]
+    for k, term, value in zip(
+        others, equations[variable], fit.law.coefficients[variable], strict=False
+    ):
+        if not term.family.known:
+            ratios[k] = abs(value) / float(errors[position])
+        position += term.num_constants
+    values, spread = np.array(problem.features[name]), np.full(problem.num_nodes, np.nan)
     values[problem.free] = fit.law.coefficients[variable][place:]
     spread[problem.free] = errors[own]
-    return JointFit(values, spread, errors[~own], fit)
+    return JointFit(values, spread, errors[~own], ratios, fit)

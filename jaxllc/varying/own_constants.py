@@ -17,7 +17,7 @@ from jaxtyping import Float
 from jaxllc.dynamics.terms import SELF, Term, TermFamily
 from jaxllc.equations.expressions import to_text
 from jaxllc.errors import InputError
-from jaxllc.fit.candidate_law import ProposedEquation
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judged
 from jaxllc.knowledge.known_terms import KnownFamily
@@ -91,13 +91,23 @@ class OwnConstant:
         found = [refined(problem, self.variable, self._terms(law)) for law in self.laws]
         return [one for one in found if np.isfinite(one.residual)]
 
-    def fitted(self, problem: TrajectoryProblem, best: Judged) -> OwnConstant | None:
-        """The constant after a fit to the trajectories beside the best law; None where the law does not hold
-        it, or nodes are too many."""
+    def fitted(
+        self, problem: TrajectoryProblem, best: Judged
+    ) -> tuple[OwnConstant, CandidateLaw] | None:
+        """The constant after a fit to the trajectories beside the best law, and the law without terms that
+        do not pay for themselves once it may move; None where the law does not hold it, or nodes are too
+        many."""
         held = any(t.family.expression.has(self.symbol) for t in best.law.terms[self.variable])
         if not held or problem.num_nodes > MOST_NODES:
             return None
-        joint = joint_fit(problem, best.law, self.variable, self.name, best.fit.states)
+        law = best.law
+        while True:
+            joint = joint_fit(problem, law, self.variable, self.name, best.fit.states)
+            weakest = min(joint.ratios, key=lambda place: joint.ratios[place], default=None)
+            if weakest is None or joint.ratios[weakest] ** 2 > np.log(problem.counts.sum()):
+                break
+            before = sum(len(terms) for terms in law.terms[: self.variable])
+            law = law.without(frozenset([before + weakest]))
         if not np.isfinite(joint.values).all():
             return None
         free = problem.free
@@ -107,7 +117,7 @@ class OwnConstant:
         error = np.where(np.isfinite(errors[free]), errors[free], 0.0)
         variance = float(np.var(values[free], ddof=1) - np.mean(error**2))
         law_errors = joint.law_errors if self.base is not None else None
-        return replace(
+        found = replace(
             self,
             values=values,
             errors=errors,
@@ -115,6 +125,7 @@ class OwnConstant:
             spread=float(np.sqrt(max(variance, 0.0))),
             law_errors=law_errors,
         )
+        return found, law
 
     def _terms(self, law: Sequence[Term]) -> list[Term]:
         if self.base is not None:

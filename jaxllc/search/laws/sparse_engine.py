@@ -237,12 +237,20 @@ def proposed(
     return ProposedEquation((*fixed, *terms), numbers, residual, score)
 
 
-def equations_of(problem: SearchProblem, law: CandidateLaw) -> list[list[ProposedEquation]]:
-    """The equations of a law, one proposal for each variable."""
-    return [
-        [refined(problem, v, [t for t in terms if not _is_fixed(t.family)])]
-        for v, terms in enumerate(law.terms)
-    ]
+def equations_of(
+    problem: SearchProblem, laws: Sequence[CandidateLaw]
+) -> list[list[ProposedEquation]]:
+    """The equations of some laws as proposals for each variable."""
+    proposals: list[list[ProposedEquation]] = []
+    for v in range(len(problem.variables)):
+        skeletons = {frozenset(t.family for t in law.terms[v]): law.terms[v] for law in laws[::-1]}
+        proposals.append(
+            [
+                refined(problem, v, [t for t in terms if not _is_fixed(t.family)])
+                for terms in list(skeletons.values())[::-1]
+            ]
+        )
+    return proposals
 
 
 def _is_fixed(family: TermFamily) -> bool:
