@@ -53,7 +53,11 @@ def plot_fit(
     else:
         features = observed.node_features or None
         predicted = run_law(
-            law, start_state(observed), observed.times, node_features=features
+            law,
+            start_state(observed),
+            observed.times,
+            node_features=features,
+            inputs=observed.inputs or None,
         ).trajectories
     return _comparison(observed, predicted, law.network, nodes, time_unit)
 
@@ -79,7 +83,12 @@ def plot_forecast(
     network = law.network if network is None else network
     if predicted is None:
         predicted = run_law(
-            law, start_state(observed), observed.times, network, observed.node_features or None
+            law,
+            start_state(observed),
+            observed.times,
+            network,
+            observed.node_features or None,
+            observed.inputs or None,
         ).trajectories
     return _comparison(observed, predicted, network, nodes, time_unit, before)
 

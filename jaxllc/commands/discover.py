@@ -13,12 +13,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from jaxllc.commands.common_arguments import add_input_argument, inputs_of
 from jaxllc.commands.elapsed import seconds_line, with_total
 from jaxllc.commands.exit_codes import INTERRUPTED
 from jaxllc.commands.law_output import law_record, write_law_files
 from jaxllc.commands.output import output_folder, print_json, write_settings
 from jaxllc.commands.prior_arguments import PRIOR, add_prior_arguments, prior_of
 from jaxllc.commands.progress import StageProgress, say, with_flags
+from jaxllc.data.drivers.input_sources import with_inputs
 from jaxllc.data.inputs import match
 from jaxllc.data.network import Network
 from jaxllc.data.readers import read_edges, read_features, read_states
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--features", metavar="FEATURES.csv", help="known constants of the nodes: node,feature,..."
     )
+    add_input_argument(parser)
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -155,11 +158,12 @@ def run(options: argparse.Namespace) -> int:
 def _settings_record(options: argparse.Namespace, law: Law) -> dict[str, Any]:
     """What the run can be repeated from, with the seed first."""
     asked = ("states", "edges", "features", "signed", "undirected", "allow_isolated", "hold_out")
-    return {**law.settings, "arguments": {name: getattr(options, name) for name in asked}}
+    arguments = {name: getattr(options, name) for name in asked}
+    return {**law.settings, "arguments": {**arguments, "input": inputs_of(options)}}
 
 
 def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network]:
-    """The runs with their node features, and the network in the same order of nodes."""
+    """The runs with their node features and inputs, and the network in the same order of nodes."""
     runs = read_states(options.states)
     network = read_edges(options.edges, signed=options.signed)
     if options.undirected:
@@ -168,7 +172,7 @@ def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Networ
     if options.features is not None:
         features = read_features(options.features, names=network.names)
         runs = [run.with_features(features) for run in runs]
-    return runs, network
+    return with_inputs(runs, inputs_of(options)), network
 
 
 def said_trusted(law: Law) -> bool:

@@ -80,6 +80,8 @@ _FLAGS = {
     "signed=True": "--signed",
     'solver="kvaerno5"': "--solver kvaerno5",
     "(node_features)": "(--features)",
+    "inputs={'u': table}": "--input u=FILE.csv",
+    "inputs={'t': 'time'}": "--input t=time",
     "a larger rtol": "a larger --rtol",
     "a larger max_steps": "a larger --max-steps",
 }

@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxllc import known_laws
+from jaxllc.commands.common_arguments import add_input_argument, inputs_of
 from jaxllc.commands.output import check_output_file, print_json, print_of, write_states
 from jaxllc.commands.progress import say
 from jaxllc.data.network import Network
@@ -59,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--features", metavar="FEATURES.csv", help="known constants of the nodes: node,feature,..."
     )
+    add_input_argument(parser)
     parser.add_argument(
         "--noise-db", type=float, metavar="DB", help="add white noise of this signal-to-noise ratio"
     )
@@ -157,6 +160,7 @@ def run(options: argparse.Namespace) -> int:
         times,
         _initial_states(options, law, network),
         features or None,
+        _inputs(options, law),
         solver=options.solver,
         rtol=options.rtol,
         max_steps=options.max_steps,
@@ -212,10 +216,11 @@ def _last_time(run: Trajectories) -> float:
 
 @dataclass(frozen=True)
 class _SimulatedLaw:
-    """A law to run: its field, and the catalogue's entry if it is a known one."""
+    """A law to run: its field, the catalogue's entry if it is a known one, and its inputs."""
 
     field: Any
     known: KnownLaw | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 def _find_law(name: str) -> _SimulatedLaw:
@@ -227,7 +232,27 @@ def _find_law(name: str) -> _SimulatedLaw:
             f"{name!r} is neither a file nor a known law{nearest_match(name, known_laws.names())}; known "
             f"laws: {', '.join(known_laws.names())}"
         )
-    return _SimulatedLaw(load_law(name).vector_field())
+    law = load_law(name)
+    return _SimulatedLaw(law.vector_field(), inputs=law.inputs)
+
+
+def _inputs(options: argparse.Namespace, law: _SimulatedLaw) -> dict[str, str]:
+    """The inputs that the law reads, those of the time by themselves."""
+    given = inputs_of(options)
+    for name in given:
+        if name not in law.inputs:
+            raise InputError(
+                f"--input {name}: the law has no input {name!r}{nearest_match(name, law.inputs)}; it has "
+                f"{', '.join(law.inputs) or 'none'}"
+            )
+    read = [name for name in law.inputs if name in law.field.feature_names]
+    found = {name: given.get(name, law.inputs[name]) for name in read}
+    lacking = [name for name, source in found.items() if not source]
+    if lacking:
+        raise InputError(
+            f"the law reads the input {lacking[0]!r} over time; give it with --input {lacking[0]}=FILE.csv"
+        )
+    return found
 
 
 def _features(
@@ -235,7 +260,7 @@ def _features(
 ) -> dict[str, np.ndarray]:
     if options.features is not None:
         return read_features(options.features, names=network.names)
-    needed = law.field.feature_names
+    needed = [name for name in law.field.feature_names if name not in law.inputs]
     if law.known is not None:
         return law.known.sample_features(network.num_nodes, options.seed)
     if needed:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxllc.data.batches.united import united
+from jaxllc.data.drivers.input_sources import with_inputs
 from jaxllc.data.network import Network
 from jaxllc.data.readers import read_edges, read_states
 from jaxllc.data.trajectories import Trajectories
@@ -21,20 +22,24 @@ from jaxllc.tables.real_numbers import is_frame
 _ORDER = "discover(data, network) takes the trajectories first and the network second"
 
 
-def checked_data(data: Any, network: Any) -> tuple[list[Trajectories], Network]:
+def checked_data(data: Any, network: Any, inputs: Any = None) -> tuple[list[Trajectories], Network]:
     """The runs as a list, and the network in the order of their nodes.
 
     data: `Trajectories`, a table or file as `jaxllc.read_states` reads it, or a list of these. network: a
     `Network`, or a table or file as `jaxllc.read_edges` reads it; or a list with one of these for each entry
-    of data, of which the union is made. Names that both know set the order.
+    of data, of which the union is made. Names that both know set the order. inputs: {name: source}, see
+    `jaxllc.data.drivers.input_sources`.
     Raises InputError where they are something else, or do not fit one another.
     """
     if isinstance(data, Network) or _are_states(network):
         raise InputError(f"data and network look swapped: {_ORDER}")
     if _are_networks(network):
-        runs, network = united(_pairs(data, network))
+        pairs = _pairs(data, network)
+        runs = with_inputs([run for run, _ in pairs], inputs)
+        runs, network = united([(run, own) for run, (_, own) in zip(runs, pairs, strict=True)])
     else:
         runs, network = _paired(data, network)
+        runs = with_inputs(runs, inputs)
     return checked_runs(runs, network), network
 
 
@@ -186,6 +191,14 @@ def checked_runs(runs: list[Trajectories], network: Network) -> list[Trajectorie
             for k in first.node_features
         ):
             raise InputError(f"trajectories {number} have other node features than the first ones")
+        if set(run.inputs) != set(first.inputs):
+            raise InputError(
+                f"trajectories {number} have the inputs {listed(list(run.inputs)) or 'none'}, the first ones "
+                f"{listed(list(first.inputs)) or 'none'}; all runs must have the same"
+            )
+        for name, course in run.inputs.items():
+            what = f"the input {name!r} of trajectories {number}"
+            course.check_covers(float(run.times[0]), float(run.times[-1]), what)
         if run.num_times < 5:
             raise InputError(
                 f"trajectories {number} have {run.num_times} samples; a law needs at least 5 in a run"

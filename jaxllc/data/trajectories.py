@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxllc.data.drivers.input_course import InputCourse
 from jaxllc.data.trajectory_input import feature_arrays, labelled_states, variable_names
 from jaxllc.data.trajectory_table import run_of
 from jaxllc.equations.function_table import TABLE
@@ -37,6 +38,7 @@ class Trajectories:
     variable; nan where nothing was observed, or masked. variables: d names, each a symbol of the law.
     node_features: {name: (N,)}, known constants of the nodes. names: N node names, or None. notes: what
     reading saw in a file, such as the unit of times made from dates; a law of these data repeats them.
+    inputs: {name: course}, what acts on the nodes from outside; `jaxllc.discover` makes courses of tables.
     Labels of a DataFrame or DataArray are names: columns of the states (`names` then sets their order), the
     index of a feature.
     Raises InputError for shapes that do not fit, times out of order, infinite states, unusable names.
@@ -54,6 +56,7 @@ class Trajectories:
     names: tuple[str, ...] | None
     notes: tuple[str, ...]
     time_unit: str
+    inputs: dict[str, InputCourse]
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Trajectories:
         names: Sequence[str] | None = None,
         notes: Sequence[str] = (),
         time_unit: str = "",
+        inputs: Mapping[str, InputCourse] | None = None,
     ) -> None:
         counted = sample_times(times)
         array, symbols, found = labelled_states(times, states, variable_names(variables), names)
@@ -79,6 +83,7 @@ class Trajectories:
             "names": found,
             "notes": tuple(dict.fromkeys([*said, *counted.notes])),
             "time_unit": counted.unit or str(time_unit),
+            "inputs": dict(inputs or {}),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)  # the class is frozen
@@ -123,15 +128,17 @@ class Trajectories:
             )
 
     def _check_names(self) -> None:
-        for name in (*self.variables, *self.node_features):
+        for name in (*self.variables, *self.node_features, *self.inputs):
             if not _SYMBOL_NAME.match(name) or name in _TAKEN_NAMES:
                 raise InputError(
-                    f"{name!r} cannot name a variable or node feature: use letters, digits and _, a "
+                    f"{name!r} cannot name a variable, node feature or input: use letters, digits and _, a "
                     f"letter first, and none of {', '.join(sorted(_TAKEN_NAMES))}"
                 )
-        symbols = (*self.variables, *self.node_features)
+        symbols = (*self.variables, *self.node_features, *self.inputs)
         if len(set(symbols)) != len(symbols):
-            raise InputError(f"variables and node features repeat a name: {', '.join(symbols)}")
+            raise InputError(
+                f"variables, node features and inputs repeat a name: {', '.join(symbols)}"
+            )
         for name, value in self.node_features.items():
             if value.shape != (self.num_nodes,) or not np.isfinite(value).all():
                 raise InputError(
@@ -209,6 +216,7 @@ class Trajectories:
             states=self.states[:, index],
             node_features={name: value[index] for name, value in self.node_features.items()},
             names=tuple(names),
+            inputs={name: course.selected(index) for name, course in self.inputs.items()},
         )
 
     def with_features(self, node_features: Mapping[str, ArrayLike]) -> "Trajectories":

@@ -89,8 +89,8 @@ def difference_sentence(
         return (
             f"Something acts on {name} of all nodes alike as time goes on: with a common course of time in "
             f"d{name}_i/dt plain terms leave {share} of what they leave without. It is in no column, perhaps "
-            "an input such as light or a dose; a law of the states alone does not hold, so keep to the time "
-            "in which it is constant."
+            "an input such as light or a dose: give it, inputs={'u': table}, or the time itself, "
+            "inputs={'t': 'time'}; a law of the states alone does not hold."
         )
     return (
         f"The runs differ: with a constant of its own for each run in d{name}_i/dt plain terms leave "

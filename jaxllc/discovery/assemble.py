@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sympy
 
+from jaxllc.data.drivers.input_course import TIME
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.discovery.prior_checks import bound_notes, misfit_notes
 from jaxllc.dynamics.terms import SELF
@@ -32,6 +33,7 @@ from jaxllc.knowledge.known_terms import KnownFamily
 from jaxllc.knowledge.units import Units
 from jaxllc.law.confidence import OFTEN, percent
 from jaxllc.law.law import Constant, FrontRow, Law
+from jaxllc.law.plain_time import with_plain_time
 from jaxllc.law.record import Confidence, Rival
 from jaxllc.law.skill import skill
 from jaxllc.law.writing.law_text import equation_line
@@ -293,7 +295,13 @@ def assemble_law(
     slack = AS_GOOD if found.cut else 0.0
     rows = partial(_constants, variables=variables, units=search.prior.units)
     judge, best, fit, members, doubt = _chosen(
-        judge, best, search.std, twins, slack, rows, through_solver(settings) and not search.held
+        judge,
+        best,
+        search.std,
+        twins,
+        slack,
+        rows,
+        through_solver(settings) and not (search.held or search.inputs),
     )
     law = fit.law
     confidence, rivals = None, []
@@ -339,7 +347,7 @@ def assemble_law(
     covariance = reported_covariance(judge, fit)
     rms = np.sqrt(fit.squared_residual / np.maximum(judge.problem.counts, 1))
     fitted = _fitted_states(judge, fit)
-    return Law(
+    found_law = Law(
         equations=equations_of(law, variables),
         constants=tuple(constants),
         front=tuple(front),
@@ -347,6 +355,7 @@ def assemble_law(
         skill=skill(fitted, [_without(run, search.held) for run in found.runs]),
         noise=dict(zip(variables, map(float, rms), strict=True)),
         feature_names=tuple(search.data.features),
+        inputs={n: TIME if known.step else "" for n, known in search.inputs.items()},
         converged=fit.converged,
         finished=not limit.ended,
         doubt=doubt,
@@ -360,3 +369,4 @@ def assemble_law(
         rivals=tuple(rivals),
         snapping=None if doubt else checked_numbers(judge, fit, constants, covariance),
     )
+    return with_plain_time(found_law)

@@ -6,10 +6,10 @@ Nets and the integral form propose; the likelihood of the data decides.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from numbers import Integral
-from typing import Unpack
+from typing import Any, Unpack
 
 from jaxllc.data.inputs import checked_data
 from jaxllc.data.network import Network
@@ -34,6 +34,7 @@ def discover(
     seed: int = 0,
     settings: DiscoverSettings | None = None,
     progress: Progress | None = None,
+    inputs: Mapping[str, Any] | None = None,
     **choices: Unpack[DiscoverChoices],
 ) -> Law:
     """Find the law dx_i/dt = f(x_i) + sum_j A_ij g(x_i, x_j) of trajectories on a network.
@@ -51,6 +52,12 @@ def discover(
     gives the same law on the same machine, unless time runs out.
     settings, choices: `DiscoverSettings`, or its fields as keyword arguments.
     progress: called with a stage and what happens in it.
+    inputs: what acts on the nodes from outside, {"u": source}: a table or path with the columns time and
+    value, or time and one for each node (and run, where runs differ); a pair (times, values) with values
+    (T,) or (T, node); a function of time; "time" for the time itself, as in {"t": "time"}; the name of a
+    variable of the states; or a list of these, one for each run. An input is a straight line between its
+    times, and a time that stands twice a jump; what takes few values is read as steps, which a note says.
+    The law may then hold u_i and u_j, and t, with waves of any frequency that the samples resolve.
     Returns the `Law`: equations, constants with standard errors, rivals, and notes on what the data do not
     determine. An interrupt ends early: the best law so far is returned, with `finished` False, once there is
     one. A law that does not stand on its own samples says so in `doubt`; what else speaks against it, such as
@@ -79,7 +86,11 @@ def discover(
         raise InputError(f"progress must be a function of (stage, what), not {progress!r:.80}")
     if not isinstance(seed, Integral) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
-    runs, network = checked_data(data, network)
+    runs, network = checked_data(data, network, inputs)
+    if runs[0].inputs and settings.preset != "default":
+        raise InputError(
+            f"the preset {settings.preset!r} fits nets, which take no inputs: leave out inputs, or the preset"
+        )
     check_free_names(settings.vary, runs[0])
     limit = TimeLimit(settings.search_seconds)
     with threadpool_limits(1), limit.current():

@@ -208,7 +208,7 @@ class LibraryRoad(Discovery):
             )
 
     def _needs_neural(self, judge, best) -> bool:
-        if self.settings.neural == "never" or self.search.held:
+        if self.settings.neural == "never" or self.search.held or self.search.inputs:
             return False
         wanted = self.settings.neural == "always" or self._unexplained(judge, best)
         return wanted and self.limit.may_compile()
@@ -269,7 +269,7 @@ class LibraryRoad(Discovery):
 
     def _nets_explain_all(self) -> bool:
         """Whether two nets explain all nodes on the network as it is: what is wrong is the law, then."""
-        if self.settings.neural == "never" or not self.limit.may_compile():
+        if self.settings.neural == "never" or self.search.inputs or not self.limit.may_compile():
             return False
         return (self.nets or self._fit_nets(structures=False)).explains
 

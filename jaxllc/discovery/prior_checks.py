@@ -201,10 +201,14 @@ def _offers(
 
 
 def check_free_names(names: Iterable[str] | None, run: Trajectories) -> None:
-    """Raises InputError where a constant of nodes has the name of a variable or feature of the data."""
+    """Raises InputError where a constant of nodes has the name of a variable, feature or input of the data."""
+    kinds = {
+        "a variable": run.variables,
+        "a node feature": run.node_features,
+        "an input": run.inputs,
+    }
     for name in names or ():
-        if name in run.variables or name in run.node_features:
-            kind = "a variable" if name in run.variables else "a node feature"
+        for kind in (kind for kind, known in kinds.items() if name in known):
             raise InputError(
                 f"vary names a constant {name!r}, which is {kind} of the data; give it another name"
             )

@@ -20,6 +20,7 @@ from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.law.law import Law
+from jaxllc.law.plain_time import with_time_of_nodes
 from jaxllc.nodewise.edge_repair import repairable, repaired
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import TimeLimit, TimeOverError
@@ -96,9 +97,9 @@ class Discovery:
     def _begun(self) -> list[str]:
         """The problem of the search, and notes on the data."""
         self.prior = PriorKnowledge.of(
-            self.settings,
+            self._of_nodes(self.settings),
             self.runs[0].variables,
-            (*self.runs[0].node_features, *(self.settings.vary or ())),
+            (*self.runs[0].node_features, *self.runs[0].inputs, *(self.settings.vary or ())),
         )
         self.whole = self.runs
         self.runs, self.coarse = without_unresolved_start(self.runs)
@@ -116,6 +117,17 @@ class Discovery:
             prior=self.prior,
         )
         return notes
+
+    def _of_nodes(self, settings: DiscoverSettings) -> DiscoverSettings:
+        """The settings with terms that read the time as that of each node."""
+        names = [name for name, course in self.runs[0].inputs.items() if course.is_time]
+        if not (names and settings.known):
+            return settings
+        known = {
+            v: tuple(with_time_of_nodes(text, names) for text in texts)
+            for v, texts in settings.known.items()
+        }
+        return replace(settings, known=known)
 
     def _proposals(self) -> list[list[ProposedEquation]]:
         """Equations for each variable."""

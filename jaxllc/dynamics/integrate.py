@@ -7,7 +7,7 @@ and a result that says when and why a run stopped. It neither raises nor hangs o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,10 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxllc.data.drivers.input_sources import Span, courses
 from jaxllc.data.message_passing import Graph, graph_of
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.data.trajectory_input import feature_arrays
+from jaxllc.dynamics.driven_field import DrivenField, driven
 from jaxllc.dynamics.interpreted_field import interpreted
 from jaxllc.dynamics.padded_graphs import PaddedField, padded
 from jaxllc.dynamics.simulation_input import check_solver, field_of, float_dtype, state_values
@@ -90,14 +92,21 @@ def solve(
     controller: Any = diffrax.PIDController(
         rtol=rtol, atol=atol, dtmin=smallest_step, force_dtmin=False, **norm
     )
-    if solver in STIFF_SOLVERS:
-        # Between its steps an implicit solver interpolates by slopes, which are rough when stiff.
-        controller = diffrax.ClipStepSizeController(controller, step_ts=times)
+    # Between its steps an implicit solver interpolates by slopes, which are rough when stiff.
+    ends = [times] if solver in STIFF_SOLVERS else []
+    inputs = field.field if isinstance(field, PaddedField) else field
+    jumps = None
+    if isinstance(inputs, DrivenField):
+        ends += [inputs.bends] if len(inputs.bends) else []
+        jumps = inputs.jumps if len(inputs.jumps) else None
+    if ends or jumps is not None:
+        step_ts = jnp.sort(jnp.concatenate(ends)) if ends else None
+        controller = diffrax.ClipStepSizeController(controller, step_ts=step_ts, jump_ts=jumps)
     saved = [diffrax.SubSaveAt(ts=times), diffrax.SubSaveAt(t1=True)]
     if beside is not None:
         saved.append(diffrax.SubSaveAt(ts=beside, fn=_without_derivatives))
     result = diffrax.diffeqsolve(
-        diffrax.ODETerm(lambda t, state, args: args[0].derivative(state, args[1])),
+        diffrax.ODETerm(lambda t, state, args: args[0].derivative_at(t, state, args[1])),
         getattr(diffrax, SOLVERS[solver])(),
         t0=times[0],
         t1=times[-1],
@@ -146,6 +155,7 @@ def simulate(
     times: Sequence[float] | np.ndarray,
     initial_state: np.ndarray,
     node_features: Mapping[str, np.ndarray] | None = None,
+    inputs: Mapping[str, Any] | None = None,
     *,
     solver: str = "tsit5",
     rtol: float = 1e-8,
@@ -156,7 +166,8 @@ def simulate(
     """Simulate `field` on `network` from initial_state at times[0].
 
     times: (T,), strictly increasing. initial_state: (N, d), or (N,) for one variable; (R, N, d) is
-    a batch of R runs, and gives a list with a Simulation for each. node_features: {name: (N,)}.
+    a batch of R runs, and gives a list with a Simulation for each. node_features: {name: (N,)}. inputs:
+    {name: source} of what drives the nodes over these times, as `jaxllc.discover` takes them.
     solver: "tsit5", "dopri8" (small tolerances) or "kvaerno5" (implicit, for stiff laws; its
     Jacobian is dense, N d x N d). Raises InputError for input that does not fit; a run that
     diverges or stalls is not an error but a Simulation that says so.
@@ -170,20 +181,29 @@ def simulate(
     check_solver(solver, SOLVERS, rtol, atol, max_steps)
     dtype = float_dtype(dtype)
     time_points = checked_times(times)
-    features = _checked_features(field, network, node_features)
+    (driving,), _ = courses(inputs, [Span(network.names, time_points)])
+    features = _checked_features(field, network, node_features, driving)
     states0, is_batch = _checked_initial_state(field, network, initial_state)
     origin = np.zeros(len(field.variables))
     moved = getattr(field, "moved", None)
     if moved is not None:
         origin = np.array(field.origin)  # type: ignore[attr-defined]
         field, states0 = moved, states0 - origin
-    graph = graph_of(network, {name: features[name] for name in field.feature_names})
-    variables = field.variables
+    nothing = np.zeros(network.num_nodes)
+    graph = graph_of(
+        network,
+        {n: nothing if n in driving else features[n] for n in field.feature_names},
+    )
+    variables, symbolic = field.variables, field
     small = len(states0) * len(network.weights) < SPECIALISED_FROM
-    if small and isinstance(field, SymbolicVectorField):
-        field, graph = interpreted(field, graph)
-        if solver not in STIFF_SOLVERS:  # whose matrices are dense
-            field, graph, states0 = padded(field, graph, states0)
+    if small and isinstance(symbolic, SymbolicVectorField):
+        field, graph = interpreted(symbolic, graph)
+    if driving and isinstance(symbolic, SymbolicVectorField):
+        window = float(time_points[0]), float(time_points[-1])
+        field, graph = driven(symbolic, field, graph, driving, *window)
+    # Matrices of stiff solvers are dense.
+    if small and isinstance(symbolic, SymbolicVectorField) and solver not in STIFF_SOLVERS:
+        field, graph, states0 = padded(field, graph, states0)
 
     def typed(leaf: Any) -> Any:
         leaf = np.asarray(leaf)
@@ -207,6 +227,7 @@ def simulate(
             variables=variables,
             node_features=features or None,
             names=network.names,
+            inputs=driving,
         )
         end = float(time_points[-1])
         said = outcome_sentence(int(code), float(stop), end, solver, max_steps)
@@ -268,7 +289,10 @@ def checked_times(times: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _checked_features(
-    field: VectorField, network: Network, given: Mapping[str, np.ndarray] | None
+    field: VectorField,
+    network: Network,
+    given: Mapping[str, np.ndarray] | None,
+    driving: Iterable[str],
 ) -> dict[str, np.ndarray]:
     features = feature_arrays(given, network.names, network.num_nodes)
     for name, values in features.items():
@@ -278,10 +302,11 @@ def _checked_features(
                 f"{network.num_nodes} nodes; it has shape {values.shape}."
             )
     for name in field.feature_names:
-        if name not in features:
+        if name not in features and name not in driving:
             raise InputError(
                 f"The law needs the node feature {name!r}{nearest_match(name, features)}; give it in "
-                f"node_features as an array of {network.num_nodes} numbers."
+                f"node_features as an array of {network.num_nodes} numbers, or in inputs if it changes with "
+                "time."
             )
     return features
 

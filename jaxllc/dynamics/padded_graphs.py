@@ -41,8 +41,14 @@ class PaddedField(VectorField):
         return cls(*leaves)
 
     def derivative(self, state: jax.Array, graph: Graph) -> jax.Array:
+        return self._of_real(self.field.derivative(state, graph))
+
+    def derivative_at(self, time: Any, state: jax.Array, graph: Graph) -> jax.Array:
+        return self._of_real(self.field.derivative_at(time, state, graph))
+
+    def _of_real(self, rates: jax.Array) -> jax.Array:
         # Chosen, not multiplied: a law need not be finite at what is filled in.
-        return jnp.where(self.real[:, None], self.field.derivative(state, graph), 0)
+        return jnp.where(self.real[:, None], rates, 0)
 
     @property
     def norm(self) -> Any:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import sympy
 
 from jaxllc.data.message_passing import IN_STRENGTH, Graph, pass_messages, sum_into_receivers
 from jaxllc.equations.expressions import symbol_names
@@ -57,6 +58,10 @@ class VectorField:
         return self.self_term(state, graph.nodes) + pass_messages(
             self.interaction_term, state, graph
         )
+
+    def derivative_at(self, time: Any, state: jax.Array, graph: Graph) -> jax.Array:
+        """The same at a time, which matters where inputs drive the field."""
+        return self.derivative(state, graph)
 
 
 class TapeField(VectorField):
@@ -153,18 +158,23 @@ def measured_from(
 
 
 def from_equations(
-    equations: Mapping[str, Equation], feature_names: Sequence[str] = ()
+    equations: Mapping[str, Equation],
+    feature_names: Sequence[str] = (),
+    plain: Sequence[str] = (),
 ) -> SymbolicVectorField:
     """The field of `equations`, {variable: Equation} in the order of the variables.
 
     feature_names: node features the equations may use; left empty, every symbol that is not a
-    variable is taken for one. Raises InputError for a symbol that is none of these.
+    variable is taken for one. plain: those that stand in the equations without a side, as the time t does.
+    Raises InputError for a symbol that is none of these.
     """
     variables = tuple(equations)
     if not variables:
         raise InputError("equations is empty; give one Equation for each variable.")
     terms = [equation.self_term for equation in equations.values()]
     terms += [equation.interaction_term for equation in equations.values()]
+    sides_of = {sympy.Symbol(name): sympy.Symbol(f"{name}_i") for name in plain}
+    terms = [term.xreplace(sides_of) for term in terms] if plain else terms
     found: dict[str, None] = {}
     summed: dict[str, None] = {}
     for n, term in enumerate(terms):

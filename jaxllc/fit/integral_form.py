@@ -46,9 +46,7 @@ class IntegralForm:
     ) -> None:
         self.variables = data.variables
         self.nodes = np.arange(network.num_nodes) if nodes is None else nodes
-        states = data.all_states()
-        named = {name: states[v] for v, name in enumerate(self.variables)}
-        self.stage = Stage(network, named, data.features, nodes)
+        self.stage = Stage(network, data.named(), data.features, nodes)
         lengths = [len(t) for t in data.grid_times]
         edges = np.cumsum([0, *lengths])
         self._grids = [slice(a, b) for a, b in itertools.pairwise(edges)]

@@ -80,3 +80,43 @@ class IntervalJacobians:
         """The diagonal blocks, all of one pattern, times factors."""
         blocks = self.entries.reshape(*factors.shape, -1) * factors[:, :, None]
         return IntervalJacobians(blocks.reshape(self.entries.shape), self._column, self._pointer)
+
+
+def mean_jacobians(
+    partials: Partials,
+    shape: tuple[int, int, int],
+    size: int,
+    edges: tuple[Integer[np.ndarray, " edge"], Integer[np.ndarray, " edge"]] | None,
+) -> IntervalJacobians:
+    """Mean Jacobian over each interval, block diagonal over runs, (run * state, run * state).
+
+    shape: nodes, runs and grid times; size: numbers in the state of a run; edges: receivers and senders, None
+    to leave out what they bring.
+    """
+    n, runs, length = shape
+    rows, columns, data = [], [], []
+    for (o, v), values in partials.own.items():
+        rows.append(o * n + np.arange(n))
+        columns.append(v * n + np.arange(n))
+        data.append(values)
+    for (o, v), values in partials.edge.items() if edges is not None else ():
+        receivers, senders = edges  # type: ignore[misc]
+        rows.append(o * n + receivers)
+        columns.append(v * n + senders)
+        data.append(values)
+    if not data:
+        nothing = np.zeros(0, dtype=np.int32)
+        pointer = np.zeros(runs * size + 1, dtype=np.int32)
+        return IntervalJacobians(np.zeros((length - 1, 0)), nothing, pointer)
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    order = np.lexsort((column, row))
+    row, column = row[order], column[order]
+    entries = np.concatenate(data)[order].reshape(len(row), runs, length)
+    entries = 0.5 * (entries[..., 1:] + entries[..., :-1])
+    intervals = entries.shape[2]
+    rates = np.ascontiguousarray(entries.transpose(2, 1, 0)).reshape(intervals, -1)
+    offset = size * np.arange(runs)
+    column = (column[None] + offset[:, None]).ravel().astype(np.int32)
+    row = (row[None] + offset[:, None]).ravel()
+    pointer = np.searchsorted(row, np.arange(runs * size + 1)).astype(np.int32)
+    return IntervalJacobians(rates, column, pointer)

@@ -7,7 +7,7 @@ so that all steps of all runs are evaluated side by side.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,8 +19,8 @@ from jaxllc.data.network import Network
 from jaxllc.dynamics.stage import Stage, needs_edges
 from jaxllc.dynamics.terms import Term
 from jaxllc.fit.candidate_law import CandidateLaw
-from jaxllc.fit.given_states import paths_between
-from jaxllc.fit.interval_jacobians import IntervalJacobians, Partials
+from jaxllc.fit.given_states import Given, GivenInputs, paths_between
+from jaxllc.fit.interval_jacobians import IntervalJacobians, Partials, mean_jacobians
 from jaxllc.running.time_limit import clock
 from jaxllc.smoothing.grid_data import GridData
 
@@ -41,7 +41,7 @@ class TrajectoryProblem:
     0 where a run has none left; smoothed: states on the grid. noise: standard deviation of a sample;
     substeps: Runge-Kutta steps in a grid interval; initial_known: the first samples are taken as exact while
     candidates are compared (clean data). held: nodes that the law does not explain: their smoothed states are
-    given, act on the others, and none of their samples counts.
+    given, act on the others, and none of their samples counts. inputs: what drives the nodes, if anything.
     """
 
     variables: tuple[str, ...]
@@ -56,6 +56,7 @@ class TrajectoryProblem:
     substeps: int = 1
     initial_known: bool = False
     held: tuple[int, ...] = ()
+    inputs: GivenInputs | None = None
 
     @classmethod
     def of(
@@ -110,6 +111,7 @@ class TrajectoryProblem:
             substeps,
             known,
             held,
+            GivenInputs.of(data, count) if data.input_names else None,
         )
 
     @property
@@ -179,32 +181,45 @@ class TrajectoryProblem:
         return np.setdiff1d(np.arange(self.num_nodes), np.array(self.held, dtype=int))
 
     @cached_property
-    def _paths(self) -> dict[int, np.ndarray]:
+    def _paths(self) -> dict[int, Given]:
         return {}
 
-    def _path(self, substeps: int) -> Float[np.ndarray, "variable held interval part"] | None:
-        """States of the held nodes over each grid interval, at the ends and in the middle of each step."""
-        if not self.held:
-            return None
+    def _path(self, substeps: int) -> Given:
+        """What is given over each grid interval, at the ends and in the middle of each step."""
         if substeps not in self._paths:
-            given = self.smoothed.reshape(self.samples.shape)[:, list(self.held)]
-            self._paths[substeps] = paths_between(given, self.steps, 2 * substeps)
+            held, inputs = None, {}
+            if self.held:
+                states = self.smoothed.reshape(self.samples.shape)[:, list(self.held)]
+                held = paths_between(states, self.steps, 2 * substeps)
+            if self.inputs is not None:
+                inputs = self.inputs.between(self.steps, substeps)
+            self._paths[substeps] = Given(held, inputs)
         return self._paths[substeps]
+
+    @property
+    def inputs_on_grid(self) -> Mapping[str, Float[np.ndarray, "node time"]]:
+        """The inputs at the times of the states, by name."""
+        return {} if self.inputs is None else self.inputs.on_grid
 
     @cached_property
     def _stage(self) -> Stage:
         return Stage(self.network, self._named(self.smoothed), self.features)
 
-    def stage(self, states: Values) -> Stage:
-        """Stage on other states, at any times."""
-        return self._stage.moved(self._named(states))
+    def stage(self, states: Values, inputs: Mapping[str, np.ndarray] | None = None) -> Stage:
+        """Stage on other states, at the grid times, or at any times with the inputs there."""
+        return self._stage.moved(self._named(states, inputs))
 
-    def _named(self, states: Values) -> dict[str, np.ndarray]:
-        return {name: states[v] for v, name in enumerate(self.variables)}
+    def _named(
+        self, states: Values, inputs: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
+        given = self.inputs_on_grid if inputs is None else inputs
+        return {**dict(zip(self.variables, states, strict=True)), **given}
 
-    def derivative(self, law: CandidateLaw, states: Values) -> Values:
-        """Time derivative of states under the law."""
-        stage = self.stage(states)
+    def derivative(
+        self, law: CandidateLaw, states: Values, inputs: Mapping[str, np.ndarray] | None = None
+    ) -> Values:
+        """Time derivative of states under the law, at the grid times, or at any with the inputs there."""
+        stage = self.stage(states, inputs)
         result = np.zeros_like(states)
         for v, (terms, coefficients) in enumerate(zip(law.terms, law.coefficients, strict=True)):
             for term, coefficient in zip(terms, coefficients, strict=True):
@@ -226,9 +241,8 @@ class TrajectoryProblem:
         bounds = np.linspace(0, state.shape[2], count + 1).astype(int)
         for start, stop in itertools.pairwise(bounds):
             part = slice(start, stop)
-            given = None if path is None else path[:, :, part]
             state[..., part] = self._stepped(
-                law, state[..., part], step[..., part], substeps, given
+                law, state[..., part], step[..., part], substeps, path.over(part)
             )
         return state
 
@@ -238,21 +252,22 @@ class TrajectoryProblem:
         state: Values,
         step: Values,
         substeps: int,
-        path: np.ndarray | None = None,
+        path: Given,
     ) -> Values:
-        """States after some steps; path: of the held nodes, which otherwise stay where they are."""
+        """States after some steps; path: of what is given."""
         held = list(self.held)
 
         def at(part: int, values: Values) -> Values:
             if held:
-                values[:, held] = state[:, held] if path is None else path[..., part]
+                values[:, held] = state[:, held] if path.held is None else path.held[..., part]
             return values
 
         for k in range(0, 2 * substeps, 2):
-            k1 = self.derivative(law, at(k, state))
-            k2 = self.derivative(law, at(k + 1, state + step / 2 * k1))
-            k3 = self.derivative(law, at(k + 1, state + step / 2 * k2))
-            k4 = self.derivative(law, at(k + 2, state + step * k3))
+            first, middle, last = (path.inputs_at(k + part) for part in range(3))
+            k1 = self.derivative(law, at(k, state), first)
+            k2 = self.derivative(law, at(k + 1, state + step / 2 * k1), middle)
+            k3 = self.derivative(law, at(k + 1, state + step / 2 * k2), middle)
+            k4 = self.derivative(law, at(k + 2, state + step * k3), last)
             state = at(k + 2, state + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
         return state
 
@@ -267,7 +282,7 @@ class TrajectoryProblem:
         states[..., 0] = initial
         for k in range(self.grid_length - 1):
             step = self.steps[None, None, :, k] / substeps
-            given = None if path is None else path[:, :, k :: self.grid_length - 1]
+            given = path.over(slice(k, None, self.grid_length - 1))
             states[..., k + 1] = self._stepped(law, states[..., k], step, substeps, given)
             if not np.isfinite(states[..., k + 1]).any():
                 states[..., k + 2 :] = np.nan
@@ -279,13 +294,15 @@ class TrajectoryProblem:
     ) -> Float[np.ndarray, "variable node run ahead"]:
         """Trajectories beyond the ends of the runs, for a share of each, from the states at their ends.
 
-        As `simulated`, in steps of the mean length of each run's.
+        As `simulated`, in steps of the mean length of each run's, with inputs as they are at its end.
         """
         count = max(1, round(share * (self.grid_length - 1)))
         length = self.steps.sum(axis=1) * share / count / self.substeps
         found = np.empty((*states.shape, count))
+        last = {} if self.inputs is None else self.inputs.last(self.substeps)
         for k in range(count):
-            states = self._stepped(law, states, length[None, None], self.substeps)
+            given = Given(None, last)
+            states = self._stepped(law, states, length[None, None], self.substeps, given)
             found[..., k] = states
         return found
 
@@ -293,8 +310,10 @@ class TrajectoryProblem:
         """About how long `simulated` takes, by its first interval."""
         begun = clock()
         first = self.smoothed.reshape(self.samples.shape)[..., 0]
+        path = self._path(self.substeps).over(slice(0, None, self.grid_length - 1))
+        step = self.steps[None, None, :, 0] / self.substeps
         with np.errstate(all="ignore"):
-            self._stepped(law, first, self.steps[None, None, :, 0] / self.substeps, self.substeps)
+            self._stepped(law, first, step, self.substeps, path)
         return (clock() - begun) * (self.grid_length - 1)
 
     def defects(self, law: CandidateLaw, states: States) -> Defects:
@@ -369,29 +388,6 @@ class TrajectoryProblem:
 
     def jacobians(self, partials: Partials, with_edges: bool = True) -> IntervalJacobians:
         """Mean Jacobian over each interval, block diagonal over runs, (run * state, run * state)."""
-        n, runs, size = self.num_nodes, self.num_runs, self.dimension
-        rows, columns, data = [], [], []
-        for (o, v), values in partials.own.items():
-            rows.append(o * n + np.arange(n))
-            columns.append(v * n + np.arange(n))
-            data.append(values)
-        for (o, v), values in partials.edge.items() if with_edges else ():
-            rows.append(o * n + self._stage.receivers)
-            columns.append(v * n + self._stage.senders)
-            data.append(values)
-        if not data:
-            nothing = np.zeros(0, dtype=np.int32)
-            pointer = np.zeros(runs * size + 1, dtype=np.int32)
-            return IntervalJacobians(np.zeros((self.grid_length - 1, 0)), nothing, pointer)
-        row, column = np.concatenate(rows), np.concatenate(columns)
-        order = np.lexsort((column, row))
-        row, column = row[order], column[order]
-        entries = np.concatenate(data)[order].reshape(len(row), runs, self.grid_length)
-        entries = 0.5 * (entries[..., 1:] + entries[..., :-1])
-        intervals = entries.shape[2]
-        rates = np.ascontiguousarray(entries.transpose(2, 1, 0)).reshape(intervals, -1)
-        offset = size * np.arange(runs)
-        column = (column[None] + offset[:, None]).ravel().astype(np.int32)
-        row = (row[None] + offset[:, None]).ravel()
-        pointer = np.searchsorted(row, np.arange(runs * size + 1)).astype(np.int32)
-        return IntervalJacobians(rates, column, pointer)
+        edges = (self._stage.receivers, self._stage.senders) if with_edges else None
+        shape = (self.num_nodes, self.num_runs, self.grid_length)
+        return mean_jacobians(partials, shape, self.dimension, edges)

@@ -64,7 +64,8 @@ class Axes:
             start = run.times[0] if self.late else 0.0
             times = (run.times - start) / self.time_unit
             states = (run.states - self._origin(run.variables)) / self._unit(run.variables)
-            moved.append(replaced_data(run, times, states))
+            on_axes = {n: c.moved(start, self.time_unit) for n, c in run.inputs.items()}
+            moved.append(replace(replaced_data(run, times, states), inputs=on_axes))
         return moved
 
     def _origin(self, variables: Sequence[str]) -> np.ndarray:

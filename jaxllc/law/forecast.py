@@ -121,7 +121,12 @@ def forecast(
     for before, after in zip(early, late, strict=True):
         times = np.concatenate([before.times[-1:], after.times])
         result = run_law(
-            law, _forecast_start(law, before), times, network, before.node_features or None
+            law,
+            _forecast_start(law, before),
+            times,
+            network,
+            before.node_features or None,
+            before.inputs or None,
         )
         predicted.append(replace(after, states=result.trajectories.states[1:]))
         kept.append(np.broadcast_to(last_seen(before)[None], after.states.shape))

@@ -89,6 +89,13 @@ def _ranges(law: LawRecord, known: Any) -> Ranges:
     for name in law.feature_names:
         values = law.data[0].node_features[name] if law.data else np.array([0.0, 0.5, 1.0])
         put(name, values.min(), values.max(), float(np.median(values)))
+    for name in law.inputs:
+        seen = [run.inputs[name].at(run.times).ravel() for run in law.data] or [
+            np.array([0.0, 1.0])
+        ]
+        values = np.concatenate(seen)
+        put(name, values.min(), values.max(), float(np.median(values)))
+        put_one(name, values.min(), values.max(), float(np.median(values)))
     strengths = np.array([1.0]) if law.network is None else law.network.in_strength
     put("k", strengths.min(), strengths.max(), float(np.median(strengths)))
     return ranges

@@ -149,6 +149,7 @@ class LawRecord:
     adjusted_r2: dict[str, float] = field(default_factory=dict)
     noise: dict[str, float] = field(default_factory=dict)
     feature_names: tuple[str, ...] = ()
+    inputs: dict[str, str] = field(default_factory=dict)
     converged: bool = True
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)

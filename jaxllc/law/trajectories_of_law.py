@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.data.drivers.input_course import TIME, InputCourse
 from jaxllc.data.network import Network
-from jaxllc.errors import InputError
+from jaxllc.errors import InputError, nearest_match
 from jaxllc.law.axes import moved_to, origins_of
+from jaxllc.law.plain_time import time_names
 from jaxllc.law.record import LawRecord
 
 if TYPE_CHECKING:
@@ -21,10 +23,12 @@ def vector_field_of(law: LawRecord) -> VectorField:
     """The law as a vector field for `jaxllc.simulate`."""
     from jaxllc.dynamics.vector_field import from_equations, measured_from
 
-    field, origins = from_equations(law.equations, law.feature_names), origins_of(law)
+    given = (*law.feature_names, *(name for name in law.inputs if name in _read(law)))
+    plain = time_names(law.inputs)
+    field, origins = from_equations(law.equations, given, plain), origins_of(law)
     if not origins:
         return field
-    moved = from_equations(moved_to(law.equations, origins), law.feature_names)
+    moved = from_equations(moved_to(law.equations, origins), given, plain)
     return measured_from(field, moved, origins)
 
 
@@ -34,6 +38,7 @@ def run_law(
     times: Sequence[float] | np.ndarray,
     network: Network | None = None,
     node_features: Mapping[str, np.ndarray] | None = None,
+    inputs: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Simulation:
     """See `Law.run`."""
@@ -46,7 +51,15 @@ def run_law(
         )
     if node_features is None:
         node_features = known_features(law, network)
-    found = simulate(vector_field_of(law), network, times, initial_state, node_features, **options)
+    found = simulate(
+        vector_field_of(law),
+        network,
+        times,
+        initial_state,
+        node_features,
+        _inputs_of(law, network, inputs),
+        **options,
+    )
     return found  # type: ignore[return-value]  # a list of them for the states of several runs
 
 
@@ -59,3 +72,44 @@ def known_features(law: LawRecord, network: Network) -> dict[str, np.ndarray] | 
     fits = all(len(values) == network.num_nodes for values in own.values())
     same_names = not own or network.names in (None, law.node_constants[0].nodes)
     return own if own and fits and same_names and law.network in (None, network) else None
+
+
+def _read(law: LawRecord) -> set[str]:
+    """Names of what the equations of a law read."""
+    symbols = {s.name for e in law.equations.values() for term in e for s in term.free_symbols}
+    return {name if name in law.inputs else name[:-2] for name in symbols}
+
+
+def _inputs_of(law: LawRecord, network: Network, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The inputs that a law reads, those that are not given from its data; the time needs no table."""
+    found, read = dict(given or {}), _read(law)
+    for name in found:
+        if name not in law.inputs and name not in read - {*law.equations, *law.feature_names, "k"}:
+            raise InputError(
+                f"the law has no input {name!r}{nearest_match(name, law.inputs)}; it has "
+                f"{', '.join(law.inputs) or 'none'}"
+            )
+    for name, kind in law.inputs.items():
+        if name in read and name not in found:
+            found[name] = TIME if kind == TIME else _of_data(law, name, network)
+    return found
+
+
+def _of_data(law: LawRecord, name: str, network: Network) -> InputCourse:
+    """An input as it was in the data of a law."""
+    mend = f"give it, law.simulate(x0, times, inputs={{{name!r}: (times, values)}})"
+    if not law.data:
+        raise InputError(
+            f"the law reads the input {name!r}, and a law from a file has no data: {mend}"
+        )
+    first = law.data[0].inputs[name]
+    if network is not law.network and not first.common:
+        raise InputError(
+            f"the input {name!r} is known for the nodes of the law's network only: {mend}"
+        )
+    if any(not run.inputs[name].equals(first) for run in law.data[1:]):
+        raise InputError(
+            f"the input {name!r} differs between the runs of the law: {mend}, or that of a run, "
+            f"inputs=law.data[0].inputs"
+        )
+    return first

@@ -49,8 +49,7 @@ class NodeRows:
 
     def __init__(self, data: GridData, network: Network, variable: int) -> None:
         self.variable, self.data, self.network = variable, data, network
-        named = dict(zip(data.variables, data.all_states(), strict=True))
-        self.stage = Stage(network, named, data.features)
+        self.stage = Stage(network, data.named(), data.features)
         self._patterns = [_patterns(data, network, run, variable) for run in range(data.num_runs)]
         shape = (network.num_nodes, data.num_runs * _MODES)
         self.target, self.sizes = np.zeros(shape), np.zeros(shape)

@@ -89,7 +89,7 @@ class SenderColumns:
         data, network = rows[0].data, rows[0].network
         # What a term divides by where nothing acts on a node so far: the first edge has weight one.
         strength = np.where(network.in_strength == 0, 1.0, network.in_strength)
-        self._values_of = dict(zip(data.variables, data.all_states(), strict=True))
+        self._values_of = data.named()
         for name, values in {**data.features, "k": strength}.items():
             self._values_of[name] = values[:, None]
 

@@ -6,12 +6,13 @@ here, once: search, nets, fits and judge take what this makes of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from jaxllc.data.drivers.input_course import InputCourse
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.smoothing.smooth import SmoothedStates
 
@@ -26,7 +27,8 @@ class GridData:
 
     features: of the nodes. times, samples, observed, grid_times, states, sample_index: an array for each run;
     samples: 0 where nothing was observed. sample_index: places of the samples in the grid.
-    noise: standard deviation of a sample of each variable; state_error: of a smoothed state.
+    noise: standard deviation of a sample of each variable; state_error: of a smoothed state. inputs: those of
+    each run.
     """
 
     variables: tuple[str, ...]
@@ -39,6 +41,7 @@ class GridData:
     sample_index: tuple[Integer[np.ndarray, " _"], ...]
     noise: Float[np.ndarray, " variable"]
     state_error: Float[np.ndarray, " variable"]
+    inputs: tuple[Mapping[str, InputCourse], ...] = ()
 
     @property
     def num_runs(self) -> int:
@@ -56,6 +59,29 @@ class GridData:
     def all_states(self) -> Float[np.ndarray, "variable node time"]:
         """Smoothed states of all runs, one after the other along the time axis."""
         return np.concatenate(self.states, axis=2)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return tuple(self.inputs[0]) if self.inputs else ()
+
+    def named(self) -> dict[str, Float[np.ndarray, "node time"]]:
+        """Smoothed states and inputs at all grid times of all runs, one after the other, by name."""
+        return dict(zip(self.variables, self.all_states(), strict=True)) | self.named_inputs()
+
+    def named_inputs(self) -> dict[str, Float[np.ndarray, "node time"]]:
+        """Inputs at the same times, of all nodes."""
+        nodes = self.states[0].shape[1]
+        return {
+            name: np.concatenate(
+                [
+                    np.broadcast_to(run[name].on_grid(grid), (nodes, len(grid)))
+                    for run, grid in zip(self.inputs, self.grid_times, strict=True)
+                ],
+                axis=1,
+            )
+            for name in self.input_names
+        }
 
     def coarser(self, stride: int) -> GridData:
         """Every so manieth time of the grid; a stride that divides its intervals keeps the samples."""
@@ -98,6 +124,7 @@ def on_grids(
         sample_index=tuple(map(_places, grid_times, (run.times for run in runs))),
         noise=np.asarray(noise, dtype=float),
         state_error=np.zeros(len(noise)) if state_error is None else np.asarray(state_error, float),
+        inputs=tuple(run.inputs for run in runs),
     )
 
 

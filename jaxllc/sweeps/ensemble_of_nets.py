@@ -249,6 +249,10 @@ def net_ensemble(
     if memory is not None:
         check_number("memory", memory, 0, above=True, unit="bytes")
     runs, network = checked_data(data, network)
+    if runs[0].inputs:
+        raise InputError(
+            f"the data have the inputs {', '.join(runs[0].inputs)}, and nets take none: give data without them"
+        )
     made = grid_data(runs, within_samples(smooth(runs, refinement(runs)), runs))
     named = tuple(
         made.features if features is None else listing("features", features, "names", "['k']")

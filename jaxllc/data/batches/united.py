@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxllc.data.drivers.input_course import InputCourse, side_by_side
 from jaxllc.data.network import Network, build_network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError, listed
@@ -53,6 +54,7 @@ def _parts(pairs: Sequence[tuple[Trajectories, Network]]) -> list[Part]:
         for what, own, other in (
             ("variables", run.variables, first.variables),
             ("node features", tuple(sorted(run.node_features)), tuple(sorted(first.node_features))),
+            ("inputs", tuple(sorted(run.inputs)), tuple(sorted(first.inputs))),
             ("unit of times", run.time_unit, first.time_unit),
         ):
             if own != other:
@@ -124,7 +126,23 @@ def _side_by_side(
         name: np.concatenate([part.runs[0].node_features[name] for part in parts])
         for name in first.node_features
     }
+    # Of nodes that were not observed no input is known either; another run's stands in.
+    inputs = {
+        name: side_by_side(
+            [_input_of(run, runs[0], name) for run in chosen],
+            [part.network.num_nodes for part in parts],
+        )
+        for name in first.inputs
+    }
     notes = tuple(dict.fromkeys(note for run in runs for note in run.notes))
     return Trajectories(
-        runs[0].times, states, first.variables, features, names, notes, first.time_unit
+        runs[0].times, states, first.variables, features, names, notes, first.time_unit, inputs
     )
+
+
+def _input_of(run: Trajectories | None, first: Trajectories, name: str) -> InputCourse:
+    """An input of a run; where there is none, the mean over the nodes of another one."""
+    if run is not None:
+        return run.inputs[name]
+    course = first.inputs[name]
+    return replace(course, values=course.values.mean(axis=0, keepdims=True))

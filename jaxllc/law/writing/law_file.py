@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from jaxllc.data.drivers.input_course import TIME
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.expressions import parse, to_text
 from jaxllc.equations.sum_symbols import SUM_SIDE
@@ -22,6 +23,7 @@ from jaxllc.files.file_values import count, finite, flag, number, plain, text, t
 from jaxllc.files.json_text import read_json
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_from, rival_from
+from jaxllc.law.plain_time import time_names
 from jaxllc.law.record import Constant, FrontRow, LawRecord, NodeConstant, Snapping
 from jaxllc.law.skill import CONSTANT, NO_CHANGE
 
@@ -42,6 +44,7 @@ def save_law(law: LawRecord, path: str | os.PathLike) -> None:
         "version": VERSION,
         "equations": {v: _texts(e) for v, e in law.equations.items()},
         "feature_names": list(law.feature_names),
+        "inputs": law.inputs,
         "constants": [asdict(c) for c in law.constants],
         "front": [asdict(_readable(row)) for row in law.front],
         "adjusted_r2": law.adjusted_r2,
@@ -135,7 +138,7 @@ def _node_constant(row: Mapping[str, Any], names: _Names) -> NodeConstant:
     name, nodes = text(row["name"]), texts(row["nodes"])
     values = np.array([finite(v) for v in row["values"]], dtype=float)
     errors = np.array([number(v) for v in row["standard_errors"]], dtype=float)
-    if name not in names.features:
+    if name not in names.given:
         raise ValueError(f"{name[:40]!r} is a constant of nodes that no equation may hold")
     if not len(values) == len(errors) == len(nodes):
         raise ValueError(f"the constant {name[:40]!r} has not one value for each node")
@@ -175,7 +178,9 @@ def read_law(path: str | os.PathLike, kind: type[Kind]) -> Kind:
             text(v): Equation.from_text(text(e["self_term"]), text(e["interaction_term"]))
             for v, e in content["equations"].items()
         }
-        names = _checked_names(equations, texts(content.get("feature_names", [])))
+        inputs = _inputs(content.get("inputs", {}))
+        features = texts(content.get("feature_names", []))
+        names = _checked_names(equations, features, inputs)
         _check_equations(equations, names)
         rows = _rows(content, "constants", list(equations))
         roles = {text(row["role"]) for row in rows}
@@ -195,7 +200,8 @@ def read_law(path: str | os.PathLike, kind: type[Kind]) -> Kind:
             front=front,
             adjusted_r2=_by_variable(content, "adjusted_r2", names),
             noise=_by_variable(content, "noise", names),
-            feature_names=names.features,
+            feature_names=features,
+            inputs=inputs,
             converged=flag(content.get("converged", True)),
             finished=flag(content.get("finished", True)),
             notes=texts(content.get("notes", [])),
@@ -247,14 +253,16 @@ def _rows(content: Mapping[str, Any], name: str, variables: Iterable[str] = ()) 
 
 
 class _Names(NamedTuple):
-    """What the terms of a law may read."""
+    """What the terms of a law may read; given: node features and inputs; plain: names without a side."""
 
     variables: tuple[str, ...]
-    features: tuple[str, ...]
+    given: tuple[str, ...]
+    plain: tuple[str, ...]
 
     def symbols(self, side: str) -> set[str]:
         suffixes = f"i{SUM_SIDE}" if side == "self" else "ij"
-        return {f"{name}_{s}" for name in (*self.variables, *self.features, "k") for s in suffixes}
+        names = (*self.variables, *self.given, "k")
+        return {*self.plain, *(f"{name}_{s}" for name in names for s in suffixes)}
 
     def variable(self, value: Any) -> str:
         """A name, where it is one of the variables."""
@@ -263,17 +271,30 @@ class _Names(NamedTuple):
         return value
 
 
-def _checked_names(equations: Mapping[str, Equation], features: tuple[str, ...]) -> _Names:
+def _checked_names(
+    equations: Mapping[str, Equation], features: tuple[str, ...], inputs: Mapping[str, str]
+) -> _Names:
     if not equations:
         raise ValueError("it holds no equation")
-    names = _Names(tuple(equations), features)
-    for name in (*equations, *features):
+    names = _Names(tuple(equations), (*features, *inputs), time_names(inputs))
+    for name in (*equations, *names.given):
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name[:40]!r} cannot name a variable or node feature of a law")
-    repeated = first_repeat([*equations, *features])
+            raise ValueError(
+                f"{name[:40]!r} cannot name a variable, node feature or input of a law"
+            )
+    repeated = first_repeat([*equations, *names.given])
     if repeated is not None:
-        raise ValueError(f"{repeated[:40]!r} names two of its variables and node features")
+        raise ValueError(f"{repeated[:40]!r} names two of its variables, node features and inputs")
     return names
+
+
+def _inputs(content: Any) -> dict[str, str]:
+    """Names of inputs, and whether each is the time."""
+    found = {text(name): text(kind) for name, kind in content.items()}
+    for name, kind in found.items():
+        if kind not in ("", TIME):
+            raise ValueError(f"the input {name[:40]!r} is {kind[:40]!r}, not {TIME!r} or nothing")
+    return found
 
 
 def _check_equations(equations: Mapping[str, Equation], names: _Names) -> None:
@@ -283,7 +304,7 @@ def _check_equations(equations: Mapping[str, Equation], names: _Names) -> None:
             if unknown:
                 raise InputError(
                     f"the {side} term of {variable} uses {', '.join(unknown)[:80]}, which is neither a "
-                    f"variable nor a node feature of the law"
+                    f"variable nor a node feature or input of the law"
                 )
 
 

@@ -23,6 +23,7 @@ from jaxllc.running.time_limit import current_limit
 from jaxllc.search.forms.constants import ColumnCache
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.laws.demanded_terms import demanded_terms, general_terms
+from jaxllc.search.laws.input_terms import InputRange, input_terms
 from jaxllc.search.laws.library import CLEAN, Scale, candidate_terms, input_arguments, sum_terms
 
 if TYPE_CHECKING:
@@ -98,6 +99,23 @@ class SearchProblem:
         return scales
 
     @cached_property
+    def inputs(self) -> dict[str, InputRange]:
+        """What terms of the inputs go by."""
+        found = {}
+        for name, values in self.data.named_inputs().items():
+            courses = [run[name] for run in self.data.inputs]
+            is_time = all(course.is_time for course in courses)
+            step = float(np.median(np.concatenate([np.diff(t) for t in self.data.times])))
+            found[name] = InputRange(
+                Scale(values),
+                all(course.common for course in courses),
+                len(np.unique(np.concatenate([c.values.ravel() for c in courses]))) <= 2
+                and not is_time,
+                step if is_time else 0.0,
+            )
+        return found
+
+    @cached_property
     def differences(self) -> dict[str, Scale]:
         """Ranges of x_j - x_i over edges."""
         senders, receivers = self.network.senders, self.network.receivers
@@ -161,6 +179,7 @@ class SearchProblem:
             self.regular,
             self._normalised,
         )
+        terms += input_terms(self.inputs, self.variables, self.regular)
         wanted = tuple(dict.fromkeys((*self.prior.demand, *self._unlisted)))
         if wanted:
             more = demanded_terms(wanted, self.variables, self.scales, self.differences)
@@ -176,20 +195,25 @@ class SearchProblem:
     @cached_property
     def sum_library(self) -> list[Term]:
         """Candidate terms that are functions of sums over neighbours, and more terms over k_i."""
-        arguments = input_arguments(self.variables, tuple(self.data.features), self._normalised)
+        features = self._added
+        arguments = input_arguments(self.variables, features, self._normalised)
         inputs = {}
         for argument in arguments:
             scale = Scale(self.values_of(argument))
             # Nodes without a sender all have the input zero.
             if scale.std > 1e-9 * scale.size:
                 inputs[argument] = scale
-        terms = sum_terms(
-            self.variables, tuple(self.data.features), inputs, self.scales, self._normalised
-        )
+        terms = sum_terms(self.variables, features, inputs, self.scales, self._normalised)
         for name in self._unlisted:
             for argument, scale in inputs.items():
                 terms += general_terms(SELF, name, argument, scale)
         return self.allowed(terms)
+
+    @property
+    def _added(self) -> tuple[str, ...]:
+        """What may be added to a sum over neighbours: node features, and inputs but for the time."""
+        driven = (name for name, known in self.inputs.items() if not known.step)
+        return (*self.data.features, *driven)
 
     def values_of(self, argument: sympy.Expr) -> np.ndarray:
         """Values of an expression of the self side over the nodes with a sender and all grid times, flat."""
@@ -199,8 +223,7 @@ class SearchProblem:
     @cached_property
     def smoothed_stage(self) -> Stage:
         """All nodes at all grid times of the smoothed states."""
-        named = dict(zip(self.variables, self.data.all_states(), strict=True))
-        return Stage(self.network, named, self.data.features)
+        return Stage(self.network, self.data.named(), self.data.features)
 
     def allowed(self, terms: list[Term]) -> list[Term]:
         """Those of some terms that the grammar, the units and the bounds of the user admit."""

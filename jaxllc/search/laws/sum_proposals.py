@@ -93,7 +93,8 @@ def as_interaction(term: Term) -> Term:
 
 def _input_names(problem: SearchProblem) -> list[str]:
     names = [f"{v}_i" for v in problem.variables] + [f"{v}_s" for v in problem.variables]
-    return names + [f"{f}_i" for f in problem.data.features]
+    given = (*problem.data.features, *problem.data.input_names)
+    return names + [f"{name}_i" for name in given]
 
 
 class Rates:

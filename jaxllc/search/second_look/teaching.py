@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import sympy
 
-from jaxllc.dynamics.stage import Stage
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, inner_symbol
 from jaxllc.equations.expression_calculus import derivative, evaluate
 from jaxllc.errors import InputError
@@ -134,7 +133,7 @@ def taught_samples(
 
     Points are nodes, or edges, at times of the grid, drawn by the seed of the search.
     """
-    law, columns = best.law, _columns(search, best, equation, side)
+    law, columns = best.law, _columns(search, judge, best, equation, side)
     symbols = {sympy.Symbol(name): values for name, values in columns.items()}
     count = len(next(iter(columns.values())))
     values, slopes = np.zeros(count), np.zeros((count, law.num_constants))
@@ -168,7 +167,7 @@ def _covariance(matrix: np.ndarray) -> np.ndarray:
 
 
 def _columns(
-    search: SearchProblem, best: Judged, equation: int, side: str
+    search: SearchProblem, judge: Judge, best: Judged, equation: int, side: str
 ) -> dict[str, np.ndarray]:
     """Variables, and whatever else the side reads, at the points, (point,) by name."""
     states = best.fit.states  # (variable, node, run * time)
@@ -194,10 +193,12 @@ def _columns(
         for name, values in fixed.items():
             if f"{name}_{end}" in used:
                 columns[f"{name}_{end}"] = values[nodes]
+        for name, values in judge.problem.inputs_on_grid.items():
+            if f"{name}_{end}" in used:
+                columns[f"{name}_{end}"] = values[nodes, times]
     sums = [v for v in search.variables if f"{v}_s" in used] if side == SELF else []
     if sums:
-        named = {name: states[v] for v, name in enumerate(search.variables)}
-        stage = Stage(search.network, named, search.data.features).evaluator()
+        stage = judge.problem.stage(states).evaluator()
         for name in sums:
             columns[f"{name}_s"] = stage.at_nodes(sympy.Symbol(f"{name}_s"))[places["i"], times]
     return columns

@@ -1,0 +1,1 @@
+"""What drives the nodes of a network from outside: inputs over time, and the tables they come in."""
