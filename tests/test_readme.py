@@ -56,10 +56,11 @@ def test_the_search_of_one_term_prints_what_the_readme_shows(capsys):
 
 
 @pytest.mark.slow
-def test_networks_that_are_not_quite_right_print_what_the_readme_shows(capsys):
-    part = re.search(r"## Networks that are not quite right\n(.*?)\n## ", _README, re.DOTALL).group(
-        1
-    )
+@pytest.mark.parametrize(
+    "section", ["Networks that are not quite right", "What drives the nodes from outside"]
+)
+def test_slow_examples_print_what_the_readme_shows(section, capsys):
+    part = re.search(rf"## {section}\n(.*?)\n## ", _README, re.DOTALL).group(1)
     code, shown = (
         re.search(rf"```{kind}\n(.*?)```", part, re.DOTALL).group(1) for kind in ("py", "text")
     )

@@ -201,7 +201,7 @@ def _offers(
 
 
 def check_free_names(names: Iterable[str] | None, run: Trajectories) -> None:
-    """Raises InputError where a constant of nodes has the name of a variable, feature or input of the data."""
+    """Raises InputError where a constant of nodes has the name of a variable, feature or input."""
     kinds = {
         "a variable": run.variables,
         "a node feature": run.node_features,

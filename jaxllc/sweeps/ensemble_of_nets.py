@@ -251,7 +251,7 @@ def net_ensemble(
     runs, network = checked_data(data, network)
     if runs[0].inputs:
         raise InputError(
-            f"the data have the inputs {', '.join(runs[0].inputs)}, and nets take none: give data without them"
+            f"the data have the inputs {', '.join(runs[0].inputs)}, which nets do not take: leave them out"
         )
     made = grid_data(runs, within_samples(smooth(runs, refinement(runs)), runs))
     named = tuple(
