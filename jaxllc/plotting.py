@@ -58,6 +58,7 @@ def plot_fit(
             observed.times,
             node_features=features,
             inputs=observed.inputs or None,
+            held=observed if law.held else None,
         ).trajectories
     return _comparison(observed, predicted, law.network, nodes, time_unit)
 
@@ -89,6 +90,7 @@ def plot_forecast(
             network,
             observed.node_features or None,
             observed.inputs or None,
+            observed if law.held else None,
         ).trajectories
     return _comparison(observed, predicted, network, nodes, time_unit, before)
 

@@ -41,6 +41,7 @@ _HELP = {
     "through the differentiable solver",
     "nodes": "some: where not all nodes can follow one law on this network, find the law of those that do; "
     "all: every node must",
+    "held": "nodes that are given, separated by commas: they act on others and are not explained",
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",
     "moves": "rounds of adding and swapping terms",

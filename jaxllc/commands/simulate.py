@@ -19,12 +19,14 @@ from jaxllc import known_laws
 from jaxllc.commands.common_arguments import add_input_argument, inputs_of
 from jaxllc.commands.output import check_output_file, print_json, print_of, write_states
 from jaxllc.commands.progress import say
+from jaxllc.data.drivers.held_states import states_of_nodes
+from jaxllc.data.drivers.input_course import InputCourse
 from jaxllc.data.network import Network
-from jaxllc.data.readers import read_edges, read_features
+from jaxllc.data.readers import read_edges, read_features, read_states
 from jaxllc.data.reverse_edges import listed_once, listed_once_sentence
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.dynamics.integrate import simulate
-from jaxllc.errors import InputError, nearest_match
+from jaxllc.errors import InputError, listed, nearest_match
 from jaxllc.files.output_file import is_stream, output_file
 from jaxllc.known_laws import KnownLaw
 from jaxllc.law.law import load_law
@@ -62,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--features", metavar="FEATURES.csv", help="known constants of the nodes: node,feature,..."
     )
     add_input_argument(parser)
+    parser.add_argument(
+        "--held",
+        metavar="STATES.csv",
+        help="states over time of the nodes that the law holds: time and a column per node; or none, to let "
+        "them follow the law",
+    )
     parser.add_argument(
         "--noise-db", type=float, metavar="DB", help="add white noise of this signal-to-noise ratio"
     )
@@ -161,6 +169,7 @@ def run(options: argparse.Namespace) -> int:
         _initial_states(options, law, network),
         features or None,
         _inputs(options, law),
+        _held(options, law, network),
         solver=options.solver,
         rtol=options.rtol,
         max_steps=options.max_steps,
@@ -216,11 +225,13 @@ def _last_time(run: Trajectories) -> float:
 
 @dataclass(frozen=True)
 class _SimulatedLaw:
-    """A law to run: its field, the catalogue's entry if it is a known one, and its inputs."""
+    """A law to run: its field, the catalogue's entry if it is a known one, its inputs, and
+    the nodes that it holds."""
 
     field: Any
     known: KnownLaw | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
 
 
 def _find_law(name: str) -> _SimulatedLaw:
@@ -233,7 +244,25 @@ def _find_law(name: str) -> _SimulatedLaw:
             f"laws: {', '.join(known_laws.names())}"
         )
     law = load_law(name)
-    return _SimulatedLaw(law.vector_field(), inputs=law.inputs)
+    return _SimulatedLaw(law.vector_field(), inputs=law.inputs, held=law.held)
+
+
+def _held(
+    options: argparse.Namespace, law: _SimulatedLaw, network: Network
+) -> dict[str, InputCourse]:
+    """The states of the nodes that the law holds and the network has."""
+    names = [name for name in law.held if name in network.names]
+    if not names or options.held == "none":
+        return {}
+    if options.held is None:
+        raise InputError(
+            f"the law holds the nodes {listed(names)}: give their states with --held STATES.csv, or let them "
+            "follow the law with --held none"
+        )
+    runs = read_states(options.held, minimum_times=2)
+    if len(runs) > 1:
+        raise InputError(f"{options.held} has {len(runs)} runs; give the states of one")
+    return states_of_nodes(runs[0], names)
 
 
 def _inputs(options: argparse.Namespace, law: _SimulatedLaw) -> dict[str, str]:

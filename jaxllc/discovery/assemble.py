@@ -355,6 +355,7 @@ def assemble_law(
         skill=skill(fitted, [_without(run, search.held) for run in found.runs]),
         noise=dict(zip(variables, map(float, rms), strict=True)),
         feature_names=tuple(search.data.features),
+        held=settings.held,
         inputs={n: TIME if known.step else "" for n, known in search.inputs.items()},
         converged=fit.converged,
         finished=not limit.ended,

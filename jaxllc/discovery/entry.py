@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from numbers import Integral
 from typing import Any, Unpack
 
+from jaxllc.data.drivers.held_states import held_nodes
 from jaxllc.data.inputs import checked_data
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
@@ -92,6 +93,7 @@ def discover(
             f"the preset {settings.preset!r} fits nets, which take no inputs: leave out inputs, or the preset"
         )
     check_free_names(settings.vary, runs[0])
+    held_nodes(settings.held, runs[0].node_names)
     limit = TimeLimit(settings.search_seconds)
     with threadpool_limits(1), limit.current():
         axes = chosen_axes(runs, network, seed, settings)

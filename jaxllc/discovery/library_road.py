@@ -269,7 +269,8 @@ class LibraryRoad(Discovery):
 
     def _nets_explain_all(self) -> bool:
         """Whether two nets explain all nodes on the network as it is: what is wrong is the law, then."""
-        if self.settings.neural == "never" or self.search.inputs or not self.limit.may_compile():
+        given = self.search.inputs or self.search.held  # which nets do not know of
+        if self.settings.neural == "never" or given or not self.limit.may_compile():
             return False
         return (self.nets or self._fit_nets(structures=False)).explains
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jaxllc.data.drivers.held_states import held_nodes
 from jaxllc.discovery.data_sizes import check_sizes
 from jaxllc.law.axes import Axes, axes_of
 from jaxllc.search.forms.grammar import Grammar
@@ -59,6 +60,7 @@ def _complexity(
         has_equal_input_weights(network),
         seed,
         grammar=Grammar(tuple(settings.functions), settings.division),
+        held=held_nodes(settings.held, runs[0].node_names),
     )
     engine = SparseEngine(max_terms=settings.max_terms)
     score, constants = 0.0, 0.0

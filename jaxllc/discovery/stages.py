@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.data.drivers.held_states import held_nodes
 from jaxllc.discovery.assemble import Found, assemble_law
 from jaxllc.discovery.followers import Followers, edge_note
 from jaxllc.discovery.prior_checks import holds, missing_note
 from jaxllc.dynamics.terms import Term
+from jaxllc.errors import listed
 from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
@@ -108,13 +110,20 @@ class Discovery:
             self.runs, self.cut = without_cuts(self.measured, self.seed)
             smoothed = within_samples(smooth(self.runs, refinement(self.runs)), self.runs)
         notes = self.cut + identifiability_notes(self.runs, self.network, smoothed)
+        held = held_nodes(self.settings.held, self.node_names)
+        if held:
+            notes.append(
+                f"The nodes held, {listed([self.node_names[node] for node in held])}, act on the others with "
+                "their states as they were measured, and are not explained."
+            )
         self.search = SearchProblem(
-            grid_data(self.runs, smoothed),
+            replace(grid_data(self.runs, smoothed), held=held),
             self.network,
             has_equal_input_weights(self.network),
             self.seed,
             grammar=Grammar(tuple(self.settings.functions), self.settings.division),
             prior=self.prior,
+            held=held,
         )
         return notes
 

@@ -1,4 +1,5 @@
-"""A field that inputs drive: what they are at a time takes the place of node features.
+"""A field that inputs drive: what they are at a time takes the place of node features; and one in which some
+nodes are held: what their states are at a time is given.
 
 The solver's steps end where an input jumps or bends, so that its order is kept.
 """
@@ -53,25 +54,79 @@ class DrivenField(VectorField):
         return cls(*fixed, *leaves)
 
     def derivative_at(self, time: Any, state: jax.Array, graph: Graph) -> jax.Array:
-        right = jnp.searchsorted(self.knots, time, side="right")
-        right = jnp.clip(right, 1, len(self.knots) - 1)
-        start, stop = self.knots[right - 1], self.knots[right]
-        share = jnp.clip((time - start) / jnp.where(stop > start, stop - start, 1.0), 0.0, 1.0)
-
-        def values_of(courses: jax.Array) -> jax.Array:
-            low, high = courses[..., right - 1], courses[..., right]
-            return (low + (high - low) * share).astype(state.dtype)
-
         nodes = dict(graph.nodes)
         own = nodes.pop(_COURSES, None)
-        values = jnp.broadcast_to(values_of(self.common), (state.shape[0], len(self.common)))
+        values = _at(self.knots, self.common, time, state)
+        values = jnp.broadcast_to(values, (state.shape[0], len(self.common)))
         if own is not None:
-            values = jnp.concatenate([values, values_of(own)], axis=1)
+            values = jnp.concatenate([values, _at(self.knots, own, time, state)], axis=1)
         if COLUMNS in nodes:
             nodes[COLUMNS] = nodes[COLUMNS].at[:, jnp.array(self.places)].set(values)
         else:
             nodes.update({name: values[:, n] for n, name in enumerate(self.names)})
         return self.field.derivative(state, graph._replace(nodes=nodes))
+
+
+@jax.tree_util.register_pytree_node_class
+class HeldField(VectorField):
+    """A field in which the states (H, d, K) of some nodes (H,) are given at knots (K,)."""
+
+    def __init__(self, field: Any, nodes: Any, knots: Any, states: Any, bends: Any, jumps: Any):
+        self.field, self.nodes, self.knots, self.states = field, nodes, knots, states
+        self.bends, self.jumps = bends, jumps
+
+    def tree_flatten(self) -> tuple[tuple[Any, ...], None]:
+        return (self.field, self.nodes, self.knots, self.states, self.bends, self.jumps), None
+
+    @classmethod
+    def tree_unflatten(cls, _: None, leaves: Any) -> HeldField:
+        return cls(*leaves)
+
+    def derivative_at(self, time: Any, state: jax.Array, graph: Graph) -> jax.Array:
+        given = state.at[self.nodes].set(_at(self.knots, self.states, time, state))
+        return self.field.derivative_at(time, given, graph).at[self.nodes].set(0.0)
+
+
+def _at(knots: jax.Array, courses: jax.Array, time: Any, state: jax.Array) -> jax.Array:
+    """Courses (..., K) at a time, after a jump there."""
+    right = jnp.clip(jnp.searchsorted(knots, time, side="right"), 1, len(knots) - 1)
+    start, stop = knots[right - 1], knots[right]
+    share = jnp.clip((time - start) / jnp.where(stop > start, stop - start, 1.0), 0.0, 1.0)
+    low, high = courses[..., right - 1], courses[..., right]
+    return (low + (high - low) * share).astype(state.dtype)
+
+
+def breaks_of(field: Any) -> tuple[list[Any], list[Any]]:
+    """Where steps must end since inputs and held nodes bend there, and where since they jump."""
+    bends, jumps = [], []
+    while field is not None:
+        if isinstance(field, DrivenField | HeldField):
+            bends += [field.bends] if len(field.bends) else []
+            jumps += [field.jumps] if len(field.jumps) else []
+        field = getattr(field, "field", None)
+    return bends, jumps
+
+
+def _breaks(knots: np.ndarray, first: float, last: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bends and jumps between two times."""
+    inside = np.unique(knots[(knots > first) & (knots < last)])
+    jumps = np.intersect1d(inside, knots[1:][np.diff(knots) == 0])
+    bends = np.setdiff1d(inside, jumps)
+    return bends if len(bends) <= _MOST_BENDS else bends[:0], jumps
+
+
+def holding(
+    field: Any,
+    states: Mapping[int, InputCourse],
+    origin: np.ndarray,
+    first: float,
+    last: float,
+) -> HeldField:
+    """A field in which the states (variable, knot) of some nodes are given; origin: of the variables."""
+    knots, values = joined(list(states.values()))
+    nodes = np.array(list(states), dtype=np.int32)
+    moved = np.stack(values) - origin[:, None]
+    return HeldField(field, nodes, knots, moved, *_breaks(knots, first, last))
 
 
 def driven(
@@ -96,11 +151,6 @@ def driven(
     knots, values = joined([inputs[name] for name in names])
     common = [v[0] for v in values if len(v) == 1]
     own = [v for v in values if len(v) > 1]
-    inside = np.unique(knots[(knots > first) & (knots < last)])
-    jumps = np.unique(knots[1:][np.diff(knots) == 0])
-    bends = np.setdiff1d(inside, jumps)
-    if len(bends) > _MOST_BENDS:
-        bends = bends[:0]
     if own:
         graph = graph._replace(nodes={**graph.nodes, _COURSES: np.stack(own, axis=1)})
     found = DrivenField(
@@ -109,7 +159,6 @@ def driven(
         field,
         knots,
         np.array(common, dtype=float).reshape(len(common), len(knots)),
-        bends,
-        np.intersect1d(inside, jumps),
+        *_breaks(knots, first, last),
     )
     return found, graph

@@ -16,12 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxllc.data.drivers.held_states import held_states
 from jaxllc.data.drivers.input_sources import Span, courses
 from jaxllc.data.message_passing import Graph, graph_of
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.data.trajectory_input import feature_arrays
-from jaxllc.dynamics.driven_field import DrivenField, driven
+from jaxllc.dynamics.driven_field import breaks_of, driven, holding
 from jaxllc.dynamics.interpreted_field import interpreted
 from jaxllc.dynamics.padded_graphs import PaddedField, padded
 from jaxllc.dynamics.simulation_input import check_solver, field_of, float_dtype, state_values
@@ -94,14 +95,13 @@ def solve(
     )
     # Between its steps an implicit solver interpolates by slopes, which are rough when stiff.
     ends = [times] if solver in STIFF_SOLVERS else []
-    inputs = field.field if isinstance(field, PaddedField) else field
-    jumps = None
-    if isinstance(inputs, DrivenField):
-        ends += [inputs.bends] if len(inputs.bends) else []
-        jumps = inputs.jumps if len(inputs.jumps) else None
-    if ends or jumps is not None:
-        step_ts = jnp.sort(jnp.concatenate(ends)) if ends else None
-        controller = diffrax.ClipStepSizeController(controller, step_ts=step_ts, jump_ts=jumps)
+    bends, jumps = breaks_of(field)
+    if ends or bends or jumps:
+        step_ts, jump_ts = (
+            jnp.sort(jnp.concatenate(times_)) if times_ else None
+            for times_ in ([*ends, *bends], jumps)
+        )
+        controller = diffrax.ClipStepSizeController(controller, step_ts=step_ts, jump_ts=jump_ts)
     saved = [diffrax.SubSaveAt(ts=times), diffrax.SubSaveAt(t1=True)]
     if beside is not None:
         saved.append(diffrax.SubSaveAt(ts=beside, fn=_without_derivatives))
@@ -156,6 +156,7 @@ def simulate(
     initial_state: np.ndarray,
     node_features: Mapping[str, np.ndarray] | None = None,
     inputs: Mapping[str, Any] | None = None,
+    held: Mapping[str, Any] | None = None,
     *,
     solver: str = "tsit5",
     rtol: float = 1e-8,
@@ -167,7 +168,8 @@ def simulate(
 
     times: (T,), strictly increasing. initial_state: (N, d), or (N,) for one variable; (R, N, d) is
     a batch of R runs, and gives a list with a Simulation for each. node_features: {name: (N,)}. inputs:
-    {name: source} of what drives the nodes over these times, as `jaxllc.discover` takes them.
+    {name: source} of what drives the nodes over these times, as `jaxllc.discover` takes them. held: {node:
+    (times, states)} of nodes whose states are given and act on the others, straight lines between the times.
     solver: "tsit5", "dopri8" (small tolerances) or "kvaerno5" (implicit, for stiff laws; its
     Jacobian is dense, N d x N d). Raises InputError for input that does not fit; a run that
     diverges or stalls is not an error but a Simulation that says so.
@@ -189,6 +191,7 @@ def simulate(
     if moved is not None:
         origin = np.array(field.origin)  # type: ignore[attr-defined]
         field, states0 = moved, states0 - origin
+    known = held_states(held, network.names, field.variables, time_points)
     nothing = np.zeros(network.num_nodes)
     graph = graph_of(
         network,
@@ -198,9 +201,11 @@ def simulate(
     small = len(states0) * len(network.weights) < SPECIALISED_FROM
     if small and isinstance(symbolic, SymbolicVectorField):
         field, graph = interpreted(symbolic, graph)
+    window = float(time_points[0]), float(time_points[-1])
     if driving and isinstance(symbolic, SymbolicVectorField):
-        window = float(time_points[0]), float(time_points[-1])
         field, graph = driven(symbolic, field, graph, driving, *window)
+    if known:
+        field = holding(field, known, origin, *window)
     # Matrices of stiff solvers are dense.
     if small and isinstance(symbolic, SymbolicVectorField) and solver not in STIFF_SOLVERS:
         field, graph, states0 = padded(field, graph, states0)
@@ -221,6 +226,8 @@ def simulate(
     ):
         run_states = run_states[:, : network.num_nodes]
         run_states = np.where(np.isfinite(run_states), run_states, np.nan).astype(float) + origin
+        for node, course in known.items():
+            run_states[:, node] = course.at(time_points).T
         run = Trajectories(
             time_points,
             run_states,

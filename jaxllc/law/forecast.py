@@ -127,6 +127,7 @@ def forecast(
             network,
             before.node_features or None,
             before.inputs or None,
+            held_through(law, before, after),
         )
         predicted.append(replace(after, states=result.trajectories.states[1:]))
         kept.append(np.broadcast_to(last_seen(before)[None], after.states.shape))
@@ -143,6 +144,14 @@ def forecast(
         relative_error(kept, late, spread),
         tuple(messages),
     )
+
+
+def held_through(law: LawRecord, *runs: Trajectories) -> Trajectories | None:
+    """One run out of parts that follow one another, where the law holds nodes that these know."""
+    if not law.held:
+        return None
+    times = np.concatenate([run.times for run in runs])
+    return replace(runs[0], times=times, states=np.concatenate([run.states for run in runs]))
 
 
 def _forecast_start(law: LawRecord, run: Trajectories) -> np.ndarray:

@@ -42,7 +42,8 @@ class Law(LawRecord):
         and node features of receiver and sender), k_i (total input weight of the receiver) and, in self
         terms, v_s, which stands for sum_j A_ij v_j; a file of the law holds this symbol too.
     constants: every constant with its standard error; nan where the data do not determine it.
-    inputs: names of what acts on the nodes from outside, with "time" where that is the time itself.
+    inputs: names of what acts on the nodes from outside, with "time" where that is the time itself. held:
+        nodes that were given, which the law does not explain.
     adjusted_r2: {variable: value} of the fitted trajectories.
     skill: {variable: {"no_change": value, "constant": value}} of the fitted trajectories, beside a forecast
         of no change and a constant for each node and run (`jaxllc.law.skill`): 1 is perfect, 0 no better.
@@ -142,13 +143,14 @@ class Law(LawRecord):
         network: Network | None = None,
         node_features: Mapping[str, np.ndarray] | None = None,
         inputs: Mapping[str, Any] | None = None,
+        held: Mapping[str, Any] | Trajectories | None = None,
         **options: Any,
     ) -> Simulation:
         """As `simulate`, but the whole result: whether it ended well, and if not when and why.
 
         Initial states of several runs, (run, node, variable), give a list of these.
         """
-        return run_law(self, initial_state, times, network, node_features, inputs, **options)
+        return run_law(self, initial_state, times, network, node_features, inputs, held, **options)
 
     def simulate(
         self,
@@ -157,6 +159,7 @@ class Law(LawRecord):
         network: Network | None = None,
         node_features: Mapping[str, np.ndarray] | None = None,
         inputs: Mapping[str, Any] | None = None,
+        held: Mapping[str, Any] | Trajectories | None = None,
         **options: Any,
     ) -> Trajectories:
         """Trajectories of the law from initial_state (node,) or (node, variable) at times[0], at times (T,).
@@ -164,8 +167,10 @@ class Law(LawRecord):
         network: another network; by default the one the law was found on. node_features: {name: (node,)};
         by default those of the data, and the law's own constants of nodes. inputs: {name: source} over these
         times, as `jaxllc.discover` takes them; by default those of the data, which know no other times.
-        options: of `jaxllc.simulate`. Times and states are in the units of the data. A run that diverges ends
-        in nan; `run` says when and why. Initial states of several runs, (run, node, variable), give a list.
+        held: the states of the nodes that are held, {node: (times, states)} or the run that holds them; by
+        default those of the data, and {} lets them follow the law. options: of `jaxllc.simulate`. Times and
+        states are in the units of the data. A run that diverges ends in nan; `run` says when and why. Initial
+        states of several runs, (run, node, variable), give a list.
         Raises InputError where there is no network, and for states or features that do not fit it.
 
         >>> import jaxllc
@@ -176,7 +181,7 @@ class Law(LawRecord):
         >>> law.simulate([1.0, 0.0], [0.0, 1.0], pair).states[-1, :, 0].round(4)
         array([1.    , 0.6321])
         """
-        found = self.run(initial_state, times, network, node_features, inputs, **options)
+        found = self.run(initial_state, times, network, node_features, inputs, held, **options)
         if isinstance(found, list):
             return [one.trajectories for one in found]  # type: ignore[return-value]
         return found.trajectories

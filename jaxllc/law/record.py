@@ -150,6 +150,7 @@ class LawRecord:
     noise: dict[str, float] = field(default_factory=dict)
     feature_names: tuple[str, ...] = ()
     inputs: dict[str, str] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
     converged: bool = True
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.data.drivers.held_states import states_of_nodes
 from jaxllc.data.drivers.input_course import TIME, InputCourse
 from jaxllc.data.network import Network
-from jaxllc.errors import InputError, nearest_match
+from jaxllc.data.trajectories import Trajectories
+from jaxllc.errors import InputError, listed, nearest_match
 from jaxllc.law.axes import moved_to, origins_of
 from jaxllc.law.plain_time import time_names
 from jaxllc.law.record import LawRecord
@@ -39,6 +41,7 @@ def run_law(
     network: Network | None = None,
     node_features: Mapping[str, np.ndarray] | None = None,
     inputs: Mapping[str, Any] | None = None,
+    held: Mapping[str, Any] | Trajectories | None = None,
     **options: Any,
 ) -> Simulation:
     """See `Law.run`."""
@@ -58,6 +61,7 @@ def run_law(
         initial_state,
         node_features,
         _inputs_of(law, network, inputs),
+        _held_of(law, network, held),
         **options,
     )
     return found  # type: ignore[return-value]  # a list of them for the states of several runs
@@ -113,3 +117,33 @@ def _of_data(law: LawRecord, name: str, network: Network) -> InputCourse:
             f"inputs=law.data[0].inputs"
         )
     return first
+
+
+def _held_of(
+    law: LawRecord, network: Network, given: Mapping[str, Any] | Trajectories | None
+) -> Mapping[str, Any]:
+    """The states of the held nodes, those that are not given from the data of the law."""
+    if isinstance(given, Trajectories):
+        return states_of_nodes(given, [name for name in law.held if name in given.node_names])
+    if given is not None:
+        return given
+    here = [name for name in law.held if name in network.names]
+    # On another network a node of the same name is another node.
+    if not here or (law.network is not None and network is not law.network):
+        return {}
+    mend = (
+        f"give their states, held={{{here[0]!r}: (times, states)}} or held=run, or let them follow the law, "
+        "held={}"
+    )
+    if not law.data:
+        raise InputError(
+            f"the nodes {listed(here)} of the law are held, and a law from a file has no data: {mend}"
+        )
+    found = states_of_nodes(law.data[0], here)
+    for run in law.data[1:]:
+        other = states_of_nodes(run, here)
+        if not all(found[name].equals(other[name]) for name in here):
+            raise InputError(
+                f"the states of the held nodes {listed(here)} differ between the runs of the law: {mend}"
+            )
+    return found

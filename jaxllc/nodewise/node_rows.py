@@ -44,7 +44,7 @@ class NodeRows:
     """Rows of one variable, (node, row): a row is a mode of a run.
 
     target: samples; sizes: eigenvalues of K, of mean one over the modes of a run; counted: rows that are
-    there, which those of a node that was not observed, or that hears a node that never was, are not.
+    there, which those of a node that is held, was not observed, or hears a node that never was, are not.
     """
 
     def __init__(self, data: GridData, network: Network, variable: int) -> None:
@@ -61,6 +61,7 @@ class NodeRows:
                 self.target[p.nodes, rows] = own @ p.of_samples.T
                 self.sizes[p.nodes, rows] = p.sizes
                 self.counted[p.nodes, rows] = True
+        self.counted[list(data.held)] = False
 
     @property
     def num_rows(self) -> Float[np.ndarray, " node"]:

@@ -12,6 +12,7 @@ from jaxllc.settings.discover_settings import DiscoverSettings
 from jaxllc.settings.llc_settings import check_preset
 from jaxllc.settings.names import check_engine, check_function
 from jaxllc.settings.prior_settings import checked_vary, plain_prior
+from jaxllc.tables.labels import names_tuple
 
 
 def checked_settings(
@@ -37,11 +38,13 @@ def checked_settings(
         "engines": "('sparse',)",
         "functions": "('exp', 'sin')",
         "demand": "('exp', 'division')",
+        "held": "('g07', 'g12')",
     }
     given: dict[str, Any] = {
         name: tuple(listing(name, getattr(settings, name), "names", example))
         for name, example in lists.items()
     }
+    given["held"] = names_tuple(given["held"], "held")
     settings = replace(settings, **given)
     if not settings.engines:
         raise InputError("engines is empty; give a list of names, such as ('sparse',)")

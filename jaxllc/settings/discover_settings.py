@@ -32,6 +32,8 @@ class DiscoverSettings:
         Which term each multiplies is found, too, unless `known` holds it, as in "-omega_i*x_i": a plain self
         term of one equation, or all its interactions, whose mean strength is then one. The law holds omega_i,
         `law.node_constants_table()` its values.
+    held: names of nodes that are given: they act on others with their states as they were measured, and the
+        law does not explain them.
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
@@ -61,6 +63,7 @@ class DiscoverSettings:
     sums: bool = True
     neural: str = "auto"
     nodes: str = "some"
+    held: tuple[str, ...] = ()
     vary: Mapping[str, str] | None = None
     max_terms: int = 8
     num_fits: int = 4
@@ -93,6 +96,7 @@ class DiscoverChoices(TypedDict, total=False):
     sums: bool
     neural: str
     nodes: str
+    held: Sequence[str]
     vary: Mapping[str, str] | None
     max_terms: int
     num_fits: int

@@ -28,7 +28,7 @@ class GridData:
     features: of the nodes. times, samples, observed, grid_times, states, sample_index: an array for each run;
     samples: 0 where nothing was observed. sample_index: places of the samples in the grid.
     noise: standard deviation of a sample of each variable; state_error: of a smoothed state. inputs: those of
-    each run.
+    each run. held: nodes that are given, of which no law is asked.
     """
 
     variables: tuple[str, ...]
@@ -42,6 +42,7 @@ class GridData:
     noise: Float[np.ndarray, " variable"]
     state_error: Float[np.ndarray, " variable"]
     inputs: tuple[Mapping[str, InputCourse], ...] = ()
+    held: tuple[int, ...] = ()
 
     @property
     def num_runs(self) -> int:
