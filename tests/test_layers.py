@@ -22,6 +22,7 @@ LAYERS = (
     ("smoothing",),
     ("fit",),
     ("nodewise",),
+    ("unknown_network",),
     ("neural",),
     ("search.forms",),
     ("pretrained",),

@@ -43,6 +43,29 @@ def checked_data(data: Any, network: Any, inputs: Any = None) -> tuple[list[Traj
     return checked_runs(runs, network), network
 
 
+def checked_alone(data: Any) -> list[Trajectories]:
+    """The runs as a list, of nodes of which nobody knows who acts on whom.
+
+    Raises InputError for what is no data, or of fewer than two nodes.
+    """
+    if isinstance(data, Network):
+        raise InputError(f"data is a Network: {_ORDER}")
+    runs = runs_of(data)
+    if not runs:
+        raise InputError("data holds no trajectories: give at least one")
+    runs = _in_one_order(runs)
+    count, names = runs[0].num_nodes, runs[0].node_names
+    if count < 2:
+        raise InputError(
+            "the data hold one node: without another there is no network to find; give the states of all "
+            "nodes that may act on each other"
+        )
+    nodes = np.arange(count)
+    senders, receivers = np.roll(nodes, 1), nodes
+    ring = Network.from_edges(senders, receivers, names=list(names))
+    return checked_runs(runs, ring)
+
+
 def _pairs(data: Any, networks: Sequence[Any]) -> list[tuple[Trajectories, Network]]:
     """Each run with its network, of a list of data and one of networks."""
     if not isinstance(data, list | tuple) or len(data) != len(networks):

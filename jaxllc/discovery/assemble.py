@@ -62,7 +62,7 @@ def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equ
     return equations
 
 
-def _constants(
+def constants_of(
     law: CandidateLaw, errors: np.ndarray, variables: tuple[str, ...], units: Units | None
 ) -> list[Constant]:
     """The rows of the table of constants; errors: (constant,) of `law.values()`."""
@@ -293,7 +293,7 @@ def assemble_law(
     twins = partial(are_twins, judge, same_form=same_form)
     # What stands for samples that were cut off agrees with the law a little too well.
     slack = AS_GOOD if found.cut else 0.0
-    rows = partial(_constants, variables=variables, units=search.prior.units)
+    rows = partial(constants_of, variables=variables, units=search.prior.units)
     judge, best, fit, members, doubt = _chosen(
         judge,
         best,

@@ -8,11 +8,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from numbers import Integral
 from typing import Any, Unpack
 
 from jaxllc.data.drivers.held_states import held_nodes
-from jaxllc.data.inputs import checked_data
+from jaxllc.data.inputs import checked_alone, checked_data
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.diagnosis.findings import data_notes, law_notes
@@ -21,6 +22,7 @@ from jaxllc.discovery.neural_road import NeuralRoad
 from jaxllc.discovery.origin_choice import chosen_axes
 from jaxllc.discovery.prior_checks import check_free_names
 from jaxllc.discovery.stages import Progress
+from jaxllc.discovery.without_network.road import NetworkRoad
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
 from jaxllc.law.law_outside_axes import outside
@@ -31,7 +33,7 @@ from jaxllc.settings.discover_settings import DiscoverChoices, DiscoverSettings
 
 def discover(
     data: Trajectories | Sequence[Trajectories],
-    network: Network | Sequence[Network],
+    network: Network | Sequence[Network] | None,
     seed: int = 0,
     settings: DiscoverSettings | None = None,
     progress: Progress | None = None,
@@ -49,6 +51,9 @@ def discover(
     found on their disjoint union, which `law.network` and `law.data` then hold, with nodes "0:a" and "1:a"
     where names are shared. Runs of the same times on different networks cost as one; else a run counts
     with all nodes of the union, of which those of other networks are not observed.
+    None: nobody knows who acts on whom, and the network is found with the law (see the notes of the law):
+    `law.network`, and `law.network_table()` with the probability of each edge. Where the samples do not tell
+    the edges, `doubt` says why and what would help, and `law.network` is None.
     seed: of the starts of nets and searches, of samples that are drawn, and of the bootstrap; the same seed
     gives the same law on the same machine, unless time runs out.
     settings, choices: `DiscoverSettings`, or its fields as keyword arguments.
@@ -87,7 +92,12 @@ def discover(
         raise InputError(f"progress must be a function of (stage, what), not {progress!r:.80}")
     if not isinstance(seed, Integral) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
-    runs, network = checked_data(data, network, inputs)
+    if network is None:
+        runs = checked_alone(data)
+        if inputs or runs[0].inputs:
+            raise InputError("inputs need a network: without one, leave them out")
+    else:
+        runs, network = checked_data(data, network, inputs)
     if runs[0].inputs and settings.preset != "default":
         raise InputError(
             f"the preset {settings.preset!r} fits nets, which take no inputs: leave out inputs, or the preset"
@@ -95,22 +105,38 @@ def discover(
     check_free_names(settings.vary, runs[0])
     held_nodes(settings.held, runs[0].node_names)
     limit = TimeLimit(settings.search_seconds)
-    with threadpool_limits(1), limit.current():
+    say = progress or (lambda stage, what: None)
+    # The matrices here are small: more threads in each product cost more than they bring.
+    with threadpool_limits(1):
+        if network is None:
+            solve = partial(_on_network, runs, seed, settings, progress, limit)
+            return NetworkRoad(runs, seed, settings, limit, say, solve).run()
+        return _on_network(runs, seed, settings, progress, limit, network)
+
+
+def _on_network(
+    runs: list[Trajectories],
+    seed: int,
+    settings: DiscoverSettings,
+    progress: Progress | None,
+    limit: TimeLimit,
+    network: Network,
+) -> Law:
+    """The law on a network."""
+    with limit.current():
         axes = chosen_axes(runs, network, seed, settings)
     inside, plain = axes.inside(runs), axes.settings_inside(settings)
     seen = data_notes(runs, network, inside)
     if progress is not None:
         for note in seen:
             progress("data", note)
-    # The matrices here are small: more threads in each product cost more than they bring.
-    with threadpool_limits(1):
-        if settings.preset == "llc":
-            from jaxllc.baselines.llc import preset_law
+    if settings.preset == "llc":
+        from jaxllc.baselines.llc import preset_law
 
-            law = preset_law(inside, network, seed, plain, progress)
-        else:
-            road = NeuralRoad if settings.preset == "neural" else LibraryRoad
-            law = road(inside, network, seed, plain, progress, limit).run()
+        law = preset_law(inside, network, seed, plain, progress)
+    else:
+        road = NeuralRoad if settings.preset == "neural" else LibraryRoad
+        law = road(inside, network, seed, plain, progress, limit).run()
     said = [note for source in (*runs, network) for note in source.notes]
     left = map(axes.sentence, law_notes(law, inside, network, seen))
     law = outside(axes, law, runs, settings)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # What a pair is after repair, by whether it is there and whether it was given.
 _STATES = {(True, True): "kept", (True, False): "added", (False, True): "removed"}
+_FOUND = {(True, False): "found"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,8 @@ class EdgeTable:
     given: the network as it was. probability: that the edge is there; present: whether it is there after
     repair; weights: of the edge, where there is one. follows: (node,) the probability that a node follows the
     law with its repaired senders, nan where it was not asked; where it is small, some edge into the node is
-    still wrong, and probabilities are no more than a ranking.
+    still wrong, and probabilities are no more than a ranking. low, high: ends of an interval of 95 % for the
+    weight of each edge by itself, the others being there, nan where there is none; None where not asked.
     """
 
     given: Network
@@ -32,6 +34,8 @@ class EdgeTable:
     present: Bool[np.ndarray, "receiver sender"]
     weights: Float[np.ndarray, "receiver sender"]
     follows: Float[np.ndarray, " node"]
+    low: Float[np.ndarray, "receiver sender"] | None = None
+    high: Float[np.ndarray, "receiver sender"] | None = None
 
     @property
     def was(self) -> Bool[np.ndarray, "receiver sender"]:
@@ -52,9 +56,10 @@ class EdgeTable:
         return build_network(senders, receivers, weights, list(self.given.names), signed=True)
 
     def network_table(self, least: float = 0.01) -> pandas.DataFrame:
-        """Columns sender, receiver, weight, probability, given, edge and follows (of the receiver).
+        """Columns sender, receiver, weight, probability, given, edge and follows (of the receiver), and low
+        and high where these are known.
 
-        edge: kept, added, removed or absent. Pairs that were given, are there or have a probability of at
+        edge: kept, added, removed or absent; found where no edge was given at all. Pairs that were given, are there or have a probability of at
         least `least`; those that changed come first, then the least certain.
         """
         import pandas as pd
@@ -66,6 +71,7 @@ class EdgeTable:
         names = np.array(self.given.names, dtype=object)
         given, present = was[receivers, senders], self.present[receivers, senders]
         pairs = zip(present.tolist(), given.tolist(), strict=True)
+        states = _STATES if self.given.num_edges else _FOUND
         frame = pd.DataFrame(
             {
                 "sender": names[senders],
@@ -73,10 +79,13 @@ class EdgeTable:
                 "weight": self.weights[receivers, senders],
                 "probability": self.probability[receivers, senders],
                 "given": given,
-                "edge": [_STATES.get(pair, "absent") for pair in pairs],
+                "edge": [states.get(pair, "absent") for pair in pairs],
                 "follows": self.follows[receivers],
             }
         )
+        for name, ends in (("low", self.low), ("high", self.high)):
+            if ends is not None:
+                frame.insert(frame.columns.get_loc("probability"), name, ends[receivers, senders])
         doubt = np.abs(frame["probability"].to_numpy() - 0.5)
         order = np.lexsort((senders, receivers, doubt, given == present))
         return frame.iloc[order].reset_index(drop=True)

@@ -34,6 +34,8 @@ class DiscoverSettings:
         `law.node_constants_table()` its values.
     held: names of nodes that are given: they act on others with their states as they were measured, and the
         law does not explain them.
+    strengths: of edges that are found where no network was given: "equal" for one strength of all, "free" for
+        one each, "auto" for what the samples ask for.
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
@@ -65,6 +67,7 @@ class DiscoverSettings:
     nodes: str = "some"
     held: tuple[str, ...] = ()
     vary: Mapping[str, str] | None = None
+    strengths: str = "auto"
     max_terms: int = 8
     num_fits: int = 4
     moves: int = 3
@@ -98,6 +101,7 @@ class DiscoverChoices(TypedDict, total=False):
     nodes: str
     held: Sequence[str]
     vary: Mapping[str, str] | None
+    strengths: str
     max_terms: int
     num_fits: int
     moves: int

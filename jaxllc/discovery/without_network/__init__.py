@@ -1,0 +1,1 @@
+"""Discoveries without a network: edges and law in turn, and what the samples do not tell."""
