@@ -29,22 +29,31 @@ from jaxllc.metrics import skeleton_equal, worst_coefficient_error
 
 @dataclass(frozen=True)
 class System:
-    """A law as text, {variable: (self term, interaction term)}, the range that states start in, how long it is
-    observed, and the variable on which edges act."""
+    """A law as text, {variable: (self term, interaction term)}, the range that states start in, how long it
+    is observed, how edges act by a name in `_INTERACTIONS`, and on which variable."""
 
     equations: dict[str, tuple[str, str]]
     box: tuple[float, float]
     horizon: float
+    pair: str
     acted_on: str = "x"
 
 
 SYSTEMS = {
-    "michaelis-menten": System({"x": ("-x_i", "0.7*x_j/(1 + x_j)")}, (0.0, 4.0), 4.0),
-    "diffusion": System({"x": ("0", "0.3*(x_j - x_i)")}, (-1.0, 1.0), 3.0),
-    "spring": System(
-        {"x": ("v_i", "0"), "v": ("-0.1*v_i", "0.4*(x_j - x_i)")}, (-1.0, 1.0), 4.0, "v"
+    "michaelis-menten": System(
+        {"x": ("-x_i", "0.7*x_j/(1 + x_j)")}, (0.0, 4.0), 4.0, "x_j/(1 + x_j)"
     ),
-    "kuramoto": System({"x": ("0.7", "0.4*sin(x_j - x_i)")}, (0.0, 2 * math.pi), 3.0),
+    "diffusion": System({"x": ("0", "0.3*(x_j - x_i)")}, (-1.0, 1.0), 3.0, "x_j - x_i"),
+    "spring": System(
+        {"x": ("v_i", "0"), "v": ("-0.1*v_i", "0.4*(x_j - x_i)")},
+        (-1.0, 1.0),
+        4.0,
+        "x_j - x_i",
+        "v",
+    ),
+    "kuramoto": System(
+        {"x": ("0.7", "0.4*sin(x_j - x_i)")}, (0.0, 2 * math.pi), 3.0, "sin(x_j - x_i)"
+    ),
 }
 NETWORKS = {
     "er": lambda n, seed: jaxllc.generators.erdos_renyi(n, 4, seed=seed),
@@ -55,12 +64,18 @@ SIZES, HARD = ["10x10x10", "20x10x20"], ["60x4x60"]
 
 
 def make_case(
-    name: str, kind: str, size: tuple[int, int, int], db: float, seed: int
+    name: str, kind: str, size: tuple[int, int, int], db: float, seed: int, weights: bool = False
 ) -> tuple[list[jaxllc.Trajectories], jaxllc.Network]:
-    """Samples of a system on a network, and the network, which nobody is told."""
+    """Samples of a system on a network, and the network, which nobody is told; weights: a strength of its own
+    for each edge."""
     system, (nodes, runs, samples) = SYSTEMS[name], size
     network = NETWORKS[kind](nodes, seed)
     random = np.random.default_rng([seed, nodes, list(SYSTEMS).index(name)])
+    if weights:
+        own = random.uniform(0.5, 1.5, network.num_edges)
+        network = jaxllc.Network.from_edges(
+            network.senders, network.receivers, own / own.mean(), num_nodes=nodes
+        )
     law = jaxllc.Law(truth_of(system))
     times, data = np.linspace(0.0, system.horizon, samples), []
     for run in range(runs):
@@ -86,7 +101,6 @@ def auc(scores: np.ndarray, edges: np.ndarray) -> float:
 # --- what is often done --------------------------------------------------------------------------
 
 _INTERACTIONS = {
-    "x_j": lambda own, other: other,
     "x_j - x_i": lambda own, other: other - own,
     "x_i*x_j": lambda own, other: own * other,
     "sin(x_j - x_i)": lambda own, other: np.sin(other - own),
@@ -96,9 +110,7 @@ _INTERACTIONS = {
 }
 
 
-def baseline(
-    data: list[jaxllc.Trajectories], target: str
-) -> tuple[str, np.ndarray]:
+def baseline(data: list[jaxllc.Trajectories], target: str) -> tuple[str, np.ndarray]:
     """The form and the scores of all pairs by finite differences and orthogonal matching pursuit."""
     variables = data[0].variables
     middle = [0.5 * (run.states[1:] + run.states[:-1]) for run in data]
@@ -111,8 +123,7 @@ def baseline(
         total, scores = 0.0, np.zeros((nodes, nodes))
         for i in range(nodes):
             own = np.stack([p[:, i] for p in powers], axis=1)
-            columns = function(x[:, i : i + 1], x)
-            columns[:, i] = 0.0
+            columns = np.where(np.arange(nodes) == i, 0.0, function(x[:, i : i + 1], x))
             cost, chosen, strengths = _pursuit(rate[:, i], own, columns, min(nodes - 1, rows // 3))
             total += cost
             scores[i, chosen] = np.abs(strengths)
@@ -146,15 +157,15 @@ def _pursuit(target, own, columns, most) -> tuple[float, list[int], np.ndarray]:
 def measure(name: str, kind: str, size: str, seed: int, options: Any) -> dict[str, Any]:
     """One discovery without a network, and the baseline on the same samples."""
     system = SYSTEMS[name]
-    data, network = make_case(name, kind, tuple(map(int, size.split("x"))), options.db, seed)
-    edges = network.to_adjacency().toarray() != 0
+    shape = tuple(map(int, size.split("x")))
+    data, network = make_case(name, kind, shape, options.db, seed, options.weights)
+    weights = network.to_adjacency().toarray()
+    edges = weights != 0
     row: dict[str, Any] = {"system": name, "network": kind, "size": size, "seed": seed}
     row |= {"failure": "", "exact": False, "error": math.nan, "auc": math.nan, "refused": False}
-    row |= {"wrong": 0, "edges": int(edges.sum()), "found": "", "directions": ""}
+    row |= {"wrong": 0, "edges": int(edges.sum()), "found": "", "correlation": math.nan}
     form, scores = baseline(data, system.acted_on)
-    truth = Equation.from_text("0", system.equations[system.acted_on][1])
-    guess = Equation.from_text("0", f"0.5*({form})")
-    row |= {"baseline_auc": auc(scores, edges), "baseline_form": skeleton_equal(guess, truth)}
+    row |= {"baseline_auc": auc(scores, edges), "baseline_form": form == system.pair}
     begun = time.process_time()
     try:
         law = jaxllc.discover(data, None, seed=seed)
@@ -167,6 +178,10 @@ def measure(name: str, kind: str, size: str, seed: int, options: Any) -> dict[st
         if law.edges is not None:
             row["auc"] = auc(law.edges.probability, edges)
             row["wrong"] = int(np.sum(law.edges.present != edges))
+            both = law.edges.present & edges
+            if options.weights and both.sum() > 2 and np.ptp(law.edges.weights[both]):
+                pair = law.edges.weights[both], weights[both]
+                row["correlation"] = float(np.corrcoef(*pair)[0, 1])
     except Exception as error:  # a benchmark goes on
         row["failure"] = f"{type(error).__name__}: {error}"[:200]
         row["seconds"] = time.process_time() - begun
@@ -186,6 +201,8 @@ def row_text(row: dict[str, Any]) -> str:
         f"{'exact' if row['exact'] else 'OTHER'}, worst constant {row['error']:.1e}  {row['seconds']:5.1f} s"
         f"   baseline {usual}"
     )
+    if math.isfinite(row["correlation"]):
+        text += f"   weights correlate {row['correlation']:.3f}"
     return text if row["exact"] else f"{text}\n    found: {one_line(row['found'])}"
 
 
@@ -235,7 +252,9 @@ def main() -> None:
             f"{part['mean_baseline_auc']:.4f}"
         )
     exact, cells = sum(row["exact"] for row in rows), len(rows)
-    mean = np.average([p["mean_auc"] for p in parts.values()], weights=[p["cells"] for p in parts.values()])
+    mean = np.average(
+        [p["mean_auc"] for p in parts.values()], weights=[p["cells"] for p in parts.values()]
+    )
     print(f"right {exact}/{cells}, mean AUC {mean:.4f}")
 
 
@@ -247,6 +266,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--refusals", action="store_true", help=f"sizes {HARD} instead")
     parser.add_argument("--seeds", type=integers, default=[10], metavar="0,1,2")
     parser.add_argument("--db", type=float, default=40.0, help="20 log10(std of signal / of noise)")
+    parser.add_argument(
+        "--weights", action="store_true", help="a strength of its own for each edge"
+    )
     parser.add_argument("--quick", action="store_true", help="one system on one small network")
     parser.add_argument("--json", metavar="FILE", help="write settings, device, versions and rows")
     options = parser.parse_args()

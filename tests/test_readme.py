@@ -57,7 +57,8 @@ def test_the_search_of_one_term_prints_what_the_readme_shows(capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "section", ["Networks that are not quite right", "What drives the nodes from outside"]
+    "section",
+    ["No network", "Networks that are not quite right", "What drives the nodes from outside"],
 )
 def test_slow_examples_print_what_the_readme_shows(section, capsys):
     part = re.search(rf"## {section}\n(.*?)\n## ", _README, re.DOTALL).group(1)

@@ -2,12 +2,14 @@
 
 STATES: a column `time` and one column per node ("node.variable" for several variables), or the long
 form time,node,variable,value; a column `run` tells several runs apart; an empty cell was not observed.
-EDGES: the columns sender, receiver and, if wanted, weight.
+EDGES: the columns sender, receiver and, if wanted, weight. Without them the network is found with the law, as
+far as the samples tell it, and written to network.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -26,6 +28,7 @@ from jaxllc.data.network import Network
 from jaxllc.data.readers import read_edges, read_features, read_states
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.discovery.entry import discover
+from jaxllc.errors import InputError
 from jaxllc.law.forecast import Forecast, hold_out
 from jaxllc.law.forecast import forecast as run_on
 from jaxllc.law.law import Law
@@ -42,6 +45,7 @@ _HELP = {
     "nodes": "some: where not all nodes can follow one law on this network, find the law of those that do; "
     "all: every node must",
     "held": "nodes that are given, separated by commas: they act on others and are not explained",
+    "strengths": "of edges that are found without EDGES.csv: equal, free (a strength each), or auto",
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",
     "moves": "rounds of adding and swapping terms",
@@ -56,7 +60,12 @@ _HELP = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `jaxllc discover`."""
     parser.add_argument("states", metavar="STATES.csv", help="states of every node over time")
-    parser.add_argument("edges", metavar="EDGES.csv", help="who influences whom")
+    parser.add_argument(
+        "edges",
+        metavar="EDGES.csv",
+        nargs="?",
+        help="who influences whom; where it is left out, that is found with the law",
+    )
     parser.add_argument(
         "--features", metavar="FEATURES.csv", help="known constants of the nodes: node,feature,..."
     )
@@ -64,7 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help="folder for law.json, report.html, constants.csv, pareto.csv, settings.json and figures",
+        help="folder for law.json, report.html, constants.csv, pareto.csv, settings.json, figures, and "
+        "network.csv and edges.csv where edges were asked for",
     )
     parser.add_argument("--signed", action="store_true", help="negative weights are meant")
     parser.add_argument(
@@ -132,10 +142,10 @@ def run(options: argparse.Namespace) -> int:
                     fitted, network, options.seed, settings=settings_of(options), progress=progress
                 )
             forecast = None
-            if late is not None and law.finished:
+            if late is not None and law.finished and (network or law.network) is not None:
                 progress("forecast")
                 with stage_clock(seconds, "forecast"):
-                    forecast = run_on(law, fitted, late, network)
+                    forecast = run_on(law, fitted, late, network or law.network)
             files: list[Path] = []
             if folder is not None:
                 progress("report")
@@ -145,6 +155,8 @@ def run(options: argparse.Namespace) -> int:
     seconds = with_total(seconds, options.begun)
     if options.json:
         record = {"law": law_record(law), "hold_out": _forecast_record(forecast), "files": files}
+        if law.edges is not None:
+            record["network"] = law.network_table().to_dict("records")
         print_json({**record, "seconds": seconds})
     else:
         _print(law, forecast, files, seconds)
@@ -163,17 +175,32 @@ def _settings_record(options: argparse.Namespace, law: Law) -> dict[str, Any]:
     return {**law.settings, "arguments": {**arguments, "input": inputs_of(options)}}
 
 
-def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network]:
-    """The runs with their node features and inputs, and the network in the same order of nodes."""
+def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network | None]:
+    """The runs with their node features and inputs, and the network in the same order of nodes, if there is one."""
     runs = read_states(options.states)
+    if options.edges is None:
+        for name in ("signed", "undirected", "allow_isolated"):
+            if getattr(options, name):
+                raise InputError(
+                    f"--{name.replace('_', '-')} says how EDGES.csv is to be read, and none was given"
+                )
+        runs = _with_features(options, runs, runs[0].node_names)
+        return with_inputs(runs, inputs_of(options)), None
     network = read_edges(options.edges, signed=options.signed)
     if options.undirected:
         network = network.to_undirected()
     runs, network = match(runs, network, allow_isolated=options.allow_isolated)
-    if options.features is not None:
-        features = read_features(options.features, names=network.names)
-        runs = [run.with_features(features) for run in runs]
+    runs = _with_features(options, runs, network.names)
     return with_inputs(runs, inputs_of(options)), network
+
+
+def _with_features(
+    options: argparse.Namespace, runs: list[Trajectories], names: Sequence[str]
+) -> list[Trajectories]:
+    if options.features is None:
+        return runs
+    features = read_features(options.features, names=names)
+    return [run.with_features(features) for run in runs]
 
 
 def said_trusted(law: Law) -> bool:

@@ -21,7 +21,9 @@ def write_law_files(
     known: Any = None,
     more: Sequence[LawFigure] = (),
 ) -> list[Path]:
-    """law.json, constants.csv, pareto.csv, report.html and a PNG for each figure, each whole or not at all.
+    """law.json, constants.csv, pareto.csv, report.html and a PNG for each figure, each whole or not at all;
+    and network.csv, the edges that the
+    samples ask for, and edges.csv, all with their probabilities, where the law says something of them.
 
     more: figures that stand before the law's own. A law of an interrupted search goes without report and
     figures, which would keep the user waiting; those of a law that was here before are removed.
@@ -31,6 +33,17 @@ def write_law_files(
     for path, frame in zip(written[1:], (law.constants_table(), law.pareto_table()), strict=True):
         with output_file(path) as temporary:
             frame.to_csv(temporary, index=False)
+    for name in ("network.csv", "edges.csv"):
+        (folder / name).unlink(missing_ok=True)
+    if law.edges is not None:
+        table = law.network_table()
+        there = table.loc[
+            table.edge.isin(("found", "kept", "added")), ["sender", "receiver", "weight"]
+        ]
+        for name, frame in (("network.csv", there), ("edges.csv", table)):
+            with output_file(folder / name) as temporary:
+                frame.to_csv(temporary, index=False)
+            written.append(folder / name)
     report = folder / "report.html"
     if not law.finished:
         for path in (report, *(folder / f"{name}.png" for name in FIGURE_NAMES)):

@@ -22,7 +22,7 @@ from jaxllc.discovery.neural_road import NeuralRoad
 from jaxllc.discovery.origin_choice import chosen_axes
 from jaxllc.discovery.prior_checks import check_free_names
 from jaxllc.discovery.stages import Progress
-from jaxllc.discovery.without_network.road import NetworkRoad
+from jaxllc.discovery.without_network.network_road import NetworkRoad
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
 from jaxllc.law.law_outside_axes import outside
@@ -137,7 +137,7 @@ def _on_network(
     else:
         road = NeuralRoad if settings.preset == "neural" else LibraryRoad
         law = road(inside, network, seed, plain, progress, limit).run()
-    said = [note for source in (*runs, network) for note in source.notes]
+    said = [*(note for run in runs for note in run.notes), *network.notes]
     left = map(axes.sentence, law_notes(law, inside, network, seen))
     law = outside(axes, law, runs, settings)
     if own := {one.name: one.values for one in law.node_constants}:

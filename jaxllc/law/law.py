@@ -62,8 +62,9 @@ class Law(LawRecord):
     rivals: other laws that the samples leave possible, with their frequencies.
     follows: (node,) the probability of each node that it follows the law, where some do not; None where all
         were asked to. Nodes that do not are held: their states are given as they were measured.
-    edges: what the samples say of every pair of nodes under this law, where some nodes do not follow it
-        and the interaction adds up over edges (`jaxllc.nodewise.edge_table`); None elsewhere, and in files.
+    edges: what the samples say of every pair of nodes under this law, where no network was given, or where
+        some nodes do not follow it and the interaction adds up over edges (`jaxllc.nodewise.edge_table`);
+        None elsewhere, and in files.
     node_constants: constants that every node has of its own (`jaxllc.law.record.NodeConstant`), which the
         equations hold as they hold node features; empty where `vary` asked for none.
     finished: False where the search was interrupted, and this is the best law so far.
@@ -121,8 +122,10 @@ class Law(LawRecord):
 
     def network_table(self, least: float = 0.01) -> pandas.DataFrame:
         """What the samples say of the edges under this law: sender, receiver, weight, probability, given,
-        edge (kept, added, removed or absent) and follows, the probability that the receiver follows with its
-        repaired senders; where that is small, probabilities are no more than a ranking.
+        edge (kept, added, removed, absent; found where none was given) and follows, the probability that the
+        receiver follows with its repaired senders; where that is small, probabilities are no more than a
+        ranking. Where no network was given also low and high: an interval of 95 % for the weight of an edge
+        by itself, all others being there.
 
         Pairs that were given, are there, or have a probability of at least `least`; those that changed come
         first. Raises InputError where edges were not asked for, and for a `least` that is no probability.

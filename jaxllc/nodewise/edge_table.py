@@ -59,8 +59,9 @@ class EdgeTable:
         """Columns sender, receiver, weight, probability, given, edge and follows (of the receiver), and low
         and high where these are known.
 
-        edge: kept, added, removed or absent; found where no edge was given at all. Pairs that were given, are there or have a probability of at
-        least `least`; those that changed come first, then the least certain.
+        edge: kept, added, removed or absent; found where no edge was given at all. Pairs that were given, are
+        there or have a probability of at least `least`; those that changed come first, then the least
+        certain.
         """
         import pandas as pd
 

@@ -87,13 +87,14 @@ def free_strengths(
         present[receiver] = members
         values[receiver, members], errors[receiver, members] = found
         costs[receiver] = cost[0]
-        follows[receiver] = 1.0 / (1.0 + np.exp(np.clip((cost[0] - senders.cap) / 2, -700, 700)))
+        away = float(np.clip((cost[0] - senders.cap) / 2.0, -700.0, 700.0))
+        follows[receiver] = 1.0 / (1.0 + float(np.exp(away)))
         chosen[receiver] = senders, usable, places
-    density = min(max(present.sum() / max(len(asked) * (num_nodes - 1), 1), 1e-3), 0.5)
+    density = float(np.clip(present.sum() / max(len(asked) * (num_nodes - 1), 1), 1e-3, 0.5))
     for receiver, (senders, usable, places) in chosen.items():
         root = np.sqrt(senders.weights(places))
         gains = _gains(senders.alone * root, usable * root, present[receiver])
-        price = np.log(max(np.count_nonzero(root), 2)) / _HEAT
+        price = float(np.log(max(int(np.count_nonzero(root)), 2))) / _HEAT
         odds = 0.5 * (gains / _HEAT - price) + np.log(density / (1 - density))
         probability[receiver] = 1.0 / (1.0 + np.exp(-np.clip(odds, -300, 300)))
         probability[receiver, receiver] = 0.0

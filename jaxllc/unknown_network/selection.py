@@ -33,7 +33,7 @@ def without_own(
     """Columns and samples (receiver, ..., row) without what the own terms of a receiver explain."""
     sizes = np.sqrt((own**2).sum(axis=2, keepdims=True))
     scaled = own / np.where(sizes > 0, sizes, 1.0)
-    basis, lengths, directions = np.linalg.svd(scaled, full_matrices=False)
+    _, lengths, directions = np.linalg.svd(scaled, full_matrices=False)
     kept = lengths > 1e-10 * lengths.max(axis=1, keepdims=True)
     directions = directions * kept[..., None]
     found = []

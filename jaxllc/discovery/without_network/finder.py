@@ -70,9 +70,7 @@ class Finding:
 class Finder:
     """Finds a network and a law. strengths: "equal", "free" or "auto"."""
 
-    def __init__(
-        self, problem: PairProblem, limit: TimeLimit, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, problem: PairProblem, limit: TimeLimit, say: Callable[[str], None]) -> None:
         self.problem, self.limit, self.say = problem, limit, say
         self.strengths = problem.settings.strengths
         self.seconds = _NODES * problem.settings.search_seconds
@@ -113,7 +111,8 @@ class Finder:
     # -- edges of one strength --------------------------------------------------------------------
 
     def _equal(self, forms: Sequence[RankedForm]) -> Found | None:
-        best, tried = None, []
+        best: Found | None = None
+        tried: list[np.ndarray] = []
         for start in self._starts(forms):
             if self.limit.share_over(_SHARE) and best is not None:
                 break

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxllc.data.network import Network
-from jaxllc.data.trajectories import Trajectories
 from jaxllc.discovery.assemble import constants_of, equations_of
 from jaxllc.discovery.without_network.pair_problem import PairProblem
 from jaxllc.fit.candidate_law import CandidateLaw
@@ -56,7 +54,8 @@ def standard_errors_of(
         rows = NodeRows(problem.data, network, variable)
         fitter = RobustFitter(rows, problem.noise[variable])
         blocks = [rows.columns(t) for t in terms]
-        places, columns = [], []
+        places: list[tuple[int, float]] = []
+        columns: list[np.ndarray] = []
         for term, block, c in zip(terms, blocks, values, strict=True):
             if not term.family.held:
                 places.append((len(columns), 1.0))

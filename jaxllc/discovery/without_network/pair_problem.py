@@ -49,9 +49,7 @@ def network_of(weights: Float[np.ndarray, "receiver sender"], names: Sequence[st
 class PairProblem:
     """What edges and laws are read from where nobody gave a network."""
 
-    def __init__(
-        self, runs: Sequence[Trajectories], seed: int, settings: DiscoverSettings
-    ) -> None:
+    def __init__(self, runs: Sequence[Trajectories], seed: int, settings: DiscoverSettings) -> None:
         runs, _ = without_unresolved_start(runs)
         runs, _ = without_cuts(runs, seed)
         self.seed, self.settings = seed, settings

@@ -37,8 +37,9 @@ def refusal(finding: Finding, num_runs: int) -> str:
     else:
         why += ", too few for a strength of each edge"
     return (
-        f"No network was given, and these samples do not tell the edges: {why}. {_what_helps(finding, num_runs)} "
-        f"That nodes are explained down to the noise proves nothing here. {_form_sentence(finding)}"
+        f"No network was given, and these samples do not tell the edges: {why}. "
+        f"{_what_helps(finding, num_runs)} That nodes are explained down to the noise proves nothing here. "
+        f"{_form_sentence(finding)}"
     )
 
 
@@ -46,8 +47,8 @@ def _what_helps(finding: Finding, num_runs: int) -> str:
     rank = finding.rank
     if rank.full:
         return (
-            "Runs from other starts, samples that resolve how nodes move, or less noise would help; something "
-            "that was not seen may act on the nodes, too."
+            "Runs from other starts, samples that resolve how nodes move, or less noise would help; "
+            "something that was not seen may act on the nodes, too."
         )
     needed = math.ceil(num_runs * rank.senders / max(rank.directions, 1))
     return (
@@ -60,7 +61,9 @@ def _form_sentence(finding: Finding) -> str:
     first, *others = finding.forms
     text = first.term.family.text
     if others and others[0].criterion - first.criterion < _CLEARLY:
-        return f"The form is open, too: {text} and {others[0].term.family.text} serve about as well."
+        return (
+            f"The form is open, too: {text} and {others[0].term.family.text} serve about as well."
+        )
     return f"The interaction that serves best, with senders of each node's own choice, is {text}."
 
 
@@ -82,8 +85,8 @@ def found_sentence(finding: Finding, table: EdgeTable) -> str:
     if not rank.full:
         text += (
             f" The courses of the {rank.senders} possible senders of a node differ in about "
-            f"{rank.directions} directions only: the edges rest on their being of one strength. Where samples "
-            f"were made of known edges, {finding.wrong:.1%} as many pairs as there are edges came back wrong; "
-            "more runs from other starts would tell more."
+            f"{rank.directions} directions only: the edges rest on their being of one strength. Where "
+            f"samples were made of known edges, {finding.wrong:.1%} as many pairs as there are edges came "
+            "back wrong; more runs from other starts would tell more."
         )
     return text

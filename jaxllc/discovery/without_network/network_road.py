@@ -48,8 +48,13 @@ class NetworkRoad:
         count = self.runs[0].num_nodes
         if count > _MOST_NODES:
             raise InputError(
-                f"the data hold {count} nodes, and without a network all {count * (count - 1)} pairs would be "
-                f"asked, which is done up to {_MOST_NODES} nodes; give a network, or a part of the nodes"
+                f"the data hold {count} nodes, and without a network all {count * (count - 1)} pairs would "
+                f"be asked, which is done up to {_MOST_NODES} nodes; give a network, or a part of the nodes"
+            )
+        if self.settings.vary:
+            raise InputError(
+                "vary asks for constants of every node, and network for the edges: with neither known both cannot "
+                "be told apart; give a network, or leave vary out"
             )
         seconds: dict[str, float] = {}
         axes = axes_of(self.runs)[0]
@@ -64,10 +69,10 @@ class NetworkRoad:
         if found is None or table is None:
             law = without_edges(problem, None if found is None else found.law, reason)
             return replace(outside(axes, law, inside, self.settings), seconds=seconds)
-        law, table = self._on_network(finder, found, table, axes.usual)
-        if law is None:
-            law = nodewise_law(problem, found.law, table.network())
-            law = outside(axes, law, inside, self.settings)
+        coupled, table = self._on_network(finder, found, table, axes.usual)
+        law = coupled or outside(
+            axes, nodewise_law(problem, found.law, table.network()), inside, self.settings
+        )
         for stage, taken in law.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + taken
         notes = (found_sentence(finding, table), *law.notes)
