@@ -61,7 +61,6 @@ def test_paths_are_read_as_the_command_line_reads_them(tmp_path):
         (RUN, A.tolist(), "from_adjacency"),
         (RUN, pd.DataFrame(A), "from_adjacency"),
         (RUN, nx.path_graph(3), "from_networkx"),
-        (RUN, None, "network must be a Network, not None"),
         (RUN, 3, "network must be a Network"),
         (RUN, {"a": "b"}, "network must be a Network"),
         (RUN, "nowhere.csv", "nowhere.csv does not exist"),

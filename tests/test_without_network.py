@@ -246,6 +246,11 @@ def test_one_node_has_no_network():
         jaxllc.discover(one, None)
 
 
+def test_constants_of_nodes_need_a_network(diffusion):
+    with pytest.raises(InputError, match="vary"):
+        jaxllc.discover(diffusion, None, vary={"omega": "node"})
+
+
 def test_too_many_nodes_are_too_many_pairs():
     many = Trajectories(np.arange(9.0), np.random.default_rng(0).normal(size=(9, 301)))
     with pytest.raises(InputError, match="301 nodes"):

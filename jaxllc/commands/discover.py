@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="DIR",
         help="folder for law.json, report.html, constants.csv, pareto.csv, settings.json, figures, and "
-        "network.csv and edges.csv where edges were asked for",
+        "network.csv and network_table.csv where edges were asked for",
     )
     parser.add_argument("--signed", action="store_true", help="negative weights are meant")
     parser.add_argument(

@@ -22,8 +22,8 @@ def write_law_files(
     more: Sequence[LawFigure] = (),
 ) -> list[Path]:
     """law.json, constants.csv, pareto.csv, report.html and a PNG for each figure, each whole or not at all;
-    and network.csv, the edges that the
-    samples ask for, and edges.csv, all with their probabilities, where the law says something of them.
+    where the law says something of the edges also network.csv, those that the samples ask for, and
+    network_table.csv, all with their probabilities.
 
     more: figures that stand before the law's own. A law of an interrupted search goes without report and
     figures, which would keep the user waiting; those of a law that was here before are removed.
@@ -33,14 +33,14 @@ def write_law_files(
     for path, frame in zip(written[1:], (law.constants_table(), law.pareto_table()), strict=True):
         with output_file(path) as temporary:
             frame.to_csv(temporary, index=False)
-    for name in ("network.csv", "edges.csv"):
+    for name in ("network.csv", "network_table.csv"):
         (folder / name).unlink(missing_ok=True)
     if law.edges is not None:
         table = law.network_table()
         there = table.loc[
             table.edge.isin(("found", "kept", "added")), ["sender", "receiver", "weight"]
         ]
-        for name, frame in (("network.csv", there), ("edges.csv", table)):
+        for name, frame in (("network.csv", there), ("network_table.csv", table)):
             with output_file(folder / name) as temporary:
                 frame.to_csv(temporary, index=False)
             written.append(folder / name)

@@ -49,7 +49,7 @@ def checked_alone(data: Any) -> list[Trajectories]:
     Raises InputError for what is no data, or of fewer than two nodes.
     """
     if isinstance(data, Network):
-        raise InputError(f"data is a Network: {_ORDER}")
+        raise InputError(f"data is a Network, as if both were swapped: {_ORDER}")
     runs = runs_of(data)
     if not runs:
         raise InputError("data holds no trajectories: give at least one")

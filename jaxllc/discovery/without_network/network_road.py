@@ -53,8 +53,8 @@ class NetworkRoad:
             )
         if self.settings.vary:
             raise InputError(
-                "vary asks for constants of every node, and network for the edges: with neither known both cannot "
-                "be told apart; give a network, or leave vary out"
+                "vary asks for constants of every node where no network is given, and both at once are not "
+                "told apart; give a network, or leave vary out"
             )
         seconds: dict[str, float] = {}
         axes = axes_of(self.runs)[0]
