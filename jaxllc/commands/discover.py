@@ -176,7 +176,8 @@ def _settings_record(options: argparse.Namespace, law: Law) -> dict[str, Any]:
 
 
 def read_tables(options: argparse.Namespace) -> tuple[list[Trajectories], Network | None]:
-    """The runs with their node features and inputs, and the network in the same order of nodes, if there is one."""
+    """The runs with their node features and inputs, and the network, if there is one, in the same order of
+    nodes."""
     runs = read_states(options.states)
     if options.edges is None:
         for name in ("signed", "undirected", "allow_isolated"):
