@@ -246,9 +246,12 @@ def test_one_node_has_no_network():
         jaxllc.discover(one, None)
 
 
-def test_constants_of_nodes_need_a_network(diffusion):
-    with pytest.raises(InputError, match="vary"):
-        jaxllc.discover(diffusion, None, vary={"omega": "node"})
+@pytest.mark.parametrize(
+    "choice", [{"vary": {"omega": "node"}}, {"held": ["n1"]}, {"inputs": {"u": "time"}}]
+)
+def test_what_needs_a_network_says_so(diffusion, choice):
+    with pytest.raises(InputError, match=r"needs? a network"):
+        jaxllc.discover(diffusion, None, **choice)
 
 
 def test_too_many_nodes_are_too_many_pairs():

@@ -51,11 +51,9 @@ class NetworkRoad:
                 f"the data hold {count} nodes, and without a network all {count * (count - 1)} pairs would "
                 f"be asked, which is done up to {_MOST_NODES} nodes; give a network, or a part of the nodes"
             )
-        if self.settings.vary:
-            raise InputError(
-                "vary asks for constants of every node where no network is given, and both at once are not "
-                "told apart; give a network, or leave vary out"
-            )
+        for name in ("vary", "held"):
+            if getattr(self.settings, name):
+                raise InputError(f"{name} needs a network: without one, leave it out")
         seconds: dict[str, float] = {}
         axes = axes_of(self.runs)[0]
         with self.limit.current(), stage_clock(seconds, "network"):
