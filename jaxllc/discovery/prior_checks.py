@@ -40,6 +40,8 @@ def misfit_notes(
     for equation, terms in enumerate(best.law.terms):
         for place, term in enumerate(terms):
             held = term.family
+            if any(s.name[:-2] in search.placed for s in held.expression.free_symbols):
+                continue  # its own factor is fitted
             if not isinstance(held, KnownFamily) or not held.held or judge.late:
                 continue
             family = replace(held, coefficient=_SHARE)

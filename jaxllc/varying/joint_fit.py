@@ -32,6 +32,22 @@ class JointFit:
     fit: TrajectoryFit
 
 
+def is_one_factor(law: CandidateLaw, variable: int, name: str) -> bool:
+    """Whether a feature multiplies terms of one side of one equation, and stands nowhere else."""
+    symbols = {sympy.Symbol(f"{name}_{end}") for end in "ijs"}
+    own = sympy.Symbol(f"{name}_i")
+    places = {
+        (equation, term.family.side)
+        for equation, terms in enumerate(law.terms)
+        for term in terms
+        if term.family.expression.free_symbols & symbols
+    }
+    if len(places) != 1 or next(iter(places))[0] != variable:
+        return False
+    held = [t.family.expression for t in law.terms[variable] if t.family.expression.has(own)]
+    return bool(held) and not any((e / own).free_symbols & symbols for e in held)
+
+
 def joint_fit(
     problem: TrajectoryProblem,
     law: CandidateLaw,
@@ -49,9 +65,7 @@ def joint_fit(
     pairs = list(zip(law.terms[variable], law.coefficients[variable], strict=True))
     varying = [pair for pair in pairs if pair[0].family.expression.has(symbol)]
     others = [pair for pair in pairs if not pair[0].family.expression.has(symbol)]
-    sides = {term.family.side for term, _ in varying}
-    if len(sides) != 1:
-        raise ValueError(f"{name} stands on {len(sides)} sides of the equation")
+    side = varying[0][0].family.side
     base = (
         sympy.Add(
             *(
@@ -64,7 +78,7 @@ def joint_fit(
     base = sympy.expand(base) if len(varying) > 1 else sympy.cancel(base)
     free, nodes = problem.free, problem.num_nodes
     marks = {f"only{k}of{name}": (np.arange(nodes) == k).astype(float) for k in free}
-    own = [Term(TermFamily(sides.copy().pop(), sympy.Symbol(f"{mark}_i") * base)) for mark in marks]
+    own = [Term(TermFamily(side, sympy.Symbol(f"{mark}_i") * base)) for mark in marks]
     values = problem.features[name]
     both = law.replaced(
         variable,
@@ -101,7 +115,8 @@ def _read(
         others, equations[variable], fit.law.coefficients[variable], strict=False
     ):
         if not term.family.known:
-            ratios[k] = abs(value) / float(errors[position])
+            error = float(errors[position])
+            ratios[k] = abs(value) / error if error > 0 else np.inf
         position += term.num_constants
     values, spread = np.array(problem.features[name]), np.full(problem.num_nodes, np.nan)
     values[problem.free] = fit.law.coefficients[variable][place:]

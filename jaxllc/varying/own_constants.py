@@ -25,7 +25,7 @@ from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.single_nodes import single_nodes
 from jaxllc.search.laws.sparse_engine import refined
-from jaxllc.varying.joint_fit import MOST_NODES, joint_fit
+from jaxllc.varying.joint_fit import MOST_NODES, is_one_factor, joint_fit
 from jaxllc.varying.varying_fit import VaryingFit, VaryingFitter
 from jaxllc.varying.varying_search import VaryingSearch, acts
 
@@ -34,6 +34,9 @@ from jaxllc.varying.varying_search import VaryingSearch, acts
 _LAWS, _WHOLE, _PLAIN = 4, 2, 8
 # What a constant of each node must bring beyond its price, in units of -2 log L.
 _GAIN = 15.0
+# Share of the nodes that follow a law that is taken; where fewer do, no law explains the samples up to their
+# noise, and more of it is allowed for.
+_FOLLOW, _NOISIER = 0.5, (1.0, 4.0, 16.0, 64.0, 256.0)
 # Laws that are proposed.
 _PROPOSED = 6
 
@@ -45,8 +48,9 @@ class OwnConstant:
     base: the term that it multiplies, with the sign that makes its mean positive; None where it is the
     strength of all interactions, whose mean is then one. values, errors: (node,) and standard errors; mean,
     spread: over nodes, the spread without what the errors add. laws: of the best fits, the best first, with
-    the term that varies left out; gain: what it brings beyond its price. law_errors: of the law's constants
-    in the order of its terms, once both were fitted together and where all of them were.
+    the term that varies left out; gain: what it brings beyond its price; follow: share of the nodes that
+    follow the best. law_errors: of the law's constants in the order of its terms, once both were fitted
+    together and where all of them were.
     """
 
     name: str
@@ -58,6 +62,7 @@ class OwnConstant:
     spread: float
     laws: tuple[tuple[Term, ...], ...]
     gain: float
+    follow: float
     law_errors: Float[np.ndarray, " constant"] | None = None
 
     @property
@@ -84,7 +89,10 @@ class OwnConstant:
             if not any(k.expression.has(self.symbol) for k in own):
                 known[self.variable] = (*own, family)
             prior = replace(prior, known=tuple(known))
-        return replace(problem, data=data, prior=prior)
+        placed = problem.placed
+        if family is not None:
+            placed = tuple(dict.fromkeys((*placed, self.name)))
+        return replace(problem, data=data, prior=prior, placed=placed)
 
     def proposals(self, problem: SearchProblem) -> list[ProposedEquation]:
         """Equations of the laws that were found, for the problem in which the constant was inserted."""
@@ -97,8 +105,9 @@ class OwnConstant:
         """The constant after a fit to the trajectories beside the best law, and the law without terms that
         do not pay for themselves once it may move; None where the law does not hold it, or nodes are too
         many."""
-        held = any(t.family.expression.has(self.symbol) for t in best.law.terms[self.variable])
-        if not held or problem.num_nodes > MOST_NODES:
+        if not is_one_factor(best.law, self.variable, self.name):
+            return None
+        if problem.num_nodes > MOST_NODES:
             return None
         law = best.law
         while True:
@@ -147,9 +156,9 @@ def own_constants(
 ) -> list[OwnConstant]:
     """The constants of nodes that the samples ask for, one in an equation at most.
 
-    A name that stands in a known term is sought there alone; others are given to the equations that gain
-    most, in turn. seconds: for each variable, about. There may be fewer than names, where the samples do
-    not ask for so many.
+    A name that stands in a known term is read there, whatever it brings; others are given to the equations
+    that gain most, in turn. seconds: for each variable, about. There may be fewer than names, where the
+    samples do not ask for so many.
     """
     bases, problem = _told(problem, names)
     open_names = [name for name in names if name not in bases]
@@ -159,12 +168,18 @@ def own_constants(
         if variable not in told and not open_names:
             continue
         say(f"{shown}: constants of nodes")
-        plain = single_nodes(problem, variable, max_terms, time.perf_counter() + seconds)
-        if len(plain.fitter.kept) < 2:
-            continue
         name, base = told.get(variable, ("", None))
-        best = _searched(plain, variable, name, base)
-        if best is not None and best.gain > _GAIN:
+        best, deadline = None, time.perf_counter() + seconds
+        for noisier in _NOISIER:
+            plain = single_nodes(problem, variable, max_terms, deadline, noisier=noisier)
+            if len(plain.fitter.kept) < 2 or time.perf_counter() > deadline:
+                break
+            one = _searched(plain, variable, name, base)
+            if one is not None and (one.gain > _GAIN or name):
+                best = one
+                if one.follow >= _FOLLOW:
+                    break
+        if best is not None:
             found.append(best)
     found.sort(key=lambda one: -one.gain)
     named = [one for one in found if one.name]
@@ -261,4 +276,5 @@ def _read(search: VaryingSearch, variable: int, name: str, gain: float) -> OwnCo
         fit.spread / abs(scale),
         tuple(terms),
         gain,
+        float(np.mean(fit.follows >= 0.5)),
     )

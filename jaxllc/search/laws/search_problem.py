@@ -49,7 +49,7 @@ class SearchProblem:
 
     regular: all nodes have the same total input weight; grammar: what a law may hold; prior: what the user
     knows of it; sums: whether `library` also holds functions of the sum over neighbours; held: nodes
-    that a law is not asked to explain.
+    that a law is not asked to explain; placed: features that stand in known terms and nowhere else.
     """
 
     data: GridData
@@ -60,6 +60,7 @@ class SearchProblem:
     prior: PriorKnowledge = field(default_factory=PriorKnowledge)
     sums: bool = False
     held: tuple[int, ...] = ()
+    placed: tuple[str, ...] = ()
 
     def with_held(self, nodes: Sequence[int]) -> SearchProblem:
         """The problem in which some nodes are not explained; their states act on others all the same."""
@@ -83,6 +84,11 @@ class SearchProblem:
     def explained(self) -> np.ndarray:
         """The nodes that a law is asked to explain."""
         return np.setdiff1d(np.arange(self.network.num_nodes), np.array(self.held, dtype=int))
+
+    @property
+    def open_features(self) -> tuple[str, ...]:
+        """Features that any term may hold."""
+        return tuple(name for name in self.data.features if name not in self.placed)
 
     @property
     def late(self) -> bool:
@@ -173,7 +179,7 @@ class SearchProblem:
     def _additive(self) -> list[Term]:
         terms = candidate_terms(
             self.variables,
-            tuple(self.data.features),
+            self.open_features,
             self.scales,
             self.differences,
             self.regular,
@@ -213,7 +219,7 @@ class SearchProblem:
     def _added(self) -> tuple[str, ...]:
         """What may be added to a sum over neighbours: node features, and inputs but for the time."""
         driven = (name for name, known in self.inputs.items() if not known.step)
-        return (*self.data.features, *driven)
+        return (*self.open_features, *driven)
 
     def values_of(self, argument: sympy.Expr) -> np.ndarray:
         """Values of an expression of the self side over the nodes with a sender and all grid times, flat."""

@@ -18,11 +18,12 @@ def single_nodes(
     max_terms: int,
     deadline: float = math.inf,
     sums: bool = False,
+    noisier: float = 1.0,
 ) -> RobustSearch:
     """The search of one variable's equation among the terms of a problem's library.
 
     Known terms without constants are taken out of the samples; others are in every law. sums: functions of
-    sums over neighbours are searched, too.
+    sums over neighbours are searched, too. noisier: factor of the noise that a law may leave.
     """
     listed = [*problem.library, *problem.sum_library] if sums else problem.library
     rows = NodeRows(problem.data, problem.network, variable)
@@ -31,5 +32,5 @@ def single_nodes(
     sizes = [scale.size for scale in problem.scales.values()]
     known = [starts(f, sizes, problem.seed)[0] for f in problem.prior.fitted(variable)]
     library = [t for t in listed if not problem.prior.holds(variable, t.family)]
-    noise = float(problem.noise[variable])
+    noise = noisier * float(problem.noise[variable])
     return RobustSearch(rows, noise, library, max_terms, known, deadline)
