@@ -65,6 +65,8 @@ CONDITIONS = {
     # One constant, or the strength of the interaction, differs from node to node by so much of its mean.
     "constants": {"own": 0.3},
     "strengths": {"strength": 0.3},
+    # The dynamics are noisy themselves: q is this share of the range that states start in.
+    "process5": {"process": 0.05},
 }
 
 
@@ -94,9 +96,15 @@ def make_case(system: System, condition: str, seed: int, db: float) -> Case:
     true = jaxllc.generators.barabasi_albert(NUM_NODES, 3, seed=100 + seed)
     law, names = jaxllc.Law(truth_of(system)), tuple(system.equations)
     times, runs = np.linspace(0.0, system.horizon, SAMPLES), []
+    drive: dict[str, Any] = {}
+    if "process" in CONDITIONS[condition]:
+        size = CONDITIONS[condition]["process"] * (system.box[1] - system.box[0])
+        drive = {"process_noise": size}
     for run in range(RUNS):
         start = random.uniform(*system.box, (NUM_NODES, len(names)))
-        made = law.simulate(start, times, true)
+        made = law.simulate(
+            start, times, true, **drive, **({"seed": 1000 * seed + run} if drive else {})
+        )
         runs.append(made.with_noise(db, 1000 * seed + run))
     A = true.to_adjacency().toarray()
     given, what = A.copy(), CONDITIONS[condition]
@@ -112,7 +120,8 @@ def make_case(system: System, condition: str, seed: int, db: float) -> Case:
     )
     runs = [jaxllc.Trajectories(r.times, r.states[:, seen], r.variables) for r in runs]
     network = jaxllc.Network.from_adjacency(given[np.ix_(seen, seen)])
-    return Case(runs, network, sound[seen], truth_of(system))
+    choices = {"process_noise": True} if drive else {}
+    return Case(runs, network, sound[seen], truth_of(system), choices)
 
 
 def _case_of_own_constants(system: System, what: Mapping[str, float], seed: int, db: float) -> Case:

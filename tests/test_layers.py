@@ -22,6 +22,7 @@ LAYERS = (
     ("smoothing",),
     ("fit",),
     ("nodewise",),
+    ("transitions",),
     ("unknown_network",),
     ("neural",),
     ("search.forms",),

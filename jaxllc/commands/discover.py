@@ -49,6 +49,8 @@ _HELP = {
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",
     "moves": "rounds of adding and swapping terms",
+    "dynamics": "flow, or map for data in discrete time: the law gives the next state, x_i(k+1)",
+    "process_noise": "the dynamics are noisy themselves: estimate process and measurement noise",
     "finish": "constants finished on the grid, through the solver, or auto: solver with the preset neural",
     "preset": "default; neural: two nets, expressions of either and the likelihood, no library of equations; "
     "or llc: the published road and nothing else (two nets, skeletons of a pre-trained network, BFGS), which "

@@ -77,6 +77,8 @@ def law_record(law: Law) -> dict[str, Any]:
         "adjusted_r2": law.adjusted_r2,
         "skill": law.skill,
         "noise": law.noise,
+        "process_noise": law.process_noise,
+        "dynamics": law.dynamics,
         "converged": law.converged,
         "trusted": law.trusted,
         "doubt": law.doubt,

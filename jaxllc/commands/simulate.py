@@ -29,7 +29,7 @@ from jaxllc.dynamics.integrate import simulate
 from jaxllc.errors import InputError, listed, nearest_match
 from jaxllc.files.output_file import is_stream, output_file
 from jaxllc.known_laws import KnownLaw
-from jaxllc.law.law import load_law
+from jaxllc.law.law import Law, load_law
 
 _DEFAULT_TIMES = (0.0, 10.0, 101)
 _MOST_TIMES = 1_000_000
@@ -73,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--noise-db", type=float, metavar="DB", help="add white noise of this signal-to-noise ratio"
     )
+    parser.add_argument(
+        "--process-noise",
+        type=_process_noise,
+        metavar="Q",
+        help="noise of the dynamics themselves, per root of time (of a map: of each step): a number, or law "
+        "for what a law.json holds; paths follow --seed",
+    )
     parser.add_argument("--signed", action="store_true", help="negative weights are meant")
     parser.add_argument(
         "--undirected",
@@ -98,6 +105,15 @@ def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
+
+
+def _process_noise(text: str) -> float | bool:
+    if text == "law":
+        return True
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 0 nor 'law'")
     return value
 
 
@@ -161,20 +177,20 @@ def run(options: argparse.Namespace) -> int:
         )
     times = options.times
     if times is None:
-        times = law.known.default_times() if law.known else np.linspace(*_DEFAULT_TIMES)
-    results = simulate(
-        law.field,
-        network,
-        times,
+        times = law.default_times()
+    results = law.run(
         _initial_states(options, law, network),
+        times,
+        network,
         features or None,
         _inputs(options, law),
         _held(options, law, network),
+        process_noise=options.process_noise,
+        seed=options.seed,
         solver=options.solver,
         rtol=options.rtol,
         max_steps=options.max_steps,
     )
-    assert isinstance(results, list)  # the initial states are those of runs
     runs = [result.trajectories for result in results]
     if options.noise_db is not None:
         runs = [run.with_noise(options.noise_db, options.seed + n) for n, run in enumerate(runs)]
@@ -225,26 +241,56 @@ def _last_time(run: Trajectories) -> float:
 
 @dataclass(frozen=True)
 class _SimulatedLaw:
-    """A law to run: its field, the catalogue's entry if it is a known one, its inputs, and
-    the nodes that it holds."""
+    """A law to run: what its terms read, the law of a file, or the catalogue's entry if it is a known one, its
+    inputs, and the nodes that it holds."""
 
-    field: Any
+    variables: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    law: Law | None = None
     known: KnownLaw | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     held: tuple[str, ...] = ()
+
+    def default_times(self) -> np.ndarray:
+        """Times to simulate at where none are given: 100 steps of a map."""
+        if self.known is not None:
+            return self.known.default_times()
+        if self.law is not None and self.law.is_map:
+            return self.law.step * np.arange(_DEFAULT_TIMES[2])
+        return np.linspace(*_DEFAULT_TIMES)
+
+    def run(
+        self,
+        states: np.ndarray,
+        times: np.ndarray,
+        network: Network,
+        features: dict[str, np.ndarray] | None,
+        *driving: Any,
+        **options: Any,
+    ) -> Any:
+        """A simulation for each of some initial states."""
+        if self.law is None:
+            assert self.known is not None
+            field = self.known.vector_field()
+            return simulate(field, network, times, states, features, *driving, **options)
+        if self.law.is_map:
+            options = {name: options[name] for name in ("process_noise", "seed")}
+        return self.law.run(states, times, network, features, *driving, **options)
 
 
 def _find_law(name: str) -> _SimulatedLaw:
     if name in known_laws.names():
         known = known_laws.get(name)
-        return _SimulatedLaw(known.vector_field(), known)
+        field = known.vector_field()
+        return _SimulatedLaw(field.variables, field.feature_names, known=known)
     if not os.path.exists(name) and not name.endswith(".json") and os.sep not in name:
         raise InputError(
             f"{name!r} is neither a file nor a known law{nearest_match(name, known_laws.names())}; known "
             f"laws: {', '.join(known_laws.names())}"
         )
     law = load_law(name)
-    return _SimulatedLaw(law.vector_field(), inputs=law.inputs, held=law.held)
+    names = law.feature_names if law.is_map else law.vector_field().feature_names
+    return _SimulatedLaw(law.variables, names, law, inputs=law.inputs, held=law.held)
 
 
 def _held(
@@ -274,7 +320,7 @@ def _inputs(options: argparse.Namespace, law: _SimulatedLaw) -> dict[str, str]:
                 f"--input {name}: the law has no input {name!r}{nearest_match(name, law.inputs)}; it has "
                 f"{', '.join(law.inputs) or 'none'}"
             )
-    read = [name for name in law.inputs if name in law.field.feature_names]
+    read = [name for name in law.inputs if name in law.feature_names]
     found = {name: given.get(name, law.inputs[name]) for name in read}
     lacking = [name for name, source in found.items() if not source]
     if lacking:
@@ -289,7 +335,7 @@ def _features(
 ) -> dict[str, np.ndarray]:
     if options.features is not None:
         return read_features(options.features, names=network.names)
-    needed = [name for name in law.field.feature_names if name not in law.inputs]
+    needed = [name for name in law.feature_names if name not in law.inputs]
     if law.known is not None:
         return law.known.sample_features(network.num_nodes, options.seed)
     if needed:
@@ -303,7 +349,7 @@ def _initial_states(
     options: argparse.Namespace, law: _SimulatedLaw, network: Network
 ) -> np.ndarray:
     """Initial states (run, node, variable), read or drawn."""
-    variables = law.field.variables
+    variables = law.variables
     if options.runs < 1:
         raise InputError(f"--runs is {options.runs}, but at least 1 is needed")
     if options.initial is not None:

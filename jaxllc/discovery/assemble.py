@@ -37,6 +37,7 @@ from jaxllc.law.plain_time import with_plain_time
 from jaxllc.law.record import Confidence, Rival
 from jaxllc.law.skill import skill
 from jaxllc.law.writing.law_text import equation_line
+from jaxllc.law.writing.term_text import left_side
 from jaxllc.metrics import skeleton_equal
 from jaxllc.running.time_limit import TimeLimit
 from jaxllc.search.laws.search_problem import SearchProblem
@@ -86,7 +87,9 @@ def constants_of(
     return rows
 
 
-def _undetermined_notes(law: CandidateLaw, constants: Sequence[Constant]) -> list[str]:
+def undetermined_notes(
+    law: CandidateLaw, constants: Sequence[Constant], dynamics: str = "flow"
+) -> list[str]:
     """A sentence for each constant that the data leave open."""
     notes = []
     values = np.array([c.value for c in constants])
@@ -100,8 +103,8 @@ def _undetermined_notes(law: CandidateLaw, constants: Sequence[Constant]) -> lis
         if math.isfinite(c.standard_error):
             error = f"{c.value:.3g} +- {c.standard_error:.2g}"
         notes.append(
-            f"The constant{role} of the term {c.term} in d{c.variable}_i/dt is not determined by these "
-            f"data ({error}); more samples or an earlier start would fix it."
+            f"The constant{role} of the term {c.term} in {left_side(c.variable, dynamics)} is not determined "
+            f"by these data ({error}); more samples or an earlier start would fix it."
         )
     return notes
 
@@ -127,10 +130,13 @@ def _same_form(a: Any, b: Any) -> bool | None:
         return None
 
 
-def _rivals(
-    best: Judged, compared: Sequence[tuple[Judged, float]], variables: tuple[str, ...]
+def rivals_of(
+    best: Any, compared: Sequence[tuple[Any, float]], variables: tuple[str, ...]
 ) -> list[Rival]:
-    """Other laws that the samples leave possible, by criterion or by bootstrap, the likeliest first."""
+    """Other laws that the samples leave possible, by criterion or by bootstrap, the likeliest first.
+
+    best, compared: anything with a `law` and a `criterion`, and how often a replicate chooses it.
+    """
     own = equations_of(best.law, variables)
     near = [
         (j, frequency)
@@ -307,14 +313,14 @@ def assemble_law(
     confidence, rivals = None, []
     if not doubt:
         confidence, compared = bootstrapped(judge, best, fit, variables, seed, twins=twins)
-        rivals = _rivals(best, compared, variables)
+        rivals = rivals_of(best, compared, variables)
     errors = standard_errors(fit)
     constants = rows(law, errors)
     notes = [doubt] * bool(doubt) + [*notes, *bound_notes(law, constants)]
     if not (judge.late or doubt):
         with limit.may_give_up():
             notes += misfit_notes(search, judge, best, settings.max_terms, settings.num_fits)
-    notes += _undetermined_notes(law, constants)
+    notes += undetermined_notes(law, constants)
     notes += limit.notes(found.cut_short)
     if not (fit.converged or limit.cut):
         notes.append(

@@ -17,18 +17,20 @@ from jaxllc.data.inputs import checked_alone, checked_data
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.diagnosis.findings import data_notes, law_notes
+from jaxllc.discovery.data_sizes import check_sizes
 from jaxllc.discovery.library_road import LibraryRoad
 from jaxllc.discovery.neural_road import NeuralRoad
 from jaxllc.discovery.origin_choice import chosen_axes
 from jaxllc.discovery.prior_checks import check_free_names
 from jaxllc.discovery.stages import Progress
+from jaxllc.discovery.steps.transitions_road import TransitionsRoad
 from jaxllc.discovery.without_network.network_road import NetworkRoad
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
 from jaxllc.law.law_outside_axes import outside
 from jaxllc.running.time_limit import TimeLimit
 from jaxllc.settings.checks import checked_settings
-from jaxllc.settings.discover_settings import DiscoverChoices, DiscoverSettings
+from jaxllc.settings.discover_settings import DiscoverChoices, DiscoverSettings, by_steps
 
 
 def discover(
@@ -102,6 +104,11 @@ def discover(
         raise InputError(
             f"the preset {settings.preset!r} fits nets, which take no inputs: leave out inputs, or the preset"
         )
+    if by_steps(settings) and (network is None or runs[0].inputs):
+        raise InputError(
+            'process_noise=True and dynamics="map" need a network and take no inputs: give the network, and '
+            "leave out inputs"
+        )
     check_free_names(settings.vary, runs[0])
     held_nodes(settings.held, runs[0].node_names)
     limit = TimeLimit(settings.search_seconds)
@@ -123,6 +130,8 @@ def _on_network(
     network: Network,
 ) -> Law:
     """The law on a network."""
+    if by_steps(settings):
+        return _by_steps(runs, network, seed, settings, progress, limit)
     with limit.current():
         axes = chosen_axes(runs, network, seed, settings)
     inside, plain = axes.inside(runs), axes.settings_inside(settings)
@@ -143,6 +152,21 @@ def _on_network(
     if own := {one.name: one.values for one in law.node_constants}:
         law = replace(law, data=tuple(run.with_features(own) for run in law.data))
     return replace(law, notes=tuple(dict.fromkeys([*said, *seen, *left, *law.notes])))
+
+
+def _by_steps(
+    runs: list[Trajectories],
+    network: Network,
+    seed: int,
+    settings: DiscoverSettings,
+    progress: Progress | None,
+    limit: TimeLimit,
+) -> Law:
+    """The law of the steps between samples."""
+    check_sizes(runs, network)
+    said = [note for run in runs for note in run.notes] + list(network.notes)
+    law = TransitionsRoad(runs, network, seed, settings, progress, limit).run()
+    return replace(law, notes=tuple(dict.fromkeys([*said, *law.notes])))
 
 
 def _with_choices(function: Callable[..., Law]) -> inspect.Signature:

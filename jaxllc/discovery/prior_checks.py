@@ -17,6 +17,7 @@ from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.known_terms import KnownFamily
 from jaxllc.law.record import Constant
+from jaxllc.law.writing.term_text import left_side
 from jaxllc.search.forms.grammar import operators_in
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.sparse_engine import SparseEngine
@@ -96,15 +97,18 @@ def _beside(
     return proposals
 
 
-def bound_notes(law: CandidateLaw, constants: Sequence[Constant]) -> list[str]:
+def bound_notes(
+    law: CandidateLaw, constants: Sequence[Constant], dynamics: str = "flow"
+) -> list[str]:
     """A sentence for each constant of a law that lies on a bound that the user set."""
     notes = []
     for constant, met in zip(constants, on_bound(law), strict=True):
         if met:
             role = "coefficient" if constant.role == "coefficient" else f"constant {constant.role}"
             notes.append(
-                f"The {role} of the term {constant.term} in d{constant.variable}_i/dt lies on its bound "
-                f"({constant.value:.6g}) and has no standard error; the data may ask for a value beyond it."
+                f"The {role} of the term {constant.term} in {left_side(constant.variable, dynamics)} lies on "
+                f"its bound ({constant.value:.6g}) and has no standard error; the data may ask for a value "
+                "beyond it."
             )
     return notes
 

@@ -7,10 +7,9 @@ and a result that says when and why a run stopped. It neither raises nor hangs o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -20,20 +19,46 @@ from jaxllc.data.drivers.held_states import held_states
 from jaxllc.data.drivers.input_sources import Span, courses
 from jaxllc.data.message_passing import Graph, graph_of
 from jaxllc.data.network import Network
-from jaxllc.data.trajectories import Trajectories
-from jaxllc.data.trajectory_input import feature_arrays
 from jaxllc.dynamics.driven_field import breaks_of, driven, holding
 from jaxllc.dynamics.interpreted_field import interpreted
 from jaxllc.dynamics.padded_graphs import PaddedField, padded
-from jaxllc.dynamics.simulation_input import check_solver, field_of, float_dtype, state_values
+from jaxllc.dynamics.paths.map_steps import iterate
+from jaxllc.dynamics.paths.outcome import (
+    DIVERGED,
+    OTHER_FAILURE,
+    STEP_TOO_SMALL,
+    SUCCESS,
+    TOO_MANY_STEPS,
+    Simulation,
+    Solution,
+    outcome_sentence,
+    simulations,
+)
+from jaxllc.dynamics.paths.stochastic import (
+    LOOSE,
+    Drive,
+    fine_steps,
+    keys_of_runs,
+    noisy_terms,
+    process_values,
+)
+from jaxllc.dynamics.simulation_input import (
+    check_solver,
+    checked_features,
+    checked_initial_state,
+    checked_network,
+    checked_times,
+    field_of,
+    float_dtype,
+)
 from jaxllc.dynamics.vector_field import SymbolicVectorField
-from jaxllc.errors import InputError, nearest_match
+from jaxllc.errors import InputError
 from jaxllc.running.waiting import computed
-from jaxllc.tables.real_numbers import real_numbers
 
 if TYPE_CHECKING:
-    from jaxllc.data.network import Network
     from jaxllc.dynamics.vector_field import VectorField
+
+__all__ = ["MAX_STEPS", "SOLVERS", "Simulation", "iterate", "simulate", "solve"]
 
 SOLVERS = {"tsit5": "Tsit5", "dopri8": "Dopri8", "kvaerno5": "Kvaerno5"}
 STIFF_SOLVERS = {"kvaerno5"}
@@ -43,21 +68,6 @@ MAX_STEPS = 20_000
 # Edges in all runs from which on a law has a program of its own: it runs four times as fast, and is compiled
 # in the time that a few runs save.
 SPECIALISED_FROM = 20_000
-
-SUCCESS, DIVERGED, TOO_MANY_STEPS, STEP_TOO_SMALL, OTHER_FAILURE = range(5)
-
-
-class Solution(NamedTuple):
-    """states (T, N, d), not finite after the stop; stop_time and code (see SUCCESS...), scalars.
-
-    beside (B, N, d): states at the times `beside`, of which no derivatives are carried along.
-    """
-
-    states: jax.Array
-    stop_time: jax.Array
-    code: jax.Array
-    num_steps: jax.Array
-    beside: jax.Array | None = None
 
 
 def solve(
@@ -72,10 +82,12 @@ def solve(
     max_steps: int = MAX_STEPS,
     adjoint: Any = None,
     beside: jax.Array | None = None,
+    drive: Drive | None = None,
 ) -> Solution:
     """Integrate state0 (N, d) from times[0] over times (T,), T >= 2; traceable and differentiable.
 
     beside: (B,) times between the first and the last, increasing, at which states alone are wanted.
+    drive: process noise, in place of which no `solver` is read.
     adjoint: a diffrax adjoint; by default reverse mode through checkpoints (`diffrax.ForwardMode()` for jvp).
     All arrays share one floating dtype.
     """
@@ -102,12 +114,16 @@ def solve(
             for times_ in ([*ends, *bends], jumps)
         )
         controller = diffrax.ClipStepSizeController(controller, step_ts=step_ts, jump_ts=jump_ts)
+    terms, method = diffrax.ODETerm(_drift), getattr(diffrax, SOLVERS[solver])()
+    if drive is not None:
+        terms, method = noisy_terms(_drift, drive, state0)
+        controller, adjoint = diffrax.StepTo(drive.steps), diffrax.ForwardMode()
     saved = [diffrax.SubSaveAt(ts=times), diffrax.SubSaveAt(t1=True)]
     if beside is not None:
         saved.append(diffrax.SubSaveAt(ts=beside, fn=_without_derivatives))
     result = diffrax.diffeqsolve(
-        diffrax.ODETerm(lambda t, state, args: args[0].derivative_at(t, state, args[1])),
-        getattr(diffrax, SOLVERS[solver])(),
+        terms,
+        method,
         t0=times[0],
         t1=times[-1],
         dt0=None,
@@ -133,20 +149,13 @@ def solve(
     return Solution(states, result.ts[1][0], code, result.stats["num_steps"], *others)
 
 
+def _drift(t: Any, state: jax.Array, args: Any) -> jax.Array:
+    field, graph = args
+    return field.derivative_at(t, state, graph)
+
+
 def _without_derivatives(t: Any, state: jax.Array, args: Any) -> jax.Array:
     return jax.lax.stop_gradient(state)
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """One run, as `simulate` found it.
-
-    trajectories: nan after a failure. message: a sentence that says when and why the run stopped.
-    """
-
-    trajectories: Trajectories
-    success: bool
-    message: str
 
 
 def simulate(
@@ -163,6 +172,8 @@ def simulate(
     atol: float = 1e-10,
     max_steps: int = MAX_STEPS,
     dtype: Any = np.float64,
+    process_noise: Any = None,
+    seed: int = 0,
 ) -> Simulation | list[Simulation]:
     """Simulate `field` on `network` from initial_state at times[0].
 
@@ -173,19 +184,25 @@ def simulate(
     solver: "tsit5", "dopri8" (small tolerances) or "kvaerno5" (implicit, for stiff laws; its
     Jacobian is dense, N d x N d). Raises InputError for input that does not fit; a run that
     diverges or stalls is not an error but a Simulation that says so.
+    process_noise: q of dx_i = (law) dt + q dW_i, one number or {variable: number}, in units of the states
+    per root of time; each run of a batch then is a path of its own. seed: of these paths: the same one gives
+    the same path on the same machine. Such a law is simulated by a solver for additive noise of strong order
+    1.5, in steps of a sixteenth of those that the law without noise takes at a tolerance of 1e-3; solver,
+    rtol and atol are not read then.
     """
-    if not isinstance(network, Network):
-        raise InputError(
-            f"network must be a Network, not a {type(network).__name__}; check the order of the "
-            "arguments, and see Network.from_adjacency for a matrix."
-        )
+    checked_network(network)
     field = field_of(field)
     check_solver(solver, SOLVERS, rtol, atol, max_steps)
     dtype = float_dtype(dtype)
+    process = process_values(process_noise, field.variables)
+    if process is not None and solver != "tsit5":
+        raise InputError(
+            f"process noise is simulated by a solver of its own, not by {solver!r}: leave out solver"
+        )
     time_points = checked_times(times)
     (driving,), _ = courses(inputs, [Span(network.names, time_points)])
-    features = _checked_features(field, network, node_features, driving)
-    states0, is_batch = _checked_initial_state(field, network, initial_state)
+    features = checked_features(field, network, node_features, driving)
+    states0, is_batch = checked_initial_state(field, network, initial_state)
     origin = np.zeros(len(field.variables))
     moved = getattr(field, "moved", None)
     if moved is not None:
@@ -218,28 +235,35 @@ def simulate(
     tolerances = dtype.type(rtol), dtype.type(atol)
     with jax.enable_x64(dtype == np.float64):
         run = _compiled(solver, int(max_steps))
+        if process is not None:
+            tolerances = dtype.type(LOOSE), dtype.type(LOOSE)
         solution = jax.tree.map(np.asarray, computed(run, *arguments, *tolerances))
+        if process is not None:
+            steps = fine_steps(time_points, int(solution.num_steps.max())).astype(dtype)
+            drive = process.astype(dtype), keys_of_runs(seed, len(states0)), steps
+            noisy = computed(_compiled_noisy(), *arguments, *drive)
+            solution = jax.tree.map(np.asarray, noisy)
 
-    runs: list[Simulation] = []
-    for run_states, stop, code in zip(
-        solution.states, solution.stop_time, solution.code, strict=True
-    ):
-        run_states = run_states[:, : network.num_nodes]
-        run_states = np.where(np.isfinite(run_states), run_states, np.nan).astype(float) + origin
-        for node, course in known.items():
-            run_states[:, node] = course.at(time_points).T
-        run = Trajectories(
-            time_points,
-            run_states,
-            variables=variables,
-            node_features=features or None,
-            names=network.names,
-            inputs=driving,
-        )
-        end = float(time_points[-1])
-        said = outcome_sentence(int(code), float(stop), end, solver, max_steps)
-        runs.append(Simulation(run, int(code) == SUCCESS, said))
+    end = float(time_points[-1])
+    messages = [
+        outcome_sentence(int(code), float(stop), end, solver, max_steps)
+        for stop, code in zip(solution.stop_time, solution.code, strict=True)
+    ]
+    states = solution.states[:, :, : network.num_nodes] + origin
+    for node, course in known.items():
+        states[:, :, node] = course.at(time_points).T
+    given = {"variables": variables, "node_features": features or None, "inputs": driving}
+    runs = simulations(time_points, states, solution.code == SUCCESS, messages, network, given)
     return runs if is_batch else runs[0]
+
+
+@lru_cache(maxsize=32)
+def _compiled_noisy() -> Any:
+    def one(field, graph, state0, times, process, key, steps):
+        drive = Drive(process, key, steps)
+        return solve(field, graph, state0, times, max_steps=len(steps), drive=drive)
+
+    return jax.jit(jax.vmap(one, in_axes=(None, None, 0, None, None, 0, None)))
 
 
 @lru_cache(maxsize=32)
@@ -257,79 +281,3 @@ def _compiled(solver: str, max_steps: int) -> Any:
     if solver in STIFF_SOLVERS and jax.default_backend() == "cpu":
         return jax.jit(one_by_one)
     return jax.jit(jax.vmap(one, in_axes=(None, None, 0, None, None, None)))
-
-
-def outcome_sentence(code: int, stop: float, end: float, solver: str, max_steps: int) -> str:
-    """What the code of a solution says, as a sentence with the time it stopped at and the mend."""
-    if code == SUCCESS:
-        return f"Reached t = {end:g}."
-    advice = (
-        'try solver="kvaerno5", a larger rtol or a larger max_steps'
-        if solver != "kvaerno5"
-        else "try a larger rtol, a larger max_steps or earlier times"
-    )
-    return {
-        DIVERGED: f"Diverged at t = {stop:.6g} of {end:g}: a state grew without bound or is not a "
-        "number; check the constants, or stop earlier.",
-        TOO_MANY_STEPS: f"Stalled at t = {stop:.6g} of {end:g}: {max_steps} steps were not enough "
-        f"(a stiff law, or a very long time); {advice}.",
-        STEP_TOO_SMALL: f"Stalled at t = {stop:.6g} of {end:g}: the step became too small, as "
-        f"where a state grows without bound or jumps; stop earlier, or {advice}.",
-    }.get(code, f"Stopped at t = {stop:.6g} of {end:g}: the solver {solver!r} failed; {advice}.")
-
-
-def checked_times(times: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The times as float64 (T,); InputError unless they are two or more, finite and increasing."""
-    points = real_numbers(times, "times")
-    if points.ndim != 1 or len(points) < 2:
-        raise InputError(f"times must have shape (T,) with T >= 2, not {points.shape}.")
-    if not np.isfinite(points).all():
-        raise InputError("times holds a value that is not finite.")
-    bad = np.flatnonzero(np.diff(points) <= 0)
-    if len(bad):
-        at = int(bad[0])
-        raise InputError(
-            f"times must increase, but times[{at + 1}] = {points[at + 1]:g} follows "
-            f"{points[at]:g}; sort them and drop repeats."
-        )
-    return points
-
-
-def _checked_features(
-    field: VectorField,
-    network: Network,
-    given: Mapping[str, np.ndarray] | None,
-    driving: Iterable[str],
-) -> dict[str, np.ndarray]:
-    features = feature_arrays(given, network.names, network.num_nodes)
-    for name, values in features.items():
-        if values.shape != (network.num_nodes,) or not np.isfinite(values).all():
-            raise InputError(
-                f"The node feature {name!r} must hold one finite number for each of the "
-                f"{network.num_nodes} nodes; it has shape {values.shape}."
-            )
-    for name in field.feature_names:
-        if name not in features and name not in driving:
-            raise InputError(
-                f"The law needs the node feature {name!r}{nearest_match(name, features)}; give it in "
-                f"node_features as an array of {network.num_nodes} numbers, or in inputs if it changes with "
-                "time."
-            )
-    return features
-
-
-def _checked_initial_state(
-    field: VectorField, network: Network, initial_state: np.ndarray
-) -> tuple[np.ndarray, bool]:
-    state = state_values(initial_state, network.names, field.variables)
-    shape = (network.num_nodes, len(field.variables))
-    if state.ndim == 1 and shape[1] == 1:
-        state = state[:, None]
-    if state.ndim not in (2, 3) or state.shape[-2:] != shape or 0 in state.shape:
-        raise InputError(
-            f"initial_state must have shape {shape} (node, variable), or for R runs "
-            f"(R, {shape[0]}, {shape[1]}), not {state.shape}."
-        )
-    if not np.isfinite(state).all():
-        raise InputError("initial_state holds a value that is not finite.")
-    return (state, True) if state.ndim == 3 else (state[None], False)

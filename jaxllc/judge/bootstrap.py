@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy
@@ -182,7 +182,7 @@ def bootstrapped(
     bounds = intervals(judge.problem, fit, parts, weights)
     confidence = Confidence(
         float(share[0]),
-        _term_frequencies(laws, share, variables),
+        term_frequencies(laws, share, variables),
         tuple((float(low), float(high)) for low, high in bounds),
         replicates,
         num_parts,
@@ -192,10 +192,13 @@ def bootstrapped(
     return confidence, [(laws[k], float(share[k])) for k in order]
 
 
-def _term_frequencies(
-    laws: Sequence[Judged], share: np.ndarray, variables: tuple[str, ...]
+def term_frequencies(
+    laws: Sequence[Any], share: np.ndarray, variables: tuple[str, ...]
 ) -> tuple[TermFrequency, ...]:
-    """Terms of the first law as they stand in it, then those of others that come often, most often first."""
+    """Terms of the first law as they stand in it, then those of others that come often, most often first.
+
+    laws: anything with a `law`; share: of the replicates that choose each.
+    """
     frequency: dict[Hashable, float] = {}
     first: dict[Hashable, tuple[int, Term]] = {}
     for judged, part in zip(laws, share, strict=True):

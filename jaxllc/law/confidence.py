@@ -13,6 +13,7 @@ from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError
 from jaxllc.files.file_values import count, flag, number, text
 from jaxllc.law.record import Confidence, LawRecord, Rival, TermFrequency
+from jaxllc.law.writing.term_text import left_side
 
 # Share of the replicates from which a term or a law beside the chosen one is worth naming.
 OFTEN = 0.05
@@ -62,7 +63,7 @@ def confidence_line(law: LawRecord) -> str:
             "back."
         )
     others = [
-        f"{row.term} in d{row.variable}_i/dt"
+        f"{row.term} in {left_side(row.variable, law.dynamics)}"
         f"{' (sum over neighbours)' if row.side == 'interaction' else ''} {percent(row.frequency)}"
         for row in confidence.terms
         if not row.in_law

@@ -155,6 +155,8 @@ def held_through(law: LawRecord, *runs: Trajectories) -> Trajectories | None:
 
 
 def _forecast_start(law: LawRecord, run: Trajectories) -> np.ndarray:
+    if law.by_steps:  # whose own states are forecasts from the samples before
+        return last_seen(run)
     chosen = [row.chi_squared for row in law.front if row.chosen]
     if chosen and chosen[0] > _EXPLAINED:
         return last_seen(run)

@@ -38,6 +38,8 @@ __all__ = ["Constant", "FrontRow", "Law", "load_law"]
 class Law(LawRecord):
     """The law of a network: dx_i/dt = self term + sum over j of A_ij interaction term, for each variable.
 
+    Of a map, x_i(k+1) takes the place of dx_i/dt.
+
     equations: {variable: Equation(self_term, interaction_term)}, sympy expressions in v_i, v_j (variables
         and node features of receiver and sender), k_i (total input weight of the receiver) and, in self
         terms, v_s, which stands for sum_j A_ij v_j; a file of the law holds this symbol too.
@@ -67,6 +69,12 @@ class Law(LawRecord):
         None elsewhere, and in files.
     node_constants: constants that every node has of its own (`jaxllc.law.record.NodeConstant`), which the
         equations hold as they hold node features; empty where `vary` asked for none.
+    dynamics: "flow", or "map" for a law that gives the next state, x_i(k+1), from x_i and x_j at k. step: how
+        far the times of two states of a map are apart.
+    process_noise: {variable: q} of a law of dynamics that are noisy themselves: of a flow per root of time,
+        dx_i = (...) dt + q dW_i, of a map of each step. `noise` is that of the measurement then, and
+        adjusted_r2, skill and fitted_states are those of forecasts from each sample to the next, since a
+        noisy trajectory is no solution of its law. Empty for other laws.
     finished: False where the search was interrupted, and this is the best law so far.
     """
 
@@ -85,7 +93,10 @@ class Law(LawRecord):
         return "$$\\begin{aligned}" + self.latex().replace(" = ", " &= ") + "\\end{aligned}$$"
 
     def vector_field(self) -> VectorField:
-        """The law as a vector field for `jaxllc.simulate`: a pytree, whose leaves are its constants."""
+        """The law as a vector field for `jaxllc.simulate`: a pytree, whose leaves are its constants.
+
+        Raises InputError for a map, which has none.
+        """
         return vector_field_of(self)
 
     def constants_table(self) -> pandas.DataFrame:
@@ -171,9 +182,11 @@ class Law(LawRecord):
         by default those of the data, and the law's own constants of nodes. inputs: {name: source} over these
         times, as `jaxllc.discover` takes them; by default those of the data, which know no other times.
         held: the states of the nodes that are held, {node: (times, states)} or the run that holds them; by
-        default those of the data, and {} lets them follow the law. options: of `jaxllc.simulate`. Times and
-        states are in the units of the data. A run that diverges ends in nan; `run` says when and why. Initial
-        states of several runs, (run, node, variable), give a list.
+        default those of the data, and {} lets them follow the law. options: of `jaxllc.simulate`;
+        process_noise=True takes that of the law, of which else there is none, and each of several runs is a
+        realisation of its own. Times and states are in the units of the data; times of a map are apart by
+        multiples of its step. A run that diverges ends in nan; `run` says when and why. Initial states of
+        several runs, (run, node, variable), give a list.
         Raises InputError where there is no network, and for states or features that do not fit it.
 
         >>> import jaxllc

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from jaxllc.nodewise.edge_table import EdgeTable
 
 
+# What a law gives: rates of change, or the next state.
+FLOW, MAP = "flow", "map"
+
+
 @dataclass(frozen=True)
 class Constant:
     """One constant of a law: the term it stands in, its value and its standard error.
@@ -168,10 +172,23 @@ class LawRecord:
     follows: np.ndarray | None = field(default=None, compare=False, repr=False)
     edges: EdgeTable | None = field(default=None, compare=False, repr=False)
     node_constants: tuple[NodeConstant, ...] = field(default=(), compare=False, repr=False)
+    dynamics: str = FLOW
+    process_noise: dict[str, float] = field(default_factory=dict)
+    step: float = 1.0
 
     @property
     def variables(self) -> tuple[str, ...]:
         return tuple(self.equations)
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it gives the next state rather than a rate."""
+        return self.dynamics == MAP
+
+    @property
+    def by_steps(self) -> bool:
+        """Whether it was fitted to steps from one sample to the next, and not to whole trajectories."""
+        return self.is_map or bool(self.process_noise)
 
     @property
     def trusted(self) -> bool:

@@ -59,6 +59,38 @@ def skill(
     return found
 
 
+def step_skill(predicted: Sequence[np.ndarray], observed: Sequence[Trajectories]) -> Skill:
+    """As `skill`, of forecasts from each sample to the next, (time, node, variable), nan where there is none:
+    "no_change" holds the last value that was seen before each sample."""
+    found: Skill = {}
+    for v, name in enumerate(observed[0].variables):
+        guesses, actual, held, mean = [], [], [], []
+        for run, guess in zip(observed, predicted, strict=True):
+            values = np.where(np.isnan(guess[..., v]), np.nan, run.states[..., v])
+            values[0] = np.nan
+            actual.append(values)
+            guesses.append(guess[..., v])
+            held.append(_last_before(run.states[..., v]))
+            mean.append(np.broadcast_to(mean_seen(run)[None, :, v], values.shape))
+        seen = np.concatenate([a[~np.isnan(a)] for a in actual])
+        size = float(np.abs(seen).max(initial=0.0)) or 1.0
+        left = _left(guesses, actual, size)
+        found[name] = {}
+        for reference, known in ((NO_CHANGE, held), (CONSTANT, mean)):
+            other = _left(known, actual, size)
+            nothing = not np.isfinite(other) or other <= _NOTHING**2 * max(len(seen), 1)
+            found[name][reference] = math.nan if nothing else 1.0 - left / other
+    return found
+
+
+def _last_before(values: np.ndarray) -> np.ndarray:
+    """The last value seen before each time, (time, node); nan where there was none."""
+    places = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
+    last = np.maximum.accumulate(places, axis=0)
+    filled = np.take_along_axis(values, last, axis=0)
+    return np.concatenate([np.full((1, values.shape[1]), np.nan), filled[:-1]])
+
+
 def _left(guesses: Sequence[np.ndarray], actual: Sequence[np.ndarray], size: float) -> float:
     """Sum of squared errors over what was observed, in units of size**2; infinite if a guess is so."""
     total = 0.0

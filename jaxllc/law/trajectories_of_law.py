@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 
 def vector_field_of(law: LawRecord) -> VectorField:
-    """The law as a vector field for `jaxllc.simulate`."""
+    """The law as a vector field for `jaxllc.simulate`; raises InputError for a map."""
+    if law.is_map:
+        raise InputError(
+            "this law is a map, x_i(k+1) = ..., and has no vector field: law.simulate(initial_state, times) "
+            "iterates it"
+        )
+    return _field_of(law)
+
+
+def _field_of(law: LawRecord) -> VectorField:
+    """The right sides of a law as a field, whatever they give."""
     from jaxllc.dynamics.vector_field import from_equations, measured_from
 
     given = (*law.feature_names, *(name for name in law.inputs if name in _read(law)))
@@ -45,7 +55,7 @@ def run_law(
     **options: Any,
 ) -> Simulation:
     """See `Law.run`."""
-    from jaxllc.dynamics.integrate import simulate
+    from jaxllc.dynamics.integrate import iterate, simulate
 
     network = law.network if network is None else network
     if network is None:
@@ -54,16 +64,22 @@ def run_law(
         )
     if node_features is None:
         node_features = known_features(law, network)
-    found = simulate(
-        vector_field_of(law),
-        network,
-        times,
-        initial_state,
-        node_features,
-        _inputs_of(law, network, inputs),
-        _held_of(law, network, held),
-        **options,
-    )
+    if options.get("process_noise") is True and law.process_noise:
+        options["process_noise"] = law.process_noise
+    given = (network, times, initial_state, node_features)
+    if law.is_map:
+        if inputs or held:
+            raise InputError("a map takes neither inputs nor held nodes: leave them out")
+        unknown = sorted(set(options) - {"process_noise", "seed"})
+        if unknown:
+            raise InputError(
+                f"a map is iterated without a solver: leave out {', '.join(unknown)}; process_noise and seed "
+                "are what it reads"
+            )
+        found = iterate(_field_of(law), *given, step=law.step, **options)
+    else:
+        driving, fixed = _inputs_of(law, network, inputs), _held_of(law, network, held)
+        found = simulate(_field_of(law), *given, driving, fixed, **options)
     return found  # type: ignore[return-value]  # a list of them for the states of several runs
 
 

@@ -10,7 +10,7 @@ offset; there everything is diagonal, whatever tau_i of a node is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -38,6 +38,25 @@ class _Pattern(NamedTuple):
     of_samples: Float[np.ndarray, "mode sample"]
     of_grid: Float[np.ndarray, "mode grid"]
     sizes: Float[np.ndarray, " mode"]
+
+
+class Rows(Protocol):
+    """Rows of one variable, (node, row), that laws are fitted to: what a `NodeRows` has of them."""
+
+    data: GridData
+    target: Float[np.ndarray, "node row"]
+    sizes: Float[np.ndarray, "node row"]
+    counted: Bool[np.ndarray, "node row"]
+
+    @property
+    def num_rows(self) -> Float[np.ndarray, " node"]:
+        """Rows of each node."""
+
+    def column(self, term: Term) -> Float[np.ndarray, "node row"]:
+        """Column of one term."""
+
+    def columns(self, term: Term) -> list[np.ndarray]:
+        """Columns of one term and of its derivatives by its inner constants."""
 
 
 class NodeRows:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Integer
 
-from jaxllc.nodewise.node_rows import NodeRows
+from jaxllc.nodewise.node_rows import Rows
 
 # Discrepancies over the noise that are tried.
 TAUS = np.concatenate([[0.0], np.logspace(-1.0, 3.0, 18)])
@@ -40,9 +40,9 @@ class RobustFit:
 
 
 class RobustFitter:
-    """Fits columns (node, row) to the samples of a variable; see `NodeRows`. noise: of a sample."""
+    """Fits columns (node, row) to the samples of a variable; see `Rows`. noise: of a sample."""
 
-    def __init__(self, rows: NodeRows, noise: float) -> None:
+    def __init__(self, rows: Rows, noise: float) -> None:
         self.kept = np.flatnonzero(rows.counted.any(axis=1))
         self.target = rows.target[self.kept] / noise
         self.noise = noise

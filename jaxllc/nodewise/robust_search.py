@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import sympy
+from jaxtyping import Float
 
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.equations.sum_symbols import SUM_SIDE, sums_in
-from jaxllc.nodewise.node_rows import NodeRows
+from jaxllc.nodewise.node_rows import Rows
 from jaxllc.nodewise.robust_fit import RobustFit, RobustFitter
 from jaxllc.running.time_limit import check_time
 
@@ -25,6 +26,10 @@ from jaxllc.running.time_limit import check_time
 _STARTS, _ROUNDS, _RESTS = 3, 4, 3e-3
 # Laws that are varied; rounds of terms added; terms that are fitted in a round.
 _LAWS, _GROWTHS, _TRIES = 8, 4, 4
+# Rounds in which nodes count by what is left of them.
+_QUIET = 8
+# Share of the size of columns below which a combination of them is none.
+_ALIKE = 1e-10
 # Plain self terms beside each interaction, at most.
 _PLAIN = 8
 
@@ -59,7 +64,7 @@ class RobustSearch:
 
     def __init__(
         self,
-        rows: NodeRows,
+        rows: Rows,
         noise: float,
         library: Sequence[Term],
         max_terms: int,
@@ -84,24 +89,25 @@ class RobustSearch:
             if self._late():
                 break
             self.fitted((*self.given, *plain, *pair))
-        for law in self._ranked()[:_LAWS]:
+        for law in self.ranked()[:_LAWS]:
             if self._late():
                 break
             self.shortened(law)
         for _ in range(_GROWTHS):
-            before = self._ranked()[0]
-            for law in self._ranked()[:2]:
+            before = self.ranked()[0]
+            for law in self.ranked()[:2]:
                 if not self._late():
                     self._grown(law)
-            if self._ranked()[0] is before:
+            if self.ranked()[0] is before:
                 break
-        return [law for law in self._ranked() if len(law.terms) <= self.max_terms]
+        return [law for law in self.ranked() if len(law.terms) <= self.max_terms]
 
     def _late(self) -> bool:
         self.finished &= time.perf_counter() < self.deadline
         return not self.finished
 
-    def _ranked(self) -> list[RobustLaw]:
+    def ranked(self) -> list[RobustLaw]:
+        """All laws that were fitted, the best first."""
         return sorted(self.seen.values(), key=lambda law: law.criterion)
 
     def _interactions(self) -> Iterable[tuple[Term, ...]]:
@@ -216,8 +222,81 @@ class RobustSearch:
                 best = longer
         return best
 
+    def exchanged(self, law: RobustLaw) -> RobustLaw:
+        """The law after one term was put in the place of another, where that is better."""
+        given = {t.family for t in self.given}
+        best = law
+        for place, term in enumerate(law.terms):
+            if term.family in given or self._late() or len(law.terms) < 2:
+                continue
+            shorter = self._without(law, place)
+            if not np.isfinite(shorter.criterion):
+                continue
+            for other in self._promising(shorter)[:_TRIES]:
+                if other.family not in law.key:
+                    found = self.fitted([*shorter.terms, other], shorter.fit)
+                    best = min(best, found, key=lambda one: one.criterion)
+        return best
+
+    def gains(self, law: RobustLaw, terms: Iterable[Term]) -> list[tuple[float, Term]]:
+        """What further terms would take off -2 log L, the most first, each family once."""
+        starts: dict[TermFamily, list[Term]] = {}
+        for term in terms:
+            starts.setdefault(term.family, []).append(term)
+        return self._gains(law, starts)
+
+    def eliminated(self, beside: Sequence[Term] = ()) -> RobustLaw | None:
+        """The best law that is left of all plain terms and some beside them, where the weakest is left out
+        again and again; None where nothing is left.
+
+        Laws grow by what their followers ask for: where few follow one that lacks a term, as those with as
+        many neighbours, these may have no use for what the others miss.
+        """
+        plain = [s[0] for f, s in self.starts.items() if not f.num_inner]
+        terms = list(dict.fromkeys([*self.given, *beside, *plain]))
+        known = {t.family for t in (*self.given, *beside)}
+        terms = [t for t in terms if t.family not in known or t in (*self.given, *beside)]
+        with np.errstate(all="ignore"):
+            columns = [self.fitter.taken(self._of(t)[:1])[..., 0].ravel() for t in terms]
+        kept = [k for k, c in enumerate(columns) if np.isfinite(c).all() and np.any(c)]
+        terms, columns = [terms[k] for k in kept], [columns[k] for k in kept]
+        if not terms:
+            return None
+        gram, right = self._by_quiet_nodes(np.stack(columns, axis=1))
+        best: RobustLaw | None = None
+        given = {t.family for t in self.given}
+        for left in _left_out(gram, right, [t.family in given for t in terms]):
+            if len(left) <= self.max_terms and not self._late():
+                law = self.fitted([terms[k] for k in left])
+                best = law if best is None or law.criterion < best.criterion else best
+        return best if best is None else self.shortened(best)
+
+    def _by_quiet_nodes(
+        self, columns: Float[np.ndarray, "row column"]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Products of columns with one another and with the target, where each node counts by what the fit of
+        all columns leaves of it."""
+        fitter = self.fitter
+        counted = fitter.inverse[0] > 0
+        weights = counted.astype(float)
+        rows = np.maximum(counted.sum(axis=1, keepdims=True), 1)
+        for _ in range(_QUIET):
+            root = np.sqrt(weights).reshape(-1, 1)
+            flat = columns * root
+            found = np.linalg.lstsq(flat, fitter.target.ravel() * root[:, 0], rcond=_ALIKE)[0]
+            left = fitter.target - (columns @ found).reshape(fitter.target.shape)
+            noise = (counted * left**2).sum(axis=1, keepdims=True) / rows
+            weights = counted / np.maximum(noise, 1.0)
+        flat = columns * np.sqrt(weights).reshape(-1, 1)
+        return flat.T @ flat, flat.T @ (fitter.target * np.sqrt(weights)).ravel()
+
     def _promising(self, law: RobustLaw) -> list[Term]:
         """Terms by what they would explain more, each family once."""
+        return [term for _, term in self._gains(law, self.starts)]
+
+    def _gains(
+        self, law: RobustLaw, listed: Mapping[TermFamily, list[Term]]
+    ) -> list[tuple[float, Term]]:
         fitter = self.fitter
         own = fitter.taken([self._of(t)[0] for t in law.terms])
         columns = fitter.whitened(law.fit, own).reshape(-1, own.shape[2])
@@ -225,7 +304,7 @@ class RobustSearch:
         left = fitter.whitened(law.fit, left[..., None]).ravel()
         basis = np.linalg.qr(columns)[0]
         found = []
-        for family, starts in self.starts.items():
+        for family, starts in listed.items():
             if family in law.key:
                 continue
             scores = []
@@ -237,7 +316,25 @@ class RobustSearch:
                 scores.append((column @ left) ** 2 / rest if rest > 1e-9 * size > 0 else 0.0)
             best = int(np.argmax(scores))
             found.append((scores[best], _some(starts)[best]))
-        return [term for _, term in sorted(found, key=lambda pair: -pair[0])]
+        return sorted(found, key=lambda pair: -pair[0])
+
+
+def _left_out(gram: np.ndarray, right: np.ndarray, given: Sequence[bool]) -> Iterator[list[int]]:
+    """Columns that are left, fewer and fewer, as that of the least use is left out; those given stay."""
+    scale = np.sqrt(np.diag(gram))
+    gram, right = gram / np.outer(scale, scale), right / scale
+    left = list(range(len(right)))
+    while left:
+        some = gram[np.ix_(left, left)]
+        inverse = np.linalg.pinv(some, rcond=_ALIKE, hermitian=True)
+        found = inverse @ right[left]
+        # What it costs to leave one out, the others fitted anew.
+        costs = found**2 / np.maximum(np.diag(inverse), 1e-300)
+        yield left
+        costs[[given[k] for k in left]] = np.inf
+        if np.isinf(costs.min()):
+            return
+        left = [k for n, k in enumerate(left) if n != int(costs.argmin())]
 
 
 def _some(starts: Sequence[Term]) -> list[Term]:

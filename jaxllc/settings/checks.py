@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from jaxllc.errors import InputError, listing
-from jaxllc.settings.discover_settings import DiscoverSettings
+from jaxllc.settings.discover_settings import DiscoverSettings, check_by_steps
 from jaxllc.settings.llc_settings import check_preset
 from jaxllc.settings.names import check_engine, check_function
 from jaxllc.settings.prior_settings import checked_vary, plain_prior
@@ -59,7 +59,7 @@ def checked_settings(
     seconds = settings.search_seconds
     if isinstance(seconds, bool) or not isinstance(seconds, Real) or not seconds > 0:
         raise InputError(f"search_seconds must be a number above 0, not {seconds!r}")
-    for name in ("sums", "division"):
+    for name in ("sums", "division", "process_noise"):
         if not isinstance(getattr(settings, name), bool):
             raise InputError(f"{name} must be True or False, not {getattr(settings, name)!r}")
     for name, words in (
@@ -67,6 +67,7 @@ def checked_settings(
         ("nodes", ("some", "all")),
         ("strengths", ("auto", "equal", "free")),
         ("finish", ("auto", "grid", "solver")),
+        ("dynamics", ("flow", "map")),
     ):
         value = getattr(settings, name)
         if not isinstance(value, str) or value not in words:
@@ -74,4 +75,5 @@ def checked_settings(
             raise InputError(f"{name} must be {', '.join(most)} or {last}, not {value!r}")
     settings = replace(settings, **plain_prior(settings), vary=checked_vary(settings.vary))
     check_preset(settings)
+    check_by_steps(settings)
     return settings

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from jaxllc.errors import InputError
 from jaxllc.settings.names import DEFAULT_ENGINES, FUNCTION_NAMES
 
 
@@ -54,6 +55,12 @@ class DiscoverSettings:
         the adaptive steps of a differentiable solver, or "auto", which is "solver" in the preset "neural".
         Steps of the search are chosen so that both agree within the noise. Through the solver, the laws
         within ten nats of the best one (four at most) are finished too, and chosen among again.
+    dynamics: "flow", or "map" for data in discrete time: the law gives the next state,
+        x_i(k+1) = f(x_i(k)) + sum_j A_ij g(x_i(k), x_j(k)), with a step between any two sample times.
+    process_noise: the dynamics are noisy themselves, dx_i = (law) dt + q dW_i: the law is that of the steps
+        between samples, and q is estimated beside the noise of the measurement. Of maps both always are.
+        With it and with maps, engines, neural, held, vary, strengths, num_fits, moves, finish and preset are
+        not read, and inputs are not taken.
     preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
         without any library of whole equations; or "llc" for the published road and nothing else, which reads
         `functions` and `division` alone (`jaxllc.baselines.llc`).
@@ -77,12 +84,44 @@ class DiscoverSettings:
     units: Mapping[str, str] | None = None
     demand: tuple[str, ...] = ()
     finish: str = "auto"
+    dynamics: str = "flow"
+    process_noise: bool = False
     preset: str = "default"
 
 
 def nets_through_solver(settings: DiscoverSettings) -> bool:
     """Whether the neural terms are finished through the solver."""
     return settings.neural == "solver"
+
+
+def by_steps(settings: DiscoverSettings) -> bool:
+    """Whether the law is that of steps between samples, and not of whole trajectories."""
+    return settings.process_noise or settings.dynamics == "map"
+
+
+# What a discovery by steps does not read.
+_NOT_BY_STEPS = (
+    "engines",
+    "neural",
+    "held",
+    "vary",
+    "strengths",
+    "num_fits",
+    "moves",
+    "finish",
+    "preset",
+)
+
+
+def check_by_steps(settings: DiscoverSettings) -> None:
+    """Raises InputError for a choice that a discovery by steps would not read."""
+    for name in _NOT_BY_STEPS if by_steps(settings) else ():
+        value = getattr(settings, name)
+        if value != getattr(DiscoverSettings, name):
+            why = "dynamics='map'" if settings.dynamics == "map" else "process_noise=True"
+            raise InputError(
+                f"{why} does not read {name}, which is {value!r}; leave out one of both"
+            )
 
 
 def through_solver(settings: DiscoverSettings) -> bool:
@@ -111,4 +150,6 @@ class DiscoverChoices(TypedDict, total=False):
     units: Mapping[str, str] | None
     demand: Sequence[str]
     finish: str
+    dynamics: str
+    process_noise: bool
     preset: str

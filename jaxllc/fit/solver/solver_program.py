@@ -21,8 +21,9 @@ from jax.sharding import PartitionSpec
 
 from jaxllc.data.message_passing import graph_of
 from jaxllc.dynamics.candidate_field import candidate_field
-from jaxllc.dynamics.integrate import Solution, solve
+from jaxllc.dynamics.integrate import solve
 from jaxllc.dynamics.interpreted_candidate import interpreted_candidate
+from jaxllc.dynamics.paths.outcome import Solution
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.normal_equations import Normal
 from jaxllc.fit.trajectory_problem import TrajectoryProblem

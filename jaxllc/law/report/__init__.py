@@ -25,6 +25,7 @@ from jaxllc.law.writing.law_text import (
     meaning_of_sums,
     unobjected,
 )
+from jaxllc.law.writing.term_text import left_side
 
 if TYPE_CHECKING:
     from jaxllc.law.forecast import Forecast
@@ -101,7 +102,8 @@ def _numbers(law: LawRecord, forecast: Forecast | None) -> list[tuple[str, str]]
     """What is to be seen first, as (value, meaning)."""
     numbers = []
     for variable, value in law.adjusted_r2.items():
-        numbers.append((f"{value:.6f}", f"adjusted R² of {variable}"))
+        ahead = ", one step ahead" if law.by_steps else ""
+        numbers.append((f"{value:.6f}", f"adjusted R² of {variable}{ahead}"))
     for variable, both in law.skill.items():
         numbers.append((_score(both[NO_CHANGE]), f"skill of {variable} against no change"))
         numbers.append(
@@ -111,7 +113,11 @@ def _numbers(law: LawRecord, forecast: Forecast | None) -> list[tuple[str, str]]
             )
         )
     for variable, value in law.noise.items():
-        numbers.append((_short(value), f"left unexplained in a sample of {variable}"))
+        what = "measurement noise" if law.by_steps else "left unexplained in a sample"
+        numbers.append((_short(value), f"{what} of {variable}"))
+    for variable, value in law.process_noise.items():
+        per = "" if law.is_map else ", per root of time"
+        numbers.append((_short(value), f"process noise of {variable}{per}"))
     if forecast is not None:
         for variable, value in forecast.error.items():
             numbers.append((_short(value), f"relative forecast error of {variable}"))
@@ -135,7 +141,7 @@ def _constants(law: LawRecord) -> str:
         digits = digits_for(constant.value, constant.standard_error)
         rows.append(
             (
-                f"d{constant.variable}_i/dt",
+                left_side(constant.variable, law.dynamics),
                 place,
                 f"{constant.term}{inner}",
                 f"{constant.value:.{digits}g}{unit}",
@@ -159,7 +165,7 @@ def _confidence(law: LawRecord) -> str:
     several = confidence_of(law).laws > 1
     rows = [
         (
-            f"d{t.variable}_i/dt",
+            left_side(t.variable, law.dynamics),
             "self term" if t.side == "self" else "interaction term",
             t.term,
             "yes" if t.in_law else "no",
@@ -172,7 +178,10 @@ def _confidence(law: LawRecord) -> str:
     parts = [table(header, rows, numeric=(4,), code=(0, 2), marked=marked)]
     parts.append(paragraphs([confidence_line(law)]))
     for rival in law.rivals:
-        lines = [equation_line(v, Equation.from_text(*e)) for v, e in rival.equations.items()]
+        lines = [
+            equation_line(v, Equation.from_text(*e), dynamics=law.dynamics)
+            for v, e in rival.equations.items()
+        ]
         chance = f"Another law, the best of {percent(rival.frequency)} of replicates:"
         parts.append(paragraphs([chance]) + code("\n".join(lines)))
     return "".join(parts)

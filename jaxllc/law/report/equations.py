@@ -22,12 +22,17 @@ _SUM = (
 def equations_html(law: Any) -> str:
     """The equations of a law, or of anything with `.equations`, constants rounded to their errors."""
     errors = {abs(c.value): c.standard_error for c in getattr(law, "constants", ())} or None
-    lines = [_mathml(v, equation, errors) for v, equation in law.equations.items()]
-    text = "\n".join(equation_line(v, equation, errors) for v, equation in law.equations.items())
+    dynamics = getattr(law, "dynamics", "flow")
+    lines = [_mathml(v, equation, errors, dynamics) for v, equation in law.equations.items()]
+    text = "\n".join(
+        equation_line(v, equation, errors, dynamics) for v, equation in law.equations.items()
+    )
     return f'<div class="equations">{"".join(lines)}</div>{code(text)}'
 
 
-def _mathml(variable: str, equation: Equation, errors: dict[float, float] | None) -> str:
+def _mathml(
+    variable: str, equation: Equation, errors: dict[float, float] | None, dynamics: str
+) -> str:
     import sympy
 
     own = rounded(equation.self_term, errors)
@@ -36,6 +41,9 @@ def _mathml(variable: str, equation: Equation, errors: dict[float, float] | None
     left = (
         f"<mfrac><mrow><mi>d</mi>{state}</mrow><mrow><mi>d</mi><mi>t</mi></mrow></mfrac><mo>=</mo>"
     )
+    if dynamics == "map":
+        step = "<mrow><mo>(</mo><mi>k</mi><mo>+</mo><mn>1</mn><mo>)</mo></mrow>"
+        left = f"<mrow>{state}{step}</mrow><mo>=</mo>"
     parts = []
     if own != 0 or other == 0:
         parts.append(_expression(own))

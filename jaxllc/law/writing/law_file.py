@@ -24,7 +24,15 @@ from jaxllc.files.json_text import read_json
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_from, rival_from
 from jaxllc.law.plain_time import time_names
-from jaxllc.law.record import Constant, FrontRow, LawRecord, NodeConstant, Snapping
+from jaxllc.law.record import (
+    FLOW,
+    MAP,
+    Constant,
+    FrontRow,
+    LawRecord,
+    NodeConstant,
+    Snapping,
+)
 from jaxllc.law.skill import CONSTANT, NO_CHANGE
 
 Kind = TypeVar("Kind", bound=LawRecord)
@@ -61,6 +69,9 @@ def save_law(law: LawRecord, path: str | os.PathLike) -> None:
         "covariance": None if law.covariance is None else law.covariance.tolist(),
         "confidence": None if law.confidence is None else asdict(law.confidence),
         "rivals": [asdict(r) for r in law.rivals],
+        "dynamics": law.dynamics,
+        "process_noise": law.process_noise,
+        "step": law.step,
         "follows": None if law.follows is None else list(law.follows),
         "node_constants": [_node_constant_record(one) for one in law.node_constants],
     }
@@ -165,6 +176,26 @@ def _follows(content: Any) -> np.ndarray | None:
     return found
 
 
+def _dynamics(content: Any) -> str:
+    if text(content) not in (FLOW, MAP):
+        raise ValueError(f"its dynamics are {content[:40]!r}, neither {FLOW} nor {MAP}")
+    return str(content)
+
+
+def _process_noise(content: Mapping[str, Any], names: _Names) -> dict[str, float]:
+    found = _by_variable(content, "process_noise", names)
+    if any(value < 0 for value in found.values()):
+        raise ValueError("a process noise is negative")
+    return found
+
+
+def _step(content: Any) -> float:
+    value = finite(content)
+    if value <= 0:
+        raise ValueError(f"its step is {value:g}, which is not above 0")
+    return value
+
+
 def _texts(equation: Equation) -> dict[str, str]:
     self_term, interaction_term = equation.to_text()
     _check_readable(self_term, interaction_term)
@@ -222,6 +253,9 @@ def read_law(path: str | os.PathLike, kind: type[Kind]) -> Kind:
             node_constants=tuple(
                 _node_constant(row, names) for row in _rows(content, "node_constants")
             ),
+            dynamics=_dynamics(content.get("dynamics", FLOW)),
+            process_noise=_process_noise(content, names),
+            step=_step(content.get("step", 1.0)),
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

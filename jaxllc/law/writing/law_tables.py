@@ -96,7 +96,8 @@ def pareto_table(law: LawRecord) -> pandas.DataFrame:
             "held_out_error": row.held_out_error,
             "chosen": row.chosen,
             "law": "; ".join(
-                equation_line(v, Equation.from_text(*row.equations[v])) for v in row.equations
+                equation_line(v, Equation.from_text(*row.equations[v]), dynamics=law.dynamics)
+                for v in row.equations
             ),
         }
         for row in law.front

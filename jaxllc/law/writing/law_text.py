@@ -13,7 +13,7 @@ from jaxllc.law.confidence import confidence_line, intervals_of
 from jaxllc.law.record import Constant, LawRecord
 from jaxllc.law.skill import skill_lines
 from jaxllc.law.snapping import snapped
-from jaxllc.law.writing.term_text import Printer
+from jaxllc.law.writing.term_text import Printer, left_side
 
 # Digits of a constant without a standard error.
 _DIGITS = 4
@@ -44,12 +44,15 @@ def rounded(expression: sympy.Expr, errors: dict[float, float] | None = None) ->
 
 
 def equation_line(
-    variable: str, equation: Equation, errors: dict[float, float] | None = None
+    variable: str,
+    equation: Equation,
+    errors: dict[float, float] | None = None,
+    dynamics: str = "flow",
 ) -> str:
     """One equation on one line."""
     own = rounded(equation.self_term, errors)
     other = rounded(equation.interaction_term, errors)
-    left = f"d{variable}_i/dt"
+    left = left_side(variable, dynamics)
     own_text = with_sums_written_out(Printer().doprint(own))
     if other == 0:
         return f"{left} = {own_text}"
@@ -67,7 +70,7 @@ def _errors(law: LawRecord) -> dict[float, float]:
 def law_text(law: LawRecord) -> str:
     """The equations, one line for each variable."""
     errors = _errors(law)
-    return "\n".join(equation_line(v, e, errors) for v, e in law.equations.items())
+    return "\n".join(equation_line(v, e, errors, law.dynamics) for v, e in law.equations.items())
 
 
 def law_summary(law: LawRecord) -> str:
@@ -76,9 +79,7 @@ def law_summary(law: LawRecord) -> str:
     if law.doubt:
         lines += [law.doubt, ""]
     for name, value in law.adjusted_r2.items():
-        lines.append(
-            f"adjusted R2 of {name}: {value:.6f}   left in a sample: {law.noise.get(name, math.nan):.3g}"
-        )
+        lines.append(_quality(law, name, value))
     lines += skill_lines(law.skill)
     if law.constants:
         lines.append("")
@@ -89,7 +90,7 @@ def law_summary(law: LawRecord) -> str:
             place = "sum_j A_ij" if c.side == "interaction" else "self"
             error = f" {error}" if (error := error_text(law, c)) else ""
             lines.append(
-                f"d{c.variable}_i/dt  {place:<10}  {label:<{width}}  "
+                f"{left_side(c.variable, law.dynamics)}  {place:<10}  {label:<{width}}  "
                 f"{c.value:.{digits}g}{error}{_interval(interval, digits)}"
                 f"{f' {c.unit}' if c.unit not in ('', '1') else ''}"
             )
@@ -101,6 +102,18 @@ def law_summary(law: LawRecord) -> str:
     if notes := [note for note in law.notes if note != law.doubt]:
         lines += ["", *notes]
     return "\n".join(lines)
+
+
+def _quality(law: LawRecord, name: str, value: float) -> str:
+    """How well the samples of a variable are explained, and what is left in one."""
+    left = f"{law.noise.get(name, math.nan):.3g}"
+    if not law.by_steps:
+        return f"adjusted R2 of {name}: {value:.6f}   left in a sample: {left}"
+    drive = f"{law.process_noise.get(name, math.nan):.3g}"
+    return (
+        f"adjusted R2 of {name}, one step ahead: {value:.6f}   measurement noise: {left}   "
+        f"process noise: {drive}{'' if law.is_map else ' per root of time'}"
+    )
 
 
 def error_text(law: LawRecord, constant: Constant) -> str:
@@ -144,7 +157,7 @@ def law_latex(law: LawRecord) -> str:
     for variable, equation in law.equations.items():
         own = rounded(equation.self_term, errors)
         other = rounded(equation.interaction_term, errors)
-        left = rf"\frac{{d{variable}_i}}{{dt}}"
+        left = rf"{variable}_i(k+1)" if law.is_map else rf"\frac{{d{variable}_i}}{{dt}}"
         parts = []
         if own != 0 or other == 0:
             parts.append(latex_of(own))

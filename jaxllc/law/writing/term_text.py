@@ -28,6 +28,11 @@ class Printer(StrPrinter):
             self._print_level -= 1
 
 
+def left_side(variable: str, dynamics: str = "flow") -> str:
+    """What an equation gives: the rate of a variable, or of a map its next value."""
+    return f"{variable}_i(k+1)" if dynamics == "map" else f"d{variable}_i/dt"
+
+
 def term_text(expression: sympy.Expr) -> str:
     """An expression by the names that the parser reads, with every digit of sympy's own text."""
     return str(Printer().doprint(expression))

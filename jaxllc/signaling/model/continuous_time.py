@@ -14,14 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxllc.dynamics.integrate import (
-    MAX_STEPS,
-    SOLVERS,
-    SUCCESS,
-    checked_times,
-    outcome_sentence,
-    solve,
-)
+from jaxllc.dynamics.integrate import MAX_STEPS, SOLVERS, solve
+from jaxllc.dynamics.paths.outcome import SUCCESS, outcome_sentence
+from jaxllc.dynamics.simulation_input import checked_times
 from jaxllc.dynamics.vector_field import VectorField
 from jaxllc.errors import (
     InputError,

@@ -1,0 +1,1 @@
+"""Laws of noisy dynamics and of maps: those of the steps from one sample to the next."""

@@ -1,0 +1,1 @@
+"""How trajectories end, and those of stochastic laws and of maps."""
