@@ -241,8 +241,8 @@ def _last_time(run: Trajectories) -> float:
 
 @dataclass(frozen=True)
 class _SimulatedLaw:
-    """A law to run: what its terms read, the law of a file, or the catalogue's entry if it is a known one, its
-    inputs, and the nodes that it holds."""
+    """A law to run: what its terms read, the law of a file, or the catalogue's entry if it is a known one,
+    its inputs, and the nodes that it holds."""
 
     variables: tuple[str, ...]
     feature_names: tuple[str, ...]

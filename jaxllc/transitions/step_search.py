@@ -131,7 +131,7 @@ def step_laws(
     """The best laws of a variable. fixed: terms that every law holds as they are; given: with constants to be
     fitted. Raises nothing where no law is found: then there is none."""
     measurement, process = fit.measurement, fit.process
-    found = None
+    found: StepLaws | None = None
     for _ in range(_SEARCHES):
         rows = TransitionRows(data, network, variable, is_map, ends)
         for term in fixed:
@@ -141,8 +141,8 @@ def step_laws(
         rows.thinned(_MOST_ROWS, seed)
         search = RobustSearch(rows, 1.0, library, max_terms, given, deadline)
         # The followers of the laws before are still those of the same laws.
-        for law in found.laws[:_KEPT] if found is not None else ():
-            search.fitted(law.terms, law.fit)
+        for known in found.laws[:_KEPT] if found is not None else ():
+            search.fitted(known.terms, known.fit)
         laws = search.best() if whole else []
         if not laws:
             break

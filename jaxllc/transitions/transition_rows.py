@@ -163,10 +163,11 @@ def usable_steps(
     it may have been filled in between samples."""
     observed = np.asarray(data.observed[run])
     own = observed[variable, :, :-1] & observed[variable, :, 1:]
-    whole = observed.min(axis=0)
+    whole: np.ndarray = np.array(observed.all(axis=0))
     if not strict:
         # A node that was never observed says nothing of itself between its samples.
-        whole = np.broadcast_to(observed.any(axis=2).all(axis=0)[:, None], whole.shape)
+        ever: np.ndarray = np.array(observed.any(axis=2).all(axis=0))
+        whole = np.broadcast_to(ever[:, None], whole.shape)
     pattern = network.to_adjacency()
     pattern.data[:] = 1.0
     missing = pattern @ (~whole[:, :-1]).astype(float)

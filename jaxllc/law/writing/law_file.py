@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxllc.data.drivers.input_course import TIME
 from jaxllc.equations.equation import Equation
-from jaxllc.equations.expressions import parse, to_text
+from jaxllc.equations.expressions import parse
 from jaxllc.equations.sum_symbols import SUM_SIDE
 from jaxllc.errors import InputError, first_repeat
 from jaxllc.files.file_values import count, finite, flag, number, plain, text, texts
@@ -31,9 +31,9 @@ from jaxllc.law.record import (
     FrontRow,
     LawRecord,
     NodeConstant,
-    Snapping,
 )
 from jaxllc.law.skill import CONSTANT, NO_CHANGE
+from jaxllc.law.writing.snapping_record import snapping_from, snapping_record
 
 Kind = TypeVar("Kind", bound=LawRecord)
 
@@ -62,7 +62,7 @@ def save_law(law: LawRecord, path: str | os.PathLike) -> None:
         "converged": law.converged,
         "finished": law.finished,
         "doubt": law.doubt,
-        "snapping": None if law.snapping is None else _snapping_record(law.snapping),
+        "snapping": None if law.snapping is None else snapping_record(law.snapping),
         "notes": list(law.notes),
         "seconds": law.seconds,
         "settings": law.settings,
@@ -94,43 +94,6 @@ def _readable(row: FrontRow) -> FrontRow:
     for terms in row.equations.values():
         _check_readable(*terms)
     return row
-
-
-def _snapping_record(found: Snapping) -> dict[str, Any]:
-    return {
-        "values": list(found.values),
-        "variances": list(np.diag(found.covariance)),
-        "exact": {str(k): to_text(number) for k, number in found.exact.items()},
-        "tied": {str(k): list(other) for k, other in found.tied.items()},
-        "chi_squared": found.chi_squared,
-        "limit": found.limit,
-    }
-
-
-def _snapping(content: Any, size: int) -> Snapping | None:
-    """As `_snapping_record` wrote it; raises for numbers that are none and constants that are not there."""
-    if content is None:
-        return None
-    values = np.array([finite(v) for v in content["values"]], dtype=float)
-    variances = np.array([number(v) for v in content["variances"]], dtype=float)
-    exact = {int(k): parse(text(v)) for k, v in content["exact"].items()}
-    tied = {int(k): (count(head), sign) for k, (head, sign) in content["tied"].items()}
-    places = {*exact, *tied, *(head for head, _ in tied.values())}
-    if len(values) != size or len(variances) != size or not places <= set(range(size)):
-        raise ValueError(f"the nice numbers are not those of {size} constants")
-    if any(sign not in (1, -1) for _, sign in tied.values()):
-        raise ValueError("a sign of the nice numbers is neither 1 nor -1")
-    for k, found in exact.items():
-        if found.free_symbols or not np.isclose(float(found), values[k], rtol=1e-9, atol=0):
-            raise ValueError(f"{str(found)[:60]} is not the number that constant {k} is set to")
-    return Snapping(
-        values,
-        np.diag(variances),
-        exact,
-        tied,
-        number(content["chi_squared"]),
-        number(content["limit"]),
-    )
 
 
 def _node_constant_record(one: NodeConstant) -> dict[str, Any]:
@@ -248,7 +211,7 @@ def read_law(path: str | os.PathLike, kind: type[Kind]) -> Kind:
                 for k, both in content.get("skill", {}).items()
             },
             doubt=text(content.get("doubt", "")),
-            snapping=_snapping(content.get("snapping"), len(constants)),
+            snapping=snapping_from(content.get("snapping"), len(constants)),
             follows=_follows(content.get("follows")),
             node_constants=tuple(
                 _node_constant(row, names) for row in _rows(content, "node_constants")
