@@ -57,7 +57,7 @@ def runs_of(rate, A, runs=10, samples=10, low=0.1, high=4.0, level=0.005, names=
 
 
 def problem_of(runs, **choices):
-    return PairProblem(runs, 0, DiscoverSettings(**choices))
+    return PairProblem.of(runs, 0, DiscoverSettings(**choices))
 
 
 def finding_of(runs, **choices):

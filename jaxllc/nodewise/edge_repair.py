@@ -22,6 +22,7 @@ from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.nodewise.edge_prior import EdgePrior
 from jaxllc.nodewise.edge_search import Sets, SetSearch
 from jaxllc.nodewise.edge_table import EdgeTable
+from jaxllc.nodewise.map_rows import rows_of
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_fit import RobustFitter
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
@@ -162,7 +163,7 @@ class _Repairing:
         network = table.network()
         rows, cost, places = [], 0.0, []
         for variable, (terms, noise) in enumerate(zip(law.terms, self.noise, strict=True)):
-            own = NodeRows(self.data, network, variable)
+            own = rows_of(self.data, network, variable)
             refitted = _refitted(own, noise, terms, law.coefficients[variable])
             law = law.replaced(variable, *refitted)
             terms, values = law.terms[variable], np.array(law.coefficients[variable])

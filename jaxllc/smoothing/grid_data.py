@@ -28,7 +28,8 @@ class GridData:
     features: of the nodes. times, samples, observed, grid_times, states, sample_index: an array for each run;
     samples: 0 where nothing was observed. sample_index: places of the samples in the grid.
     noise: standard deviation of a sample of each variable; state_error: of a smoothed state. inputs: those of
-    each run. held: nodes that are given, of which no law is asked.
+    each run. held: nodes that are given, of which no law is asked. discrete: the law leads from each sample
+    to the next, and noise is that of a step.
     """
 
     variables: tuple[str, ...]
@@ -43,6 +44,7 @@ class GridData:
     state_error: Float[np.ndarray, " variable"]
     inputs: tuple[Mapping[str, InputCourse], ...] = ()
     held: tuple[int, ...] = ()
+    discrete: bool = False
 
     @property
     def num_runs(self) -> int:

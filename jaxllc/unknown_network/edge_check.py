@@ -24,6 +24,8 @@ from jaxllc.unknown_network.selection import selected, without_own
 _ASKED = 24
 # A sender is one where its strength is beyond this share of what edges have.
 _FROM = 0.5
+# Sets of senders that the second search of a receiver begins with.
+_KEPT = 200
 
 
 class Rank(NamedTuple):
@@ -73,6 +75,7 @@ def come_back(
         start = selected((made.alone * counted)[None], (steps * counted)[None], rows)
         search = SetSearch(made, np.ones(len(edges)), odds, 0)
         found = search.found(start.strengths[0] > _FROM)
+        found = search.found(found.members[0], found.members[:_KEPT])
         wrong += int(np.sum(found.members[0] != own))
         count += int(own.sum())
     return wrong / max(count, 1)

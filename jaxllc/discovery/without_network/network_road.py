@@ -58,7 +58,7 @@ class NetworkRoad:
         axes = axes_of(self.runs)[0]
         with self.limit.current(), stage_clock(seconds, "network"):
             inside = axes.inside(self.runs)
-            problem = PairProblem(inside, self.seed, axes.settings_inside(self.settings))
+            problem = PairProblem.of(inside, self.seed, axes.settings_inside(self.settings))
             finder = Finder(problem, self.limit, lambda what: self.say("network", what))
             finding = finder.finding()
             reason = refusal(finding, len(self.runs))

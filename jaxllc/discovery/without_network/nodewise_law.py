@@ -12,7 +12,7 @@ from jaxllc.discovery.assemble import constants_of, equations_of
 from jaxllc.discovery.without_network.pair_problem import PairProblem
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.law.law import Law
-from jaxllc.nodewise.node_rows import NodeRows
+from jaxllc.nodewise.map_rows import rows_of
 from jaxllc.nodewise.robust_fit import RobustFitter
 
 
@@ -51,7 +51,7 @@ def standard_errors_of(
     """Of `law.values()`, the weights of the network being what they are."""
     found: list[float] = []
     for variable, (terms, values) in enumerate(zip(law.terms, law.coefficients, strict=True)):
-        rows = NodeRows(problem.data, network, variable)
+        rows = rows_of(problem.data, network, variable)
         fitter = RobustFitter(rows, problem.noise[variable])
         blocks = [rows.columns(t) for t in terms]
         places: list[tuple[int, float]] = []

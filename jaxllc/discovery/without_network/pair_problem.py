@@ -4,6 +4,7 @@ nodes."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -12,17 +13,18 @@ from jaxtyping import Float
 
 from jaxllc.data.network import Network, build_network
 from jaxllc.data.trajectories import Trajectories
-from jaxllc.dynamics.terms import INTERACTION, SELF, Term
+from jaxllc.discovery.steps.step_data import by_whole_steps, step_data, step_of
+from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
-from jaxllc.nodewise.node_rows import NodeRows
+from jaxllc.nodewise.map_rows import rows_of
 from jaxllc.nodewise.sender_columns import SenderColumns
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.settings.discover_settings import DiscoverSettings
 from jaxllc.smoothing.clipped_samples import without_cuts
 from jaxllc.smoothing.gauge import has_equal_input_weights
-from jaxllc.smoothing.grid_data import grid_data
+from jaxllc.smoothing.grid_data import GridData, grid_data
 from jaxllc.smoothing.resolution import refinement, within_samples, without_unresolved_start
 from jaxllc.smoothing.smooth import smooth
 from jaxllc.unknown_network.form_ranking import FormRanking, RankedForm
@@ -32,6 +34,8 @@ from jaxllc.unknown_network.pair_columns import PairColumns
 _RANKED_ON = 24
 # Forms of a variable that are tried on all receivers.
 _BEST = 3
+# Ratios of two terms, in units of the size of a variable.
+_RATIOS = (-2.0, -0.7, 0.4, 0.8, 1.3, 2.5)
 
 
 def complete_network(names: Sequence[str]) -> Network:
@@ -49,14 +53,44 @@ def network_of(weights: Float[np.ndarray, "receiver sender"], names: Sequence[st
 class PairProblem:
     """What edges and laws are read from where nobody gave a network."""
 
-    def __init__(self, runs: Sequence[Trajectories], seed: int, settings: DiscoverSettings) -> None:
+    def __init__(
+        self,
+        data: GridData,
+        names: Sequence[str],
+        prior: PriorKnowledge,
+        seed: int,
+        settings: DiscoverSettings,
+    ) -> None:
+        self.data, self.names, self.prior = data, tuple(names), prior
+        self.seed, self.settings = seed, settings
+
+    @classmethod
+    def of(
+        cls, runs: Sequence[Trajectories], seed: int, settings: DiscoverSettings
+    ) -> PairProblem:
+        """The problem of some runs: of flows on smoothed states, of maps on the samples."""
+        features = tuple(runs[0].node_features)
+        prior = PriorKnowledge.of(settings, runs[0].variables, features)
+        known = runs[0].node_names, prior, seed, settings
+        if settings.dynamics == "map":
+            data = step_data(by_whole_steps(runs, step_of(runs)))
+            spread = np.nanstd(np.concatenate([run.states for run in runs]), axis=(0, 1))
+            rough = cls(replace(data, discrete=True, noise=spread), *known)
+            noise = np.array([rough.noise_of_steps(v) for v in range(data.num_variables)])
+            return cls(replace(rough.data, noise=noise), *known)
         runs, _ = without_unresolved_start(runs)
         runs, _ = without_cuts(runs, seed)
-        self.seed, self.settings = seed, settings
-        self.names = runs[0].node_names
-        self.data = grid_data(runs, within_samples(smooth(runs, refinement(runs)), runs))
-        features = tuple(runs[0].node_features)
-        self.prior = PriorKnowledge.of(settings, runs[0].variables, features)
+        data = grid_data(runs, within_samples(smooth(runs, refinement(runs)), runs))
+        return cls(data, *known)
+
+    def noise_of_steps(self, variable: int) -> float:
+        """What the best form, with senders of each node's own choice, leaves of a step: the median over
+        nodes. No smoothing knows the noise of a map, whose states may leap."""
+        everyone = np.arange(self.num_nodes)
+        pairs = self.pairs(variable, everyone[:: -(-self.num_nodes // _RANKED_ON)])
+        best = FormRanking(pairs, self.interactions).ranked()[0].selection
+        freedom = pairs.counts - pairs.own.shape[1] - best.members.sum(axis=1)
+        return self.noise[variable] * float(np.median(np.sqrt(best.squares / freedom)))
 
     @property
     def num_nodes(self) -> int:
@@ -88,13 +122,25 @@ class PairProblem:
         """Interactions of the library in which a sender has a say, apart from those over its receiver's total
         input weight, which nobody knows."""
         degree = sympy.Symbol("k_i")
-        return [
+        listed = [
             t
             for t in self.complete.library
             if t.family.side == INTERACTION
             and not t.family.expression.has(degree)
             and any(s.name.endswith("_j") for s in t.family.expression.free_symbols)
         ]
+        return listed + self._pairs_of_terms()
+
+    def _pairs_of_terms(self) -> list[Term]:
+        """Sums of two terms of one sign each that go together often, such as x_j - x_i*x_j; their ratio is an
+        inner constant."""
+        ratio, found = inner_symbol(0), []
+        for name, scale in self.complete.scales.items():
+            own, other = sympy.Symbol(f"{name}_i"), sympy.Symbol(f"{name}_j")
+            for factor in (own, other):
+                family = TermFamily(INTERACTION, other - ratio * other * factor, (False,))
+                found += [Term(family, (r / scale.size,)) for r in _RATIOS]
+        return self.complete.allowed(found)
 
     @cached_property
     def plain(self) -> list[Term]:
@@ -104,7 +150,7 @@ class PairProblem:
     def pairs(self, variable: int, receivers: np.ndarray) -> PairColumns:
         """Columns of one variable for some receivers."""
         nobody = network_of(np.zeros((self.num_nodes, self.num_nodes)), self.names)
-        rows = NodeRows(self.data, nobody, variable)
+        rows = rows_of(self.data, nobody, variable)
         return PairColumns(rows, self.noise[variable], self.plain, receivers)
 
     def ranked(self, variable: int) -> list[RankedForm]:
@@ -122,5 +168,5 @@ class PairProblem:
     ) -> SenderColumns:
         """What every node adds to every other under a law, which may know the network of the weights."""
         network = network_of(weights, self.names)
-        rows = [NodeRows(self.data, network, v) for v in range(self.data.num_variables)]
+        rows = [rows_of(self.data, network, v) for v in range(self.data.num_variables)]
         return SenderColumns(rows, self.noise, law.terms, law.coefficients)

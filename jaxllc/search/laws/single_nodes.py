@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from jaxllc.knowledge.known_terms import starts
-from jaxllc.nodewise.node_rows import NodeRows
+from jaxllc.nodewise.map_rows import rows_of
 from jaxllc.nodewise.robust_search import RobustSearch
 from jaxllc.search.laws.search_problem import SearchProblem
 
@@ -26,7 +26,7 @@ def single_nodes(
     sums over neighbours are searched, too. noisier: factor of the noise that a law may leave.
     """
     listed = [*problem.library, *problem.sum_library] if sums else problem.library
-    rows = NodeRows(problem.data, problem.network, variable)
+    rows = rows_of(problem.data, problem.network, variable)
     for term in problem.prior.fixed(variable):
         rows.target -= np.where(rows.counted, rows.column(term), 0.0)
     sizes = [scale.size for scale in problem.scales.values()]
