@@ -30,13 +30,17 @@ from jaxllc.metrics import skeleton_equal, worst_coefficient_error
 @dataclass(frozen=True)
 class System:
     """A law as text, {variable: (self term, interaction term)}, the range that states start in, how long it
-    is observed, how edges act by a name in `_INTERACTIONS`, and on which variable."""
+    is observed, how edges act by a name in `_INTERACTIONS`, on which variable, and whether it is a map, in
+    which the edges into a node share one strength. same: the law in other words; where all nodes have the
+    same total input, what x_i does may stand on either side, and where weights are one, they are divided."""
 
     equations: dict[str, tuple[str, str]]
     box: tuple[float, float]
     horizon: float
     pair: str
     acted_on: str = "x"
+    is_map: bool = False
+    same: tuple[dict[str, tuple[str, str]], ...] = ()
 
 
 SYSTEMS = {
@@ -53,6 +57,25 @@ SYSTEMS = {
     ),
     "kuramoto": System(
         {"x": ("0.7", "0.4*sin(x_j - x_i)")}, (0.0, 2 * math.pi), 3.0, "sin(x_j - x_i)"
+    ),
+    "friedkin-johnsen": System(
+        {"x": ("0.4*s_i", "0.6*x_j"), "s": ("s_i", "0")},
+        (0.0, 1.0),
+        0.0,
+        "x_j",
+        is_map=True,
+        same=(
+            {"x": ("0.4*s_i + 0.6*x_i", "0.6*(x_j - x_i)"), "s": ("s_i", "0")},
+            {"x": ("0.4*s_i + 0.6*x_i", "0.6*(x_j - x_i)/k_i"), "s": ("s_i", "0")},
+        ),
+    ),
+    "coupled-maps": System(
+        {"x": ("2.66*x_i - 2.66*x_i**2", "1.14*x_j - 1.14*x_j**2")},
+        (0.05, 0.95),
+        0.0,
+        "x_j - x_j**2",
+        is_map=True,
+        same=({"x": ("3.8*x_i - 2.66*x_i**2", "1.14*(x_j - x_i) - 1.14*x_j**2")},),
     ),
 }
 NETWORKS = {
@@ -76,8 +99,13 @@ def make_case(
         network = jaxllc.Network.from_edges(
             network.senders, network.receivers, own / own.mean(), num_nodes=nodes
         )
-    law = jaxllc.Law(truth_of(system))
-    times, data = np.linspace(0.0, system.horizon, samples), []
+    if system.is_map:
+        own = 1.0 / network.in_degree[network.receivers]
+        network = jaxllc.Network.from_edges(
+            network.senders, network.receivers, own, num_nodes=nodes
+        )
+    law = jaxllc.Law(truth_of(system.equations), dynamics="map" if system.is_map else "flow")
+    times, data = np.linspace(0.0, system.horizon or samples - 1.0, samples), []
     for run in range(runs):
         start = random.uniform(*system.box, (nodes, len(system.equations)))
         made = law.simulate(start, times, network)
@@ -85,9 +113,11 @@ def make_case(
     return data, network
 
 
-def truth_of(system: System) -> dict[str, Equation]:
-    """The law of a system."""
-    return {v: Equation.from_text(*texts) for v, texts in system.equations.items()}
+def truth_of(equations: dict[str, tuple[str, str]], scale: float = 1.0) -> dict[str, Equation]:
+    """A law of texts, its interactions multiplied by a number."""
+    return {
+        v: Equation.from_text(own, f"{scale!r}*({other})") for v, (own, other) in equations.items()
+    }
 
 
 def auc(scores: np.ndarray, edges: np.ndarray) -> float:
@@ -105,17 +135,23 @@ _INTERACTIONS = {
     "x_i*x_j": lambda own, other: own * other,
     "sin(x_j - x_i)": lambda own, other: np.sin(other - own),
     "x_j/(1 + x_j)": lambda own, other: other / (1.0 + np.maximum(other, -0.9)),
+    "x_j": lambda own, other: other,
     "x_j**2": lambda own, other: other**2,
+    "x_j - x_j**2": lambda own, other: other - other**2,
     "tanh(x_j)": lambda own, other: np.tanh(other),
 }
 
 
-def baseline(data: list[jaxllc.Trajectories], target: str) -> tuple[str, np.ndarray]:
-    """The form and the scores of all pairs by finite differences and orthogonal matching pursuit."""
+def baseline(data: list[jaxllc.Trajectories], system: System) -> tuple[str, np.ndarray]:
+    """The form and the scores of all pairs by finite differences, of maps by next samples, and orthogonal
+    matching pursuit. A form is told up to what x_i does."""
     variables = data[0].variables
     middle = [0.5 * (run.states[1:] + run.states[:-1]) for run in data]
     rates = [np.diff(run.states, axis=0) / np.diff(run.times)[:, None, None] for run in data]
-    states, rate = np.concatenate(middle), np.concatenate(rates)[..., variables.index(target)]
+    if system.is_map:
+        middle, rates = [run.states[:-1] for run in data], [run.states[1:] for run in data]
+    states, rate = np.concatenate(middle), np.concatenate(rates)
+    rate = rate[..., variables.index(system.acted_on)]
     x = states[..., 0]
     nodes, rows, best = x.shape[1], len(x), (math.inf, "", np.zeros(0))
     powers = [np.ones_like(x), x, x**2, x**3, *(states[..., v] for v in range(1, len(variables)))]
@@ -130,6 +166,10 @@ def baseline(data: list[jaxllc.Trajectories], target: str) -> tuple[str, np.ndar
         if total < best[0]:
             best = total, name, scores
     return best[1], best[2]
+
+
+def _up_to_own(form: str) -> str:
+    return {"x_j - x_i": "x_j"}.get(form, form)
 
 
 def _pursuit(target, own, columns, most) -> tuple[float, list[int], np.ndarray]:
@@ -164,22 +204,28 @@ def measure(name: str, kind: str, size: str, seed: int, options: Any) -> dict[st
     row: dict[str, Any] = {"system": name, "network": kind, "size": size, "seed": seed}
     row |= {"failure": "", "exact": False, "error": math.nan, "auc": math.nan, "refused": False}
     row |= {"wrong": 0, "edges": int(edges.sum()), "found": "", "correlation": math.nan}
-    form, scores = baseline(data, system.acted_on)
-    row |= {"baseline_auc": auc(scores, edges), "baseline_form": form == system.pair}
+    form, scores = baseline(data, system)
+    row |= {
+        "baseline_auc": auc(scores, edges),
+        "baseline_form": _up_to_own(form) == _up_to_own(system.pair),
+    }
     begun = time.process_time()
     try:
-        law = jaxllc.discover(data, None, seed=seed)
+        law = jaxllc.discover(data, None, seed=seed, dynamics="map" if system.is_map else "flow")
         row["seconds"] = time.process_time() - begun
         row["found"] = str(law)
         row["refused"] = law.edges is None
-        row["exact"] = bool(skeleton_equal(law, truth_of(system)))
-        if row["exact"] and law.constants:
-            row["error"] = float(worst_coefficient_error(law, truth_of(system)))
+        for equations in (system.equations, *system.same):
+            # Weights that are found are of mean one.
+            alike = any("k_i" in other for _, other in equations.values())
+            truth = truth_of(equations, 1.0 if alike else float(weights[edges].mean()))
+            if not row["exact"] and skeleton_equal(law, truth):
+                row["exact"], row["error"] = True, float(worst_coefficient_error(law, truth))
         if law.edges is not None:
             row["auc"] = auc(law.edges.probability, edges)
             row["wrong"] = int(np.sum(law.edges.present != edges))
             both = law.edges.present & edges
-            if options.weights and both.sum() > 2 and np.ptp(law.edges.weights[both]):
+            if np.ptp(weights[edges]) > 1e-9 and both.sum() > 2 and np.ptp(law.edges.weights[both]):
                 pair = law.edges.weights[both], weights[both]
                 row["correlation"] = float(np.corrcoef(*pair)[0, 1])
     except Exception as error:  # a benchmark goes on

@@ -104,11 +104,10 @@ def discover(
         raise InputError(
             f"the preset {settings.preset!r} fits nets, which take no inputs: leave out inputs, or the preset"
         )
-    if by_steps(settings) and (network is None or runs[0].inputs):
-        raise InputError(
-            'process_noise=True and dynamics="map" need a network and take no inputs: give the network, and '
-            "leave out inputs"
-        )
+    if by_steps(settings) and runs[0].inputs:
+        raise InputError('process_noise=True and dynamics="map" take no inputs: leave out inputs')
+    if settings.process_noise and network is None:
+        raise InputError("process_noise=True needs a network: give the network, or leave it out")
     check_free_names(settings.vary, runs[0])
     held_nodes(settings.held, runs[0].node_names)
     limit = TimeLimit(settings.search_seconds)

@@ -43,7 +43,7 @@ class MapRows(NodeRows):
     def _observed(self) -> Bool[np.ndarray, "node row"]:
         own, able = [], []
         for observed in self.data.observed:
-            seen = observed.any(axis=2).all(axis=0)
+            seen = np.asarray(observed.any(axis=2).all(axis=0))
             whole = (observed.all(axis=0) | ~seen[:, None]).all(axis=0)
             own.append(observed[self.variable])
             able.append(whole & ~unseen(observed, self.network)[:, None])

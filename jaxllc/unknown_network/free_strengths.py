@@ -74,9 +74,7 @@ def free_strengths(
             root = np.sqrt(senders.weights(places))
             if given is None:
                 count = np.array([np.count_nonzero(root)], dtype=float)
-                own = selected(
-                    (senders.alone * root)[None], (usable * root)[None], count, _HEAT
-                )
+                own = selected((senders.alone * root)[None], (usable * root)[None], count, _HEAT)
                 members = own.members[0]
             else:
                 members = given[receiver] & able

@@ -29,6 +29,8 @@ _FORMS, _FROM = 3, (0.5, 0.7, 0.35)
 _ROUNDS, _ENOUGH, _SURELY = 4, 0.7, 0.95
 # Share of nodes that must follow for edges to be told.
 _HALF = 0.5
+# Kinds of strengths.
+EQUAL, SHARES, FREE = "equal", "shares", "free"
 # Belief in an edge of a start, and the least and largest one in any other.
 _BELIEVED, _LEAST, _LARGEST = 0.5, 1e-3, 0.5
 
@@ -38,15 +40,32 @@ class Found:
     """Edges that a law asks for.
 
     weights: (receiver, sender), zero where there is no edge, of mean size one; law: with the constants of
-    single nodes; equal: whether all edges are of one strength; cost: of all nodes, with a price for edges and
-    constants; follows: share of the nodes that follow the law.
+    single nodes; kind: of strengths, `EQUAL`, `FREE`, or `SHARES` where the edges into a node share one
+    strength, the same for all nodes; cost: of all nodes, with a price for edges and constants; follows: share
+    of the nodes that follow the law.
     """
 
     weights: Float[np.ndarray, "receiver sender"]
     law: CandidateLaw
-    equal: bool
+    kind: str
     cost: float
     follows: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether all edges are of one strength."""
+        return self.kind == EQUAL
+
+    @property
+    def over_degree(self) -> bool:
+        """Whether the law divides by the number of edges into a node, which changes with every edge."""
+        symbols = {
+            s.name
+            for terms in self.law.terms
+            for t in terms
+            for s in t.family.expression.free_symbols
+        }
+        return "k_i" in symbols
 
     @property
     def present(self) -> Bool[np.ndarray, "receiver sender"]:
@@ -93,7 +112,8 @@ class Finder:
         if self.strengths != "free":
             found = self._equal(forms)
         if self.strengths == "free" or (
-            self.strengths == "auto" and (found is None or found.follows < self.enough)
+            self.strengths == "auto"
+            and (found is None or found.follows < self.enough or found.over_degree)
         ):
             self.say("edges of a strength each")
             free = self._free(forms)
@@ -150,7 +170,7 @@ class Finder:
             seen.append(present)
             present = done.table.present
             if present.any():
-                best = self._found(present.astype(float), done.law, True)
+                best = self._found(present.astype(float), done.law, EQUAL)
             if not present.any() or any(np.array_equal(present, other) for other in seen):
                 break
         return best
@@ -196,15 +216,25 @@ class Finder:
             before, weights = weights, _of_mean_one(np.nan_to_num(strengths.values))
             if not weights.any():
                 break
-            found = self._found(weights, law, False)
+            found = self._found(weights, law, FREE)
             best = found if best is None or found.cost < best.cost else best
             if np.array_equal(before != 0, weights != 0):
                 break
-        return best
+        return best if best is None or self.strengths == "free" else self._shared(best)
+
+    def _shared(self, found: Found) -> Found:
+        """The same edges with one strength for all edges into a node together, where that serves as well."""
+        degrees = found.present.sum(axis=1, keepdims=True)
+        weights = _of_mean_one(np.where(found.present, 1.0 / np.maximum(degrees, 1), 0.0))
+        law = self.law_on(weights)
+        if law is None or repairable(law):
+            return found
+        shared = self._found(weights, law, SHARES)
+        return shared if shared.cost < found.cost else found
 
     # -- what they cost ---------------------------------------------------------------------------
 
-    def _found(self, weights: np.ndarray, law: CandidateLaw, equal: bool) -> Found:
+    def _found(self, weights: np.ndarray, law: CandidateLaw, kind: str) -> Found:
         """Edges and law with their cost. Edges of a strength each are priced as a constant each."""
         columns = self.problem.columns(law, weights)
         total, asked, following = 0.0, 0, 0.0
@@ -222,9 +252,9 @@ class Finder:
             count = float(np.count_nonzero(senders.inverse[0]))
             asked, rows = asked + 1, rows + count
             total += 2.0 * _log_choices(len(weights) - 1, int(own.sum()))
-            total += 0.0 if equal else np.log(count) * own.sum()
+            total += np.log(count) * own.sum() if kind == FREE else 0.0
         total += law.num_constants * np.log(max(rows, 1.0))
-        return Found(weights, law, equal, float(total), following / max(asked, 1))
+        return Found(weights, law, kind, float(total), following / max(asked, 1))
 
     def table(self, found: Found) -> EdgeTable:
         """Every pair with its probability, all else being as it was found, and what each edge is by itself.
@@ -237,6 +267,9 @@ class Finder:
         if not found.equal:
             own = free_strengths(columns, len(found.weights))
             values = np.nan_to_num(own.values)
+            if found.kind == SHARES:
+                degrees = own.present.sum(axis=1, keepdims=True)
+                values = _of_mean_one(np.where(own.present, 1.0 / np.maximum(degrees, 1), 0.0))
             return EdgeTable(
                 nobody, own.probability, own.present, values, own.follows, own.low, own.high
             )

@@ -87,7 +87,7 @@ class NetworkRoad:
             if not found.equal:
                 explains = law.trusted and is_explained(law)
                 return law if explains else None, table
-            if not usual or not law.trusted or self.limit.share_over(1.0):
+            if found.over_degree or not usual or not law.trusted or self.limit.share_over(1.0):
                 break
             candidate = candidate_of(law)
             if repairable(candidate):

@@ -65,9 +65,7 @@ class PairProblem:
         self.seed, self.settings = seed, settings
 
     @classmethod
-    def of(
-        cls, runs: Sequence[Trajectories], seed: int, settings: DiscoverSettings
-    ) -> PairProblem:
+    def of(cls, runs: Sequence[Trajectories], seed: int, settings: DiscoverSettings) -> PairProblem:
         """The problem of some runs: of flows on smoothed states, of maps on the samples."""
         features = tuple(runs[0].node_features)
         prior = PriorKnowledge.of(settings, runs[0].variables, features)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from jaxllc.discovery.without_network.finder import Finding
+from jaxllc.discovery.without_network.finder import EQUAL, FREE, SHARES, Finding
 from jaxllc.nodewise.edge_table import EdgeTable
 
 # Share of wrong pairs, over edges, up to which edges that are known come back.
@@ -71,7 +71,11 @@ def found_sentence(finding: Finding, table: EdgeTable) -> str:
     """How network and law were found, for people."""
     found, rank = finding.found, finding.rank
     assert found is not None
-    kind = "all of one strength" if found.equal else "each of a strength of its own"
+    kind = {
+        EQUAL: "all of one strength",
+        SHARES: "of which those into a node share one strength, the same for all nodes",
+        FREE: "each of a strength of its own",
+    }[found.kind]
     text = (
         f"No network was given: {int(table.present.sum())} edges among {len(table.present)} nodes were found "
         f"with the law, {kind}. law.network_table() holds the probability of each and the interval of its "
