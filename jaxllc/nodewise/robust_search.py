@@ -80,12 +80,19 @@ class RobustSearch:
         self._columns: dict[Term, list[np.ndarray]] = {}
         self.seen: dict[frozenset[TermFamily], RobustLaw] = {}
 
-    def best(self) -> list[RobustLaw]:
-        """The best laws of no more terms than are allowed, the very best first."""
+    def best(self, pairs: int | None = None) -> list[RobustLaw]:
+        """The best laws of no more terms than are allowed, the very best first.
+
+        pairs: of the interactions to start from, only so many, those that bring most where the best law so
+        far is followed; all by default.
+        """
         given = {t.family for t in self.given}
         plain = [s[0] for f, s in self.starts.items() if f.side == SELF and not f.num_inner]
         plain = [t for t in plain[:_PLAIN] if t.family not in given]
-        for pair in self._interactions():
+        begun = list(self._interactions())
+        if pairs is not None and pairs < len(begun) and self.seen:
+            begun = self._likeliest(begun, plain, pairs)
+        for pair in begun:
             if self._late():
                 break
             self.fitted((*self.given, *plain, *pair))
@@ -101,6 +108,35 @@ class RobustSearch:
             if self.ranked()[0] is before:
                 break
         return [law for law in self.ranked() if len(law.terms) <= self.max_terms]
+
+    def _likeliest(
+        self, begun: Sequence[tuple[Term, ...]], plain: Sequence[Term], most: int
+    ) -> list[tuple[Term, ...]]:
+        """The sets of interactions that bring most beside plain terms, by the weights of the best law."""
+        fitter, fit = self.fitter, self.ranked()[0].fit
+
+        def flat(terms: Sequence[Term]) -> np.ndarray:
+            columns = fitter.taken([self._of(t)[0] for t in terms])
+            with np.errstate(all="ignore"):
+                return fitter.whitened(fit, columns).reshape(-1, len(terms))
+
+        beside = flat([*self.given, *plain])
+        basis = np.linalg.qr(beside[:, np.isfinite(beside).all(axis=0)])[0]
+        target = fitter.whitened(fit, fitter.target[..., None]).ravel()
+        gains = []
+        for pair in begun:
+            columns = flat(pair)
+            if not np.isfinite(columns).all():
+                gains.append(-np.inf)
+                continue
+            sizes = np.linalg.norm(columns, axis=0)
+            columns = columns - basis @ (basis.T @ columns)
+            left = np.linalg.norm(columns, axis=0)
+            columns = columns[:, left > 1e-4 * sizes]
+            own = np.linalg.qr(columns)[0] if columns.shape[1] else columns
+            gains.append(float(((own.T @ target) ** 2).sum()))
+        order = np.argsort(-np.array(gains), kind="stable")[:most]
+        return [begun[k] for k in sorted(order.tolist())]
 
     def _late(self) -> bool:
         self.finished &= time.perf_counter() < self.deadline

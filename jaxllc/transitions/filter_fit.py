@@ -91,6 +91,14 @@ class FilterFit:
         """Whether the likelihood is a number."""
         return bool(np.isfinite(self.cost))
 
+    @property
+    def promise(self) -> float:
+        """What -2 log L would fall by in a further step, as far as it is a parabola."""
+        whole, score = self.information.sum(axis=(0, 1)), self.scores.sum(axis=(0, 1))
+        if not (np.isfinite(whole).all() and np.isfinite(score).all()):
+            return 0.0
+        return float(score @ _solved(whole, score, np.diag(whole) > 0))
+
     def costs(self, data: Segments) -> Float[np.ndarray, "node piece"]:
         """-2 log L of each node in each piece."""
         seen = np.moveaxis(data.observed, -1, 0)[1:]

@@ -14,16 +14,16 @@ import numpy as np
 
 from jaxllc.dynamics.terms import Term
 from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.nodewise.robust_search import RobustLaw
 from jaxllc.transitions.batched_law import BatchedLaw
 from jaxllc.transitions.filter_fit import FilterFit, FilterFitter, FilterProblem
 from jaxllc.transitions.step_search import StepLaws
 
-# Laws of each variable that are compared, and how far behind the best they may be by the search.
-_COMPARED, _BEHIND = 5, 40.0
+# Laws of each variable that are compared, how far behind the best they may be by the search, and
+# those of fewer terms.
+_COMPARED, _BEHIND, _FAR_BEHIND = 4, 25.0, 2000.0
 # Rounds of a fit that compares; standard errors below which a term is tried without.
 _ROUNDS, _WEAK = 5, 5.0
-# A law that is far behind after a round is given up.
-_HOPELESS = 100.0
 # Change of a state over a substep, relative to itself, and substeps at most.
 _TURN, _MOST_SUBSTEPS = 0.3, 16
 
@@ -61,13 +61,13 @@ class LawChoice:
         self.seen: dict[tuple, Compared] = {}
 
     def compared(self, law: CandidateLaw, against: float = math.inf) -> Compared:
-        """A law with its criterion; given up where it is hopeless against another criterion."""
+        """A law with its criterion; given up where further steps do not promise to meet another criterion."""
         known = self.seen.get(law.key())
         if known is not None:
             return known
         given = (self.measurement, self.process)
-        fit = self.fitter.fit(law, *given, rounds=2)
-        if self.criterion(fit) < against + _HOPELESS and not fit.converged:
+        fit = self.fitter.fit(law, *given, rounds=1)
+        if self.criterion(fit) - 2.0 * fit.promise < against and not fit.converged:
             fit = self.fitter.fit(fit.law, fit.measurement, fit.process, rounds=_ROUNDS)
         found = Compared(fit, self.criterion(fit))
         self.seen[law.key()] = found
@@ -90,9 +90,7 @@ class LawChoice:
         # The noises of the best law are near those of the others.
         self.measurement, self.process = best.fit.measurement, best.fit.process
         for variable, found in enumerate(options):
-            limit = found.best.criterion + _BEHIND
-            near = [law for law in found.laws[:_COMPARED] if law.criterion < limit]
-            for law in near:
+            for law in _near(found):
                 if self.late():
                     return best
                 best = self._better(
@@ -134,6 +132,19 @@ class LawChoice:
                         found.append((ratio, variable, place))
                 position += term.num_constants
         return [(variable, place) for _, variable, place in sorted(found)]
+
+
+def _near(found: StepLaws) -> list[RobustLaw]:
+    """The best laws of a search, and the best one of each smaller size: errors of the samples in the columns
+    of a search look like small terms."""
+    limit = found.best.criterion + _BEHIND
+    near = [law for law in found.laws[:_COMPARED] if law.criterion < limit]
+    best: dict[int, RobustLaw] = {}
+    for law in found.laws:
+        if len(law.terms) < len(found.best.terms) and law.criterion < limit + _FAR_BEHIND:
+            best.setdefault(len(law.terms), law)
+    known = {law.key for law in near}
+    return [*near, *(law for law in best.values() if law.key not in known)]
 
 
 def with_equation(

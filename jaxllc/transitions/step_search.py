@@ -26,6 +26,8 @@ from jaxllc.transitions.transition_rows import TransitionRows
 _ROUNDS, _ALIKE = 3, 1e-9
 # Rounds of searching with noises set anew, and the factor by which an error must have fallen for another one.
 _SEARCHES, _FALLEN = 3, 1.3
+# Interactions that a search starts from, at most.
+_PAIRS = 60
 # Laws in which terms are exchanged, and that are taken from one search to the next.
 _EXCHANGED, _KEPT = 2, 5
 # Rows of a search at most.
@@ -143,10 +145,12 @@ def step_laws(
         # The followers of the laws before are still those of the same laws.
         for known in found.laws[:_KEPT] if found is not None else ():
             search.fitted(known.terms, known.fit)
-        laws = search.best() if whole else []
-        if not laws:
+        if not whole:
             break
         search.eliminated()
+        laws = search.best(_PAIRS)
+        if not laws:
+            break
         for law in laws[:_EXCHANGED]:
             if beside := [t for t in law.terms if t.inner]:
                 search.eliminated(beside)
