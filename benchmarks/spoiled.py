@@ -139,6 +139,8 @@ def _case_of_own_constants(system: System, what: Mapping[str, float], seed: int,
     truth = {v: Equation.from_text(*own) for v, own in texts.items()}
     spread = what.get("own", what.get("strength", 0.0))
     omega = mean * (1.0 + spread * random.standard_normal(NUM_NODES))
+    if "strength" in what:  # only their ratios are determined
+        omega /= omega.mean()
     law, names = jaxllc.Law(truth, feature_names=("omega",)), tuple(texts)
     times, runs = np.linspace(0.0, system.horizon, SAMPLES), []
     for run in range(RUNS):

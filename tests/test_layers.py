@@ -33,6 +33,7 @@ LAYERS = (
     ("law", "plotting"),
     ("judge",),
     ("varying",),
+    ("model_classes",),
     ("search.second_look",),
     ("diagnosis", "baselines"),
     ("discovery",),

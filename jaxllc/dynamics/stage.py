@@ -133,6 +133,17 @@ class Stage:
         other._place(states)
         return other
 
+    def with_senders(self, states: Mapping[str, np.ndarray]) -> Stage:
+        """The same receivers with other states, (node, time), of those that act on them."""
+        other = copy(self)
+        other._symbols = dict(self._symbols)
+        for name, values in states.items():
+            other._symbols[sympy.Symbol(f"{name}_j")] = self._sides(values)[1]
+            other._symbols.pop(sympy.Symbol(f"{name}_{SUM_SIDE}"), None)
+        other._node_memo = dict(other._symbols)
+        other._edge_memo, other._on_edges = None, {}
+        return other
+
     def _inner(self, inner: Sequence[float]) -> dict:
         return {inner_symbol(k): np.float64(w) for k, w in enumerate(inner)}
 

@@ -19,6 +19,7 @@ from jaxllc.law.writing.law_tables import (
     confidence_table,
     constants_table,
     edges_of,
+    model_classes_table,
     network_table,
     node_constants_table,
     nodes_table,
@@ -75,6 +76,8 @@ class Law(LawRecord):
         dx_i = (...) dt + q dW_i, of a map of each step. `noise` is that of the measurement then, and
         adjusted_r2, skill and fitted_states are those of forecasts from each sample to the next, since a
         noisy trajectory is no solution of its law. Empty for other laws.
+    model_classes: what the law may lack (`jaxllc.law.record.ModelClass`), where that was asked; see the
+        setting `classes`. No part of its file.
     finished: False where the search was interrupted, and this is the best law so far.
     """
 
@@ -130,6 +133,15 @@ class Law(LawRecord):
         Raises InputError for a law without any.
         """
         return node_constants_table(self)
+
+    def model_classes_table(self) -> pandas.DataFrame:
+        """What the law may lack, that which brings most first: class, variable, gain, the fall of the
+        criterion with it, follow and followed, the share of the nodes that follow one law with and without
+        it, needed.
+
+        Raises InputError where that was not asked, as for a law that explains the samples.
+        """
+        return model_classes_table(self)
 
     def network_table(self, least: float = 0.01) -> pandas.DataFrame:
         """What the samples say of the edges under this law: sender, receiver, weight, probability, given,

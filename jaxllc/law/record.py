@@ -117,6 +117,22 @@ class Snapping:
         return len(self.exact) + len(self.tied)
 
 
+@dataclass(frozen=True)
+class ModelClass:
+    """What the equation of a variable may lack, such as constants of nodes or a common forcing.
+
+    gain: fall of the criterion with it; follow, followed: share of the nodes that follow one law with and
+    without it; needed: whether the samples ask for it beyond chance.
+    """
+
+    name: str
+    variable: str
+    gain: float
+    follow: float
+    followed: float
+    needed: bool
+
+
 @dataclass(frozen=True, eq=False)
 class NodeConstant:
     """A constant that every node has of its own, which a law holds as it holds a node feature.
@@ -172,6 +188,7 @@ class LawRecord:
     follows: np.ndarray | None = field(default=None, compare=False, repr=False)
     edges: EdgeTable | None = field(default=None, compare=False, repr=False)
     node_constants: tuple[NodeConstant, ...] = field(default=(), compare=False, repr=False)
+    model_classes: tuple[ModelClass, ...] = field(default=(), compare=False, repr=False)
     dynamics: str = FLOW
     process_noise: dict[str, float] = field(default_factory=dict)
     step: float = 1.0

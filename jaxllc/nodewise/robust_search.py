@@ -78,6 +78,8 @@ class RobustSearch:
         for term in library:
             self.starts.setdefault(term.family, []).append(term)
         self._columns: dict[Term, list[np.ndarray]] = {}
+        # Columns that every law has beside those of its terms.
+        self.beside: tuple[np.ndarray, ...] = ()
         self.seen: dict[frozenset[TermFamily], RobustLaw] = {}
 
     def best(self, pairs: int | None = None) -> list[RobustLaw]:
@@ -138,6 +140,15 @@ class RobustSearch:
         order = np.argsort(-np.array(gains), kind="stable")[:most]
         return [begun[k] for k in sorted(order.tolist())]
 
+    def again(self) -> RobustSearch:
+        """The same search before its beginning; columns that were made are kept."""
+        library = [term for starts in self.starts.values() for term in starts]
+        other = RobustSearch(
+            self.rows, self.fitter.noise, library, self.max_terms, self.given, self.deadline
+        )
+        other._columns = self._columns
+        return other
+
     def _late(self) -> bool:
         self.finished &= time.perf_counter() < self.deadline
         return not self.finished
@@ -181,7 +192,7 @@ class RobustSearch:
             values = fit.coefficients[: len(terms)]
             moved = _moved(terms, fit.coefficients)
             plain = fit
-            if len(fit.coefficients) > len(terms):
+            if any(t.inner for t in terms):
                 plain = self._fit(terms, [b[0] for b in blocks], [], fit)
             law = self._law(terms, plain)
             if best is None or law.criterion < best.criterion:
@@ -205,10 +216,15 @@ class RobustSearch:
         start: RobustFit | None,
     ) -> RobustFit:
         """The fit of the columns of some terms, beside those of their slopes by inner constants."""
-        return self.fitter.fit([*columns, *(c for block in slopes for c in block)], start)
+        more = (c for block in slopes for c in block)
+        return self.fitter.fit([*columns, *more, *self.more(terms)], start)
+
+    def more(self, terms: Sequence[Term]) -> list[np.ndarray]:
+        """Columns that a law of some terms has beside theirs."""
+        return list(self.beside)
 
     def _law(self, terms: tuple[Term, ...], fit: RobustFit) -> RobustLaw:
-        constants = sum(t.num_constants for t in terms)
+        constants = sum(t.num_constants for t in terms) + len(self.more(terms))
         price = constants * np.log(self.fitter.num_rows) + len(terms) * np.log(len(self.starts))
         return RobustLaw(terms, fit, fit.cost + price)
 
@@ -334,9 +350,9 @@ class RobustSearch:
         self, law: RobustLaw, listed: Mapping[TermFamily, list[Term]]
     ) -> list[tuple[float, Term]]:
         fitter = self.fitter
-        own = fitter.taken([self._of(t)[0] for t in law.terms])
+        own = fitter.taken([*(self._of(t)[0] for t in law.terms), *self.more(law.terms)])
         columns = fitter.whitened(law.fit, own).reshape(-1, own.shape[2])
-        left = fitter.target - own @ law.coefficients
+        left = fitter.target - own @ law.fit.coefficients
         left = fitter.whitened(law.fit, left[..., None]).ravel()
         basis = np.linalg.qr(columns)[0]
         found = []

@@ -221,28 +221,36 @@ def _searched(
     alike = plain.best()
     if not alike:
         return None
-    fitter = VaryingFitter(plain.rows, plain.fitter.noise)
-    listed = [f for f in plain.starts if f.side == SELF and not f.num_inner][:_PLAIN]
-    in_laws = [t.family for law in alike[:_LAWS] for t in law.terms if _is_plain(t.family)]
-    families = [*dict.fromkeys([*listed, *in_laws]), None] if base is None else [base]
-    first: list[tuple[float, VaryingSearch]] = []
-    for family in families:
-        search = VaryingSearch(plain, fitter, family)
-        for law in alike[:_LAWS]:
-            own = [t for t in law.terms if t.family != family]
-            more = search.fitted([*search.given[len(plain.given) :], *own])
-            if len(more.terms) > 1:
-                search.shortened(more)
-        first.append((min(law.criterion for law in search.seen.values()), search))
-    first.sort(key=lambda pair: pair[0])
+    first = first_searches(plain, alike[:_LAWS], base)
     best: tuple[RobustLaw, VaryingSearch] | None = None
-    for _, search in first[:_WHOLE]:
+    for search in first[:_WHOLE]:
         laws = search.best()
         if laws and (best is None or laws[0].criterion < best[0].criterion):
             best = laws[0], search
     if best is None or not isinstance(best[0].fit, VaryingFit):
         return None
     return _read(best[1], variable, name, alike[0].criterion - best[0].criterion)
+
+
+def first_searches(
+    plain: RobustSearch, alike: Sequence[RobustLaw], base: TermFamily | None = None
+) -> list[VaryingSearch]:
+    """Searches of each constant that may vary, which have seen some laws of nodes that are alike with it; the
+    best first. base: the only one to be looked at."""
+    fitter = VaryingFitter(plain.rows, plain.fitter.noise)
+    listed = [f for f in plain.starts if f.side == SELF and not f.num_inner][:_PLAIN]
+    in_laws = [t.family for law in alike for t in law.terms if _is_plain(t.family)]
+    families = [*dict.fromkeys([*listed, *in_laws]), None] if base is None else [base]
+    first: list[tuple[float, VaryingSearch]] = []
+    for family in families:
+        search = VaryingSearch(plain, fitter, family)
+        for law in alike:
+            own = [t for t in law.terms if t.family != family]
+            more = search.fitted([*search.given[len(plain.given) :], *own])
+            if len(more.terms) > 1:
+                search.shortened(more)
+        first.append((min(law.criterion for law in search.seen.values()), search))
+    return [search for _, search in sorted(first, key=lambda pair: pair[0])]
 
 
 def _is_plain(family: TermFamily) -> bool:

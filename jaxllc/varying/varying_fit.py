@@ -19,10 +19,12 @@ from jaxllc.nodewise.robust_fit import RobustFit, RobustFitter
 
 # Steps of a descent; change of the cost at which it rests.
 _STEPS, _SETTLED = 20, 0.05
-# Spread of the start over the size of the coefficient; least spread over it.
-_WIDE, _LEAST = 1.0, 1e-6
+# Spread of the start over the size of the coefficient; least and largest spread over it.
+_WIDE, _LEAST, _MOST = 1.0, 1e-6, 1e3
 # A column as short as this beside the longest has nothing to say.
 _NOTHING = 1e-300
+# -2 log L of a node of which a law makes no finite number.
+_WORST = 1e9
 
 
 @dataclass(frozen=True)
@@ -164,15 +166,17 @@ class VaryingFitter(RobustFitter):
             mean, column = _together(taken, places, at.laws)
             size = np.abs(mean) + _NOTHING
             spread = np.where(np.isfinite(at.spread), at.spread, _WIDE * size)
-            spread = np.maximum(spread, _LEAST * size)
-            both = _products(beside, column, at, spread)
+            spread = np.clip(spread, _LEAST * size, _MOST * size)
+            both, scale = _products(beside, column, at, spread)
             gram, products = both[:, :-1, :-1], both[:, :-1, -1]
             trace = np.trace(gram, axis1=1, axis2=2)[:, None, None] / count + _NOTHING
-            steady = gram + 1e-10 * trace * np.eye(count)
+            # What the effects take out leaves rounding errors of the whole.
+            steady = gram + (1e-10 * np.abs(trace) + 1e-14 * scale) * np.eye(count)
             laws = np.linalg.solve(steady, products[..., None])[..., 0]
             left = self.target - np.matmul(taken, laws.T).transpose(2, 0, 1)
             mean, column = _together(taken, places, laws)
             found = self._effects(left, column, spread)
+            found = found._replace(cost=np.where(np.isfinite(found.cost), found.cost, _WORST))
             before, cost = cost, self.mixed(found.cost)[0]
             carrying = self.carrying(found.cost) + 1e-14
             squares = carrying * (found.effect**2 + found.variance)
@@ -181,13 +185,14 @@ class VaryingFitter(RobustFitter):
             if step and np.all(np.abs(before - cost) < _SETTLED):
                 break
         best = int(np.argmin(cost))
+        both = _products(beside, column, at, spread)[0]
         return VaryingFit(
             coefficients=laws[best],
             cost=float(cost[best]),
             by_node=found.cost[best],
             follows=self.mixed(found.cost)[1][best],
             weights=at.weights[best],
-            covariance=np.linalg.pinv(_products(beside, column, at, spread)[best, :-1, :-1]),
+            covariance=np.linalg.pinv(np.nan_to_num(both[best, :-1, :-1])),
             places=tuple(places),
             mean=float(mean[best]),
             effect=found.effect[best],
@@ -215,12 +220,15 @@ def _products(
     column: Float[np.ndarray, "start node row"],
     at: _Start,
     spread: np.ndarray,
-) -> Float[np.ndarray, "start column column"]:
-    """Products of columns under some weights, the effect of each node integrated out."""
+) -> tuple[Float[np.ndarray, "start column column"], np.ndarray]:
+    """Products of columns under some weights, the effect of each node integrated out; and the mean square of
+    the columns, (start, 1, 1)."""
     flat = beside.reshape(-1, beside.shape[2])
     weighted = at.weights.reshape(len(at.weights), -1, 1) * flat
     along = np.matmul((at.weights * column)[:, :, None], beside)[:, :, 0]
     length = (at.weights * column**2).sum(axis=2) + _NOTHING
-    share = 1.0 / (at.carrying / spread[:, None] ** 2 + length)
+    share = 1.0 / (at.carrying / np.maximum(spread[:, None] ** 2, _NOTHING) + length)
     taken_out = np.matmul((along * share[..., None]).transpose(0, 2, 1), along)
-    return np.matmul(weighted.transpose(0, 2, 1), flat) - taken_out
+    whole = np.matmul(weighted.transpose(0, 2, 1), flat)
+    scale = np.trace(whole[:, :-1, :-1], axis1=1, axis2=2)[:, None, None] / (beside.shape[2] - 1)
+    return whole - taken_out, scale

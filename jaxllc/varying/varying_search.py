@@ -54,7 +54,7 @@ class VaryingSearch(RobustSearch):
             return super()._fit(terms, columns, slopes, start)
         share = self._own_share(start)
         more = [share * s if k in places else s for k, block in enumerate(slopes) for s in block]
-        return self.fitter.fit_varying([*columns, *more], places, start)
+        return self.fitter.fit_varying([*columns, *more, *self.more(terms)], places, start)
 
     def _own_share(self, start: RobustFit | None) -> np.ndarray | float:
         """The coefficient of each node over the mean, (node, 1), as a fit before had it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.equations.equation import Equation
@@ -66,6 +67,19 @@ def node_constants_table(law: LawRecord) -> pandas.DataFrame:
         columns[f"{one.name}_standard_error"] = one.standard_errors
         columns[f"{one.name}_shrunk"] = one.shrunk
     return pandas.DataFrame(columns)
+
+
+def model_classes_table(law: LawRecord) -> pandas.DataFrame:
+    """See `Law.model_classes_table`."""
+    import pandas
+
+    if not law.model_classes:
+        raise InputError(
+            "it was not asked what this law may lack; discover(..., classes='always') asks, also where the law "
+            "explains the samples"
+        )
+    rows = [asdict(one) for one in law.model_classes]
+    return pandas.DataFrame(rows).rename(columns={"name": "class"})
 
 
 def edges_of(law: LawRecord) -> EdgeTable:
