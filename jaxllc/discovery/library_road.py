@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from jaxllc.discovery.followers import (
+    Followers,
     followers_of,
     robust_proposals,
     without_what_nodes_do_not_ask_for,
@@ -17,10 +20,16 @@ from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.judge import moves
 from jaxllc.judge.pareto import explained
 from jaxllc.judge.price import Prices
+from jaxllc.law.law import Law
+from jaxllc.law.record import ModelClass
+from jaxllc.model_classes.class_tests import class_note, class_tests
+from jaxllc.nodewise.robust_search import RobustSearch
 from jaxllc.search.forms.grammar import operators_in
+from jaxllc.search.laws.single_nodes import single_nodes
 from jaxllc.search.laws.sparse_engine import SparseEngine, equations_of
 from jaxllc.search.second_look.wide_terms import listed_terms
 from jaxllc.settings.discover_settings import nets_through_solver
+from jaxllc.varying.joint_fit import MOST_NODES
 from jaxllc.varying.on_law import own_notes, with_own_constants
 from jaxllc.varying.own_constants import OwnConstant, own_constants
 
@@ -31,6 +40,8 @@ if TYPE_CHECKING:
 PLAIN = 8
 # Share of the time that the search for one expression of the second look may take.
 _TEACHING = 0.01
+# Share of the nodes that follow below which it is asked what the law lacks, and nodes that it takes.
+_FEW, _FEWEST = 0.25, 4
 # Units of the criterion up to which other laws are fitted again with new constants of nodes, and how many.
 _NEAR, _RIVALS = 30.0, 4
 # Share of the time that the laws of single nodes may take for one variable.
@@ -51,6 +62,8 @@ class LibraryRoad(Discovery):
         super().__init__(*given)
         # Constants that every node has of its own, once they are found.
         self.own: list[OwnConstant] = []
+        # What single nodes said, whether or not only some of them follow.
+        self.asked: Followers | None = None
 
     def _chosen(self, proposals):
         """The best law, its judge, and notes on how it was chosen."""
@@ -103,6 +116,7 @@ class LibraryRoad(Discovery):
                 self.settings.sums,
                 partial(self.say, "nodes"),
             )
+        self.asked = found
         if found is None:
             return judge, best
         self.cut_short |= not found.finished
@@ -135,7 +149,45 @@ class LibraryRoad(Discovery):
 
     def _law(self, judge, best, notes):
         law = super()._law(judge, best, [*notes, *own_notes(self.own, self.settings.vary)])
-        return with_own_constants(law, self.own, self.node_names)
+        law = with_own_constants(law, self.own, self.node_names)
+        return self._with_classes(law, explained(judge, best) and not law.doubt)
+
+    def _with_classes(self, law: Law, explains: bool) -> Law:
+        """The law with what it lacks, where that is asked."""
+        few = self.followers is not None and self.followers.share < _FEW
+        wanted = self.settings.classes == "always" or not explains or few
+        if not wanted or self.settings.classes == "never" or self.own or self.limit.ended:
+            return law
+        if self.search.network.num_nodes > MOST_NODES:
+            return law
+        with self.clock("model classes"):
+            searches = self._searches()
+            for search in searches:
+                search.deadline = time.perf_counter() + _NODES * self.settings.search_seconds
+            tests = class_tests(searches)
+        record = tuple(
+            ModelClass(t.name, law.variables[t.variable], t.gain, t.follow, t.followed, t.needed)
+            for t in tests
+        )
+        note = class_note(tests, law.variables)
+        return replace(law, model_classes=record, notes=(*law.notes, *([note] if note else ())))
+
+    def _searches(self) -> list[RobustSearch]:
+        """The searches of the laws of single nodes, made anew where they were not."""
+        if self.asked is not None:
+            return list(self.asked.searches)
+        plain = replace(self.search, held=())
+        found = []
+        for variable, name in enumerate(plain.variables):
+            self.say("model classes", f"{name}: laws of single nodes")
+            deadline = time.perf_counter() + _NODES * self.settings.search_seconds
+            search = single_nodes(
+                plain, variable, self.settings.max_terms, deadline, self.settings.sums
+            )
+            if len(search.fitter.kept) >= _FEWEST:
+                search.best()
+                found.append(search)
+        return found
 
     def _proposals(self):
         self.engine = SparseEngine(max_terms=self.settings.max_terms)

@@ -122,7 +122,7 @@ def _forced(plain: RobustSearch, rows: NodeRows) -> RobustLaw:
     search = plain.again()
     search.beside = tuple(forcing_columns(rows))
     found = search.best()
-    return found[0] if found else search.ranked()[0]
+    return found[0] if found else plain.ranked()[0]
 
 
 def _refitted(
@@ -203,4 +203,4 @@ def _of_pairs(plain: RobustSearch) -> RobustLaw:
             family = TermFamily(SELF, expression)
             search.starts.setdefault(family, [Term(family)])
     found = search.best()
-    return found[0] if found else search.ranked()[0]
+    return found[0] if found else plain.ranked()[0]

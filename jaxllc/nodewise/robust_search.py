@@ -102,7 +102,7 @@ class RobustSearch:
             if self._late():
                 break
             self.shortened(law)
-        for _ in range(_GROWTHS):
+        for _ in range(_GROWTHS if self.seen else 0):
             before = self.ranked()[0]
             for law in self.ranked()[:2]:
                 if not self._late():

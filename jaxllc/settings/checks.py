@@ -65,6 +65,7 @@ def checked_settings(
     for name, words in (
         ("neural", ("auto", "always", "never", "solver")),
         ("nodes", ("some", "all")),
+        ("classes", ("auto", "always", "never")),
         ("strengths", ("auto", "equal", "free")),
         ("finish", ("auto", "grid", "solver")),
         ("dynamics", ("flow", "map")),

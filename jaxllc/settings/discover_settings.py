@@ -37,6 +37,9 @@ class DiscoverSettings:
         law does not explain them.
     strengths: of edges that are found where no network was given: "equal" for one strength of all, "free" for
         one each, "auto" for what the samples ask for.
+    classes: ask what a law lacks: constants of nodes, a forcing that all share, delays, a network that
+        changes, pairs of neighbours. "auto": where it does not explain the samples, or few nodes follow it;
+        "always" or "never". The notes name what the samples ask for, `law.model_classes_table()` holds all.
     max_terms: largest number of terms in an equation.
     num_fits: proposals of each equation that are fitted to the trajectories.
     moves: rounds of add and swap moves.
@@ -59,8 +62,8 @@ class DiscoverSettings:
         x_i(k+1) = f(x_i(k)) + sum_j A_ij g(x_i(k), x_j(k)), with a step between any two sample times.
     process_noise: the dynamics are noisy themselves, dx_i = (law) dt + q dW_i: the law is that of the steps
         between samples, and q is estimated beside the noise of the measurement. Of maps both always are.
-        With it and with maps, engines, neural, held, vary, strengths, num_fits, moves, finish and preset are
-        not read, and inputs are not taken.
+        With it and with maps, engines, neural, held, vary, classes, strengths, num_fits, moves, finish and
+        preset are not read, and inputs are not taken.
     preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
         without any library of whole equations; or "llc" for the published road and nothing else, which reads
         `functions` and `division` alone (`jaxllc.baselines.llc`).
@@ -74,6 +77,7 @@ class DiscoverSettings:
     nodes: str = "some"
     held: tuple[str, ...] = ()
     vary: Mapping[str, str] | None = None
+    classes: str = "auto"
     strengths: str = "auto"
     max_terms: int = 8
     num_fits: int = 4
@@ -105,6 +109,7 @@ _NOT_BY_STEPS = (
     "neural",
     "held",
     "vary",
+    "classes",
     "strengths",
     "num_fits",
     "moves",
@@ -140,6 +145,7 @@ class DiscoverChoices(TypedDict, total=False):
     nodes: str
     held: Sequence[str]
     vary: Mapping[str, str] | None
+    classes: str
     strengths: str
     max_terms: int
     num_fits: int

@@ -75,8 +75,8 @@ def model_classes_table(law: LawRecord) -> pandas.DataFrame:
 
     if not law.model_classes:
         raise InputError(
-            "it was not asked what this law may lack; discover(..., classes='always') asks, also where the law "
-            "explains the samples"
+            "it was not asked what this law may lack; discover(..., classes='always') asks, also where the "
+            "law explains the samples"
         )
     rows = [asdict(one) for one in law.model_classes]
     return pandas.DataFrame(rows).rename(columns={"name": "class"})
