@@ -33,6 +33,8 @@ CONSTANTS, FORCING, DELAY, CHANGING, PAIRS = (
 # Fall of the criterion from which a class is asked for: below it, in samples of laws that lack nothing and in
 # those of wrong networks, `benchmarks/model_classes.py` found one false alarm in twenty or fewer.
 NEEDED = 30.0
+# Share of followers below which the laws with constants of nodes are searched whole.
+_FEW = 0.25
 # Laws of nodes that are alike from which a class is tried.
 _LAWS = 2
 # Delays that are tried, as shares of a run.
@@ -101,9 +103,13 @@ def _of_equation(plain: RobustSearch) -> list[ClassTest]:
         return ClassTest(name, rows.variable, float(gain), share, before)
 
     tests = []
+    varied = first_searches(plain, laws)
+    if np.mean(best.fit.follows >= 0.5) < _FEW:
+        # The laws of nodes that are alike say little of the form.
+        for search in varied[:2]:
+            search.best()
     constants = min(
-        (law for search in first_searches(plain, laws) for law in search.seen.values()),
-        key=lambda law: law.criterion,
+        (law for search in varied for law in search.seen.values()), key=lambda law: law.criterion
     )
     tests.append(test(CONSTANTS, constants.criterion, constants.fit.follows))
     forced = _forced(plain, rows)
