@@ -83,7 +83,7 @@ def difference_sentence(
             f"{share} of what they leave without (from {values[low]:.2g} in {names[low]!r} to "
             f"{values[high]:+.2g} in {names[high]!r}, against their mean). One law with the same constants "
             "for all nodes does not hold; give what differs, such as a frequency or a rate, as a feature of "
-            "the nodes (node_features)."
+            "the nodes (node_features), or have it found (vary={'omega': 'node'})."
         )
     if found.what == "times":
         return (

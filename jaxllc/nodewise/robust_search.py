@@ -18,12 +18,13 @@ from jaxtyping import Float
 
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.equations.sum_symbols import SUM_SIDE, sums_in
+from jaxllc.nodewise.inner_steps import moved_inner, some_starts
 from jaxllc.nodewise.node_rows import Rows
 from jaxllc.nodewise.robust_fit import RobustFit, RobustFitter
 from jaxllc.running.time_limit import check_time
 
-# Starts of the inner constants of a family; rounds of steps on them; change at which they rest.
-_STARTS, _ROUNDS, _RESTS = 3, 4, 3e-3
+# Rounds of steps on the inner constants.
+_ROUNDS = 4
 # Laws that are varied; rounds of terms added; terms that are fitted in a round.
 _LAWS, _GROWTHS, _TRIES = 8, 4, 4
 # Rounds in which nodes count by what is left of them.
@@ -167,7 +168,7 @@ class RobustSearch:
         }
         states = [sympy.Symbol(f"{v}_i") for v in self.rows.data.variables]
         for expression, starts in listed.items():
-            some = _some(starts)
+            some = some_starts(starts)
             yield from ((term,) for term in some)
             inputs = expression.free_symbols - starts[0].family.inner_symbols
             if {s.name[-2:] for s in inputs} not in ({"_j"}, {f"_{SUM_SIDE}"}):
@@ -190,7 +191,7 @@ class RobustSearch:
                 break
             fit = self._fit(terms, [b[0] for b in blocks], [b[1:] for b in blocks], start)
             values = fit.coefficients[: len(terms)]
-            moved = _moved(terms, fit.coefficients)
+            moved = moved_inner(terms, fit.coefficients)
             plain = fit
             if any(t.inner for t in terms):
                 plain = self._fit(terms, [b[0] for b in blocks], [], fit)
@@ -360,14 +361,14 @@ class RobustSearch:
             if family in law.key:
                 continue
             scores = []
-            for term in _some(starts):
+            for term in some_starts(starts):
                 column = fitter.whitened(law.fit, fitter.taken(self._of(term)[:1])).ravel()
                 size = column @ column
                 column = column - basis @ (basis.T @ column)
                 rest = column @ column
                 scores.append((column @ left) ** 2 / rest if rest > 1e-9 * size > 0 else 0.0)
             best = int(np.argmax(scores))
-            found.append((scores[best], _some(starts)[best]))
+            found.append((scores[best], some_starts(starts)[best]))
         return sorted(found, key=lambda pair: -pair[0])
 
 
@@ -387,28 +388,3 @@ def _left_out(gram: np.ndarray, right: np.ndarray, given: Sequence[bool]) -> Ite
         if np.isinf(costs.min()):
             return
         left = [k for n, k in enumerate(left) if n != int(costs.argmin())]
-
-
-def _some(starts: Sequence[Term]) -> list[Term]:
-    """A few of the starts of a family, spread over all."""
-    places = np.linspace(0, len(starts) - 1, min(_STARTS, len(starts)) + 2)[1:-1]
-    return [starts[k] for k in dict.fromkeys(places.round().astype(int).tolist())]
-
-
-def _moved(terms: Sequence[Term], coefficients: np.ndarray) -> tuple[Term, ...] | None:
-    """Terms after a step of their inner constants, to which coefficients of slopes beside them lead; None
-    where these rest."""
-    place, found, rests = len(terms), [], True
-    for term, c in zip(terms, coefficients, strict=False):
-        inner = []
-        for k, w in enumerate(term.inner):
-            step = coefficients[place] / c if c else 0.0
-            place += 1
-            if term.family.positive[k]:
-                new = float(np.clip(w + step, w / 2, 2 * w))
-            else:
-                new = w + float(np.clip(step, -0.5 * abs(w) - 0.1, 0.5 * abs(w) + 0.1))
-            rests &= abs(new - w) <= _RESTS * abs(w)
-            inner.append(new)
-        found.append(term.with_inner(inner) if inner else term)
-    return None if rests else tuple(found)
