@@ -170,7 +170,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         if some:
             own = [t["gain"] for row in some for t in row["tests"] if t["name"] == ASKED[condition]]
             told = sum(row["told"] for row in some)
-            power[condition] = {"cases": len(some), "told": told, "least": min(own)}
+            power[condition] = {"cases": len(some), "told": told, "least": min(own, default=0.0)}
     gains = [t["gain"] for row in plain for t in row["tests"]]
     alarms = sum(bool(row["needed"]) for row in plain)
     return {

@@ -114,10 +114,10 @@ def _of_equation(plain: RobustSearch) -> list[ClassTest]:
     tests.append(test(CONSTANTS, constants.criterion, constants.fit.follows))
     forced = _forced(plain, rows)
     tests.append(test(FORCING, forced.criterion, forced.fit.follows))
-    acting = [law for law in laws if any(acts(t.family) for t in law.terms)]
+    acting = [law for law in plain.ranked() if any(acts(t.family) for t in law.terms)][:_LAWS]
     if acting:
         tests.append(test(DELAY, *_delayed(plain, rows, acting)))
-        tests.append(test(CHANGING, *_changing(plain, rows, acting)))
+    tests.append(test(CHANGING, *_changing(plain, rows, acting)))
     pairs = _of_pairs(plain)
     tests.append(test(PAIRS, pairs.criterion, pairs.fit.follows))
     return tests
