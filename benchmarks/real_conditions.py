@@ -102,6 +102,9 @@ def measure(
         if row["exact"]:
             row["error"] = float(worst_coefficient_error(law, case.truth))
             row["right"] = row["error"] <= WITHIN
+        if "weights" in case.hidden:
+            pair = law.network.weights, case.hidden["weights"]
+            row["correlation"] = float(np.corrcoef(*pair)[0, 1])
         if law.follows is not None:
             follows = law.follows >= 0.5
             row["follow"] = float(follows.mean())
@@ -128,6 +131,8 @@ def row_text(row: dict[str, Any]) -> str:
         f"{head}{verdict}  worst constant {row['error']:.1e} ({row['ratio']:.1f} of clean)  follow "
         f"{row['follow']:.2f}, spoiled ones {row['wrong_followers']}  {row['seconds']:.1f} s"
     )
+    if "correlation" in row:
+        text += f"  weights correlate {row['correlation']:.3f}"
     return text if row["exact"] else f"{text}\n    found: {one_line(row['found'])}"
 
 

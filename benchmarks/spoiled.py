@@ -67,6 +67,8 @@ CONDITIONS = {
     "strengths": {"strength": 0.3},
     # The dynamics are noisy themselves: q is this share of the range that states start in.
     "process5": {"process": 0.05},
+    # Weights are uniform about one, by so much either way, and only the edges are given.
+    "weights": {"weights": 0.5},
 }
 
 
@@ -95,6 +97,13 @@ def make_case(system: System, condition: str, seed: int, db: float) -> Case:
     random = np.random.default_rng([seed, 20])
     true = jaxllc.generators.barabasi_albert(NUM_NODES, 3, seed=100 + seed)
     law, names = jaxllc.Law(truth_of(system)), tuple(system.equations)
+    edges = true
+    if "weights" in CONDITIONS[condition]:
+        apart = CONDITIONS[condition]["weights"]
+        own = np.random.default_rng([seed, 22]).uniform(1 - apart, 1 + apart, true.num_edges)
+        true = jaxllc.Network.from_edges(
+            true.senders, true.receivers, own / own.mean(), num_nodes=NUM_NODES
+        )
     times, runs = np.linspace(0.0, system.horizon, SAMPLES), []
     drive: dict[str, Any] = {}
     if "process" in CONDITIONS[condition]:
@@ -121,6 +130,15 @@ def make_case(system: System, condition: str, seed: int, db: float) -> Case:
     runs = [jaxllc.Trajectories(r.times, r.states[:, seen], r.variables) for r in runs]
     network = jaxllc.Network.from_adjacency(given[np.ix_(seen, seen)])
     choices = {"process_noise": True} if drive else {}
+    if "weights" in what:
+        return Case(
+            runs,
+            edges,
+            sound[seen],
+            truth_of(system),
+            {"weights": "unknown"},
+            {"weights": true.weights},
+        )
     return Case(runs, network, sound[seen], truth_of(system), choices)
 
 

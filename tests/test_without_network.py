@@ -247,7 +247,13 @@ def test_one_node_has_no_network():
 
 
 @pytest.mark.parametrize(
-    "choice", [{"vary": {"omega": "node"}}, {"held": ["n1"]}, {"inputs": {"u": "time"}}]
+    "choice",
+    [
+        {"vary": {"omega": "node"}},
+        {"held": ["n1"]},
+        {"inputs": {"u": "time"}},
+        {"weights": "unknown"},
+    ],
 )
 def test_what_needs_a_network_says_so(diffusion, choice):
     with pytest.raises(InputError, match=r"needs? a network"):

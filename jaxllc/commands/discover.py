@@ -45,6 +45,7 @@ _HELP = {
     "nodes": "some: where not all nodes can follow one law on this network, find the law of those that do; "
     "all: every node must",
     "held": "nodes that are given, separated by commas: they act on others and are not explained",
+    "weights": "given, or unknown: those of EDGES.csv are not read, and found with the law",
     "strengths": "of edges that are found without EDGES.csv: equal, free (a strength each), or auto",
     "max_terms": "largest number of terms in an equation",
     "num_fits": "proposals of each equation that are fitted to the trajectories",

@@ -25,6 +25,7 @@ from jaxllc.discovery.prior_checks import check_free_names
 from jaxllc.discovery.stages import Progress
 from jaxllc.discovery.steps.transitions_road import TransitionsRoad
 from jaxllc.discovery.without_network.network_road import NetworkRoad
+from jaxllc.discovery.without_network.weights_road import WeightsRoad
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
 from jaxllc.law.law_outside_axes import outside
@@ -117,6 +118,8 @@ def discover(
         if network is None:
             solve = partial(_on_network, runs, seed, settings, progress, limit)
             return NetworkRoad(runs, seed, settings, limit, say, solve).run()
+        if settings.weights == "unknown":
+            return WeightsRoad(runs, network, seed, settings, limit, say).run()
         return _on_network(runs, seed, settings, progress, limit, network)
 
 

@@ -35,6 +35,8 @@ class DiscoverSettings:
         `law.node_constants_table()` its values.
     held: names of nodes that are given: they act on others with their states as they were measured, and the
         law does not explain them.
+    weights: "given", as the network has them, or "unknown": edges are known, and their weights, about a mean
+        of one, are found with the law.
     strengths: of edges that are found where no network was given: "equal" for one strength of all, "free" for
         one each, "auto" for what the samples ask for.
     classes: ask what a law lacks: constants of nodes, a forcing that all share, delays, a network that
@@ -62,7 +64,7 @@ class DiscoverSettings:
         x_i(k+1) = f(x_i(k)) + sum_j A_ij g(x_i(k), x_j(k)), with a step between any two sample times.
     process_noise: the dynamics are noisy themselves, dx_i = (law) dt + q dW_i: the law is that of the steps
         between samples, and q is estimated beside the noise of the measurement. Of maps both always are.
-        With it and with maps, engines, neural, held, vary, classes, strengths, num_fits, moves, finish and
+        With it and with maps, engines, neural, held, vary, weights, classes, strengths, num_fits, moves, finish and
         preset are not read, and inputs are not taken.
     preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
         without any library of whole equations; or "llc" for the published road and nothing else, which reads
@@ -78,6 +80,7 @@ class DiscoverSettings:
     held: tuple[str, ...] = ()
     vary: Mapping[str, str] | None = None
     classes: str = "auto"
+    weights: str = "given"
     strengths: str = "auto"
     max_terms: int = 8
     num_fits: int = 4
@@ -109,6 +112,7 @@ _NOT_BY_STEPS = (
     "neural",
     "held",
     "vary",
+    "weights",
     "classes",
     "strengths",
     "num_fits",
@@ -146,6 +150,7 @@ class DiscoverChoices(TypedDict, total=False):
     held: Sequence[str]
     vary: Mapping[str, str] | None
     classes: str
+    weights: str
     strengths: str
     max_terms: int
     num_fits: int

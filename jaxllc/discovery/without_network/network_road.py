@@ -54,6 +54,10 @@ class NetworkRoad:
         for name in ("vary", "held"):
             if getattr(self.settings, name):
                 raise InputError(f"{name} needs a network: without one, leave it out")
+        if self.settings.weights != "given":
+            raise InputError(
+                'weights="unknown" needs a network: where none is given, strengths says what weights may be'
+            )
         seconds: dict[str, float] = {}
         axes = axes_of(self.runs)[0]
         with self.limit.current(), stage_clock(seconds, "network"):

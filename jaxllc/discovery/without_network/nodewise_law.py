@@ -17,13 +17,20 @@ from jaxllc.nodewise.robust_fit import RobustFitter
 
 
 def nodewise_law(
-    problem: PairProblem, law: CandidateLaw, network: Network | None, doubt: str = ""
+    problem: PairProblem,
+    law: CandidateLaw,
+    network: Network | None,
+    doubt: str = "",
+    errors: np.ndarray | None = None,
 ) -> Law:
-    """A law on a network with standard errors from the likelihood of single nodes; without any where the
-    network is None."""
+    """A law on a network with standard errors from the likelihood of single nodes, unless they are given;
+    without any where the network is None."""
     variables = problem.data.variables
-    errors = np.full(len(law.values()), np.nan)
-    if network is not None:
+    if errors is None:
+        errors = np.full(len(law.values()), np.nan)
+    elif len(errors) != len(law.values()):
+        raise ValueError("one standard error for each constant")
+    if network is not None and np.isnan(errors).all():
         errors = standard_errors_of(problem, law, network)
     return Law(
         equations=equations_of(law, variables),
