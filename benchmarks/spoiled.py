@@ -69,6 +69,10 @@ CONDITIONS = {
     "process5": {"process": 0.05},
     # Weights are uniform about one, by so much either way, and only the edges are given.
     "weights": {"weights": 0.5},
+    # Something that acts on all nodes alike adds to the rate of the first variable, by so much of the spread
+    # of its rates: measured over time in each run; or a wave of the time, which is not told.
+    "input": {"input": 0.5},
+    "time": {"time": 0.5},
 }
 
 
@@ -94,6 +98,8 @@ def make_case(system: System, condition: str, seed: int, db: float) -> Case:
     """Samples of a system on a network, and the network as a condition spoils it."""
     if CONDITIONS[condition].keys() & {"own", "strength"}:
         return _case_of_own_constants(system, CONDITIONS[condition], seed, db)
+    if CONDITIONS[condition].keys() & {"input", "time"}:
+        return _driven_case(system, CONDITIONS[condition], seed, db)
     random = np.random.default_rng([seed, 20])
     true = jaxllc.generators.barabasi_albert(NUM_NODES, 3, seed=100 + seed)
     law, names = jaxllc.Law(truth_of(system)), tuple(system.equations)
@@ -168,3 +174,38 @@ def _case_of_own_constants(system: System, what: Mapping[str, float], seed: int,
         runs.append(jaxllc.Trajectories(made.times, made.states, made.variables))
     sound = np.ones(NUM_NODES, dtype=bool)
     return Case(runs, network, sound, truth, {"vary": {"omega": "node"}}, {"omega": omega})
+
+
+def _driven_case(system: System, what: Mapping[str, float], seed: int, db: float) -> Case:
+    """Samples of nodes that an input drives, a random walk that is smoothed a little, or a wave of the time
+    with two to five periods in a run."""
+    random = np.random.default_rng([seed, 22])
+    network = jaxllc.generators.barabasi_albert(NUM_NODES, 3, seed=100 + seed)
+    texts, names = dict(system.equations), tuple(system.equations)
+    first, times = names[0], np.linspace(0.0, system.horizon, SAMPLES)
+    size = round(what.get("input", what.get("time", 0.0)) * _spread_of_rates(system, network), 2)
+    frequency = round(2 * np.pi * random.uniform(2.0, 5.0) / system.horizon, 2)
+    term = f"{size}*u_i" if "input" in what else f"{size}*sin({frequency}*t)"
+    texts[first] = (f"{texts[first][0]} + {term}", texts[first][1])
+    truth = {v: Equation.from_text(*own) for v, own in texts.items()}
+    law = jaxllc.Law(truth, inputs={"u": ""} if "input" in what else {"t": "time"})
+    runs, sources = [], []
+    for run in range(RUNS):
+        start = random.uniform(*system.box, (NUM_NODES, len(names)))
+        walk = np.convolve(random.standard_normal(SAMPLES + 20).cumsum(), np.ones(6) / 6, "same")
+        walk = walk[10:-10] - walk[10:-10].mean()
+        sources.append((times, walk / walk.std()))
+        inputs = {"u": sources[-1]} if "input" in what else None
+        made = law.simulate(start, times, network, inputs=inputs).with_noise(db, 1000 * seed + run)
+        runs.append(jaxllc.Trajectories(made.times, made.states, made.variables))
+    sound = np.ones(NUM_NODES, dtype=bool)
+    given = {"u": sources} if "input" in what else {"t": "time"}
+    return Case(runs, network, sound, truth, {"inputs": given})
+
+
+def _spread_of_rates(system: System, network: jaxllc.Network) -> float:
+    """Standard deviation of the rates of the first variable without an input."""
+    start = np.random.default_rng(23).uniform(*system.box, (NUM_NODES, len(system.equations)))
+    times = np.linspace(0.0, system.horizon, 200)
+    states = jaxllc.Law(truth_of(system)).simulate(start, times, network).states[..., 0]
+    return float(np.gradient(states, times, axis=0).std())

@@ -64,8 +64,8 @@ class DiscoverSettings:
         x_i(k+1) = f(x_i(k)) + sum_j A_ij g(x_i(k), x_j(k)), with a step between any two sample times.
     process_noise: the dynamics are noisy themselves, dx_i = (law) dt + q dW_i: the law is that of the steps
         between samples, and q is estimated beside the noise of the measurement. Of maps both always are.
-        With it and with maps, engines, neural, held, vary, weights, classes, strengths, num_fits, moves, finish and
-        preset are not read, and inputs are not taken.
+        With it and with maps, engines, neural, held, vary, weights, classes, strengths, num_fits, moves,
+        finish and preset are not read, and inputs are not taken.
     preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
         without any library of whole equations; or "llc" for the published road and nothing else, which reads
         `functions` and `division` alone (`jaxllc.baselines.llc`).
