@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jaxllc.discovery.followers import (
     Followers,
     followers_of,
@@ -23,6 +25,7 @@ from jaxllc.judge.price import Prices
 from jaxllc.law.law import Law
 from jaxllc.law.record import ModelClass
 from jaxllc.model_classes.class_tests import class_note, class_tests
+from jaxllc.nodewise.edge_repair import repaired
 from jaxllc.nodewise.robust_search import RobustSearch
 from jaxllc.search.forms.grammar import operators_in
 from jaxllc.search.laws.single_nodes import single_nodes
@@ -101,8 +104,39 @@ class LibraryRoad(Discovery):
             if self.prior.demand:
                 return demanded(self.search, judge, best, proposals, self.settings.num_fits)
         judge, best = self._with_own_constants(judge, best)
+        judge, best = self._on_repaired(judge, best)
         notes = [self.followers.note(self.node_names)] if self.followers else []
         return judge, best, notes
+
+    def _on_repaired(self, judge, best):
+        """The judge and the best law on the network of the edges that the samples ask for, where edges are
+        uncertain and more nodes follow the law there."""
+        if self.settings.edges != "uncertain" or not self._edges_show(judge, best):
+            return judge, best
+        given = self.search
+        with self.clock("edges"):
+            self.edges = repaired(given, best.law).table
+            there = replace(given, network=self.edges.network(), held=given.data.held)
+            follows = np.full(there.network.num_nodes, np.nan)
+            for variable, terms in enumerate(best.law.terms):
+                search = single_nodes(there, variable, self.settings.max_terms)
+                own = [t for t in terms if not t.family.held]
+                kept = search.fitter.kept
+                before = np.where(np.isnan(follows[kept]), 1.0, follows[kept])
+                follows[kept] = np.minimum(before, search.fitted(own).fit.follows)
+        held = tuple(int(node) for node in np.flatnonzero(~(follows >= 0.5)))
+        if len(held) > len(given.held) or self.edges.network() == given.network:
+            return judge, best
+        self.search = there.with_held(held)
+        with self.clock("refinement"):
+            laws = [best.law, *(j.law for j in judge.near(best, _NEAR, _RIVALS))]
+            other, better = self._judged(equations_of(self.search, laws))
+        if not explained(other, better):
+            self.search, self.judge = given, judge
+            return judge, best
+        if self.followers is not None:
+            self.followers = replace(self.followers, probability=follows)
+        return other, better
 
     def _of_followers(self, judge, best):
         """The judge and the best law of the nodes that follow one, where only some do."""

@@ -24,6 +24,7 @@ from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.law.law import Law
 from jaxllc.law.plain_time import with_time_of_nodes
 from jaxllc.nodewise.edge_repair import repairable, repaired
+from jaxllc.nodewise.edge_table import EdgeTable
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import TimeLimit, TimeOverError
 from jaxllc.search.forms.grammar import Grammar
@@ -64,6 +65,8 @@ class Discovery:
         self.cut_short = False
         # Which nodes follow the law, where not all do.
         self.followers: Followers | None = None
+        # What the samples say of the edges, once it was asked.
+        self.edges: EdgeTable | None = None
 
     def say(self, stage: str, what: str = "") -> None:
         self.stage = stage
@@ -239,16 +242,26 @@ class Discovery:
         )
         law = assemble_law(found, self.seed, self.settings, self.limit, notes)
         law = replace(law, seconds=self.seconds)
-        if not self.followers:
-            return law
-        law = replace(law, follows=self.followers.probability)
-        return law if law.doubt else self._with_edges(judge, best, law)
+        if self.followers:
+            law = replace(law, follows=self.followers.probability)
+        asked = self.followers is not None or self.settings.edges == "uncertain"
+        return self._with_edges(judge, best, law) if asked and not law.doubt else law
 
     def _with_edges(self, judge: Judge, best: Judged, law: Law) -> Law:
         """The law with what it says of the edges, where it explains the nodes that follow it."""
+        if self.edges is None and self._edges_show(judge, best):
+            with stage_clock(self.seconds, "edges"):
+                self.edges = repaired(self.search, best.law).table
+        if self.edges is None:
+            why = repairable(best.law)
+            note = f"Edges cannot be read off these samples: {why}." if why else ""
+            uncertain = self.settings.edges == "uncertain"
+            return replace(law, notes=(*law.notes, note)) if note and uncertain else law
+        return replace(law, edges=self.edges, notes=(*law.notes, edge_note(self.edges)))
+
+    def _edges_show(self, judge: Judge, best: Judged) -> bool:
+        """Whether edges can be read off the samples under a law: it explains them, and its interactions add
+        up over few enough."""
         small = self.search.network.num_nodes <= _MOST_NODES
-        if not small or repairable(best.law) or judge.late or not explained(judge, best):
-            return law
-        with stage_clock(self.seconds, "edges"):
-            table = repaired(self.search, best.law).table
-        return replace(law, edges=table, notes=(*law.notes, edge_note(table)))
+        late = judge.late or repairable(best.law)
+        return small and not late and explained(judge, best)

@@ -158,7 +158,8 @@ class Law(LawRecord):
     def repaired_network(self) -> Network:
         """The network with the edges that the samples ask for under this law, and without those they do not.
 
-        `network` stays the one that was given. Raises InputError where edges were not asked for.
+        `network` stays the one that was given, unless edges were said to be uncertain. Raises InputError
+        where edges were not asked for.
         """
         return edges_of(self).network()
 

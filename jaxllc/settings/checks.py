@@ -66,6 +66,7 @@ def checked_settings(
         ("neural", ("auto", "always", "never", "solver")),
         ("nodes", ("some", "all")),
         ("classes", ("auto", "always", "never")),
+        ("edges", ("given", "uncertain")),
         ("weights", ("given", "unknown")),
         ("strengths", ("auto", "equal", "free")),
         ("finish", ("auto", "grid", "solver")),

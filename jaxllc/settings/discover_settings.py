@@ -35,6 +35,9 @@ class DiscoverSettings:
         `law.node_constants_table()` its values.
     held: names of nodes that are given: they act on others with their states as they were measured, and the
         law does not explain them.
+    edges: "given", or "uncertain": ask for the probability of every edge whether or not all nodes follow the
+        law, and where repaired edges let no fewer nodes follow it, fit the law on the network of these, which
+        `law.network` then is; `law.network_table()` says what was given.
     weights: "given", as the network has them, or "unknown": edges are known, and their weights, about a mean
         of one, are found with the law.
     strengths: of edges that are found where no network was given: "equal" for one strength of all, "free" for
@@ -64,8 +67,8 @@ class DiscoverSettings:
         x_i(k+1) = f(x_i(k)) + sum_j A_ij g(x_i(k), x_j(k)), with a step between any two sample times.
     process_noise: the dynamics are noisy themselves, dx_i = (law) dt + q dW_i: the law is that of the steps
         between samples, and q is estimated beside the noise of the measurement. Of maps both always are.
-        With it and with maps, engines, neural, held, vary, weights, classes, strengths, num_fits, moves,
-        finish and preset are not read, and inputs are not taken.
+        With it and with maps, engines, neural, held, vary, edges, weights, classes, strengths,
+        num_fits, moves, finish and preset are not read, and inputs are not taken.
     preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
         without any library of whole equations; or "llc" for the published road and nothing else, which reads
         `functions` and `division` alone (`jaxllc.baselines.llc`).
@@ -80,6 +83,7 @@ class DiscoverSettings:
     held: tuple[str, ...] = ()
     vary: Mapping[str, str] | None = None
     classes: str = "auto"
+    edges: str = "given"
     weights: str = "given"
     strengths: str = "auto"
     max_terms: int = 8
@@ -112,6 +116,7 @@ _NOT_BY_STEPS = (
     "neural",
     "held",
     "vary",
+    "edges",
     "weights",
     "classes",
     "strengths",
@@ -150,6 +155,7 @@ class DiscoverChoices(TypedDict, total=False):
     held: Sequence[str]
     vary: Mapping[str, str] | None
     classes: str
+    edges: str
     weights: str
     strengths: str
     max_terms: int
