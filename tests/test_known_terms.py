@@ -292,7 +292,7 @@ BAD = {
     "no mapping": ({"known": "x"}, ["mapping"]),
     "cannot be parsed": ({"known": {"x": ("-d*x_i +", "")}}, ["self term of x", "position"]),
     "variable without a side": ({"known": {"x": ("-d*x", "")}}, ["write x_i"]),
-    "time": ({"known": {"x": ("a*t", "")}}, ["does not depend on the time"]),
+    "time": ({"known": {"x": ("a*t", "")}}, ["where it is an input"]),
     "a name on both sides": ({"known": {"x": ("a*x_i", "a*x_j")}}, ["stands in", "another name"]),
     "a product of names": ({"known": {"x": ("a*b*x_i", "")}}, ["a and b", "tell apart"]),
     "no finite value": ({"known": {"x": ("a*log(x_i - 100)", "")}}, ["no finite value"]),

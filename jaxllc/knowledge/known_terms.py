@@ -134,7 +134,10 @@ def _constant_names(
         if name in quantities and name != "k":
             raise InputError(f"{where} holds {name}; write {name}_i for a node's own value")
         if name == "t":
-            raise InputError(f"{where} holds t, but a law does not depend on the time")
+            raise InputError(
+                f"{where} holds t; a law depends on the time where it is an input, "
+                "inputs={'t': 'time'}"
+            )
         if name in GENERAL:
             raise InputError(f"{where} holds {name}, a name that bounds keep for themselves")
         names.append(name)
