@@ -35,7 +35,7 @@ def rate(t, x):
     return -x + u + 0.2 * np.sin(t) + A @ (0.1 * u * x) + 0.3 * v * (A @ x)
 
 
-@pytest.mark.parametrize("solver", ["tsit5", "kvaerno5"])
+@pytest.mark.parametrize("solver", ["tsit5", pytest.param("kvaerno5", marks=pytest.mark.slow)])
 def test_simulations_are_those_of_scipy(solver):
     true = integrated(rate, START, TIMES, [*KNOTS, 2.3, 4.0])
     found = LAW.simulate(START, TIMES, NETWORK, inputs=INPUTS, solver=solver)

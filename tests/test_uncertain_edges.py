@@ -1,10 +1,13 @@
 """Laws fitted on the network of the edges that the samples ask for."""
 
+import argparse
+
 import numpy as np
 import pytest
 
 import jaxllc
 from jaxllc import generators, metrics
+from jaxllc.commands.discover import add_settings_arguments, settings_of
 from jaxllc.data.network import Network
 from jaxllc.errors import InputError
 from tests.sum_laws import law_of
@@ -37,5 +40,9 @@ def test_edges_of_a_right_network_are_kept():
     assert metrics.skeleton_equal(law, FORM)
     assert set(law.network_table()["edge"]) == {"kept"}
     assert law.network == network
+    options = argparse.ArgumentParser()
+    add_settings_arguments(options)
+    assert settings_of(options.parse_args(["--uncertain-edges"])).edges == "uncertain"
+    assert settings_of(options.parse_args([])).edges == "given"
     with pytest.raises(InputError, match="edges must be"):
         jaxllc.discover(runs, network, edges="likely")

@@ -100,9 +100,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
     """A flag for each of `DiscoverSettings`."""
     group = parser.add_argument_group("settings of the discovery")
+    group.add_argument(
+        "--uncertain-edges",
+        action="store_true",
+        help="ask for the probability of every edge, and fit the law on the network that the samples ask for",
+    )
     add_prior_arguments(group)
     for field in fields(DiscoverSettings):
-        if field.name in PRIOR:
+        if field.name in PRIOR or field.name == "edges":
             continue
         default: Any = field.default
         shown = (",".join(default) or "none") if isinstance(default, tuple) else default
@@ -124,6 +129,8 @@ def _names(text: str) -> tuple[str, ...]:
 def settings_of(options: argparse.Namespace) -> DiscoverSettings:
     """The settings that were given as flags."""
     values = {f.name: getattr(options, f.name) for f in fields(DiscoverSettings)}
+    # The name of the file of edges on the command line.
+    values["edges"] = "uncertain" if options.uncertain_edges else "given"
     return DiscoverSettings(**values | prior_of(options))
 
 
