@@ -128,8 +128,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 def settings_of(options: argparse.Namespace) -> DiscoverSettings:
     """The settings that were given as flags."""
-    values = {f.name: getattr(options, f.name) for f in fields(DiscoverSettings)}
-    # The name of the file of edges on the command line.
+    names = (f.name for f in fields(DiscoverSettings) if f.name != "edges")
+    values: dict[str, Any] = {name: getattr(options, name) for name in names}
+    # `edges` is the file of these on the command line.
     values["edges"] = "uncertain" if options.uncertain_edges else "given"
     return DiscoverSettings(**values | prior_of(options))
 
