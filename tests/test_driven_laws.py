@@ -50,6 +50,7 @@ def test_a_step_keeps_its_edge():
     assert is_close(law, 1e-3, u_i=0.8, x_i=-1.0, x_j=0.06), law
 
 
+@pytest.mark.slow
 def test_the_time_drives_in_waves():
     runs = driven_runs(NETWORK, lambda t: np.sin(2 * t), TIMES, 2, db=40)
     law = found_from(runs, inputs={"t": "time"})

@@ -56,6 +56,7 @@ def test_the_law_is_that_of_the_others(law):
     assert np.isnan(law.fitted_states[0][:, HELD]).all()
 
 
+@pytest.mark.slow
 def test_simulations_hold_them(law):
     fine = np.linspace(0.0, 8.0, 800)
     given = {str(n): (fine, course(fine)[:, k]) for k, n in enumerate(HELD)}

@@ -32,6 +32,7 @@ def paths(law, seed, noise=0.5, **options):
     ]
 
 
+@pytest.mark.slow
 def test_the_variance_of_an_ornstein_uhlenbeck_process_is_the_known_one(decay):
     found = paths(decay, 1)
     known = 0.5**2 / 2 * (1 - np.exp(-2 * TIMES))
@@ -49,6 +50,7 @@ def test_a_seed_is_a_path(decay):
     assert not np.any(first[1] == paths(decay, 2)[1])
 
 
+@pytest.mark.slow
 def test_runs_of_a_batch_are_realisations_of_their_own(decay):
     starts = np.ones((3, MANY.num_nodes, 1))
     found = decay.simulate(starts, TIMES, MANY, process_noise=0.5, seed=1)

@@ -213,6 +213,7 @@ def test_scores_are_derivatives_of_the_likelihood():
         assert scores[place] == pytest.approx(-slope / 2, rel=0.02, abs=0.02 * abs(scores).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sigma", "q"), [(0.0, 0.3), (0.1, 0.3), (0.2, 0.1)])
 def test_errors_of_constants_and_both_noises_are_right(sigma, q):
     """Over many simulations, true constants lie within two standard errors about as often as they should."""
