@@ -79,8 +79,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--conditions", type=comma_list, default=[*NOTHING, *ASKED], metavar="A,B")
     parser.add_argument("--seeds", type=integers, default=[0, 1, 2], metavar="0,1,2")
     parser.add_argument("--db", type=float, default=40.0)
+    parser.add_argument("--quick", action="store_true", help="one system, two conditions, one seed")
     parser.add_argument("--json", metavar="FILE", help="write settings, device, versions and rows")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.systems, options.seeds = options.systems[:1], options.seeds[:1]
+        options.conditions = ["clean", "constants"]
+    return options
 
 
 def integrated(system: System, condition: str, seed: int, db: float) -> Case:
