@@ -1,5 +1,6 @@
 """What every test stands on: strict JAX settings, a small network, and a fixed part of the slow tests."""
 
+import gc
 import hashlib
 import os
 from functools import cache
@@ -39,6 +40,21 @@ def pytest_configure(config) -> None:
     cache = getattr(config, "cache", None)
     if cache is not None and jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache.mkdir("compiled_programs")))
+
+
+# Mapped pieces of memory from which on compiled programs are let go: each takes several, a process may have
+# 65530 by the default of Linux, and the compiler aborts where it gets no more.
+_MANY_MAPS = 20_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _room_for_programs():
+    """Let compiled programs go between files of tests where a process holds many; they are on disk."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > _MANY_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 def pytest_addoption(parser) -> None:
