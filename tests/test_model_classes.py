@@ -115,3 +115,15 @@ def test_a_discovery_that_is_asked_what_it_lacks():
         jaxllc.Law(law.equations).model_classes_table()
     with pytest.raises(InputError, match="classes must be"):
         jaxllc.discover(runs, network, classes="some")
+
+
+def test_no_law_holds_a_term_twice():
+    """Few self terms: functions of sums would be among the plain ones, too."""
+    search = search_of(runs_of(CASES[classes.PAIRS]))
+    x_s = sympy.Symbol("x_s")
+    for expression in (x_s**2, x_i * x_s**2):
+        family = TermFamily(SELF, expression)
+        search.starts[family] = [Term(family)]
+    search.max_terms = 2
+    assert len(search.best()[0].terms) <= 2
+    assert all(len(law.terms) == len(law.key) for law in search.seen.values())

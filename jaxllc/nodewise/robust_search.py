@@ -91,7 +91,9 @@ class RobustSearch:
         """
         given = {t.family for t in self.given}
         plain = [s[0] for f, s in self.starts.items() if f.side == SELF and not f.num_inner]
-        plain = [t for t in plain[:_PLAIN] if t.family not in given]
+        # Functions of sums stand among the interactions: a law must not hold a term twice.
+        own = [t for t in plain[:_PLAIN] if not sums_in(t.family.expression)]
+        plain = [t for t in own if t.family not in given]
         begun = list(self._interactions())
         if pairs is not None and pairs < len(begun) and self.seen:
             begun = self._likeliest(begun, plain, pairs)
