@@ -10,7 +10,7 @@ import sympy
 
 import jaxllc
 from jaxllc.data.trajectories import Trajectories
-from jaxllc.discovery.assemble import _constants
+from jaxllc.discovery.assemble import constants_of
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.expressions import parse
 from jaxllc.errors import InputError
@@ -181,7 +181,7 @@ def fitted(recovery=0.5, x=1.0, t=1.0, level=0.004, infection=0.5, saturation=0.
     law = epidemic_law(recovery / t, infection / t, saturation / (t * x))
     best = judge.fitted(law, iterations=12)
     fit = fit_trajectories(problem, best.law, best.fit.states, 12, 1e-6, exact=True)
-    return judge, fit, _constants(fit.law, standard_errors(fit), ("x",), None)
+    return judge, fit, constants_of(fit.law, standard_errors(fit), ("x",), None)
 
 
 @pytest.fixture(scope="module")

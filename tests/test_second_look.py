@@ -8,7 +8,7 @@ import sympy
 from scipy.integrate import solve_ivp
 
 import jaxllc
-from jaxllc.discovery.assemble import _constants, _last_fit
+from jaxllc.discovery.assemble import _last_fit, constants_of
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.functions import sigmoid
@@ -358,7 +358,7 @@ def test_of_laws_alike_the_one_with_numbers_that_people_write_is_chosen(judge, w
     """The constants of the truth are -1, 0.8 and 1.3, two of which the samples let be set: 12 units."""
     truth = judge.fitted(TRUTH, iterations=12)
     other = judge.fitted(CandidateLaw(((LINEAR, BENT, SPREAD),), ((-1.0, 0.8, 0.01),)))
-    rows = partial(_constants, variables=("x",), units=None)
+    rows = partial(constants_of, variables=("x",), units=None)
     truth.criterion = other.criterion + worse_by
     assert (by_numbers(judge, other, _last_fit, rows) is truth) == nice
     # Nothing speaks for a worse law whose constants nobody would write.

@@ -108,6 +108,10 @@ def _prior_texts(r: Random) -> Case:
     if case[name] and r.random() < 0.3:
         text = damaged_bytes(r, case[name][0].encode()).decode("utf-8", "replace")
         case[name][0] = text
+    case["vary"] = [
+        f"{r.choice(['a', 'K', 'x', '', 'a b'])}{r.choice(['', '=', '=node', '=run', '=node=node'])}"
+        for _ in range(r.choice([0, 0, 1, 2]))
+    ]
     return case
 
 
