@@ -15,12 +15,12 @@ from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily
 from jaxllc.errors import InputError
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.knowledge.known_terms import KnownFamily
-from jaxllc.nodewise.edge_prior import EdgePrior
-from jaxllc.nodewise.edge_repair import repairable, repaired
-from jaxllc.nodewise.edge_search import SetSearch
-from jaxllc.nodewise.flip_sums import FlipSums
+from jaxllc.nodewise.edges.edge_prior import EdgePrior
+from jaxllc.nodewise.edges.edge_repair import repairable, repaired
+from jaxllc.nodewise.edges.edge_search import SetSearch
+from jaxllc.nodewise.edges.flip_sums import FlipSums
+from jaxllc.nodewise.edges.sender_columns import SenderColumns
 from jaxllc.nodewise.node_rows import NodeRows
-from jaxllc.nodewise.sender_columns import SenderColumns
 from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
 

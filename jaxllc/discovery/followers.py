@@ -17,7 +17,7 @@ import numpy as np
 from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import ProposedEquation
 from jaxllc.judge.judge import Judge, Judged
-from jaxllc.nodewise.edge_table import EdgeTable
+from jaxllc.nodewise.edges.edge_table import EdgeTable
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.search.laws.single_nodes import single_nodes

@@ -25,7 +25,7 @@ from jaxllc.judge.price import Prices
 from jaxllc.law.law import Law
 from jaxllc.law.record import ModelClass
 from jaxllc.model_classes.class_tests import class_note, class_tests
-from jaxllc.nodewise.edge_repair import repaired
+from jaxllc.nodewise.edges.edge_repair import repaired
 from jaxllc.nodewise.robust_search import RobustSearch
 from jaxllc.search.forms.grammar import operators_in
 from jaxllc.search.laws.single_nodes import single_nodes

@@ -23,8 +23,8 @@ from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.law.law import Law
 from jaxllc.law.plain_time import with_time_of_nodes
-from jaxllc.nodewise.edge_repair import repairable, repaired
-from jaxllc.nodewise.edge_table import EdgeTable
+from jaxllc.nodewise.edges.edge_repair import repairable, repaired
+from jaxllc.nodewise.edges.edge_table import EdgeTable
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import TimeLimit, TimeOverError
 from jaxllc.search.forms.grammar import Grammar

@@ -13,7 +13,7 @@ from jaxllc.equations.equation import Equation
 if TYPE_CHECKING:
     import sympy
 
-    from jaxllc.nodewise.edge_table import EdgeTable
+    from jaxllc.nodewise.edges.edge_table import EdgeTable
 
 
 # What a law gives: rates of change, or the next state.

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from jaxllc.nodewise.edge_search import SetSearch
-from jaxllc.nodewise.sender_columns import SenderColumns
+from jaxllc.nodewise.edges.edge_search import SetSearch
+from jaxllc.nodewise.edges.sender_columns import SenderColumns
 from jaxllc.running.time_limit import check_time
 from jaxllc.unknown_network.form_ranking import RankedForm
 from jaxllc.unknown_network.pair_columns import PairColumns

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxllc.nodewise.sender_columns import SenderColumns, Senders
+from jaxllc.nodewise.edges.sender_columns import SenderColumns, Senders
 from jaxllc.running.time_limit import check_time
 from jaxllc.unknown_network.selection import selected
 

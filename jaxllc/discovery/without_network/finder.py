@@ -12,9 +12,9 @@ from scipy.special import gammaln
 from jaxllc.discovery.followers import followers_of
 from jaxllc.discovery.without_network.pair_problem import PairProblem, network_of
 from jaxllc.fit.candidate_law import CandidateLaw
-from jaxllc.nodewise.edge_prior import EdgePrior
-from jaxllc.nodewise.edge_repair import repairable, repaired
-from jaxllc.nodewise.edge_table import EdgeTable
+from jaxllc.nodewise.edges.edge_prior import EdgePrior
+from jaxllc.nodewise.edges.edge_repair import repairable, repaired
+from jaxllc.nodewise.edges.edge_table import EdgeTable
 from jaxllc.running.time_limit import TimeLimit
 from jaxllc.unknown_network.edge_check import Rank, come_back, rank_of_form
 from jaxllc.unknown_network.form_ranking import RankedForm

@@ -20,8 +20,8 @@ from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.law.axes import axes_of
 from jaxllc.law.law import Law
 from jaxllc.law.law_outside_axes import outside
-from jaxllc.nodewise.edge_repair import repairable
-from jaxllc.nodewise.edge_table import EdgeTable
+from jaxllc.nodewise.edges.edge_repair import repairable
+from jaxllc.nodewise.edges.edge_table import EdgeTable
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import TimeLimit
 from jaxllc.settings.discover_settings import DiscoverSettings

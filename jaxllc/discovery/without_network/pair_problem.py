@@ -17,8 +17,8 @@ from jaxllc.discovery.steps.step_data import by_whole_steps, step_data, step_of
 from jaxllc.dynamics.terms import INTERACTION, SELF, Term, TermFamily, inner_symbol
 from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
+from jaxllc.nodewise.edges.sender_columns import SenderColumns
 from jaxllc.nodewise.map_rows import rows_of
-from jaxllc.nodewise.sender_columns import SenderColumns
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.laws.search_problem import SearchProblem
 from jaxllc.settings.discover_settings import DiscoverSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from jaxllc.discovery.without_network.finder import EQUAL, FREE, SHARES, Finding
-from jaxllc.nodewise.edge_table import EdgeTable
+from jaxllc.nodewise.edges.edge_table import EdgeTable
 
 # Share of wrong pairs, over edges, up to which edges that are known come back.
 _WRONG = 0.05

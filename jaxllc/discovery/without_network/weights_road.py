@@ -19,7 +19,7 @@ from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.law.axes import axes_of
 from jaxllc.law.law import Law
 from jaxllc.law.law_outside_axes import outside
-from jaxllc.nodewise.edge_table import EdgeTable
+from jaxllc.nodewise.edges.edge_table import EdgeTable
 from jaxllc.nodewise.map_rows import rows_of
 from jaxllc.running.stage_clock import stage_clock
 from jaxllc.running.time_limit import TimeLimit

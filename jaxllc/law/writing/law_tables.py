@@ -14,7 +14,7 @@ from jaxllc.law.writing.law_text import equation_line
 if TYPE_CHECKING:
     import pandas
 
-    from jaxllc.nodewise.edge_table import EdgeTable
+    from jaxllc.nodewise.edges.edge_table import EdgeTable
 
 
 def constants_table(law: LawRecord) -> pandas.DataFrame:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from jaxllc.nodewise.flip_sums import FlipSums
+from jaxllc.nodewise.edges.flip_sums import FlipSums
+from jaxllc.nodewise.edges.sender_columns import Senders
 from jaxllc.nodewise.robust_fit import TAUS
-from jaxllc.nodewise.sender_columns import Senders
 
 # States of a beam, those that follow from each, and rounds.
 _WIDTH, _MOVES, _ROUNDS = 12, 48, 5

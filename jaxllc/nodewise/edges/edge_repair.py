@@ -19,14 +19,14 @@ from jaxllc.data.network import Network
 from jaxllc.dynamics.terms import INTERACTION, Term
 from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import CandidateLaw
-from jaxllc.nodewise.edge_prior import EdgePrior
-from jaxllc.nodewise.edge_search import Sets, SetSearch
-from jaxllc.nodewise.edge_table import EdgeTable
+from jaxllc.nodewise.edges.edge_prior import EdgePrior
+from jaxllc.nodewise.edges.edge_search import Sets, SetSearch
+from jaxllc.nodewise.edges.edge_table import EdgeTable
+from jaxllc.nodewise.edges.sender_columns import SenderColumns
 from jaxllc.nodewise.map_rows import rows_of
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_fit import RobustFitter
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
-from jaxllc.nodewise.sender_columns import SenderColumns
 from jaxllc.running.time_limit import check_time
 from jaxllc.smoothing.grid_data import GridData
 

@@ -1,0 +1,1 @@
+"""Edges under a law: which senders the samples of a receiver ask for."""
