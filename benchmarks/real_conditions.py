@@ -66,7 +66,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=integers, default=[0, 1, 2], metavar="0,1,2")
     parser.add_argument("--db", type=float, default=40.0, help="20 log10(std of signal / of noise)")
     parser.add_argument("--nodes", choices=("some", "all"), default="some")
-    parser.add_argument("--edges", choices=("given", "uncertain"), default="given")
+    parser.add_argument(
+        "--search-seconds", type=float, default=300.0, help="more beside other work"
+    )
+    parser.add_argument("--edges", choices=("auto", "given", "uncertain"), default="auto")
     parser.add_argument("--quick", action="store_true", help="one system, two conditions, one seed")
     parser.add_argument("--json", metavar="FILE", help="write settings, device, versions and rows")
     options = parser.parse_args()
@@ -101,6 +104,7 @@ def measure(
             seed=seed,
             nodes=options.nodes,
             edges=options.edges,
+            search_seconds=options.search_seconds,
             **case.choices,
         )
         row["exact"] = bool(skeleton_equal(law, case.truth))

@@ -43,6 +43,7 @@ def test_edges_of_a_right_network_are_kept():
     options = argparse.ArgumentParser()
     add_settings_arguments(options)
     assert settings_of(options.parse_args(["--uncertain-edges"])).edges == "uncertain"
-    assert settings_of(options.parse_args([])).edges == "given"
+    assert settings_of(options.parse_args(["--given-edges"])).edges == "given"
+    assert settings_of(options.parse_args([])).edges == "auto"
     with pytest.raises(InputError, match="edges must be"):
         jaxllc.discover(runs, network, edges="likely")

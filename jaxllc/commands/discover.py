@@ -100,11 +100,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
     """A flag for each of `DiscoverSettings`."""
     group = parser.add_argument_group("settings of the discovery")
-    group.add_argument(
-        "--uncertain-edges",
-        action="store_true",
-        help="ask for the probability of every edge, and fit the law on the network that the samples ask for",
-    )
+    trust = group.add_mutually_exclusive_group()
+    for name, text in (
+        (
+            "uncertain",
+            "ask for the probability of every edge, fit the law on those that samples ask for",
+        ),
+        ("given", "keep to the network, however few nodes follow the law on it"),
+    ):
+        trust.add_argument(
+            f"--{name}-edges", dest="edges_are", action="store_const", const=name, help=text
+        )
     add_prior_arguments(group)
     for field in fields(DiscoverSettings):
         if field.name in PRIOR or field.name == "edges":
@@ -131,7 +137,7 @@ def settings_of(options: argparse.Namespace) -> DiscoverSettings:
     names = (f.name for f in fields(DiscoverSettings) if f.name != "edges")
     values: dict[str, Any] = {name: getattr(options, name) for name in names}
     # `edges` is the file of these on the command line.
-    values["edges"] = "uncertain" if options.uncertain_edges else "given"
+    values["edges"] = options.edges_are or "auto"
     return DiscoverSettings(**values | prior_of(options))
 
 

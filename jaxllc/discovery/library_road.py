@@ -7,14 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from jaxllc.discovery.followers import (
     Followers,
     followers_of,
     robust_proposals,
     without_what_nodes_do_not_ask_for,
 )
+from jaxllc.discovery.mended_network import FEW, MORE, MendedNetwork, mended_network
 from jaxllc.discovery.prior_checks import demanded
 from jaxllc.discovery.restored_starts import with_starts
 from jaxllc.discovery.stages import Discovery
@@ -25,7 +24,6 @@ from jaxllc.judge.price import Prices
 from jaxllc.law.law import Law
 from jaxllc.law.record import ModelClass
 from jaxllc.model_classes.class_tests import class_note, class_tests
-from jaxllc.nodewise.edges.edge_repair import repaired
 from jaxllc.nodewise.robust_search import RobustSearch
 from jaxllc.search.forms.grammar import operators_in
 from jaxllc.search.laws.single_nodes import single_nodes
@@ -47,6 +45,8 @@ _TEACHING = 0.01
 _FEW, _FEWEST = 0.25, 4
 # Units of the criterion up to which other laws are fitted again with new constants of nodes, and how many.
 _NEAR, _RIVALS = 30.0, 4
+# Turns of law and edges.
+_TURNS = 2
 # Share of the time that the laws of single nodes may take for one variable.
 _NODES = 0.1
 
@@ -104,39 +104,54 @@ class LibraryRoad(Discovery):
             if self.prior.demand:
                 return demanded(self.search, judge, best, proposals, self.settings.num_fits)
         judge, best = self._with_own_constants(judge, best)
-        judge, best = self._on_repaired(judge, best)
+        judge, best = self._on_mended(judge, best)
         notes = [self.followers.note(self.node_names)] if self.followers else []
         return judge, best, notes
 
-    def _on_repaired(self, judge, best):
-        """The judge and the best law on the network of the edges that the samples ask for, where edges are
-        uncertain and more nodes follow the law there."""
-        if self.settings.edges != "uncertain" or not self._edges_show(judge, best):
-            return judge, best
+    def _on_mended(self, judge, best):
+        """The judge and the best law on the network that the samples ask for, where edges may be wrong and
+        more nodes follow the law there; law and edges in turn."""
         given = self.search
-        with self.clock("edges"):
-            self.edges = repaired(given, best.law).table
-            there = replace(given, network=self.edges.network(), held=given.data.held)
-            follows = np.full(there.network.num_nodes, np.nan)
-            for variable, terms in enumerate(best.law.terms):
-                search = single_nodes(there, variable, self.settings.max_terms)
-                own = [t for t in terms if not t.family.held]
-                kept = search.fitter.kept
-                before = np.where(np.isnan(follows[kept]), 1.0, follows[kept])
-                follows[kept] = np.minimum(before, search.fitted(own).fit.follows)
-        held = tuple(int(node) for node in np.flatnonzero(~(follows >= 0.5)))
-        if len(held) > len(given.held) or self.edges.network() == given.network:
-            return judge, best
-        self.search = there.with_held(held)
-        with self.clock("refinement"):
-            laws = [best.law, *(j.law for j in judge.near(best, _NEAR, _RIVALS))]
-            other, better = self._judged(equations_of(self.search, laws))
-        if not explained(other, better):
-            self.search, self.judge = given, judge
-            return judge, best
-        if self.followers is not None:
-            self.followers = replace(self.followers, probability=follows)
-        return other, better
+        for turn in range(_TURNS):
+            if not self._may_mend() or not self._edges_show(judge, best):
+                break
+            with self.clock("edges"):
+                mended = mended_network(
+                    given,
+                    best.law,
+                    self.settings.max_terms,
+                    _NODES * self.settings.search_seconds,
+                )
+            if turn == 0:
+                self.edges = mended.table
+            if (
+                not self._follows_more(mended, turn)
+                or mended.problem.network == self.search.network
+            ):
+                break
+            before, self.search = self.search, mended.problem
+            with self.clock("refinement"):
+                laws = [mended.law, *(j.law for j in [best, *judge.near(best, _NEAR, _RIVALS)])]
+                other, better = self._judged(equations_of(self.search, laws))
+            if not explained(other, better):
+                self.search, self.judge = before, judge
+                break
+            judge, best, self.edges = other, better, mended.table
+            if self.followers is not None:
+                self.followers = replace(self.followers, probability=mended.follows)
+        return judge, best
+
+    def _may_mend(self) -> bool:
+        """Whether a law may be that of another network than the given one."""
+        few = self.followers is not None and self.followers.share < FEW
+        return self.settings.edges == "uncertain" or (self.settings.edges == "auto" and few)
+
+    def _follows_more(self, mended: MendedNetwork, turn: int) -> bool:
+        """Whether enough nodes follow on a mended network to take it for the right one."""
+        if self.followers is None:
+            return len(mended.problem.held) <= len(self.search.held)
+        more = MORE if self.settings.edges == "auto" and turn == 0 else 1.0
+        return mended.share >= more * self.followers.share
 
     def _of_followers(self, judge, best):
         """The judge and the best law of the nodes that follow one, where only some do."""

@@ -66,8 +66,8 @@ class Law(LawRecord):
     follows: (node,) the probability of each node that it follows the law, where some do not; None where all
         were asked to. Nodes that do not are held: their states are given as they were measured.
     edges: what the samples say of every pair of nodes under this law, where no network was given, or where
-        some nodes do not follow it and the interaction adds up over edges (`jaxllc.nodewise.edges.edge_table`);
-        None elsewhere, and in files.
+        some nodes do not follow it and the interaction adds up over edges (see
+        `jaxllc.nodewise.edges.edge_table`); None elsewhere, and in files.
     node_constants: constants that every node has of its own (`jaxllc.law.record.NodeConstant`), which the
         equations hold as they hold node features; empty where `vary` asked for none.
     dynamics: "flow", or "map" for a law that gives the next state, x_i(k+1), from x_i and x_j at k. step: how

@@ -66,7 +66,7 @@ def checked_settings(
         ("neural", ("auto", "always", "never", "solver")),
         ("nodes", ("some", "all")),
         ("classes", ("auto", "always", "never")),
-        ("edges", ("given", "uncertain")),
+        ("edges", ("auto", "given", "uncertain")),
         ("weights", ("given", "unknown")),
         ("strengths", ("auto", "equal", "free")),
         ("finish", ("auto", "grid", "solver")),

@@ -35,9 +35,10 @@ class DiscoverSettings:
         `law.node_constants_table()` its values.
     held: names of nodes that are given: they act on others with their states as they were measured, and the
         law does not explain them.
-    edges: "given", or "uncertain": ask for the probability of every edge whether or not all nodes follow the
-        law, and where repaired edges let no fewer nodes follow it, fit the law on the network of these, which
-        `law.network` then is; `law.network_table()` says what was given.
+    edges: "auto": where fewer than half of the nodes follow the law on this network, and half as many more on
+        that of the edges which the samples ask for, fit the law on that, which `law.network` then is;
+        "uncertain": do so wherever no fewer follow, and ask for the probability of every edge whether or not
+        all nodes follow; "given": keep to the network. `law.network_table()` says what was given.
     weights: "given", as the network has them, or "unknown": edges are known, and their weights, about a mean
         of one, are found with the law.
     strengths: of edges that are found where no network was given: "equal" for one strength of all, "free" for
@@ -83,7 +84,7 @@ class DiscoverSettings:
     held: tuple[str, ...] = ()
     vary: Mapping[str, str] | None = None
     classes: str = "auto"
-    edges: str = "given"
+    edges: str = "auto"
     weights: str = "given"
     strengths: str = "auto"
     max_terms: int = 8

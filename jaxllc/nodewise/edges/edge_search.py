@@ -18,6 +18,8 @@ from jaxllc.nodewise.robust_fit import TAUS
 
 # States of a beam, those that follow from each, and rounds.
 _WIDTH, _MOVES, _ROUNDS = 12, 48, 5
+# Rounds where only some flips are looked for.
+_NEARBY = 2
 # States that are scored with tau profiled, for each tau of a beam.
 _SCORED = 300
 # A beam ends where its best is so much below the best of all.
@@ -86,6 +88,16 @@ class SetSearch:
         found = self._scored(np.concatenate(members))
         if far and self._costs(known[:1])[0][0] > self.senders.cap:
             found = self._leapt(found, given[0], levels)
+        return self._whole(found)
+
+    def near(self, given: Bool[np.ndarray, " sender"]) -> Sets:
+        """The best sets that a few flips of the given one lead to, by the tau of a receiver that follows."""
+        given = given[self.free][None]
+        beam = self._beam(given, self.usual, _NEARBY)
+        return self._whole(self._scored(np.concatenate([given, beam])))
+
+    def _whole(self, found: Sets) -> Sets:
+        """The same sets among all senders."""
         whole = np.zeros((len(found.members), self._count), dtype=bool)
         whole[:, self.free] = found.members
         whole[:, self._sure] = True
@@ -116,8 +128,8 @@ class SetSearch:
         order = np.argsort(-score, kind="stable")
         return Sets(states[order], score[order], costs[order], places[order])
 
-    def _beam(self, starts: np.ndarray, level: int) -> np.ndarray:
-        """States (state, sender) that one and two flips lead to at a tau."""
+    def _beam(self, starts: np.ndarray, level: int, rounds: int = _ROUNDS) -> np.ndarray:
+        """States (state, sender) that one and two flips, round after round, lead to at a tau."""
         weights = self.senders.weights([level] * len(self.senders.parts))
         pool = np.arange(len(self.odds))
         if len(pool) > _POOL:
@@ -128,7 +140,7 @@ class SetSearch:
         between = gram[first, second]
         seen = front = starts
         best = -np.inf
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             signs = 1.0 - 2.0 * front[:, pool]
             single = signs * ((self._left(front) * weights) @ columns.T + odds)
             single -= 0.5 * np.diag(gram)
