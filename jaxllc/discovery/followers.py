@@ -108,7 +108,7 @@ def followers_of(
         found = search.best()
         if not found:
             return None
-        found = _mended_first(search, float(problem.noise[variable]), found)
+        found = _mended_first(search, found)
         best = found[0]
         if search.fitter.cap.sum() - best.criterion < _GAIN:
             return None
@@ -120,12 +120,12 @@ def followers_of(
     return Followers(probability, tuple(laws), tuple(searches))
 
 
-def _mended_first(search: RobustSearch, noise: float, found: list[RobustLaw]) -> list[RobustLaw]:
+def _mended_first(search: RobustSearch, found: list[RobustLaw]) -> list[RobustLaw]:
     """The best laws, with that first which explains the most by far once a few edges are changed, where many
     nodes do not follow the one that was first."""
     if np.mean(found[0].fit.follows >= 0.5) >= _ALL:
         return found
-    mended = mends_best(search, noise, found)
+    mended = mends_best(search, found)
     if mended is None:
         return found
     mended = search.shortened(mended)

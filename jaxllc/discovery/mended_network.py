@@ -1,4 +1,4 @@
-"""A law on the network that the samples ask for under it: which nodes follow there, and what they need of it."""
+"""A law on the network that the samples ask for under it, and which nodes follow there."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ _GAIN = 15.0
 _USUAL = 3
 
 
-def mends_best(search: RobustSearch, noise: float, laws: Sequence[RobustLaw]) -> RobustLaw | None:
+def mends_best(search: RobustSearch, laws: Sequence[RobustLaw]) -> RobustLaw | None:
     """The law of a search that costs least once a few edges are changed, edges that change included; None
     where that is the first of some laws, or nearly.
 
-    laws: the best on the network as it is given. noise: of a sample.
+    laws: the best on the network as it is given.
     """
     rows = search.rows
     if not isinstance(rows, NodeRows):
@@ -46,7 +46,7 @@ def mends_best(search: RobustSearch, noise: float, laws: Sequence[RobustLaw]) ->
     order = order[degrees[order] > 0]
     last = max(0, round(_MOST * len(order)) - 1)
     some = order[np.unique(np.linspace(0, last, _SOME).astype(int))] if len(order) else order
-    edges = _Edges(rows, noise)
+    edges = _Edges(rows, search.fitter.noise)
     listed = _by_interactions(search.ranked())
     if not len(some) or not listed:
         return None
