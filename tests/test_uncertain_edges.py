@@ -21,7 +21,14 @@ FORM = law_of("-0.6*x_i", "0.3*(1 - x_i)*x_j")
 def test_the_law_of_a_spoiled_network_is_fitted_on_the_mended_one():
     given, nodes = spoiled(TRUE, 9)
     runs = runs_on(TRUE, epidemic, level=0.01, runs=4)
-    law = jaxllc.discover(runs, Network.from_adjacency(given), edges="uncertain", **CHOICES)
+    network = Network.from_adjacency(given)
+    lost = tuple(str(n) for n in np.argwhere((TRUE != 0) & (given == 0))[0][::-1])
+    law = jaxllc.discover(
+        runs, network, edges="uncertain", edge_prior={"sure": [lost], "given": 0.8}, **CHOICES
+    )
+    assert law.settings["edge_prior"] == {"sure": (lost,), "given": 0.8}
+    told = law.network_table().set_index(["sender", "receiver"])
+    assert told.loc[lost, "probability"] == 1.0
     assert metrics.skeleton_equal(law, FORM), str(law)
     found = law.network.to_adjacency().toarray()
     assert np.sum(found != TRUE) <= 1

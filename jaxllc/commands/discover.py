@@ -111,9 +111,14 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         trust.add_argument(
             f"--{name}-edges", dest="edges_are", action="store_const", const=name, help=text
         )
+    group.add_argument(
+        "--edge-prior",
+        metavar="BELIEFS.csv",
+        help="edges that are sure, likely or forbidden: sender,receiver,belief",
+    )
     add_prior_arguments(group)
     for field in fields(DiscoverSettings):
-        if field.name in PRIOR or field.name == "edges":
+        if field.name in (*PRIOR, "edges", "edge_prior"):
             continue
         default: Any = field.default
         shown = (",".join(default) or "none") if isinstance(default, tuple) else default

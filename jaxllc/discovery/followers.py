@@ -17,6 +17,7 @@ import numpy as np
 from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.fit.candidate_law import ProposedEquation
 from jaxllc.judge.judge import Judge, Judged
+from jaxllc.nodewise.edges.edge_prior import EdgePrior
 from jaxllc.nodewise.edges.edge_table import EdgeTable
 from jaxllc.nodewise.edges.mended_laws import mends_best
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
@@ -91,11 +92,13 @@ def followers_of(
     max_terms: int,
     seconds: float,
     sums: bool = True,
+    prior: EdgePrior | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Followers | None:
     """The nodes that follow one law; None where no law of several nodes is found.
 
-    seconds: for each variable, about; sums: functions of sums over neighbours are searched, too.
+    seconds: for each variable, about; sums: functions of sums over neighbours are searched, too; prior:
+    of edges.
     """
     probability = np.full(problem.network.num_nodes, np.nan)
     laws, searches = [], []
@@ -108,7 +111,7 @@ def followers_of(
         found = search.best()
         if not found:
             return None
-        found = _mended_first(search, found)
+        found = _mended_first(search, found, prior)
         best = found[0]
         if search.fitter.cap.sum() - best.criterion < _GAIN:
             return None
@@ -120,26 +123,30 @@ def followers_of(
     return Followers(probability, tuple(laws), tuple(searches))
 
 
-def _mended_first(search: RobustSearch, found: list[RobustLaw]) -> list[RobustLaw]:
+def _mended_first(
+    search: RobustSearch, found: list[RobustLaw], prior: EdgePrior | None
+) -> list[RobustLaw]:
     """The best laws, with that first which explains the most by far once a few edges are changed, where many
     nodes do not follow the one that was first."""
     if np.mean(found[0].fit.follows >= 0.5) >= _ALL:
         return found
-    mended = mends_best(search, found)
+    mended = mends_best(search, found, prior)
     if mended is None:
         return found
     mended = search.shortened(mended)
     return [mended, *(law for law in found if law is not mended)]
 
 
-def without_what_nodes_do_not_ask_for(judge: Judge, best: Judged, found: Followers) -> Judged:
+def without_what_nodes_do_not_ask_for(
+    judge: Judge, best: Judged, searches: Sequence[RobustSearch]
+) -> Judged:
     """The best law without terms that the likelihood of single nodes has no need of.
 
     Given states are smoothed samples: their errors act on the nodes that follow and look like small terms, of
     which a coupled fit knows nothing.
     """
     law = best.law
-    for variable, search in enumerate(found.searches):
+    for variable, search in enumerate(searches):
         terms = law.terms[variable]
         fixed = tuple(t for t in terms if t.family.held)
         if any(t.inner for t in fixed):  # a coefficient that is held beside constants that are not

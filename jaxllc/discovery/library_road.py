@@ -97,7 +97,7 @@ class LibraryRoad(Discovery):
             best = self._looked_at_again(judge, best)
         if self.followers:
             with self.clock("nodes"):
-                best = without_what_nodes_do_not_ask_for(judge, best, self.followers)
+                best = without_what_nodes_do_not_ask_for(judge, best, self.followers.searches)
         with self.clock("refinement"):
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
@@ -119,6 +119,7 @@ class LibraryRoad(Discovery):
                 mended = mended_network(
                     given,
                     best.law,
+                    self.edge_prior,
                     self.settings.max_terms,
                     _NODES * self.settings.search_seconds,
                 )
@@ -133,6 +134,7 @@ class LibraryRoad(Discovery):
             with self.clock("refinement"):
                 laws = [mended.law, *(j.law for j in [best, *judge.near(best, _NEAR, _RIVALS)])]
                 other, better = self._judged(equations_of(self.search, laws))
+                better = without_what_nodes_do_not_ask_for(other, better, mended.searches)
             if not explained(other, better):
                 self.search, self.judge = before, judge
                 break
@@ -163,6 +165,7 @@ class LibraryRoad(Discovery):
                 self.settings.max_terms,
                 _NODES * self.settings.search_seconds,
                 self.settings.sums,
+                self.edge_prior,
                 partial(self.say, "nodes"),
             )
         self.asked = found

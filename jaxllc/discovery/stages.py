@@ -23,6 +23,7 @@ from jaxllc.judge.pareto import explained
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.law.law import Law
 from jaxllc.law.plain_time import with_time_of_nodes
+from jaxllc.nodewise.edges.edge_prior import EdgePrior
 from jaxllc.nodewise.edges.edge_repair import repairable, repaired
 from jaxllc.nodewise.edges.edge_table import EdgeTable
 from jaxllc.running.stage_clock import stage_clock
@@ -67,6 +68,10 @@ class Discovery:
         self.followers: Followers | None = None
         # What the samples say of the edges, once it was asked.
         self.edges: EdgeTable | None = None
+        self.edge_prior = EdgePrior(**settings.edge_prior or {})
+        self.edge_prior.log_odds(
+            network
+        )  # names that the network lacks are told before anything is done
 
     def say(self, stage: str, what: str = "") -> None:
         self.stage = stage
@@ -251,7 +256,7 @@ class Discovery:
         """The law with what it says of the edges, where it explains the nodes that follow it."""
         if self.edges is None and self._edges_show(judge, best):
             with stage_clock(self.seconds, "edges"):
-                self.edges = repaired(self.search, best.law).table
+                self.edges = repaired(self.search, best.law, self.edge_prior).table
         if self.edges is None:
             why = repairable(best.law)
             note = f"Edges cannot be read off these samples: {why}." if why else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxllc.errors import InputError, listing
 from jaxllc.settings.discover_settings import DiscoverSettings, check_by_steps
+from jaxllc.settings.edge_beliefs import checked_edge_prior
 from jaxllc.settings.llc_settings import check_preset
 from jaxllc.settings.names import check_engine, check_function
 from jaxllc.settings.prior_settings import checked_vary, plain_prior
@@ -76,7 +77,14 @@ def checked_settings(
         if not isinstance(value, str) or value not in words:
             *most, last = map(repr, words)
             raise InputError(f"{name} must be {', '.join(most)} or {last}, not {value!r}")
-    settings = replace(settings, **plain_prior(settings), vary=checked_vary(settings.vary))
+    settings = replace(
+        settings,
+        **plain_prior(settings),
+        vary=checked_vary(settings.vary),
+        edge_prior=checked_edge_prior(settings.edge_prior),
+    )
+    if settings.edge_prior and settings.edges == "given":
+        raise InputError('edges="given" does not read edge_prior; leave out one of both')
     check_preset(settings)
     check_by_steps(settings)
     return settings

@@ -39,6 +39,10 @@ class DiscoverSettings:
         that of the edges which the samples ask for, fit the law on that, which `law.network` then is;
         "uncertain": do so wherever no fewer follow, and ask for the probability of every edge whether or not
         all nodes follow; "given": keep to the network. `law.network_table()` says what was given.
+    edge_prior: what is believed of edges beforehand: {"sure": [("a", "b"), ...], "likely": ..., "forbidden":
+        ...} of pairs (sender, receiver), whether or not they are in the network, and the probabilities
+        "given" of an edge of the network (.9), "other" of any other pair (.01) and "likely_probability" (.5);
+        or a table or path with the columns sender, receiver, belief.
     weights: "given", as the network has them, or "unknown": edges are known, and their weights, about a mean
         of one, are found with the law.
     strengths: of edges that are found where no network was given: "equal" for one strength of all, "free" for
@@ -68,8 +72,8 @@ class DiscoverSettings:
         x_i(k+1) = f(x_i(k)) + sum_j A_ij g(x_i(k), x_j(k)), with a step between any two sample times.
     process_noise: the dynamics are noisy themselves, dx_i = (law) dt + q dW_i: the law is that of the steps
         between samples, and q is estimated beside the noise of the measurement. Of maps both always are.
-        With it and with maps, engines, neural, held, vary, edges, weights, classes, strengths,
-        num_fits, moves, finish and preset are not read, and inputs are not taken.
+        With it and with maps, engines, neural, held, vary, edges, edge_prior, weights, classes,
+        strengths, num_fits, moves, finish and preset are not read, and inputs are not taken.
     preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
         without any library of whole equations; or "llc" for the published road and nothing else, which reads
         `functions` and `division` alone (`jaxllc.baselines.llc`).
@@ -85,6 +89,7 @@ class DiscoverSettings:
     vary: Mapping[str, str] | None = None
     classes: str = "auto"
     edges: str = "auto"
+    edge_prior: Mapping[str, Any] | None = None
     weights: str = "given"
     strengths: str = "auto"
     max_terms: int = 8
@@ -118,6 +123,7 @@ _NOT_BY_STEPS = (
     "held",
     "vary",
     "edges",
+    "edge_prior",
     "weights",
     "classes",
     "strengths",
@@ -157,6 +163,7 @@ class DiscoverChoices(TypedDict, total=False):
     vary: Mapping[str, str] | None
     classes: str
     edges: str
+    edge_prior: Any
     weights: str
     strengths: str
     max_terms: int

@@ -51,7 +51,7 @@ class NetworkRoad:
                 f"the data hold {count} nodes, and without a network all {count * (count - 1)} pairs would "
                 f"be asked, which is done up to {_MOST_NODES} nodes; give a network, or a part of the nodes"
             )
-        for name in ("vary", "held"):
+        for name in ("vary", "held", "edge_prior"):
             if getattr(self.settings, name):
                 raise InputError(f"{name} needs a network: without one, leave it out")
         if self.settings.weights != "given":

@@ -49,7 +49,7 @@ class WeightsRoad:
 
     def run(self) -> Law:
         """The law, with the network of the weights that were found."""
-        for name in ("vary", "held", "known"):
+        for name in ("vary", "held", "known", "edge_prior"):
             if getattr(self.settings, name):
                 raise InputError(
                     f'weights="unknown" leaves no room for {name}: leave one of them out'

@@ -30,11 +30,13 @@ _GAIN = 15.0
 _USUAL = 3
 
 
-def mends_best(search: RobustSearch, laws: Sequence[RobustLaw]) -> RobustLaw | None:
+def mends_best(
+    search: RobustSearch, laws: Sequence[RobustLaw], prior: EdgePrior | None = None
+) -> RobustLaw | None:
     """The law of a search that costs least once a few edges are changed, edges that change included; None
     where that is the first of some laws, or nearly.
 
-    laws: the best on the network as it is given.
+    laws: the best on the network as it is given; prior: of edges.
     """
     rows = search.rows
     if not isinstance(rows, NodeRows):
@@ -46,7 +48,7 @@ def mends_best(search: RobustSearch, laws: Sequence[RobustLaw]) -> RobustLaw | N
     order = order[degrees[order] > 0]
     last = max(0, round(_MOST * len(order)) - 1)
     some = order[np.unique(np.linspace(0, last, _SOME).astype(int))] if len(order) else order
-    edges = _Edges(rows, search.fitter.noise)
+    edges = _Edges(rows, search.fitter.noise, prior or EdgePrior())
     listed = _by_interactions(search.ranked())
     if not len(some) or not listed:
         return None
@@ -78,9 +80,9 @@ def _by_interactions(laws: Sequence[RobustLaw]) -> list[RobustLaw]:
 class _Edges:
     """What laws of one variable cost on receivers whose edges may change."""
 
-    def __init__(self, rows: NodeRows, noise: float) -> None:
+    def __init__(self, rows: NodeRows, noise: float, prior: EdgePrior) -> None:
         self.rows, self.noise, network = rows, noise, rows.network
-        self.odds = EdgePrior().log_odds(network)
+        self.odds = prior.log_odds(network)
         self.given = np.zeros(self.odds.shape, dtype=bool)
         self.given[network.receivers, network.senders] = True
         usual = float(np.median(network.weights)) if network.num_edges else 1.0
