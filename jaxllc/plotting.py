@@ -17,10 +17,12 @@ from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
 from jaxllc.figure_style import COLOURS, INK, SOFT, new_figure, styled_axes
+from jaxllc.law.drawing.edge_figure import draw_edges
+from jaxllc.law.drawing.plotting_terms import draw_terms
 from jaxllc.law.forecast import start_state
-from jaxllc.law.plotting_terms import draw_terms
 from jaxllc.law.record import LawRecord
 from jaxllc.law.trajectories_of_law import run_law
+from jaxllc.law.writing.law_tables import edges_of
 from jaxllc.metrics import adjusted_r2
 
 if TYPE_CHECKING:
@@ -142,6 +144,17 @@ def plot_terms(law: LawRecord, known: Any = None, time_unit: str = "") -> Figure
     Example: `plot_terms(law, jaxllc.known_laws.get("epidemic")).savefig("terms.png")`.
     """
     return draw_terms(law, known, time_unit)
+
+
+def plot_edges(law: LawRecord) -> Figure:
+    """What the samples say of the edges under a law: those that are kept, added and removed, and how sure
+    that is; see `Law.network_table`.
+
+    law: of `jaxllc.discover`; raises InputError for one that holds no probabilities of edges.
+
+    Example: `plot_edges(law).savefig("edges.png")`.
+    """
+    return draw_edges(edges_of(law))
 
 
 # --- points against lines -----------------------------------------------------------------------

@@ -13,6 +13,7 @@ from jaxllc.equations.equation import Equation
 from jaxllc.errors import check_path
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_line, confidence_of, intervals_of, percent
+from jaxllc.law.report.edges import edges_html
 from jaxllc.law.report.equations import equations_html
 from jaxllc.law.report.law_figures import FIGURE_NAMES, LawFigure, figures_of
 from jaxllc.law.report.page import cards, code, figure_html, page, paragraphs, section, table
@@ -61,6 +62,8 @@ def write_report(
         body.append(section("The known law", equations_html(known)))
     if law.constants:
         body.append(section("Constants", _constants(law)))
+    if law.edges is not None:
+        body.append(section("Edges", edges_html(law.edges)))
     if law.confidence is not None:
         body.append(section("How often the terms come back", _confidence(law)))
     if notes := [note for note in law.notes if note != law.doubt]:

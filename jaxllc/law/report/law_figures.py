@@ -36,7 +36,7 @@ class LawFigure:
         return buffer.getvalue()
 
 
-FIGURE_NAMES = ("fit", "forecast", "terms", "pareto")
+FIGURE_NAMES = ("fit", "forecast", "edges", "terms", "pareto")
 
 
 def figures_of(
@@ -67,6 +67,16 @@ def figures_of(
                     predicted=forecast.predicted[0],
                     before=forecast.early[0],
                 ),
+            )
+        )
+    if law.edges is not None:
+        figures.append(
+            LawFigure(
+                "edges",
+                "Edges under this law",
+                "Left: who acts on whom; edges that the samples ask for, and those they have no use for, in "
+                "colour. Right: how many pairs have which probability.",
+                plotting.plot_edges(law),
             )
         )
     what = "over the range of the data" if law.data else "over the unit range"
