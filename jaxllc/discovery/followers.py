@@ -165,14 +165,19 @@ def without_what_nodes_do_not_ask_for(
     return shorter
 
 
-def edge_note(table: EdgeTable) -> str:
-    """What the law says of the edges, for people."""
+def edge_note(table: EdgeTable, fitted: bool = False) -> str:
+    """What the law says of the edges, for people. fitted: it was fitted on the network of these."""
     was, now = table.was, table.present
     added, removed = int(np.sum(now & ~was)), int(np.sum(was & ~now))
     return (
         f"Under this law the samples ask for {added} edges that were not given, and have no use for "
         f"{removed} that were; law.network_table() holds the probability of each, law.repaired_network() the "
-        "network."
+        "network"
+        + (
+            ", on which the law was fitted; edges='given' would keep to the one that was given."
+            if fitted
+            else "."
+        )
     )
 
 

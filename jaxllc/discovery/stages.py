@@ -262,7 +262,8 @@ class Discovery:
             note = f"Edges cannot be read off these samples: {why}." if why else ""
             uncertain = self.settings.edges == "uncertain"
             return replace(law, notes=(*law.notes, note)) if note and uncertain else law
-        return replace(law, edges=self.edges, notes=(*law.notes, edge_note(self.edges)))
+        note = edge_note(self.edges, self.search.network != self.network)
+        return replace(law, edges=self.edges, notes=(*law.notes, note))
 
     def _edges_show(self, judge: Judge, best: Judged) -> bool:
         """Whether edges can be read off the samples under a law: it explains them, and its interactions add
