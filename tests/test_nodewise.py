@@ -164,7 +164,8 @@ def test_units_do_not_matter(true_network):
             RobustFitter(rows, float(data.noise[0])).fit([rows.column(OWN), rows.column(term)])
         )
     assert fits[0].cost == pytest.approx(fits[1].cost, rel=1e-4)
-    np.testing.assert_allclose(fits[0].follows, fits[1].follows, atol=1e-3)
+    # Up to where the search for the smoother's constants ends.
+    np.testing.assert_allclose(fits[0].follows, fits[1].follows, atol=5e-3)
     np.testing.assert_allclose(fits[1].coefficients / fits[0].coefficients, [1e6, 1e12], rtol=1e-4)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxllc.equations.sum_symbols import sums_in
-from jaxllc.fit.candidate_law import ProposedEquation
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.nodewise.edges.edge_prior import EdgePrior
 from jaxllc.nodewise.edges.edge_table import EdgeTable
@@ -39,12 +39,22 @@ class Followers:
     """What the nodes say one by one.
 
     probability: (node,) that a node follows in all its variables, nan where it was not asked. laws: of each
-    variable, the best first; searches: that found them.
+    variable, the best first; searches: that found them; mended: whether a law stands first for what it
+    explains once edges are changed.
     """
 
     probability: np.ndarray
     laws: tuple[tuple[RobustLaw, ...], ...]
     searches: tuple[RobustSearch, ...]
+    mended: bool = False
+
+    @property
+    def law(self) -> CandidateLaw:
+        """The best law of each variable."""
+        first = [laws[0] for laws in self.laws]
+        return CandidateLaw(
+            tuple(law.terms for law in first), tuple(tuple(law.coefficients) for law in first)
+        )
 
     @property
     def held(self) -> tuple[int, ...]:
@@ -101,7 +111,7 @@ def followers_of(
     of edges.
     """
     probability = np.full(problem.network.num_nodes, np.nan)
-    laws, searches = [], []
+    laws, searches, mended = [], [], False
     for variable, name in enumerate(problem.variables):
         say(f"{name}: laws of single nodes")
         deadline = time.perf_counter() + seconds
@@ -111,7 +121,9 @@ def followers_of(
         found = search.best()
         if not found:
             return None
+        best = found[0]
         found = _mended_first(search, found, prior)
+        mended |= found[0] is not best
         best = found[0]
         if search.fitter.cap.sum() - best.criterion < _GAIN:
             return None
@@ -120,7 +132,7 @@ def followers_of(
         probability[kept] = np.minimum(before, best.fit.follows)
         laws.append(tuple(found[:_PROPOSED]))
         searches.append(search)
-    return Followers(probability, tuple(laws), tuple(searches))
+    return Followers(probability, tuple(laws), tuple(searches), mended)
 
 
 def _mended_first(

@@ -13,10 +13,9 @@ from jaxllc.discovery.followers import (
     robust_proposals,
     without_what_nodes_do_not_ask_for,
 )
-from jaxllc.discovery.mended_network import FEW, MORE, MendedNetwork, mended_network
+from jaxllc.discovery.mended_network import OnMendedNetwork
 from jaxllc.discovery.prior_checks import demanded
 from jaxllc.discovery.restored_starts import with_starts
-from jaxllc.discovery.stages import Discovery
 from jaxllc.equations.sum_symbols import sums_in
 from jaxllc.judge import moves
 from jaxllc.judge.pareto import explained
@@ -45,8 +44,6 @@ _TEACHING = 0.01
 _FEW, _FEWEST = 0.25, 4
 # Units of the criterion up to which other laws are fitted again with new constants of nodes, and how many.
 _NEAR, _RIVALS = 30.0, 4
-# Turns of law and edges.
-_TURNS = 2
 # Share of the time that the laws of single nodes may take for one variable.
 _NODES = 0.1
 
@@ -58,7 +55,7 @@ def _imitates(terms) -> bool:
     return sum(t.num_constants for t in terms) > PLAIN and len(kinds) > 1
 
 
-class LibraryRoad(Discovery):
+class LibraryRoad(OnMendedNetwork):
     """Whole equations are searched sparsely first; nets propose where that leaves something."""
 
     def __init__(self, *given) -> None:
@@ -108,53 +105,6 @@ class LibraryRoad(Discovery):
         notes = [self.followers.note(self.node_names)] if self.followers else []
         return judge, best, notes
 
-    def _on_mended(self, judge, best):
-        """The judge and the best law on the network that the samples ask for, where edges may be wrong and
-        more nodes follow the law there; law and edges in turn."""
-        given = self.search
-        for turn in range(_TURNS):
-            if not self._may_mend() or not self._edges_show(judge, best):
-                break
-            with self.clock("edges"):
-                mended = mended_network(
-                    given,
-                    best.law,
-                    self.edge_prior,
-                    self.settings.max_terms,
-                    _NODES * self.settings.search_seconds,
-                )
-            if turn == 0:
-                self.edges = mended.table
-            if (
-                not self._follows_more(mended, turn)
-                or mended.problem.network == self.search.network
-            ):
-                break
-            before, self.search = self.search, mended.problem
-            with self.clock("refinement"):
-                laws = [mended.law, *(j.law for j in [best, *judge.near(best, _NEAR, _RIVALS)])]
-                other, better = self._judged(equations_of(self.search, laws))
-                better = without_what_nodes_do_not_ask_for(other, better, mended.searches)
-            if not explained(other, better):
-                self.search, self.judge = before, judge
-                break
-            judge, best, self.edges = other, better, mended.table
-            if self.followers is not None:
-                self.followers = replace(self.followers, probability=mended.follows)
-        return judge, best
-
-    def _may_mend(self) -> bool:
-        """Whether a law may be that of another network than the given one."""
-        few = self.followers is not None and self.followers.share < FEW
-        return self.settings.edges == "uncertain" or (self.settings.edges == "auto" and few)
-
-    def _follows_more(self, mended: MendedNetwork, turn: int) -> bool:
-        """Whether enough nodes follow on a mended network to take it for the right one."""
-        if self.followers is None:
-            return len(mended.problem.held) <= len(self.search.held)
-        more = MORE if self.settings.edges == "auto" and turn == 0 else 1.0
-        return mended.share >= more * self.followers.share
-
     def _of_followers(self, judge, best):
         """The judge and the best law of the nodes that follow one, where only some do."""
         if self.settings.nodes == "all" or explained(judge, best):
@@ -177,8 +127,12 @@ class LibraryRoad(Discovery):
         best = self._improved(judge, best, robust_proposals(self.search, found))
         if explained(judge, best) or not found.some or self._nets_explain_all():
             return judge, best
+        self.given = self.search
+        if found.mended and self.settings.edges != "given":
+            found = self._with_edges_first(found)
         self.followers = found
-        self.search = self.search.with_held(found.held)
+        if self.search is self.given:
+            self.search = self.search.with_held(found.held)
         with self.clock("search"):
             proposals = self._proposals()
             more = robust_proposals(self.search, found)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, str], None]
 
 # Nodes up to which all pairs are asked for an edge.
-_MOST_NODES = 300
+MOST_PAIRED = 300
 # Share of the time for the expressions of one rate.
 _RATE = 0.15
 
@@ -268,6 +268,6 @@ class Discovery:
     def _edges_show(self, judge: Judge, best: Judged) -> bool:
         """Whether edges can be read off the samples under a law: it explains them, and its interactions add
         up over few enough."""
-        small = self.search.network.num_nodes <= _MOST_NODES
+        small = self.search.network.num_nodes <= MOST_PAIRED
         late = judge.late or repairable(best.law)
         return small and not late and explained(judge, best)

@@ -80,7 +80,7 @@ def _probabilities(axes: Axes, table: EdgeTable) -> None:
         if those.any()
     ]
     labels, values, colours = zip(*kinds, strict=True)
-    bins = np.linspace(0.0, 1.0, _BINS + 1)
+    bins = np.linspace(0.0, 1.0, _BINS + 1).tolist()
     axes.hist(list(values), bins=bins, color=list(colours), label=list(labels))
     axes.axvline(0.5, color=INK, linewidth=0.8, linestyle=":")
     axes.set_yscale("log")
