@@ -28,6 +28,7 @@ from real_scores import (
     Clock,
     Row,
     Simulator,
+    comparisons,
     constant,
     course_misses,
     misses,
@@ -35,6 +36,7 @@ from real_scores import (
     rms,
     table_text,
     verdict,
+    wins,
 )
 from real_tables import DATA, RealData
 from tpsindy_form import refit
@@ -53,15 +55,17 @@ def main() -> int:
         loaded = {name: DATA[name](options.data) for name in options.sets}
         record: dict[str, Any] = {"benchmark": "real_data", "environment": environment()}
         print_environment(record["environment"])
-        record["sets"] = []
+        record["sets"], won, asked = [], 0, 0
         for name, data in loaded.items():
             print(f"\n{data.title}: state {data.state_text}, time in {data.time_unit}", flush=True)
             rows, about = STUDIES[name](data, options)
             laws = [row.method for row in rows if row.method.startswith("law")]
             print(f"{about}\n{table_text(rows)}\n{verdict(rows, laws)}", flush=True)
+            won, asked = won + wins(rows, laws), asked + len(comparisons(rows, laws))
             record["sets"].append({"name": name, "about": about, "rows": [vars(r) for r in rows]})
             if options.json:
                 write_json(options.json, record)
+        print(f"law wins {won}/{asked}")
     except jaxllc.InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -80,7 +84,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0, help="search_seconds of a law")
     parser.add_argument("--json", metavar="FILE", help="write the results to a file, too")
+    parser.add_argument("--quick", action="store_true", help="chickenpox alone, 5 s for each law")
     options = parser.parse_args()
+    if options.quick:
+        options.sets, options.seconds = ["chickenpox"], 5.0
     for name in options.sets:
         if name not in DATA:
             parser.error(f"there is no data set {name!r}; data sets are {', '.join(DATA)}")
@@ -88,13 +95,15 @@ def _options() -> argparse.Namespace:
 
 
 def found_law(
-    options: argparse.Namespace, runs: Any, network: Any, **choices: Any
+    options: argparse.Namespace, name: str, runs: Any, network: Any, **choices: Any
 ) -> tuple[Any, float]:
-    """A law and the seconds of a processor that it took."""
+    """A law and the seconds of a processor that it took; printed as soon as it is there."""
     clock = Clock()
     choices = {"search_seconds": options.seconds, **choices}
     law = jaxllc.discover(runs, network, seed=options.seed, **choices)
-    return law, clock.seconds()
+    seconds = clock.seconds()
+    print(f"  {name}: {one_line(law)} ({seconds:.0f} s)", flush=True)
+    return law, seconds
 
 
 def law_text(law: Any) -> str:
@@ -129,7 +138,6 @@ def study_gut(data: RealData, options: argparse.Namespace) -> tuple[list[Row], s
     for mouse, run in enumerate(data.runs):
         inside = [n for n in range(len(data.runs)) if n != mouse]
         runs, given = [data.runs[n] for n in inside], [drugs[n] for n in inside]
-        clock = Clock()
         mean = np.concatenate([r.states[:, :, 0] for r in runs]).mean(axis=0)
         simulators: dict[str, Simulator] = {
             methods[0]: no_change,
@@ -143,11 +151,17 @@ def study_gut(data: RealData, options: argparse.Namespace) -> tuple[list[Row], s
             (plain, {}),
             (own, {"vary": {"r": "node"}, "known": {"x": ("r_i", "")}}),
         ):
-            law, seconds = found_law(options, long, everyone, inputs={"u": given}, **choices)
+            law, seconds = found_law(
+                options,
+                f"mouse {mouse + 1}, {name}",
+                long,
+                everyone,
+                inputs={"u": given},
+                **choices,
+            )
             simulators[name] = of_law(law, everyone, lambda times: {"u": drugs[mouse]})  # noqa: B023
             found[name][2] += seconds
             found[name][3] = law_text(law)
-            print(f"  mouse {mouse + 1}, {name}: {one_line(law)} ({seconds:.0f} s)", flush=True)
         for name, simulate in simulators.items():
             found[name][0].append(misses(simulate, run, range(run.num_times - 1), 1))
             found[name][1].append(course_misses(simulate, run))
@@ -155,7 +169,9 @@ def study_gut(data: RealData, options: argparse.Namespace) -> tuple[list[Row], s
         Row(name, {NEXT: rms(steps), COURSE: rms(courses)}, seconds, text)
         for name, (steps, courses, seconds, text) in found.items()
     ]
-    alone, seconds = found_law(options, [long_enough(r) for r in data.runs], None)
+    alone, seconds = found_law(
+        options, "no network given", [long_enough(r) for r in data.runs], None
+    )
     rows.append(Row("no network given, all mice", {}, seconds, law_text(alone)))
     return rows, f"{len(data.runs)} mice, {len(names)} groups; seconds: of all fits"
 
@@ -216,7 +232,7 @@ def study_chickenpox(data: RealData, options: argparse.Namespace) -> tuple[list[
         ("law, map", {"dynamics": "map"}),
         ("law, process noise", {"process_noise": True}),
     ):
-        law, seconds = found_law(options, early, network, **choices)
+        law, seconds = found_law(options, name, early, network, **choices)
         given = (lambda times: inputs) if "inputs" in choices else None
         score(name, of_law(law, network, given), seconds, law_text(law))
     return rows, _held_out(run, first)
@@ -258,7 +274,7 @@ def study_england(data: RealData, options: argparse.Namespace) -> tuple[list[Row
         ("law, mean network, process noise", {"process_noise": True}),
         ("law, changing network as input", {"inputs": cut}),
     ):
-        law, seconds = found_law(options, early, network, **choices)
+        law, seconds = found_law(options, name, early, network, **choices)
         given = today if "inputs" in choices else None
         score(name, of_law(law, network, given), seconds, law_text(law))
     return rows, f"{_held_out(run, first)}; {network.describe()}"
@@ -291,7 +307,7 @@ def study_yeast(data: RealData, options: argparse.Namespace) -> tuple[list[Row],
         ("law, uncertain edges", network, {"edges": "uncertain"}),
         ("law, no network given", None, {}),
     ):
-        law, seconds = found_law(options, early, given, **choices)
+        law, seconds = found_law(options, name, early, given, **choices)
         on = law.network or network
         score(name, of_law(law, on), seconds, law_text(law))
         print(f"  {name}: {on.num_edges} edges, {len(law.follows or ())} nodes named as followers")

@@ -86,20 +86,31 @@ def table_text(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def verdict(rows: Sequence[Row], laws: Sequence[str]) -> str:
-    """One sentence for each column: whether the best of the laws wins, and against what."""
-    parts = []
+def comparisons(rows: Sequence[Row], laws: Sequence[str]) -> list[tuple[str, Row, Row]]:
+    """(column, best law, best other method) of each column that both have."""
+    found = []
     for column in dict.fromkeys(name for row in rows for name in row.errors):
         have = [row for row in rows if column in row.errors]
         mine = [row for row in have if row.method in laws]
         others = [row for row in have if row.method not in laws]
-        if not mine or not others:
-            continue
-        law = min(mine, key=lambda row: row.errors[column])
-        other = min(others, key=lambda row: row.errors[column])
-        wins = law.errors[column] < other.errors[column]
+        if mine and others:
+            best = (min(side, key=lambda row: row.errors[column]) for side in (mine, others))
+            found.append((column, *best))
+    return found
+
+
+def wins(rows: Sequence[Row], laws: Sequence[str]) -> int:
+    """In how many columns the best law has a smaller error than the best other method."""
+    return sum(law.errors[c] < other.errors[c] for c, law, other in comparisons(rows, laws))
+
+
+def verdict(rows: Sequence[Row], laws: Sequence[str]) -> str:
+    """One sentence: in which columns the best of the laws wins or loses, and against what."""
+    parts = []
+    for column, law, other in comparisons(rows, laws):
+        mine, best = law.errors[column], other.errors[column]
+        how = "wins" if mine < best else "loses"
         parts.append(
-            f"{column}: the {law.method} {'wins' if wins else 'loses'}, {law.errors[column]:.3g} beside "
-            f"{other.errors[column]:.3g} of {other.method}"
+            f"{column}: the {law.method} {how}, {mine:.3g} beside {best:.3g} of {other.method}"
         )
     return "; ".join(parts) + "."

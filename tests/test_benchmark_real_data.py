@@ -143,6 +143,8 @@ def test_the_verdict_says_who_wins():
         scores.Row("law", {"a": 0.5, "b": 2.0}, 3.0, "dx_i/dt = 0"),
     ]
     text = scores.verdict(rows, ["law"])
+    assert scores.wins(rows, ["law"]) == 1
+    assert scores.wins(rows, []) == 0
     assert "a: the law wins, 0.5 beside 1 of no change" in text
     assert "b: the law loses, 2 beside 1 of no change" in text
     assert "law: dx_i/dt = 0" in scores.table_text(rows)
