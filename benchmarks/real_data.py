@@ -38,7 +38,7 @@ from real_scores import (
     verdict,
     wins,
 )
-from real_tables import DATA, RealData
+from real_tables import DATA, FLOOR, RealData
 from tpsindy_form import refit
 
 import jaxllc
@@ -162,7 +162,8 @@ def study_gut(data: RealData, options: argparse.Namespace) -> tuple[list[Row], s
             simulators[name] = of_law(law, everyone, lambda times: {"u": drugs[mouse]})  # noqa: B023
             found[name][2] += seconds
             found[name][3] = law_text(law)
-        for name, simulate in simulators.items():
+        for name, simulator in simulators.items():
+            simulate = floored(simulator)
             found[name][0].append(misses(simulate, run, range(run.num_times - 1), 1))
             found[name][1].append(course_misses(simulate, run))
     rows = [
@@ -174,6 +175,11 @@ def study_gut(data: RealData, options: argparse.Namespace) -> tuple[list[Row], s
     )
     rows.append(Row("no network given, all mice", {}, seconds, law_text(alone)))
     return rows, f"{len(data.runs)} mice, {len(names)} groups; seconds: of all fits"
+
+
+def floored(simulate: Simulator) -> Simulator:
+    """Forecasts as they would be measured: what falls below the floor of counts is read as the floor."""
+    return lambda state, times: np.maximum(simulate(state, times), np.log(FLOOR))
 
 
 def long_enough(run: Trajectories) -> Trajectories:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 PENALTIES = np.geomspace(1e-4, 1e4, 17)
-LARGEST_LOG = 7.0  # ln abundance beyond which no mouse is: what grows on is held there
+LARGEST_LOG = 4.0  # ln abundance beyond which no mouse is: what grows on is held there
 
 
 def ridge(columns: np.ndarray, target: np.ndarray, groups: np.ndarray) -> np.ndarray:
