@@ -35,6 +35,7 @@ bench: $(BENCH_READY)
 	$(BIN)/python benchmarks/pretrained.py --json benchmarks/results/pretrained.json
 	$(BIN)/python benchmarks/gkan.py --json benchmarks/results/gkan.json
 	$(BIN)/python benchmarks/real_epidemics.py
+	$(BIN)/python benchmarks/real_data.py
 	$(BIN)/python benchmarks/signaling.py --json benchmarks/results/signaling.json
 	$(BIN)/python benchmarks/signaling_accuracy.py --json benchmarks/results/signaling_accuracy.json
 	$(BIN)/python benchmarks/self_pruning.py --json benchmarks/results/self_pruning.json

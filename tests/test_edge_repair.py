@@ -274,3 +274,19 @@ def test_priors_are_probabilities_of_edges_that_can_be():
         EdgePrior(sure=[("a", "d")]).log_odds(network)
     with pytest.raises(InputError, match="to itself"):
         EdgePrior(forbidden=[("a", "a")]).log_odds(network)
+
+
+def test_a_hurried_repair_does_not_try_many_flips_at_once(data, truth, monkeypatch):
+    tried, sets = [], FlipSums.sets
+
+    def counted(self, *sizes):
+        tried.append(sizes)
+        return sets(self, *sizes)
+
+    monkeypatch.setattr(FlipSums, "sets", counted)
+    few = np.where(np.arange(NUM_NODES) < 2, truth, 0.0)  # edges of two senders
+    hurried = repaired(problem(data, few), LAW, rounds=1, hurried=lambda: True)
+    assert not tried
+    assert hurried.costs[1] <= hurried.costs[0]
+    repaired(problem(data, few), LAW, rounds=1)
+    assert tried

@@ -14,6 +14,8 @@ from jaxllc.nodewise.robust_fit import TAUS
 from jaxllc.nodewise.robust_search import RobustSearch
 from jaxllc.smoothing.grid_data import grid_data
 from jaxllc.smoothing.smooth import smooth
+from jaxllc.varying.on_law import with_own_constants
+from jaxllc.varying.own_constants import OwnConstant
 from jaxllc.varying.varying_fit import VaryingFitter
 from jaxllc.varying.varying_search import VaryingSearch
 
@@ -182,3 +184,25 @@ def test_nodes_that_are_alike_have_no_constant_of_their_own():
 def test_what_cannot_vary_is_refused(choices, message):
     with pytest.raises(InputError, match=message):
         jaxllc.discover(runs_of(OWN)[:1], NETWORK, **choices)
+
+
+@pytest.mark.slow
+def test_a_law_that_time_cut_short_reads_no_constant_that_it_does_not_hold():
+    known = {"x": ("-omega_i*x_i", "")}
+    choices = {**CHOICES, "vary": {"omega": "node"}, "known": known, "search_seconds": 0.01}
+    law = jaxllc.discover(runs_of(OWN)[:1], NETWORK, **choices)
+    assert set(law.feature_names) == {one.name for one in law.node_constants}
+    assert np.isfinite(law.simulate(np.full(NUM_NODES, 0.5), [0.0, 1.0]).states).all()
+
+
+def test_a_law_without_the_constant_that_was_found_needs_none():
+    none = np.zeros(NUM_NODES)
+    found = OwnConstant("omega", 0, None, none, none, 1.0, 0.0, (), 20.0, 1.0)
+    plain = {"x": Equation.from_text("-0.6*x_i", "0.5*x_j")}
+    law = jaxllc.Law(plain, feature_names=("age", "omega"))
+    names = [f"n{k}" for k in range(NUM_NODES)]
+    assert with_own_constants(law, [found], names).feature_names == ("age",)
+    reads = jaxllc.Law(STRENGTH, feature_names=("age", "omega"))
+    kept = with_own_constants(reads, [found], names)
+    assert kept.feature_names == ("age", "omega")
+    assert [one.name for one in kept.node_constants] == ["omega"]

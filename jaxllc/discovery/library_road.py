@@ -31,7 +31,7 @@ from jaxllc.search.second_look.wide_terms import listed_terms
 from jaxllc.settings.discover_settings import nets_through_solver
 from jaxllc.varying.joint_fit import MOST_NODES
 from jaxllc.varying.on_law import own_notes, with_own_constants
-from jaxllc.varying.own_constants import OwnConstant, own_constants
+from jaxllc.varying.own_constants import OwnConstant, own_constants, without_names
 
 if TYPE_CHECKING:
     from jaxllc.neural.neural_fit import NeuralFit
@@ -154,8 +154,12 @@ class LibraryRoad(OnMendedNetwork):
         return judge, best
 
     def _law(self, judge, best, notes):
-        law = super()._law(judge, best, [*notes, *own_notes(self.own, self.settings.vary)])
+        said = own_notes(self.own, self.settings.vary)
+        law = super()._law(judge, best, [*notes, *said])
         law = with_own_constants(law, self.own, self.node_names)
+        if law.doubt and not law.node_constants:
+            # No law was found, and nothing is said of what would have stood in it.
+            law = replace(law, notes=tuple(note for note in law.notes if note not in said))
         return self._with_classes(law, explained(judge, best) and not law.doubt)
 
     def _with_classes(self, law: Law, explains: bool) -> Law:
@@ -216,6 +220,9 @@ class LibraryRoad(OnMendedNetwork):
                 _NODES * self.settings.search_seconds,
                 partial(self.say, "nodes"),
             )
+        found = {one.name for one in self.own}
+        missing = [name for name in self.settings.vary or () if name not in found]
+        self.search = without_names(self.search, missing)
         for one in self.own:
             self.search = one.inserted(self.search)
         self.prior = self.search.prior

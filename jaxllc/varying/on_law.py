@@ -16,6 +16,8 @@ from jaxllc.varying.own_constants import OwnConstant
 def with_own_constants(law: Law, found: Sequence[OwnConstant], nodes: Sequence[str]) -> Law:
     """The law with the constants of its nodes, and with errors that count what these are uncertain by."""
     held = [one for one in found if _holds(law, one)]
+    absent = {one.name for one in found} - {one.name for one in held}
+    law = replace(law, feature_names=tuple(n for n in law.feature_names if n not in absent))
     records = tuple(
         NodeConstant(
             one.name,

@@ -156,9 +156,9 @@ def own_constants(
 ) -> list[OwnConstant]:
     """The constants of nodes that the samples ask for, one in an equation at most.
 
-    A name that stands in a known term is read there, whatever it brings; others are given to the equations
-    that gain most, in turn. seconds: for each variable, about. There may be fewer than names, where the
-    samples do not ask for so many.
+    A name that stands in a known term is read there, whatever it brings and however long it takes; others
+    are given to the equations that gain most, in turn. seconds: for each variable, about. There may be fewer
+    than names, where the samples do not ask for so many.
     """
     bases, problem = _told(problem, names)
     open_names = [name for name in names if name not in bases]
@@ -172,7 +172,8 @@ def own_constants(
         best, deadline = None, time.perf_counter() + seconds
         for noisier in _NOISIER:
             plain = single_nodes(problem, variable, max_terms, deadline, noisier=noisier)
-            if len(plain.fitter.kept) < 2 or time.perf_counter() > deadline:
+            late = time.perf_counter() > deadline and not (name and best is None)
+            if len(plain.fitter.kept) < 2 or late:
                 break
             one = _searched(plain, variable, name, base)
             if one is not None and (one.gain > _GAIN or name):
@@ -185,6 +186,11 @@ def own_constants(
     named = [one for one in found if one.name]
     others = zip(open_names, (one for one in found if not one.name), strict=False)
     return [*named, *(replace(one, name=name) for name, one in others)]
+
+
+def without_names(problem: SearchProblem, names: Sequence[str]) -> SearchProblem:
+    """The problem without the known terms that hold constants of nodes by these names."""
+    return _told(problem, names)[1]
 
 
 def _told(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -166,7 +167,9 @@ class Finder:
                 break
             density = _density(present)
             problem = self.problem.on(present.astype(float))
-            done = repaired(problem, law, EdgePrior(given=_BELIEVED, other=density))
+            prior = EdgePrior(given=_BELIEVED, other=density)
+            hurried = partial(self.limit.share_over, _SHARE)
+            done = repaired(problem, law, prior, hurried=hurried)
             seen.append(present)
             present = done.table.present
             if present.any():

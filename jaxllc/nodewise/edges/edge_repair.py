@@ -8,7 +8,7 @@ tempered: the right set was not among those that were tried.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -96,15 +96,17 @@ def repaired(
     law: CandidateLaw,
     prior: EdgePrior | None = None,
     rounds: int = _ROUNDS,
+    hurried: Callable[[], bool] = lambda: False,
 ) -> Repair:
     """The edges of the network of a problem under a law that is `repairable`, and the law on that network.
 
-    prior: what is believed of edges beforehand; rounds: of law and edges, at most. The same problem gives
+    prior: what is believed of edges beforehand; rounds: of law and edges, at most; hurried: whether many
+    flips of a receiver's edges at once, which take longest, are left out from now on. The same problem gives
     the same result: nothing is drawn at random.
     """
     noise = [float(n) for n in problem.noise]
     prior = prior or EdgePrior()
-    return _Repairing(problem.data, problem.network, noise, law, prior).run(rounds)
+    return _Repairing(problem.data, problem.network, noise, law, prior, hurried).run(rounds)
 
 
 class _Repairing:
@@ -117,7 +119,9 @@ class _Repairing:
         noise: Sequence[float],
         law: CandidateLaw,
         prior: EdgePrior,
+        hurried: Callable[[], bool],
     ) -> None:
+        self.hurried = hurried
         self.data, self.given, self.noise, self.law, self.prior = data, network, noise, law, prior
         given = np.zeros((network.num_nodes, network.num_nodes), dtype=bool)
         given[network.receivers, network.senders] = True
@@ -212,7 +216,9 @@ class _Repairing:
                 continue
             own = np.where(unusable, -np.inf, odds[receiver])
             search = SetSearch(senders, self.weights[receiver], own, fitted.usual)
-            found = search.found(self.start[receiver], self.kept.get(receiver), far)
+            found = search.found(
+                self.start[receiver], self.kept.get(receiver), far and not self.hurried()
+            )
             self.kept[receiver] = found.members[:_KEPT]
             follows[receiver] = _sigmoid((senders.cap - found.costs[0]) / 2.0)
             probability[receiver] = _probabilities(search, found, own)
