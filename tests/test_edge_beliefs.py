@@ -80,3 +80,5 @@ def test_a_network_that_is_not_given_has_no_edges_to_believe_in():
     data = jaxllc.known_laws.get("epidemic").simulate(network, range(6), seed=0)
     with pytest.raises(InputError, match="edge_prior needs a network"):
         jaxllc.discover(data, None, edge_prior=READ)
+    with pytest.raises(InputError, match="needs a network"):
+        jaxllc.discover(data, None, classes="always")

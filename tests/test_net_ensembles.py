@@ -136,8 +136,8 @@ def test_a_replicate_sums_each_series_as_often_as_it_was_drawn(ensemble, fits):
 def test_float32_leaves_what_float64_leaves_of_noisy_samples(ensemble, together):
     single = replace(ensemble, dtype="float32").fitted(POINTS, one_device_mesh())
     for (one, *_), (other, *_) in zip(single, together, strict=True):
-        # The loss of one and the same net; then the paths part.
-        np.testing.assert_allclose(one.history[0], other.history[0], atol=5e-3)
+        # The loss of one and the same net, up to the rounding of a processor; then the paths part.
+        np.testing.assert_allclose(one.history[0], other.history[0], rtol=0.03)
         assert (one.residual < 1.3 * other.residual).all()
 
 

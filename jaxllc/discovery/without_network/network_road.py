@@ -54,6 +54,8 @@ class NetworkRoad:
         for name in ("vary", "held", "edge_prior"):
             if getattr(self.settings, name):
                 raise InputError(f"{name} needs a network: without one, leave it out")
+        if self.settings.classes == "always":
+            raise InputError('classes="always" needs a network: without one, leave it out')
         if self.settings.weights != "given":
             raise InputError(
                 'weights="unknown" needs a network: where none is given, strengths says what weights may be'

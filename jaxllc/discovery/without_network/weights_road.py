@@ -54,6 +54,10 @@ class WeightsRoad:
                 raise InputError(
                     f'weights="unknown" leaves no room for {name}: leave one of them out'
                 )
+        if self.settings.classes == "always":
+            raise InputError(
+                'classes="always" is for weights that are given: leave it or weights="unknown" out'
+            )
         if by_steps(self.settings) or self.runs[0].inputs or self.settings.preset != "default":
             raise InputError(
                 'weights="unknown" is for flows without process noise or inputs, with the preset "default": '
