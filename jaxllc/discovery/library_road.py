@@ -15,6 +15,7 @@ from jaxllc.discovery.followers import (
     robust_proposals,
     without_what_nodes_do_not_ask_for,
 )
+from jaxllc.discovery.needed_forcing import with_needed_forcing
 from jaxllc.discovery.prior_checks import demanded
 from jaxllc.discovery.restored_starts import with_starts
 from jaxllc.discovery.stages import Discovery
@@ -73,6 +74,7 @@ class LibraryRoad(Discovery):
         with self.clock("refinement"):
             judge, best = self._judged(proposals)
         judge, best = self._with_own_constants(judge, best)
+        judge, best = self._with_needed_forcing(judge, best)
         # Where two nets explain clean samples, the law has no functions of sums.
         if self._two_terms_explain(judge, best):
             best = self._with_neural_terms(judge, best)
@@ -99,6 +101,7 @@ class LibraryRoad(Discovery):
             with self.clock("nodes"):
                 best = without_what_nodes_do_not_ask_for(judge, best, self.followers)
         with self.clock("refinement"):
+            judge, best = self._with_needed_forcing(judge, best)
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
             if self.prior.demand:
@@ -180,6 +183,18 @@ class LibraryRoad(Discovery):
                 laws = [law, *(j.law for j in judge.near(best, _NEAR, _RIVALS))]
                 judge, best = self._judged(equations_of(self.search, laws))
         return judge, best
+
+    def _with_needed_forcing(self, judge, best):
+        """The judge and the best law with a forcing of those variables alone that ask for it."""
+        if self.settings.forcing == "none" or not explained(judge, best):
+            return judge, best
+        found = with_needed_forcing(self.search, judge, best)
+        if found is None:
+            return judge, best
+        self.search, laws = found
+        self.prior = self.search.prior
+        with self.clock("refinement"):
+            return self._judged(equations_of(self.search, laws))
 
     def _law(self, judge, best, notes):
         law = super()._law(judge, best, [*notes, *own_notes(self.own, self.settings.vary)])

@@ -66,6 +66,7 @@ def checked_settings(
         ("neural", ("auto", "always", "never", "solver")),
         ("nodes", ("some", "all")),
         ("classes", ("auto", "always", "never")),
+        ("forcing", ("none", "smooth")),
         ("edges", ("given", "uncertain")),
         ("weights", ("given", "unknown")),
         ("strengths", ("auto", "equal", "free")),

@@ -11,7 +11,7 @@ from jaxllc.errors import InputError, check_integer, nearest_match
 PRESETS = ("default", "neural", "llc")
 # Fields of DiscoverSettings that the preset "llc" reads, and those that "neural" does not.
 READ = ("preset", "functions", "division")
-NOT_NEURAL = ("neural", "demand", "nodes", "held", "vary", "edges", "weights", "classes")
+NOT_NEURAL = ("neural", "demand", "nodes", "held", "vary", "forcing", "edges", "weights", "classes")
 # Ways to train the nets of the published road.
 NETS = ("projection", "adam")
 
