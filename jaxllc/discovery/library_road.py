@@ -15,7 +15,7 @@ from jaxllc.discovery.followers import (
     robust_proposals,
     without_what_nodes_do_not_ask_for,
 )
-from jaxllc.discovery.needed_forcing import with_needed_forcing
+from jaxllc.discovery.needed_forcing import with_needed_forcing, with_rich_forcing
 from jaxllc.discovery.prior_checks import demanded
 from jaxllc.discovery.restored_starts import with_starts
 from jaxllc.discovery.stages import Discovery
@@ -24,8 +24,7 @@ from jaxllc.judge import moves
 from jaxllc.judge.pareto import explained
 from jaxllc.judge.price import Prices
 from jaxllc.law.law import Law
-from jaxllc.law.record import ModelClass
-from jaxllc.model_classes.class_tests import class_note, class_tests
+from jaxllc.model_classes.class_tests import class_note, class_record, class_tests
 from jaxllc.nodewise.edge_repair import repaired
 from jaxllc.nodewise.robust_search import RobustSearch
 from jaxllc.search.forms.grammar import operators_in
@@ -214,11 +213,8 @@ class LibraryRoad(Discovery):
             for search in searches:
                 search.deadline = time.perf_counter() + _NODES * self.settings.search_seconds
             tests = class_tests(searches)
-        record = tuple(
-            ModelClass(t.name, law.variables[t.variable], t.gain, t.follow, t.followed, t.needed)
-            for t in tests
-        )
         note = class_note(tests, law.variables)
+        record = class_record(tests, law.variables)
         return replace(law, model_classes=record, notes=(*law.notes, *([note] if note else ())))
 
     def _searches(self) -> list[RobustSearch]:
@@ -245,7 +241,9 @@ class LibraryRoad(Discovery):
         proposals = []
         for variable, name in enumerate(self.search.variables):
             self.say("search", f"{name}: {self.engine.name}")
-            proposals.append(self.engine.propose(self.search, variable))
+            self.search, found = with_rich_forcing(self.search, self.engine, variable)
+            proposals.append(found)
+        self.prior = self.search.prior
         for one in self.own:
             proposals[one.variable] = [*one.proposals(self.search), *proposals[one.variable]]
         return proposals

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from jaxllc.data.drivers.forcing import Forcing
 from jaxllc.errors import listed
-from jaxllc.fit.candidate_law import CandidateLaw
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge.judge import Judge, Judged
-from jaxllc.knowledge.forcing_terms import ForcingFamily, is_forcing, without_forcing
+from jaxllc.knowledge.forcing_terms import (
+    ForcingFamily,
+    is_forcing,
+    richer_forcing,
+    without_forcing,
+)
 from jaxllc.law.law import Law
 from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import SparseEngine
 
 # Other laws that are looked at without the forcing that one law has no need of: how near, and how many.
 _NEAR, _RIVALS = 30.0, 4
+
+
+def with_rich_forcing(
+    search: SearchProblem, engine: SparseEngine, variable: int
+) -> tuple[SearchProblem, list[ProposedEquation]]:
+    """Proposals for a variable beside a forcing of as many polynomials as the criterion asks for, and the
+    problem with that forcing.
+
+    One of too few makes other terms bend to what it leaves, so that a law may imitate it.
+    """
+    proposals = engine.propose(search, variable)
+    inputs = search.data.inputs[0] if search.data.inputs else {}
+    for prior in richer_forcing(search.prior, inputs, variable):
+        other = replace(search, prior=prior)
+        more = engine.propose(other, variable)
+        if _score(more) < _score(proposals):
+            search, proposals = other, more
+        if search.late:
+            break
+    return search, proposals
+
+
+def _score(proposals: Sequence[ProposedEquation]) -> float:
+    return min((one.score for one in proposals), default=np.inf)
 
 
 def with_needed_forcing(

@@ -5,14 +5,16 @@ They are known terms with a free coefficient each. A law shows them as one symbo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy
 from jaxtyping import Bool
 
-from jaxllc.data.drivers.forcing import forcing_name
+from jaxllc.data.drivers.forcing import DEGREES, forcing_name
+from jaxllc.data.drivers.input_course import InputCourse
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.dynamics.terms import SELF, Term, TermFamily
 from jaxllc.knowledge.known_terms import KnownFamily
@@ -28,8 +30,9 @@ class ForcingFamily(KnownFamily):
 
 
 def with_forcing(prior: PriorKnowledge, run: Trajectories) -> PriorKnowledge:
-    """What is known, with a forcing of each variable where a run has the inputs of one."""
-    shapes = [name for name, course in run.inputs.items() if course.is_shape]
+    """What is known, with a forcing of each variable where a run has the inputs of one; it is a sum of the
+    fewest polynomials that are tried."""
+    shapes = [name for name, course in run.inputs.items() if course.is_shape][: DEGREES[0]]
     if not shapes:
         return prior
     taken = (*run.variables, *run.node_features, *run.inputs)
@@ -55,6 +58,21 @@ def _families(shapes: Sequence[str], name: str) -> list[ForcingFamily]:
         )
         for degree, shape in enumerate(shapes, 1)
     ]
+
+
+def richer_forcing(
+    prior: PriorKnowledge, inputs: Mapping[str, InputCourse], variable: int
+) -> Iterator[PriorKnowledge]:
+    """What is known, with a forcing of one variable that is a sum of more and more polynomials."""
+    shapes = [name for name, course in inputs.items() if course.is_shape]
+    own = prior.of_variable(variable)
+    name = next((f.forcing for f in own if isinstance(f, ForcingFamily)), "")
+    for before, degrees in itertools.pairwise(DEGREES):
+        if name and len(shapes) > before:
+            others = (f for f in own if not is_forcing(f))
+            known = list(prior.known)
+            known[variable] = (*others, *_families(shapes[:degrees], name))
+            yield replace(prior, known=tuple(known))
 
 
 def without_forcing(prior: PriorKnowledge, variable: int) -> PriorKnowledge:

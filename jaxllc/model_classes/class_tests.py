@@ -17,6 +17,7 @@ import sympy
 from jaxllc.dynamics.terms import SELF, Term, TermFamily
 from jaxllc.equations.sum_symbols import SUM_SIDE
 from jaxllc.knowledge.forcing_terms import is_forcing
+from jaxllc.law.record import ModelClass
 from jaxllc.model_classes.class_columns import delayed, forcing_columns, runs_of, since
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
@@ -83,6 +84,14 @@ def class_note(tests: Sequence[ClassTest], variables: Sequence[str]) -> str:
         f"The samples of {variables[best.variable]} ask for something that this law lacks: {best.name}{how}. "
         f"With it {best.follow:.0%} of the nodes follow one law, without it {best.followed:.0%}, and the "
         f"criterion falls by {best.gain:.0f}; law.model_classes_table() holds all that was tried."
+    )
+
+
+def class_record(tests: Sequence[ClassTest], variables: Sequence[str]) -> tuple[ModelClass, ...]:
+    """The tests as a law holds them."""
+    return tuple(
+        ModelClass(t.name, variables[t.variable], t.gain, t.follow, t.followed, t.needed)
+        for t in tests
     )
 
 

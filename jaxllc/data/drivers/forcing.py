@@ -19,8 +19,10 @@ from jaxllc.errors import InputError
 
 # In the place of a table: the input is a forcing that was found with the law.
 FORCING = "forcing"
-# Highest degree, and knots between which a polynomial is a straight line, dense where it bends most.
-DEGREES = 11
+# Numbers of polynomials that are tried: for two periods over the runs, five and eight; as a share of the
+# sample times at most. Knots between which a polynomial is a straight line, dense where it bends most.
+DEGREES = (11, 23, 35)
+_SHARE = 2 / 3
 _KNOTS = 513
 # Times of a table, and quantile of a band of 95 %.
 _TIMES = 101
@@ -84,16 +86,18 @@ class Forcing:
 
 
 def with_shapes(runs: Sequence[Trajectories]) -> tuple[list[Trajectories], tuple[float, float]]:
-    """The runs with an input for each polynomial, and the first and last time of all."""
+    """The runs with an input for each polynomial, lowest degree first, and the first and last time of all."""
     start = min(float(run.times[0]) for run in runs)
     stop = max(float(run.times[-1]) for run in runs)
     first, name = runs[0], _NAME
     while any(n.startswith(name) for n in (*first.variables, *first.node_features, *first.inputs)):
         name += "e"
     knots = _knots()
+    count = len(np.unique(np.concatenate([run.times for run in runs])))
+    degrees = min(DEGREES[-1], max(1, int(_SHARE * count)))
     shapes = {
         f"{name}{degree}": InputCourse(_moved(knots, start, stop), values[None], is_shape=True)
-        for degree, values in enumerate(_polynomials(knots, DEGREES), 1)
+        for degree, values in enumerate(_polynomials(knots, degrees), 1)
     }
     return [replace(run, inputs={**run.inputs, **shapes}) for run in runs], (start, stop)
 
