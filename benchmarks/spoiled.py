@@ -73,6 +73,8 @@ CONDITIONS = {
     # of its rates: measured over time in each run; or a wave of the time, which is not told.
     "input": {"input": 0.5},
     "time": {"time": 0.5},
+    # A wave of this size drives the first variable of all nodes alike, and nothing is told of it.
+    "forcing": {"forcing": 0.3},
 }
 
 
@@ -100,6 +102,8 @@ def make_case(system: System, condition: str, seed: int, db: float) -> Case:
         return _case_of_own_constants(system, CONDITIONS[condition], seed, db)
     if CONDITIONS[condition].keys() & {"input", "time"}:
         return _driven_case(system, CONDITIONS[condition], seed, db)
+    if "forcing" in CONDITIONS[condition]:
+        return _forced_case(system, CONDITIONS[condition], seed, db)
     random = np.random.default_rng([seed, 20])
     true = jaxllc.generators.barabasi_albert(NUM_NODES, 3, seed=100 + seed)
     law, names = jaxllc.Law(truth_of(system)), tuple(system.equations)
@@ -201,6 +205,30 @@ def _driven_case(system: System, what: Mapping[str, float], seed: int, db: float
     sound = np.ones(NUM_NODES, dtype=bool)
     given = {"u": sources} if "input" in what else {"t": "time"}
     return Case(runs, network, sound, truth, {"inputs": given})
+
+
+def _forced_case(system: System, what: Mapping[str, float], seed: int, db: float) -> Case:
+    """Samples of nodes that a hidden wave of the time drives, of any phase. hidden: times and values of it,
+    without its mean over the runs, which no samples tell from a constant of the law."""
+    random = np.random.default_rng([seed, 24])
+    network = jaxllc.generators.barabasi_albert(NUM_NODES, 3, seed=100 + seed)
+    texts, names = dict(system.equations), tuple(system.equations)
+    first, times = names[0], np.linspace(0.0, system.horizon, SAMPLES)
+    size, phase = what["forcing"], round(random.uniform(0.0, 2 * np.pi), 2)
+    texts[first] = (f"{texts[first][0]} + {size}*sin(2*t + {phase})", texts[first][1])
+    law = jaxllc.Law(
+        {v: Equation.from_text(*own) for v, own in texts.items()}, inputs={"t": "time"}
+    )
+    runs = []
+    for run in range(RUNS):
+        start = random.uniform(*system.box, (NUM_NODES, len(names)))
+        made = law.simulate(start, times, network).with_noise(db, 1000 * seed + run)
+        runs.append(jaxllc.Trajectories(made.times, made.states, made.variables))
+    wave = size * np.sin(2 * times + phase)
+    mean = size * (np.cos(phase) - np.cos(2 * system.horizon + phase)) / (2 * system.horizon)
+    hidden = {"forcing": np.stack([times, wave - mean])}
+    sound = np.ones(NUM_NODES, dtype=bool)
+    return Case(runs, network, sound, truth_of(system), {"forcing": "smooth"}, hidden)
 
 
 def _spread_of_rates(system: System, network: jaxllc.Network) -> float:

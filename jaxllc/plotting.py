@@ -1,4 +1,4 @@
-"""Figures of a law: its fit, a forecast, the front of complexity against misfit, and its terms.
+"""Figures of a law: its fit, a forecast, the front of complexity against misfit, its terms and its forcing.
 
 Each function returns a `matplotlib.figure.Figure` that belongs to no global state: show it in a
 notebook, or write it with `figure.savefig("law.png")`. Colours are those of Okabe and Ito (2008),
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.data.drivers.forcing import BAND
 from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError
@@ -95,6 +96,30 @@ def plot_forecast(
             observed if law.held else None,
         ).trajectories
     return _comparison(observed, predicted, network, nodes, time_unit, before)
+
+
+def plot_forcing(law: LawRecord, time_unit: str = "") -> Figure:
+    """The forcing of each variable that has one, over time, with its band of 95 %.
+
+    law: of `jaxllc.discover(..., forcing="smooth")`; raises InputError for one without a forcing.
+
+    Example: `plot_forcing(law, time_unit="days").savefig("forcing.png")`.
+    """
+    if not law.forcing:
+        raise InputError("this law has no forcing; discover(..., forcing='smooth') finds one")
+    figure = new_figure(7.2, 0.8 + 2.6 * len(law.forcing))
+    per = f"per {time_unit}" if time_unit else "per unit of time"
+    for place, one in zip(
+        figure.subplots(len(law.forcing), squeeze=False)[:, 0], law.forcing, strict=True
+    ):
+        axes = styled_axes(place)
+        values, half = one.at(one.times), BAND * one.errors(one.times)
+        axes.fill_between(one.times, values - half, values + half, color=COLOURS[0], alpha=0.25)
+        axes.plot(one.times, values, color=COLOURS[0])
+        axes.axhline(0.0, color=SOFT, linewidth=0.8, linestyle=":")
+        axes.set_ylabel(f"{one.name}(t), {one.variable} {per}")
+        axes.set_xlabel(f"time ({time_unit})" if time_unit else "time")
+    return figure
 
 
 def plot_pareto(law: LawRecord) -> Figure:

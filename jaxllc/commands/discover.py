@@ -45,6 +45,8 @@ _HELP = {
     "nodes": "some: where not all nodes can follow one law on this network, find the law of those that do; "
     "all: every node must",
     "held": "nodes that are given, separated by commas: they act on others and are not explained",
+    "forcing": "none, or smooth: something unknown acts on all nodes alike over time; it is found with the "
+    "law, and written to forcing.csv",
     "weights": "given, or unknown: those of EDGES.csv are not read, and found with the law",
     "strengths": "of edges that are found without EDGES.csv: equal, free (a strength each), or auto",
     "max_terms": "largest number of terms in an equation",
@@ -155,6 +157,11 @@ def run(options: argparse.Namespace) -> int:
     with nullcontext(None) if options.out is None else output_folder(options.out) as folder:
         runs, network = read_tables(options)
         fitted, late = runs, None
+        if options.hold_out is not None and options.forcing != "none":
+            raise InputError(
+                "--forcing smooth finds what drives the nodes over the time of the samples, and not after: "
+                "no forecast of held-out samples can be made; leave out --hold-out"
+            )
         if options.hold_out is not None:
             fitted, late = hold_out(runs, options.hold_out)
         seconds: dict[str, float] = {}

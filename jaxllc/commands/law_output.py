@@ -23,7 +23,7 @@ def write_law_files(
 ) -> list[Path]:
     """law.json, constants.csv, pareto.csv, report.html and a PNG for each figure, each whole or not at all;
     where the law says something of the edges also network.csv, those that the samples ask for, and
-    network_table.csv, all with their probabilities.
+    network_table.csv, all with their probabilities; where it has a forcing also forcing.csv.
 
     more: figures that stand before the law's own. A law of an interrupted search goes without report and
     figures, which would keep the user waiting; those of a law that was here before are removed.
@@ -33,8 +33,12 @@ def write_law_files(
     for path, frame in zip(written[1:], (law.constants_table(), law.pareto_table()), strict=True):
         with output_file(path) as temporary:
             frame.to_csv(temporary, index=False)
-    for name in ("network.csv", "network_table.csv"):
+    for name in ("network.csv", "network_table.csv", "forcing.csv", "forcing.png"):
         (folder / name).unlink(missing_ok=True)
+    if law.forcing:
+        with output_file(folder / "forcing.csv") as temporary:
+            law.forcing_table().to_csv(temporary, index=False)
+        written.append(folder / "forcing.csv")
     if law.edges is not None:
         table = law.network_table()
         there = table.loc[
@@ -78,6 +82,7 @@ def law_record(law: Law) -> dict[str, Any]:
         "skill": law.skill,
         "noise": law.noise,
         "process_noise": law.process_noise,
+        "forcing": law.forcing_table().to_dict("records") if law.forcing else [],
         "dynamics": law.dynamics,
         "converged": law.converged,
         "trusted": law.trusted,

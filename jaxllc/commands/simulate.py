@@ -19,6 +19,7 @@ from jaxllc import known_laws
 from jaxllc.commands.common_arguments import add_input_argument, inputs_of
 from jaxllc.commands.output import check_output_file, print_json, print_of, write_states
 from jaxllc.commands.progress import say
+from jaxllc.data.drivers.forcing import FORCING
 from jaxllc.data.drivers.held_states import states_of_nodes
 from jaxllc.data.drivers.input_course import InputCourse
 from jaxllc.data.network import Network
@@ -257,6 +258,8 @@ class _SimulatedLaw:
             return self.known.default_times()
         if self.law is not None and self.law.is_map:
             return self.law.step * np.arange(_DEFAULT_TIMES[2])
+        if self.law is not None and self.law.forcing:  # which is known at no other times
+            return self.law.forcing[0].times
         return np.linspace(*_DEFAULT_TIMES)
 
     def run(
@@ -322,6 +325,8 @@ def _inputs(options: argparse.Namespace, law: _SimulatedLaw) -> dict[str, str]:
             )
     read = [name for name in law.inputs if name in law.feature_names]
     found = {name: given.get(name, law.inputs[name]) for name in read}
+    # A forcing is the law's own, unless another is given.
+    found = {name: source for name, source in found.items() if source != FORCING}
     lacking = [name for name, source in found.items() if not source]
     if lacking:
         raise InputError(

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import sympy
 
+from jaxllc.data.drivers.forcing import FORCING
 from jaxllc.data.drivers.input_course import TIME
 from jaxllc.data.trajectories import Trajectories
+from jaxllc.discovery.needed_forcing import found_forcing
 from jaxllc.discovery.prior_checks import bound_notes, misfit_notes
 from jaxllc.dynamics.terms import SELF
 from jaxllc.equations.equation import Equation
@@ -29,6 +31,7 @@ from jaxllc.judge.solver_choice import finished_choice, finished_fit
 from jaxllc.judge.standard_errors import reported_covariance, standard_errors
 from jaxllc.judge.standing import fault, standing_laws
 from jaxllc.judge.twins import are_twins, same_form_of
+from jaxllc.knowledge.forcing_terms import ForcingFamily, is_forcing, written_constants
 from jaxllc.knowledge.known_terms import KnownFamily
 from jaxllc.knowledge.units import Units
 from jaxllc.law.confidence import OFTEN, percent
@@ -55,8 +58,12 @@ def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equ
     """Sympy equations of a candidate law."""
     equations = {}
     for name, terms, coefficients in zip(variables, law.terms, law.coefficients, strict=True):
-        sides: dict[bool, sympy.Expr] = {True: sympy.Integer(0), False: sympy.Integer(0)}
+        forcing = {t.family.forcing for t in terms if isinstance(t.family, ForcingFamily)}
+        own = sympy.Add(*map(sympy.Symbol, forcing))
+        sides: dict[bool, sympy.Expr] = {True: own, False: sympy.Integer(0)}
         for term, coefficient in zip(terms, coefficients, strict=True):
+            if is_forcing(term.family):
+                continue
             factor = sympy.Integer(1) if term.family.held else sympy.Float(coefficient)
             sides[term.family.side == SELF] += factor * term.sympy()
         equations[name] = Equation(sides[True], sides[False])
@@ -66,11 +73,14 @@ def equations_of(law: CandidateLaw, variables: tuple[str, ...]) -> dict[str, Equ
 def constants_of(
     law: CandidateLaw, errors: np.ndarray, variables: tuple[str, ...], units: Units | None
 ) -> list[Constant]:
-    """The rows of the table of constants; errors: (constant,) of `law.values()`."""
+    """The rows of the table of constants, without a forcing; errors: (constant,) of `law.values()`."""
     rows = []
     position = 0
     for name, terms, coefficients in zip(variables, law.terms, law.coefficients, strict=True):
         for term, coefficient in zip(terms, coefficients, strict=True):
+            if is_forcing(term.family):
+                position += term.num_constants
+                continue
             text = term.family.text
             side = term.family.side
             roles = ["coefficient", *(f"w{k}" for k in range(len(term.inner)))]
@@ -94,7 +104,9 @@ def undetermined_notes(
     notes = []
     values = np.array([c.value for c in constants])
     errors = np.array([c.standard_error for c in constants])
-    open_ones = undetermined_constants(values, errors) | (np.isnan(errors) & ~on_bound(law))
+    open_ones = undetermined_constants(values, errors) | (
+        np.isnan(errors) & ~on_bound(law)[written_constants(law.terms)]
+    )
     for c, uncertain in zip(constants, open_ones, strict=True):
         if not uncertain:
             continue
@@ -350,7 +362,9 @@ def assemble_law(
                 member.judged is best,
             )
         )
-    covariance = reported_covariance(judge, fit)
+    of_all, own = reported_covariance(judge, fit), written_constants(law.terms)
+    covariance = None if of_all is None else of_all[np.ix_(own, own)]
+    forcing = found_forcing(law, of_all, search)
     rms = np.sqrt(fit.squared_residual / np.maximum(judge.problem.counts, 1))
     fitted = _fitted_states(judge, fit)
     found_law = Law(
@@ -362,7 +376,9 @@ def assemble_law(
         noise=dict(zip(variables, map(float, rms), strict=True)),
         feature_names=tuple(search.data.features),
         held=settings.held,
-        inputs={n: TIME if known.step else "" for n, known in search.inputs.items()},
+        inputs={n: TIME if known.step else "" for n, known in search.open_inputs.items()}
+        | {one.name: FORCING for one in forcing},
+        forcing=forcing,
         converged=fit.converged,
         finished=not limit.ended,
         doubt=doubt,
@@ -374,6 +390,6 @@ def assemble_law(
         covariance=covariance,
         confidence=confidence,
         rivals=tuple(rivals),
-        snapping=None if doubt else checked_numbers(judge, fit, constants, covariance),
+        snapping=None if doubt else checked_numbers(judge, fit, constants, of_all),
     )
     return with_plain_time(found_law)

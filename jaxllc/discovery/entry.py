@@ -12,6 +12,7 @@ from functools import partial
 from numbers import Integral
 from typing import Any, Unpack
 
+from jaxllc.data.drivers.forcing import with_shapes, without_shapes
 from jaxllc.data.drivers.held_states import held_nodes
 from jaxllc.data.inputs import checked_alone, checked_data
 from jaxllc.data.network import Network
@@ -19,6 +20,7 @@ from jaxllc.data.trajectories import Trajectories
 from jaxllc.diagnosis.findings import data_notes, law_notes
 from jaxllc.discovery.data_sizes import check_sizes
 from jaxllc.discovery.library_road import LibraryRoad
+from jaxllc.discovery.needed_forcing import forcing_notes
 from jaxllc.discovery.neural_road import NeuralRoad
 from jaxllc.discovery.origin_choice import chosen_axes
 from jaxllc.discovery.prior_checks import check_free_names
@@ -29,9 +31,15 @@ from jaxllc.discovery.without_network.weights_road import WeightsRoad
 from jaxllc.errors import InputError
 from jaxllc.law.law import Law
 from jaxllc.law.law_outside_axes import outside
+from jaxllc.law.plain_time import with_called_forcing
 from jaxllc.running.time_limit import TimeLimit
 from jaxllc.settings.checks import checked_settings
-from jaxllc.settings.discover_settings import DiscoverChoices, DiscoverSettings, by_steps
+from jaxllc.settings.discover_settings import (
+    DiscoverChoices,
+    DiscoverSettings,
+    by_steps,
+    check_forcing,
+)
 
 
 def discover(
@@ -109,6 +117,7 @@ def discover(
         raise InputError('process_noise=True and dynamics="map" take no inputs: leave out inputs')
     if settings.process_noise and network is None:
         raise InputError("process_noise=True needs a network: give the network, or leave it out")
+    check_forcing(settings, network is not None)
     check_free_names(settings.vary, runs[0])
     held_nodes(settings.held, runs[0].node_names)
     limit = TimeLimit(settings.search_seconds)
@@ -134,6 +143,38 @@ def _on_network(
     """The law on a network."""
     if by_steps(settings):
         return _by_steps(runs, network, seed, settings, progress, limit)
+    if settings.forcing == "smooth":
+        return _beside_a_forcing(runs, seed, settings, progress, limit, network)
+    return _flow(runs, seed, settings, progress, limit, network)
+
+
+def _beside_a_forcing(
+    runs: list[Trajectories],
+    seed: int,
+    settings: DiscoverSettings,
+    progress: Progress | None,
+    limit: TimeLimit,
+    network: Network,
+) -> Law:
+    """The law of rates with a forcing that all nodes share."""
+    with_all, (start, stop) = with_shapes(runs)
+    law = _flow(with_all, seed, settings, progress, limit, network)
+    # Inside, times may count from the first sample of each run.
+    forcing = tuple(replace(one, start=start, stop=stop) for one in law.forcing)
+    law = replace(law, data=without_shapes(law.data), forcing=forcing)
+    notes = (with_called_forcing(note, law) for note in law.notes)
+    return replace(law, notes=(*notes, *forcing_notes(law)))
+
+
+def _flow(
+    runs: list[Trajectories],
+    seed: int,
+    settings: DiscoverSettings,
+    progress: Progress | None,
+    limit: TimeLimit,
+    network: Network,
+) -> Law:
+    """The law of rates."""
     with limit.current():
         axes = chosen_axes(runs, network, seed, settings)
     inside, plain = axes.inside(runs), axes.settings_inside(settings)

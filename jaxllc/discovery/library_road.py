@@ -14,6 +14,7 @@ from jaxllc.discovery.followers import (
     without_what_nodes_do_not_ask_for,
 )
 from jaxllc.discovery.mended_network import OnMendedNetwork
+from jaxllc.discovery.needed_forcing import with_needed_forcing, with_rich_forcing
 from jaxllc.discovery.prior_checks import demanded
 from jaxllc.discovery.restored_starts import with_starts
 from jaxllc.equations.sum_symbols import sums_in
@@ -22,7 +23,7 @@ from jaxllc.judge.pareto import explained
 from jaxllc.judge.price import Prices
 from jaxllc.law.law import Law
 from jaxllc.law.record import ModelClass
-from jaxllc.model_classes.class_tests import class_note, class_tests
+from jaxllc.model_classes.class_tests import class_note, class_record, class_tests
 from jaxllc.nodewise.robust_search import RobustSearch
 from jaxllc.search.forms.grammar import operators_in
 from jaxllc.search.laws.single_nodes import single_nodes
@@ -70,6 +71,7 @@ class LibraryRoad(OnMendedNetwork):
         with self.clock("refinement"):
             judge, best = self._judged(proposals)
         judge, best = self._with_own_constants(judge, best)
+        judge, best = self._with_needed_forcing(judge, best)
         # Where two nets explain clean samples, the law has no functions of sums.
         if self._two_terms_explain(judge, best):
             best = self._with_neural_terms(judge, best)
@@ -96,6 +98,7 @@ class LibraryRoad(OnMendedNetwork):
             with self.clock("nodes"):
                 best = without_what_nodes_do_not_ask_for(judge, best, self.followers.searches)
         with self.clock("refinement"):
+            judge, best = self._with_needed_forcing(judge, best)
             if not explained(judge, best):
                 judge.fit_small(best, proposals)
             if self.prior.demand:
@@ -153,6 +156,18 @@ class LibraryRoad(OnMendedNetwork):
                 judge, best = self._judged(equations_of(self.search, laws))
         return judge, best
 
+    def _with_needed_forcing(self, judge, best):
+        """The judge and the best law with a forcing of those variables alone that ask for it."""
+        if self.settings.forcing == "none" or not explained(judge, best):
+            return judge, best
+        found = with_needed_forcing(self.search, judge, best)
+        if found is None:
+            return judge, best
+        self.search, laws = found
+        self.prior = self.search.prior
+        with self.clock("refinement"):
+            return self._judged(equations_of(self.search, laws))
+
     def _law(self, judge, best, notes):
         said = own_notes(self.own, self.settings.vary)
         law = super()._law(judge, best, [*notes, *said])
@@ -175,11 +190,8 @@ class LibraryRoad(OnMendedNetwork):
             for search in searches:
                 search.deadline = time.perf_counter() + _NODES * self.settings.search_seconds
             tests = class_tests(searches)
-        record = tuple(
-            ModelClass(t.name, law.variables[t.variable], t.gain, t.follow, t.followed, t.needed)
-            for t in tests
-        )
         note = class_note(tests, law.variables)
+        record = class_record(tests, law.variables)
         return replace(law, model_classes=record, notes=(*law.notes, *([note] if note else ())))
 
     def _searches(self) -> list[RobustSearch]:
@@ -206,7 +218,9 @@ class LibraryRoad(OnMendedNetwork):
         proposals = []
         for variable, name in enumerate(self.search.variables):
             self.say("search", f"{name}: {self.engine.name}")
-            proposals.append(self.engine.propose(self.search, variable))
+            self.search, found = with_rich_forcing(self.search, self.engine, variable)
+            proposals.append(found)
+        self.prior = self.search.prior
         for one in self.own:
             proposals[one.variable] = [*one.proposals(self.search), *proposals[one.variable]]
         return proposals

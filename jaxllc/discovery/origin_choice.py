@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from jaxllc.data.drivers.held_states import held_nodes
 from jaxllc.discovery.data_sizes import check_sizes
+from jaxllc.knowledge.forcing_terms import with_forcing
+from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.law.axes import Axes, axes_of
 from jaxllc.search.forms.grammar import Grammar
 from jaxllc.search.laws.search_problem import SearchProblem
@@ -60,6 +62,7 @@ def _complexity(
         has_equal_input_weights(network),
         seed,
         grammar=Grammar(tuple(settings.functions), settings.division),
+        prior=with_forcing(PriorKnowledge(), runs[0]),
         held=held_nodes(settings.held, runs[0].node_names),
     )
     engine = SparseEngine(max_terms=settings.max_terms)

@@ -15,6 +15,7 @@ from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
+from jaxllc.knowledge.forcing_terms import written_constants
 from jaxllc.knowledge.known_terms import KnownFamily
 from jaxllc.law.record import Constant
 from jaxllc.law.writing.term_text import left_side
@@ -102,7 +103,8 @@ def bound_notes(
 ) -> list[str]:
     """A sentence for each constant of a law that lies on a bound that the user set."""
     notes = []
-    for constant, met in zip(constants, on_bound(law), strict=True):
+    own = written_constants(law.terms)
+    for constant, met in zip(constants, on_bound(law)[own], strict=True):
         if met:
             role = "coefficient" if constant.role == "coefficient" else f"constant {constant.role}"
             notes.append(

@@ -20,6 +20,7 @@ from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
 from jaxllc.judge import moves
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.judge.pareto import explained
+from jaxllc.knowledge.forcing_terms import with_forcing
 from jaxllc.knowledge.prior_knowledge import PriorKnowledge
 from jaxllc.law.law import Law
 from jaxllc.law.plain_time import with_time_of_nodes
@@ -106,11 +107,12 @@ class Discovery:
 
     def _begun(self) -> list[str]:
         """The problem of the search, and notes on the data."""
-        self.prior = PriorKnowledge.of(
+        prior = PriorKnowledge.of(
             self._of_nodes(self.settings),
             self.runs[0].variables,
             (*self.runs[0].node_features, *self.runs[0].inputs, *(self.settings.vary or ())),
         )
+        self.prior = with_forcing(prior, self.runs[0])
         self.whole = self.runs
         self.runs, self.coarse = without_unresolved_start(self.runs)
         self.measured = self.runs

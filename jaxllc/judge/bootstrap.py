@@ -32,6 +32,7 @@ from jaxllc.fit.criterion import information_criterion
 from jaxllc.fit.trajectory_fit import TrajectoryFit
 from jaxllc.fit.trajectory_problem import TrajectoryProblem
 from jaxllc.judge.judge import Judge, Judged
+from jaxllc.knowledge.forcing_terms import is_forcing, written_constants
 from jaxllc.law.confidence import OFTEN
 from jaxllc.law.record import Confidence, TermFrequency
 from jaxllc.metrics import skeleton
@@ -180,6 +181,7 @@ def bootstrapped(
     laws = compared(judge, best, twins)
     share = np.bincount(chosen_laws(judge, laws, parts, weights), minlength=len(laws)) / replicates
     bounds = intervals(judge.problem, fit, parts, weights)
+    bounds = bounds[written_constants(fit.law.terms)]
     confidence = Confidence(
         float(share[0]),
         term_frequencies(laws, share, variables),
@@ -222,7 +224,12 @@ def term_frequencies(
 
 def _kinds(law: CandidateLaw) -> dict[Hashable, tuple[int, Term]]:
     """The terms of a law with their equations, by what makes two of them the same one."""
-    return {(e, *_kind(t)): (e, t) for e, terms in enumerate(law.terms) for t in terms}
+    return {
+        (e, *_kind(t)): (e, t)
+        for e, terms in enumerate(law.terms)
+        for t in terms
+        if not is_forcing(t.family)
+    }
 
 
 def _kind(term: Term) -> tuple[Hashable, ...]:

@@ -17,6 +17,7 @@ from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.fit.condensing import FULL, OWN, close, linearise, propagate
 from jaxllc.fit.trajectory_fit import TrajectoryFit
 from jaxllc.judge.judge import Judge
+from jaxllc.knowledge.forcing_terms import written_constants
 from jaxllc.law.record import Constant, Snapping
 from jaxllc.law.snapping import snapping_of
 from jaxllc.smoothing.gauge import undetermined_constants
@@ -36,12 +37,16 @@ def checked_numbers(
 ) -> Snapping | None:
     """The numbers that the samples do not object to, with the other constants fitted anew.
 
+    constants: those that a law shows, without the ones of a forcing; covariance: of all.
+
     Fewer of them are tried where the samples object to all; none are set where a constant is not determined,
     since the data object to no value of such a one. None where nothing can be asked.
     """
     if covariance is None or not len(constants):
         return None
     variables = judge.problem.variables
+    own = np.flatnonzero(written_constants(fit.law.terms))
+    covariance = covariance[np.ix_(own, own)]
     none = Snapping(np.array([c.value for c in constants]), covariance, {}, {}, 0.0, 0.0)
     if not _all_determined(fit, constants):
         return none
@@ -50,16 +55,39 @@ def checked_numbers(
         found = snapping_of(constants, covariance, variables, most)
         if not found.count:
             return none
-        if (agreed := _refitted(judge, fit, found)) is not None:
-            return agreed
+        if (agreed := _refitted(judge, fit, _among_all(found, own, fit.law))) is not None:
+            return _among_own(agreed, own)
         most = found.count // 2
     return none
+
+
+def _among_all(found: Snapping, own: np.ndarray, law: CandidateLaw) -> Snapping:
+    """What is said of some constants, with their places among all of a law."""
+    values = law.values()
+    values[own] = found.values
+    return replace(
+        found,
+        values=values,
+        exact={int(own[k]): number for k, number in found.exact.items()},
+        tied={int(own[k]): (int(own[head]), sign) for k, (head, sign) in found.tied.items()},
+    )
+
+
+def _among_own(found: Snapping, own: np.ndarray) -> Snapping:
+    """The same with places among these constants alone."""
+    place = {int(k): p for p, k in enumerate(own)}
+    return replace(
+        found,
+        values=found.values[own],
+        exact={place[k]: number for k, number in found.exact.items()},
+        tied={place[k]: (place[head], sign) for k, (head, sign) in found.tied.items()},
+    )
 
 
 def _all_determined(fit: TrajectoryFit, constants: Sequence[Constant]) -> bool:
     values = np.array([c.value for c in constants])
     errors = np.array([c.standard_error for c in constants])
-    free = ~on_bound(fit.law)
+    free = ~on_bound(fit.law)[written_constants(fit.law.terms)]
     return bool(
         np.all(np.isfinite(errors[free])) and not undetermined_constants(values, errors).any()
     )

@@ -77,8 +77,8 @@ class Axes:
     def settings_inside(self, settings: DiscoverSettings) -> DiscoverSettings:
         """Known terms on these axes; raises InputError where what is known has no meaning there."""
         if self.units or self.time_unit != 1.0:
-            for name in ("known", "bounds"):
-                if getattr(settings, name):
+            for name in ("known", "bounds", "forcing"):
+                if getattr(settings, name) not in (None, "none"):
                     raise InputError(
                         f"{name} cannot be used with states or times of such a size: give them in another "
                         f"unit, with spreads between {USUAL[0]:g} and {USUAL[1]:g}"

@@ -19,6 +19,7 @@ from jaxllc.law.writing.law_tables import (
     confidence_table,
     constants_table,
     edges_of,
+    forcing_table,
     model_classes_table,
     network_table,
     node_constants_table,
@@ -76,6 +77,8 @@ class Law(LawRecord):
         dx_i = (...) dt + q dW_i, of a map of each step. `noise` is that of the measurement then, and
         adjusted_r2, skill and fitted_states are those of forecasts from each sample to the next, since a
         noisy trajectory is no solution of its law. Empty for other laws.
+    forcing: what drives a variable at all nodes alike (`jaxllc.data.drivers.forcing.Forcing`), where that was
+        asked for; the equations hold it as u_x, which stands for u_x(t). Empty for other laws.
     model_classes: what the law may lack (`jaxllc.law.record.ModelClass`), where that was asked; see the
         setting `classes`. No part of its file.
     finished: False where the search was interrupted, and this is the best law so far.
@@ -133,6 +136,15 @@ class Law(LawRecord):
         Raises InputError for a law without any.
         """
         return node_constants_table(self)
+
+    def forcing_table(self) -> pandas.DataFrame:
+        """The forcing of each variable that has one, at 101 times over those of the samples: time, variable,
+        value, and lower and upper, the ends of its band of 95 % (nan where the samples leave it open).
+
+        Its mean over that time is zero by convention: no samples tell it from a constant of the law, which
+        holds the sum of both. Raises InputError for a law without any.
+        """
+        return forcing_table(self)
 
     def model_classes_table(self) -> pandas.DataFrame:
         """What the law may lack, that which brings most first: class, variable, gain, the fall of the

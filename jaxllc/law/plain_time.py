@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import sympy
 
+from jaxllc.data.drivers.forcing import FORCING
 from jaxllc.data.drivers.input_course import TIME
 from jaxllc.equations.equation import Equation
 from jaxllc.law.record import LawRecord
@@ -19,6 +20,19 @@ Kind = TypeVar("Kind", bound=LawRecord)
 def time_names(inputs: Mapping[str, str]) -> tuple[str, ...]:
     """Inputs that are the time itself."""
     return tuple(name for name, kind in inputs.items() if kind == TIME)
+
+
+def plain_names(inputs: Mapping[str, str]) -> tuple[str, ...]:
+    """Inputs that stand in a law without a side: the time, and forcings."""
+    return tuple(name for name, kind in inputs.items() if kind in (TIME, FORCING))
+
+
+def with_called_forcing(text: str, law: LawRecord) -> str:
+    """A text with u_x(t) for the symbol u_x of each forcing of a law."""
+    if not law.forcing:
+        return text
+    names = "|".join(one.name for one in law.forcing)
+    return re.sub(rf"\b({names})\b(?!\()", r"\1(t)", text)
 
 
 def with_plain_time(law: Kind) -> Kind:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxllc.data.drivers.forcing import Forcing
 from jaxllc.data.network import Network
 from jaxllc.equations.equation import Equation
 
@@ -189,6 +190,7 @@ class LawRecord:
     edges: EdgeTable | None = field(default=None, compare=False, repr=False)
     node_constants: tuple[NodeConstant, ...] = field(default=(), compare=False, repr=False)
     model_classes: tuple[ModelClass, ...] = field(default=(), compare=False, repr=False)
+    forcing: tuple[Forcing, ...] = field(default=(), compare=False, repr=False)
     dynamics: str = FLOW
     process_noise: dict[str, float] = field(default_factory=dict)
     step: float = 1.0

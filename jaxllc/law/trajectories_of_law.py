@@ -13,8 +13,9 @@ from jaxllc.data.network import Network
 from jaxllc.data.trajectories import Trajectories
 from jaxllc.errors import InputError, listed, nearest_match
 from jaxllc.law.axes import moved_to, origins_of
-from jaxllc.law.plain_time import time_names
+from jaxllc.law.plain_time import plain_names
 from jaxllc.law.record import LawRecord
+from jaxllc.tables.real_numbers import real_numbers
 
 if TYPE_CHECKING:
     from jaxllc.dynamics.integrate import Simulation
@@ -36,7 +37,7 @@ def _field_of(law: LawRecord) -> VectorField:
     from jaxllc.dynamics.vector_field import from_equations, measured_from
 
     given = (*law.feature_names, *(name for name in law.inputs if name in _read(law)))
-    plain = time_names(law.inputs)
+    plain = plain_names(law.inputs)
     field, origins = from_equations(law.equations, given, plain), origins_of(law)
     if not origins:
         return field
@@ -78,7 +79,7 @@ def run_law(
             )
         found = iterate(_field_of(law), *given, step=law.step, **options)
     else:
-        driving, fixed = _inputs_of(law, network, inputs), _held_of(law, network, held)
+        driving, fixed = _inputs_of(law, network, inputs, times), _held_of(law, network, held)
         found = simulate(_field_of(law), *given, driving, fixed, **options)
     return found  # type: ignore[return-value]  # a list of them for the states of several runs
 
@@ -100,8 +101,11 @@ def _read(law: LawRecord) -> set[str]:
     return {name if name in law.inputs else name[:-2] for name in symbols}
 
 
-def _inputs_of(law: LawRecord, network: Network, given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The inputs that a law reads, those that are not given from its data; the time needs no table."""
+def _inputs_of(
+    law: LawRecord, network: Network, given: Mapping[str, Any] | None, times: Any
+) -> dict[str, Any]:
+    """The inputs that a law reads, those that are not given from its data; the time needs no table, and a
+    forcing is the law's own."""
     found, read = dict(given or {}), _read(law)
     for name in found:
         if name not in law.inputs and name not in read - {*law.equations, *law.feature_names, "k"}:
@@ -109,6 +113,12 @@ def _inputs_of(law: LawRecord, network: Network, given: Mapping[str, Any] | None
                 f"the law has no input {name!r}{nearest_match(name, law.inputs)}; it has "
                 f"{', '.join(law.inputs) or 'none'}"
             )
+    for one in law.forcing:
+        if one.name not in found:
+            span = real_numbers(times, "times").ravel()
+            if len(span) and np.isfinite(span).all():
+                one.check_covers(float(span.min()), float(span.max()))
+            found[one.name] = one.course()
     for name, kind in law.inputs.items():
         if name in read and name not in found:
             found[name] = TIME if kind == TIME else _of_data(law, name, network)

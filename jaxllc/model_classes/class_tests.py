@@ -16,6 +16,8 @@ import sympy
 
 from jaxllc.dynamics.terms import SELF, Term, TermFamily
 from jaxllc.equations.sum_symbols import SUM_SIDE
+from jaxllc.knowledge.forcing_terms import is_forcing
+from jaxllc.law.record import ModelClass
 from jaxllc.model_classes.class_columns import delayed, forcing_columns, runs_of, since
 from jaxllc.nodewise.node_rows import NodeRows
 from jaxllc.nodewise.robust_search import RobustLaw, RobustSearch
@@ -44,7 +46,7 @@ _DELAYS = (0.01, 0.02, 0.04, 0.08, 0.15)
 # What includes each.
 _CALLS = {
     CONSTANTS: "vary={'omega': 'node'}",
-    FORCING: "inputs={'t': 'time'}, where the time drives all nodes alike",
+    FORCING: 'forcing="smooth"',
     DELAY: "",
     CHANGING: "a network for each stretch of time",
     PAIRS: "sums=True",
@@ -85,6 +87,14 @@ def class_note(tests: Sequence[ClassTest], variables: Sequence[str]) -> str:
     )
 
 
+def class_record(tests: Sequence[ClassTest], variables: Sequence[str]) -> tuple[ModelClass, ...]:
+    """The tests as a law holds them."""
+    return tuple(
+        ModelClass(t.name, variables[t.variable], t.gain, t.follow, t.followed, t.needed)
+        for t in tests
+    )
+
+
 def class_tests(searches: Sequence[RobustSearch]) -> list[ClassTest]:
     """All classes in the equations of some searches that are through, those that bring most first."""
     found = [test for search in searches for test in _of_equation(search)]
@@ -112,8 +122,9 @@ def _of_equation(plain: RobustSearch) -> list[ClassTest]:
         (law for search in varied for law in search.seen.values()), key=lambda law: law.criterion
     )
     tests.append(test(CONSTANTS, constants.criterion, constants.fit.follows))
-    forced = _forced(plain, rows)
-    tests.append(test(FORCING, forced.criterion, forced.fit.follows))
+    if not any(is_forcing(t.family) for t in plain.given):
+        forced = _forced(plain, rows)
+        tests.append(test(FORCING, forced.criterion, forced.fit.follows))
     acting = [law for law in plain.ranked() if any(acts(t.family) for t in law.terms)][:_LAWS]
     if acting:
         tests.append(test(DELAY, *_delayed(plain, rows, acting)))

@@ -67,6 +67,7 @@ def checked_settings(
         ("neural", ("auto", "always", "never", "solver")),
         ("nodes", ("some", "all")),
         ("classes", ("auto", "always", "never")),
+        ("forcing", ("none", "smooth")),
         ("edges", ("auto", "given", "uncertain")),
         ("weights", ("given", "unknown")),
         ("strengths", ("auto", "equal", "free")),

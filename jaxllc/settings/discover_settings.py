@@ -33,6 +33,11 @@ class DiscoverSettings:
         Which term each multiplies is found, too, unless `known` holds it, as in "-omega_i*x_i": a plain self
         term of one equation, or all its interactions, whose mean strength is then one. The law holds omega_i,
         `law.node_constants_table()` its values.
+    forcing: "smooth" for something unknown that acts on all nodes alike, dx_i/dt = law + u_x(t): a smooth
+        function of the time that all runs share is found with the law, for each variable whose samples ask
+        for one. `law.forcing_table()` holds it with its band. Its mean over the time of the samples is zero,
+        as a constant of the law cannot be told from it. "none" by default. It needs a network, and goes with
+        neither vary, weights="unknown" nor another preset.
     held: names of nodes that are given: they act on others with their states as they were measured, and the
         law does not explain them.
     edges: "auto": where fewer than half of the nodes follow the law on this network, and half as many more on
@@ -72,7 +77,7 @@ class DiscoverSettings:
         x_i(k+1) = f(x_i(k)) + sum_j A_ij g(x_i(k), x_j(k)), with a step between any two sample times.
     process_noise: the dynamics are noisy themselves, dx_i = (law) dt + q dW_i: the law is that of the steps
         between samples, and q is estimated beside the noise of the measurement. Of maps both always are.
-        With it and with maps, engines, neural, held, vary, edges, edge_prior, weights, classes,
+        With it and with maps, engines, neural, held, vary, forcing, edges, edge_prior, weights, classes,
         strengths, num_fits, moves, finish and preset are not read, and inputs are not taken.
     preset: "default"; "neural" for two nets, expressions of either and the likelihood of the trajectories,
         without any library of whole equations; or "llc" for the published road and nothing else, which reads
@@ -87,6 +92,7 @@ class DiscoverSettings:
     nodes: str = "some"
     held: tuple[str, ...] = ()
     vary: Mapping[str, str] | None = None
+    forcing: str = "none"
     classes: str = "auto"
     edges: str = "auto"
     edge_prior: Mapping[str, Any] | None = None
@@ -122,6 +128,7 @@ _NOT_BY_STEPS = (
     "neural",
     "held",
     "vary",
+    "forcing",
     "edges",
     "edge_prior",
     "weights",
@@ -145,6 +152,19 @@ def check_by_steps(settings: DiscoverSettings) -> None:
             )
 
 
+def check_forcing(settings: DiscoverSettings, network: bool) -> None:
+    """Raises InputError where an unknown forcing does not go with what else was asked for."""
+    if settings.forcing == "none":
+        return
+    others = {"vary": settings.vary, 'weights="unknown"': settings.weights == "unknown"}
+    for name in (name for name, given in others.items() if given):
+        raise InputError(
+            f'forcing="smooth" does not go with {name}: leave out one of both, and find the other first'
+        )
+    if not network:
+        raise InputError('forcing="smooth" needs a network: give the network, or leave it out')
+
+
 def through_solver(settings: DiscoverSettings) -> bool:
     """Whether the constants are finished through the solver."""
     return settings.finish == "solver" or (settings.finish, settings.preset) == ("auto", "neural")
@@ -161,6 +181,7 @@ class DiscoverChoices(TypedDict, total=False):
     nodes: str
     held: Sequence[str]
     vary: Mapping[str, str] | None
+    forcing: str
     classes: str
     edges: str
     edge_prior: Any

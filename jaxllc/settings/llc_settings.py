@@ -17,6 +17,7 @@ NOT_NEURAL = (
     "nodes",
     "held",
     "vary",
+    "forcing",
     "edges",
     "edge_prior",
     "weights",

@@ -75,16 +75,17 @@ class GridData:
     def named_inputs(self) -> dict[str, Float[np.ndarray, "node time"]]:
         """Inputs at the same times, of all nodes."""
         nodes = self.states[0].shape[1]
-        return {
-            name: np.concatenate(
-                [
-                    np.broadcast_to(run[name].on_grid(grid), (nodes, len(grid)))
-                    for run, grid in zip(self.inputs, self.grid_times, strict=True)
-                ],
-                axis=1,
-            )
-            for name in self.input_names
-        }
+
+        def values(name: str) -> np.ndarray:
+            runs = zip(self.inputs, self.grid_times, strict=True)
+            on_grids = [run[name].on_grid(grid) for run, grid in runs]
+            rows = max(map(len, on_grids))
+            parts = [np.broadcast_to(v, (rows, v.shape[1])) for v in on_grids]
+            # What is common to all nodes is kept once.
+            joined = np.concatenate(parts, axis=1)
+            return np.broadcast_to(joined, (nodes, joined.shape[1]))
+
+        return {name: values(name) for name in self.input_names}
 
     def coarser(self, stride: int) -> GridData:
         """Every so manieth time of the grid; a stride that divides its intervals keeps the samples."""

@@ -26,12 +26,14 @@ class InputCourse:
     """An input over one run.
 
     times: (knot,), in the unit of the samples; one that stands twice is a jump. values: (row, knot), one row
-    for each node, or a single one that is common to all. is_time: it is the time itself.
+    for each node, or a single one that is common to all. is_time: it is the time itself; is_shape: it is one
+    of the functions that an unknown forcing is a sum of.
     """
 
     times: Float[np.ndarray, " knot"]
     values: Float[np.ndarray, "row knot"]
     is_time: bool = False
+    is_shape: bool = False
 
     @property
     def common(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from jaxllc.data.drivers.forcing import FORCING
 from jaxllc.equations.expressions import evaluate, symbol_names
 from jaxllc.equations.sum_symbols import SUM_SIDE
 from jaxllc.figure_style import COLOURS, INK, new_figure, styled_axes
@@ -89,7 +90,10 @@ def _ranges(law: LawRecord, known: Any) -> Ranges:
     for name in law.feature_names:
         values = law.data[0].node_features[name] if law.data else np.array([0.0, 0.5, 1.0])
         put(name, values.min(), values.max(), float(np.median(values)))
-    for name in law.inputs:
+    for one in law.forcing:
+        values = one.at(one.times)
+        put_one(one.name, values.min(), values.max(), float(np.median(values)))
+    for name in (name for name, kind in law.inputs.items() if kind != FORCING):
         seen = [run.inputs[name].at(run.times).ravel() for run in law.data] or [
             np.array([0.0, 1.0])
         ]

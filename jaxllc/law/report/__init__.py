@@ -14,6 +14,7 @@ from jaxllc.errors import check_path
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_line, confidence_of, intervals_of, percent
 from jaxllc.law.report.edges import edges_html
+from jaxllc.law.plain_time import with_called_forcing
 from jaxllc.law.report.equations import equations_html
 from jaxllc.law.report.law_figures import FIGURE_NAMES, LawFigure, figures_of
 from jaxllc.law.report.page import cards, code, figure_html, page, paragraphs, section, table
@@ -186,7 +187,7 @@ def _confidence(law: LawRecord) -> str:
             for v, e in rival.equations.items()
         ]
         chance = f"Another law, the best of {percent(rival.frequency)} of replicates:"
-        parts.append(paragraphs([chance]) + code("\n".join(lines)))
+        parts.append(paragraphs([chance]) + code(with_called_forcing("\n".join(lines), law)))
     return "".join(parts)
 
 

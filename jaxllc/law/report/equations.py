@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from jaxllc.equations.sum_symbols import sums_in
+from jaxllc.law.plain_time import with_called_forcing
 from jaxllc.law.report.page import code
 from jaxllc.law.writing.law_text import equation_line, rounded
 
 if TYPE_CHECKING:
     import sympy
 
+    from jaxllc.data.drivers.forcing import Forcing
     from jaxllc.equations.equation import Equation
 
 _SUM = (
@@ -27,7 +30,21 @@ def equations_html(law: Any) -> str:
     text = "\n".join(
         equation_line(v, equation, errors, dynamics) for v, equation in law.equations.items()
     )
+    if getattr(law, "forcing", ()):
+        text = with_called_forcing(text, law)
+        lines = [_of_time(line, law.forcing) for line in lines]
     return f'<div class="equations">{"".join(lines)}</div>{code(text)}'
+
+
+def _of_time(line: str, forcing: Iterable[Forcing]) -> str:
+    """MathML with u_x(t) for the symbol of each forcing."""
+    import sympy
+    from sympy.printing.mathml import mathml
+
+    for one in forcing:
+        symbol = str(mathml(sympy.Symbol(one.name), printer="presentation"))
+        line = line.replace(symbol, f"<mrow>{symbol}<mo>(</mo><mi>t</mi><mo>)</mo></mrow>")
+    return line
 
 
 def _mathml(

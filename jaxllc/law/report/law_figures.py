@@ -36,7 +36,7 @@ class LawFigure:
         return buffer.getvalue()
 
 
-FIGURE_NAMES = ("fit", "forecast", "edges", "terms", "pareto")
+FIGURE_NAMES = ("fit", "forecast", "edges", "terms", "forcing", "pareto")
 
 
 def figures_of(
@@ -89,6 +89,16 @@ def figures_of(
             plotting.plot_terms(law, known),
         )
     )
+    if law.forcing:
+        figures.append(
+            LawFigure(
+                "forcing",
+                "The forcing of all nodes",
+                "What drives all nodes alike and is not in the data, with its band of 95 %. Its mean is set "
+                "to 0, since no samples tell it from a constant of the law.",
+                plotting.plot_forcing(law),
+            )
+        )
     if law.front:
         figures.append(
             LawFigure(

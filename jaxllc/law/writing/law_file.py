@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from jaxllc.data.drivers.forcing import FORCING
 from jaxllc.data.drivers.input_course import TIME
 from jaxllc.equations.equation import Equation
 from jaxllc.equations.expressions import parse
@@ -23,7 +24,7 @@ from jaxllc.files.file_values import count, finite, flag, number, plain, text, t
 from jaxllc.files.json_text import read_json
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_from, rival_from
-from jaxllc.law.plain_time import time_names
+from jaxllc.law.plain_time import plain_names
 from jaxllc.law.record import (
     FLOW,
     MAP,
@@ -33,6 +34,7 @@ from jaxllc.law.record import (
     NodeConstant,
 )
 from jaxllc.law.skill import CONSTANT, NO_CHANGE
+from jaxllc.law.writing.forcing_record import forcing_record, forcings_from
 from jaxllc.law.writing.snapping_record import snapping_from, snapping_record
 
 Kind = TypeVar("Kind", bound=LawRecord)
@@ -53,6 +55,7 @@ def save_law(law: LawRecord, path: str | os.PathLike) -> None:
         "equations": {v: _texts(e) for v, e in law.equations.items()},
         "feature_names": list(law.feature_names),
         "inputs": law.inputs,
+        "forcing": [forcing_record(one) for one in law.forcing],
         "held": list(law.held),
         "constants": [asdict(c) for c in law.constants],
         "front": [asdict(_readable(row)) for row in law.front],
@@ -197,6 +200,7 @@ def read_law(path: str | os.PathLike, kind: type[Kind]) -> Kind:
             noise=_by_variable(content, "noise", names),
             feature_names=features,
             inputs=inputs,
+            forcing=forcings_from(_rows(content, "forcing"), equations, inputs),
             held=texts(content.get("held", [])),
             converged=flag(content.get("converged", True)),
             finished=flag(content.get("finished", True)),
@@ -275,7 +279,7 @@ def _checked_names(
 ) -> _Names:
     if not equations:
         raise ValueError("it holds no equation")
-    names = _Names(tuple(equations), (*features, *inputs), time_names(inputs))
+    names = _Names(tuple(equations), (*features, *inputs), plain_names(inputs))
     for name in (*equations, *names.given):
         if not _NAME.fullmatch(name):
             raise ValueError(
@@ -291,8 +295,10 @@ def _inputs(content: Any) -> dict[str, str]:
     """Names of inputs, and whether each is the time."""
     found = {text(name): text(kind) for name, kind in content.items()}
     for name, kind in found.items():
-        if kind not in ("", TIME):
-            raise ValueError(f"the input {name[:40]!r} is {kind[:40]!r}, not {TIME!r} or nothing")
+        if kind not in ("", TIME, FORCING):
+            raise ValueError(
+                f"the input {name[:40]!r} is {kind[:40]!r}, not {TIME!r}, {FORCING!r} or nothing"
+            )
     return found
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from jaxllc.data.drivers.forcing import BAND
 from jaxllc.equations.equation import Equation
 from jaxllc.errors import InputError, check_number
 from jaxllc.law.confidence import confidence_of, intervals_of
+from jaxllc.law.plain_time import with_called_forcing
 from jaxllc.law.record import LawRecord
 from jaxllc.law.writing.law_text import equation_line
 
@@ -69,6 +71,23 @@ def node_constants_table(law: LawRecord) -> pandas.DataFrame:
     return pandas.DataFrame(columns)
 
 
+def forcing_table(law: LawRecord) -> pandas.DataFrame:
+    """See `Law.forcing_table`."""
+    import pandas
+
+    if not law.forcing:
+        raise InputError(
+            "this law has no forcing; discover(..., forcing='smooth') finds one that all nodes share, where "
+            "the samples ask for it"
+        )
+    parts = []
+    for one in law.forcing:
+        values, half = one.at(one.times), BAND * one.errors(one.times)
+        columns = {"time": one.times, "variable": one.variable, "value": values}
+        parts.append(pandas.DataFrame({**columns, "lower": values - half, "upper": values + half}))
+    return pandas.concat(parts, ignore_index=True)
+
+
 def model_classes_table(law: LawRecord) -> pandas.DataFrame:
     """See `Law.model_classes_table`."""
     import pandas
@@ -109,9 +128,12 @@ def pareto_table(law: LawRecord) -> pandas.DataFrame:
             "criterion": row.criterion,
             "held_out_error": row.held_out_error,
             "chosen": row.chosen,
-            "law": "; ".join(
-                equation_line(v, Equation.from_text(*row.equations[v]), dynamics=law.dynamics)
-                for v in row.equations
+            "law": with_called_forcing(
+                "; ".join(
+                    equation_line(v, Equation.from_text(*row.equations[v]), dynamics=law.dynamics)
+                    for v in row.equations
+                ),
+                law,
             ),
         }
         for row in law.front

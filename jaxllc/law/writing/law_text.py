@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import sympy
 
@@ -10,6 +11,7 @@ from jaxllc.equations.equation import Equation
 from jaxllc.equations.expression_building import replaced
 from jaxllc.equations.sum_symbols import sums_in, with_sums_written_out
 from jaxllc.law.confidence import confidence_line, intervals_of
+from jaxllc.law.plain_time import with_called_forcing
 from jaxllc.law.record import Constant, LawRecord
 from jaxllc.law.skill import skill_lines
 from jaxllc.law.snapping import snapped
@@ -70,7 +72,8 @@ def _errors(law: LawRecord) -> dict[float, float]:
 def law_text(law: LawRecord) -> str:
     """The equations, one line for each variable."""
     errors = _errors(law)
-    return "\n".join(equation_line(v, e, errors, law.dynamics) for v, e in law.equations.items())
+    lines = (equation_line(v, e, errors, law.dynamics) for v, e in law.equations.items())
+    return with_called_forcing("\n".join(lines), law)
 
 
 def law_summary(law: LawRecord) -> str:
@@ -137,9 +140,11 @@ def meaning_of_sums(law: LawRecord) -> list[str]:
     return [", ".join(f"{s} stands for sum_j A_ij {sender}" for s, sender in pairs)]
 
 
-def latex_of(expression: sympy.Expr) -> str:
-    """LaTeX of an expression, with the sum over neighbours written out for x_s."""
+def latex_of(expression: sympy.Expr, forcing: Iterable[str] = ()) -> str:
+    """LaTeX of an expression, with the sum over neighbours written out for x_s, and u_x(t) for a forcing."""
     names = {s: rf"\left(\sum_j A_{{ij}} {sympy.latex(j)}\right)" for s, j in sums_in(expression)}
+    for symbol in map(sympy.Symbol, forcing):
+        names[symbol] = rf"{sympy.latex(symbol)}(t)"
     return str(sympy.latex(expression, symbol_names=names))
 
 
@@ -160,7 +165,7 @@ def law_latex(law: LawRecord) -> str:
         left = rf"{variable}_i(k+1)" if law.is_map else rf"\frac{{d{variable}_i}}{{dt}}"
         parts = []
         if own != 0 or other == 0:
-            parts.append(latex_of(own))
+            parts.append(latex_of(own, (one.name for one in law.forcing)))
         if other != 0:
             inside = sympy.latex(other)
             parts.append(rf"\sum_j A_{{ij}} \left({inside}\right)")

@@ -91,6 +91,11 @@ class SearchProblem:
         return tuple(name for name in self.data.features if name not in self.placed)
 
     @property
+    def open_inputs(self) -> dict[str, InputRange]:
+        """Inputs that any term may hold: all but those that a forcing is a sum of."""
+        return {n: known for n, known in self.inputs.items() if not self.data.inputs[0][n].is_shape}
+
+    @property
     def late(self) -> bool:
         """Whether the share of the time for searching whole equations is over."""
         limit = current_limit()
@@ -185,7 +190,7 @@ class SearchProblem:
             self.regular,
             self._normalised,
         )
-        terms += input_terms(self.inputs, self.variables, self.regular)
+        terms += input_terms(self.open_inputs, self.variables, self.regular)
         wanted = tuple(dict.fromkeys((*self.prior.demand, *self._unlisted)))
         if wanted:
             more = demanded_terms(wanted, self.variables, self.scales, self.differences)
@@ -218,7 +223,7 @@ class SearchProblem:
     @property
     def _added(self) -> tuple[str, ...]:
         """What may be added to a sum over neighbours: node features, and inputs but for the time."""
-        driven = (name for name, known in self.inputs.items() if not known.step)
+        driven = (name for name, known in self.open_inputs.items() if not known.step)
         return (*self.open_features, *driven)
 
     def values_of(self, argument: sympy.Expr) -> np.ndarray:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from jaxllc.knowledge.forcing_terms import is_forcing
 from jaxllc.knowledge.known_terms import starts
 from jaxllc.nodewise.map_rows import rows_of
 from jaxllc.nodewise.robust_search import RobustSearch
@@ -33,4 +34,5 @@ def single_nodes(
     known = [starts(f, sizes, problem.seed)[0] for f in problem.prior.fitted(variable)]
     library = [t for t in listed if not problem.prior.holds(variable, t.family)]
     noise = noisier * float(problem.noise[variable])
-    return RobustSearch(rows, noise, library, max_terms, known, deadline)
+    beside = sum(is_forcing(t.family) for t in known)
+    return RobustSearch(rows, noise, library, max_terms + beside, known, deadline)

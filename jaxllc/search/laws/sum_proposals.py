@@ -93,7 +93,7 @@ def as_interaction(term: Term) -> Term:
 
 def _input_names(problem: SearchProblem) -> list[str]:
     names = [f"{v}_i" for v in problem.variables] + [f"{v}_s" for v in problem.variables]
-    given = (*problem.open_features, *problem.data.input_names)
+    given = (*problem.open_features, *problem.open_inputs)
     return names + [f"{name}_i" for name in given]
 
 

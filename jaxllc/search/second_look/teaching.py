@@ -120,7 +120,7 @@ def _laws(
 ) -> Iterator[CandidateLaw]:
     for expression in expressions:
         law = with_side(best.law, equation, side, expression, prior)
-        if law is None or len(law.terms[equation]) > judge.max_terms:
+        if law is None or sum(not t.family.known for t in law.terms[equation]) > judge.max_terms:
             continue
         if law.num_constants <= best.law.num_constants + 1:
             yield law

@@ -1,0 +1,145 @@
+"""A forcing that acts on all nodes alike: which variables have one, and what the law says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from jaxllc.data.drivers.forcing import Forcing
+from jaxllc.errors import listed
+from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
+from jaxllc.judge.judge import Judge, Judged
+from jaxllc.knowledge.forcing_terms import (
+    ForcingFamily,
+    is_forcing,
+    richer_forcing,
+    without_forcing,
+)
+from jaxllc.law.law import Law
+from jaxllc.search.laws.search_problem import SearchProblem
+from jaxllc.search.laws.sparse_engine import SparseEngine
+
+# Other laws that are looked at without the forcing that one law has no need of: how near, and how many.
+_NEAR, _RIVALS = 30.0, 4
+
+
+def with_rich_forcing(
+    search: SearchProblem, engine: SparseEngine, variable: int
+) -> tuple[SearchProblem, list[ProposedEquation]]:
+    """Proposals for a variable beside a forcing of as many polynomials as the criterion asks for, and the
+    problem with that forcing.
+
+    One of too few makes other terms bend to what it leaves, so that a law may imitate it.
+    """
+    proposals = engine.propose(search, variable)
+    inputs = search.data.inputs[0] if search.data.inputs else {}
+    for prior in richer_forcing(search.prior, inputs, variable):
+        other = replace(search, prior=prior)
+        more = engine.propose(other, variable)
+        if _score(more) < _score(proposals):
+            search, proposals = other, more
+        if search.late:
+            break
+    return search, proposals
+
+
+def _score(proposals: Sequence[ProposedEquation]) -> float:
+    return min((one.score for one in proposals), default=np.inf)
+
+
+def with_needed_forcing(
+    search: SearchProblem, judge: Judge, best: Judged
+) -> tuple[SearchProblem, list[CandidateLaw]] | None:
+    """The problem without the forcing of variables whose criterion does not ask for one, and laws to begin
+    with there, the best first; None where all are asked for."""
+    kept, law = search, best
+    for variable in _forced(search):
+        if judge.late:
+            break
+        other = judge.fitted(_without(law.law, variable), law.fit.states)
+        if other.criterion < law.criterion:
+            law = other
+            kept = replace(kept, prior=without_forcing(kept.prior, variable))
+    if kept is search:
+        return None
+    gone = [v for v in _forced(search) if v not in _forced(kept)]
+    laws = [law.law]
+    for one in judge.near(best, _NEAR, _RIVALS):
+        near = one.law
+        for variable in gone:
+            near = _without(near, variable)
+        laws.append(near)
+    if not _forced(kept):
+        inputs = tuple({n: c for n, c in run.items() if not c.is_shape} for run in kept.data.inputs)
+        kept = replace(kept, data=replace(kept.data, inputs=inputs))
+    return kept, laws
+
+
+def _forced(search: SearchProblem) -> list[int]:
+    return [v for v, families in enumerate(search.prior.known) if any(map(is_forcing, families))]
+
+
+def _without(law: CandidateLaw, variable: int) -> CandidateLaw:
+    pairs = zip(law.terms[variable], law.coefficients[variable], strict=True)
+    kept = [(t, c) for t, c in pairs if not is_forcing(t.family)]
+    return law.replaced(variable, [t for t, _ in kept], [c for _, c in kept])
+
+
+def found_forcing(
+    law: CandidateLaw, covariance: np.ndarray | None, search: SearchProblem
+) -> tuple[Forcing, ...]:
+    """The forcing of each variable of a law, by the clock of the first run; covariance: of all constants."""
+    count = law.num_constants
+    covariance = np.full((count, count), np.nan) if covariance is None else covariance
+    place, found = 0, []
+    for variable, terms, coefficients in zip(
+        search.variables, law.terms, law.coefficients, strict=True
+    ):
+        parts: list[tuple[int, int, float]] = []
+        for term, coefficient in zip(terms, coefficients, strict=True):
+            if isinstance(term.family, ForcingFamily):
+                parts.append((term.family.degree, place, coefficient))
+                one = term.family
+            place += term.num_constants
+        if not parts:
+            continue
+        times = search.data.inputs[0][str(one.coefficient)].times
+        _, places, values = zip(*sorted(parts), strict=True)
+        found.append(
+            Forcing(
+                variable,
+                one.forcing,
+                float(times[0]),
+                float(times[-1]),
+                np.array(values),
+                covariance[np.ix_(places, places)],
+            )
+        )
+    return tuple(found)
+
+
+def forcing_notes(law: Law) -> list[str]:
+    """What is said of the forcing that a law has, or of that which was not asked for."""
+    notes = [_note(law, one) for one in law.forcing]
+    having = {one.variable for one in law.forcing}
+    if without := [v for v in law.variables if v not in having and not law.doubt]:
+        notes.append(
+            f"The samples of {listed(without)} do not ask for a forcing that all nodes share: the law is as "
+            "good without one."
+        )
+    return notes
+
+
+def _note(law: Law, one: Forcing) -> str:
+    constant = law.equations[one.variable].self_term.as_coeff_Add()[0]
+    held = (
+        f"the constant {float(constant):.4g} of this law" if constant else "a constant of the law"
+    )
+    return (
+        f"{one.name}(t) is what drives {one.variable} at all nodes alike, known from {one.start:.6g} to "
+        f"{one.stop:.6g} and not outside that time; law.forcing_table() holds it with its 95 % band. Its "
+        f"mean over that time is not determined: no samples tell it from {held}. It was set to 0, so that "
+        "such a constant holds the sum of both."
+    )
