@@ -90,7 +90,7 @@ def difference_sentence(
             f"Something acts on {name} of all nodes alike as time goes on: with a common course of time in "
             f"d{name}_i/dt plain terms leave {share} of what they leave without. It is in no column, perhaps "
             "an input such as light or a dose: give it, inputs={'u': table}, or the time itself, "
-            "inputs={'t': 'time'}; a law of the states alone does not hold."
+            "inputs={'t': 'time'}, or have it found, forcing='smooth'; no law of the states alone holds."
         )
     return (
         f"The runs differ: with a constant of its own for each run in d{name}_i/dt plain terms leave "

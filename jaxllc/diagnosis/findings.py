@@ -73,7 +73,12 @@ def law_notes(
             found = differences(rates, plain_columns(rates, network))
         except (InputError, np.linalg.LinAlgError):
             found = []
-        notes += [difference_sentence(d, runs[0].variables, runs[0].node_names) for d in found]
+        forced = {one.variable for one in law.forcing}
+        notes += [
+            difference_sentence(d, runs[0].variables, runs[0].node_names)
+            for d in found
+            if not (d.what == "times" and runs[0].variables[d.variable] in forced)
+        ]
     if not notes and listed_once(network):
         notes.append(doubt_sentence(network))
     return notes

@@ -22,7 +22,6 @@ from jaxllc.judge import moves
 from jaxllc.judge.pareto import explained
 from jaxllc.judge.price import Prices
 from jaxllc.law.law import Law
-from jaxllc.law.record import ModelClass
 from jaxllc.model_classes.class_tests import class_note, class_record, class_tests
 from jaxllc.nodewise.robust_search import RobustSearch
 from jaxllc.search.forms.grammar import operators_in
@@ -215,12 +214,13 @@ class LibraryRoad(OnMendedNetwork):
         self.engine = SparseEngine(max_terms=self.settings.max_terms)
         if self.settings.vary and not self.own:
             self._find_own_constants()
+        if self.settings.forcing != "none" and self.judge is None:
+            self.search = with_rich_forcing(self.search)
+            self.prior = self.search.prior
         proposals = []
         for variable, name in enumerate(self.search.variables):
             self.say("search", f"{name}: {self.engine.name}")
-            self.search, found = with_rich_forcing(self.search, self.engine, variable)
-            proposals.append(found)
-        self.prior = self.search.prior
+            proposals.append(self.engine.propose(self.search, variable))
         for one in self.own:
             proposals[one.variable] = [*one.proposals(self.search), *proposals[one.variable]]
         return proposals

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from jaxllc.data.drivers.forcing import Forcing
+from jaxllc.data.drivers.forcing import DEGREES, Forcing
+from jaxllc.dynamics.terms import Term
 from jaxllc.errors import listed
-from jaxllc.fit.candidate_law import CandidateLaw, ProposedEquation
+from jaxllc.fit.candidate_law import CandidateLaw
 from jaxllc.judge.judge import Judge, Judged
 from jaxllc.knowledge.forcing_terms import (
     ForcingFamily,
@@ -19,34 +20,52 @@ from jaxllc.knowledge.forcing_terms import (
 )
 from jaxllc.law.law import Law
 from jaxllc.search.laws.search_problem import SearchProblem
-from jaxllc.search.laws.sparse_engine import SparseEngine
+from jaxllc.search.laws.sparse_sets import criterion_of_sets
 
 # Other laws that are looked at without the forcing that one law has no need of: how near, and how many.
 _NEAR, _RIVALS = 30.0, 4
+# Polynomials beyond those that are asked for beside plain terms, which may leave more than a law does; size
+# from which a combination of columns is none.
+_MORE, _ALIKE = 3, 1e-6
 
 
-def with_rich_forcing(
-    search: SearchProblem, engine: SparseEngine, variable: int
-) -> tuple[SearchProblem, list[ProposedEquation]]:
-    """Proposals for a variable beside a forcing of as many polynomials as the criterion asks for, and the
-    problem with that forcing.
+def with_rich_forcing(search: SearchProblem) -> SearchProblem:
+    """The problem with forcings of as many polynomials as the samples ask for beside plain terms.
 
     One of too few makes other terms bend to what it leaves, so that a law may imitate it.
     """
-    proposals = engine.propose(search, variable)
     inputs = search.data.inputs[0] if search.data.inputs else {}
-    for prior in richer_forcing(search.prior, inputs, variable):
-        other = replace(search, prior=prior)
-        more = engine.propose(other, variable)
-        if _score(more) < _score(proposals):
-            search, proposals = other, more
-        if search.late:
-            break
-    return search, proposals
+    for variable in _forced(search):
+        rich = richer_forcing(search.prior, inputs, variable, len(inputs))
+        shapes = [Term(f) for f in rich.of_variable(variable) if is_forcing(f)]
+        degrees = max(DEGREES, _asked_for(search, variable, shapes) + _MORE)
+        prior = richer_forcing(search.prior, inputs, variable, degrees)
+        search = replace(search, prior=prior)
+    return search
 
 
-def _score(proposals: Sequence[ProposedEquation]) -> float:
-    return min((one.score for one in proposals), default=np.inf)
+def _asked_for(search: SearchProblem, variable: int, shapes: Sequence[Term]) -> int:
+    """How many polynomials pay for themselves in the integral form beside all plain terms."""
+    form = search.forms[0]
+    plain = [t for t in search.library if not t.inner]
+    with np.errstate(all="ignore"):
+        columns = np.stack([form.column(t, variable) for t in plain], axis=1)
+    columns = columns[:, np.isfinite(columns).all(axis=0)]
+    sizes = np.linalg.norm(columns, axis=0)
+    basis, values, _ = np.linalg.svd(columns / np.where(sizes > 0, sizes, 1.0), full_matrices=False)
+    basis = basis[:, values > _ALIKE * values[0]]
+    target = form.target(variable)
+    target = target - basis @ (basis.T @ target)
+    waves = np.stack([form.column(t, variable) for t in shapes], axis=1)
+    waves = waves / np.linalg.norm(waves, axis=0)
+    taken = (np.linalg.qr(waves - basis @ (basis.T @ waves))[0].T @ target) ** 2
+    left = target @ target - np.concatenate([[0.0], np.cumsum(taken)])
+    floor, rows = search.mean_square_floor(variable), form.num_rows(variable)
+    costs = [
+        float(criterion_of_sets(max(rest, 0.0), rows, basis.shape[1] + k, floor))
+        for k, rest in enumerate(left)
+    ]
+    return int(np.argmin(costs))
 
 
 def with_needed_forcing(

@@ -5,8 +5,7 @@ They are known terms with a free coefficient each. A law shows them as one symbo
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +31,7 @@ class ForcingFamily(KnownFamily):
 def with_forcing(prior: PriorKnowledge, run: Trajectories) -> PriorKnowledge:
     """What is known, with a forcing of each variable where a run has the inputs of one; it is a sum of the
     fewest polynomials that are tried."""
-    shapes = [name for name, course in run.inputs.items() if course.is_shape][: DEGREES[0]]
+    shapes = [name for name, course in run.inputs.items() if course.is_shape][:DEGREES]
     if not shapes:
         return prior
     taken = (*run.variables, *run.node_features, *run.inputs)
@@ -61,18 +60,17 @@ def _families(shapes: Sequence[str], name: str) -> list[ForcingFamily]:
 
 
 def richer_forcing(
-    prior: PriorKnowledge, inputs: Mapping[str, InputCourse], variable: int
-) -> Iterator[PriorKnowledge]:
-    """What is known, with a forcing of one variable that is a sum of more and more polynomials."""
-    shapes = [name for name, course in inputs.items() if course.is_shape]
+    prior: PriorKnowledge, inputs: Mapping[str, InputCourse], variable: int, degrees: int
+) -> PriorKnowledge:
+    """What is known, where the forcing of one variable, if it has one, is a sum of so many polynomials."""
     own = prior.of_variable(variable)
     name = next((f.forcing for f in own if isinstance(f, ForcingFamily)), "")
-    for before, degrees in itertools.pairwise(DEGREES):
-        if name and len(shapes) > before:
-            others = (f for f in own if not is_forcing(f))
-            known = list(prior.known)
-            known[variable] = (*others, *_families(shapes[:degrees], name))
-            yield replace(prior, known=tuple(known))
+    if not name:
+        return prior
+    shapes = [shape for shape, course in inputs.items() if course.is_shape][:degrees]
+    known = list(prior.known)
+    known[variable] = (*(f for f in own if not is_forcing(f)), *_families(shapes, name))
+    return replace(prior, known=tuple(known))
 
 
 def without_forcing(prior: PriorKnowledge, variable: int) -> PriorKnowledge:

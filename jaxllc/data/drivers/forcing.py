@@ -19,9 +19,9 @@ from jaxllc.errors import InputError
 
 # In the place of a table: the input is a forcing that was found with the law.
 FORCING = "forcing"
-# Numbers of polynomials that are tried: for two periods over the runs, five and eight; as a share of the
-# sample times at most. Knots between which a polynomial is a straight line, dense where it bends most.
-DEGREES = (11, 23, 35)
+# Polynomials of a forcing: at least, which tell a period and a half, at most, and as a share of the sample
+# times at most. Knots between which a polynomial is a straight line, dense where it bends most.
+DEGREES, _MOST = 11, 35
 _SHARE = 2 / 3
 _KNOTS = 513
 # Times of a table, and quantile of a band of 95 %.
@@ -94,7 +94,7 @@ def with_shapes(runs: Sequence[Trajectories]) -> tuple[list[Trajectories], tuple
         name += "e"
     knots = _knots()
     count = len(np.unique(np.concatenate([run.times for run in runs])))
-    degrees = min(DEGREES[-1], max(1, int(_SHARE * count)))
+    degrees = min(_MOST, max(1, int(_SHARE * count)))
     shapes = {
         f"{name}{degree}": InputCourse(_moved(knots, start, stop), values[None], is_shape=True)
         for degree, values in enumerate(_polynomials(knots, degrees), 1)

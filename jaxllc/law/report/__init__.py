@@ -13,8 +13,8 @@ from jaxllc.equations.equation import Equation
 from jaxllc.errors import check_path
 from jaxllc.files.output_file import output_file
 from jaxllc.law.confidence import confidence_line, confidence_of, intervals_of, percent
-from jaxllc.law.report.edges import edges_html
 from jaxllc.law.plain_time import with_called_forcing
+from jaxllc.law.report.edges import edges_html
 from jaxllc.law.report.equations import equations_html
 from jaxllc.law.report.law_figures import FIGURE_NAMES, LawFigure, figures_of
 from jaxllc.law.report.page import cards, code, figure_html, page, paragraphs, section, table
