@@ -11,6 +11,7 @@ import sympy
 import jaxllc
 from jaxllc import InputError, plotting
 from jaxllc.commands.command_line import main
+from jaxllc.commands.output import write_states
 from jaxllc.data.drivers.forcing import Forcing, forcing_name, with_shapes, without_shapes
 from jaxllc.equations.equation import Equation
 from jaxllc.metrics import skeleton_equal
@@ -75,6 +76,7 @@ def test_it_is_written_as_one_term(law):
     assert "mean over that time is not determined" in note
 
 
+@pytest.mark.slow
 def test_it_runs_within_the_time_of_the_samples_only(law, runs):
     start = runs[0].states[0, :, 0]
     inside = law.simulate(start, TIMES)
@@ -197,6 +199,7 @@ def test_states_of_another_size_are_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_variable_that_nothing_drives_has_none():
     """One of two variables is driven, and times are counted from far away, from run to run another."""
     A = NETWORK.to_adjacency()
@@ -223,7 +226,7 @@ def test_a_variable_that_nothing_drives_has_none():
     true = 0.6 * np.sin(3 * (inner - 1000))
     true -= 0.6 * (1 - np.cos(16.5)) / 16.5
     assert np.abs(one.at(inner) - true).max() < 0.06
-    assert any("y do not ask for a forcing" in note for note in law.notes)
+    assert any("'y' do not ask for a forcing" in note for note in law.notes)
     u = sympy.Symbol("u_x")
     assert law.equations["x"].self_term.has(u)
     assert not law.equations["y"].self_term.has(u)
@@ -231,8 +234,8 @@ def test_a_variable_that_nothing_drives_has_none():
 
 @pytest.mark.slow
 def test_the_command_writes_it(runs, tmp_path, capsys):
-    jaxllc.write_states(runs, tmp_path / "states.csv")
-    NETWORK.to_frame().to_csv(tmp_path / "edges.csv", index=False)
+    write_states(runs, tmp_path / "states.csv")
+    NETWORK.to_csv(tmp_path / "edges.csv")
     files = [str(tmp_path / "states.csv"), str(tmp_path / "edges.csv")]
     assert main(["discover", *files, "--forcing", "smooth", "--hold-out", "0.2"]) == 2
     assert "leave out --hold-out" in capsys.readouterr().err
