@@ -23,7 +23,8 @@ def write_law_files(
 ) -> list[Path]:
     """law.json, constants.csv, pareto.csv, report.html and a PNG for each figure, each whole or not at all;
     where the law says something of the edges also network.csv, those that the samples ask for, and
-    network_table.csv, all with their probabilities; where it has a forcing also forcing.csv.
+    network_table.csv, all with their probabilities; where it has a forcing also forcing.csv, and where some
+    nodes do not follow it missing_input.csv.
 
     more: figures that stand before the law's own. A law of an interrupted search goes without report and
     figures, which would keep the user waiting; those of a law that was here before are removed.
@@ -33,7 +34,8 @@ def write_law_files(
     for path, frame in zip(written[1:], (law.constants_table(), law.pareto_table()), strict=True):
         with output_file(path) as temporary:
             frame.to_csv(temporary, index=False)
-    for name in ("network.csv", "network_table.csv", "forcing.csv", "forcing.png"):
+    files = ("network.csv", "network_table.csv", "missing_input.csv", "forcing.csv", "forcing.png")
+    for name in files:
         (folder / name).unlink(missing_ok=True)
     if law.forcing:
         with output_file(folder / "forcing.csv") as temporary:
@@ -48,6 +50,10 @@ def write_law_files(
             with output_file(folder / name) as temporary:
                 frame.to_csv(temporary, index=False)
             written.append(folder / name)
+    if law.finished and law.data and law.follows is not None and not law.by_steps:
+        with output_file(folder / "missing_input.csv") as temporary:
+            law.missing_input_table().to_csv(temporary, index=False)
+        written.append(folder / "missing_input.csv")
     report = folder / "report.html"
     if not law.finished:
         for path in (report, *(folder / f"{name}.png" for name in FIGURE_NAMES)):

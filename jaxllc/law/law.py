@@ -27,6 +27,7 @@ from jaxllc.law.writing.law_tables import (
     pareto_table,
 )
 from jaxllc.law.writing.law_text import law_latex, law_summary, law_text
+from jaxllc.law.writing.missing_input_table import missing_input_table
 
 if TYPE_CHECKING:
     import pandas
@@ -136,6 +137,22 @@ class Law(LawRecord):
         Raises InputError for a law without any.
         """
         return node_constants_table(self)
+
+    def missing_input_table(
+        self,
+        data: Trajectories | Sequence[Trajectories] | None = None,
+        network: Network | None = None,
+        nodes: Sequence[str] | None = None,
+    ) -> pandas.DataFrame:
+        """What acts on nodes beside this law, over time: run, node, variable, time, value, lower and upper,
+        the ends of its band of 95 % at each time; in units of the variable per unit of time.
+
+        It is what hidden neighbours, lost edges or inputs that nobody measured add to the rate of a node,
+        estimated from its samples less the law on smoothed states. data, network: by default those the law
+        was found on. nodes: names, by default those that do not follow the law, or all where none were
+        told apart. Raises InputError for a law of steps, and where data, network and law do not fit.
+        """
+        return missing_input_table(self, data, network, nodes)
 
     def forcing_table(self) -> pandas.DataFrame:
         """The forcing of each variable that has one, at 101 times over those of the samples: time, variable,
