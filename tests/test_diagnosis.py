@@ -19,7 +19,7 @@ from tests.diagnosis_problems import LAWS, TIMES, directed, epidemic, phases, si
 
 OMEGA = np.random.default_rng(5).uniform(0.5, 2.5, 16)
 # A law that explains nothing, so that everything is looked for.
-NOTHING = SimpleNamespace(front=(), adjusted_r2={"x": 0.0})
+NOTHING = SimpleNamespace(front=(), adjusted_r2={"x": 0.0}, forcing=())
 
 
 def noted(runs, network, law=NOTHING) -> list[str]:
